@@ -1,0 +1,1 @@
+"""The `darts-tf` program: flags in, library calls, files out."""

@@ -1,0 +1,125 @@
+"""From the command line to a config: flags are the config's fields, by `tyro`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import os
+import typing
+from collections.abc import Iterator, Sequence
+
+import tyro
+
+from darts_tf.configs import PRESETS, RunConfig, preset_fields
+from darts_tf.names import nearest
+
+HELP = ("-h", "--help")
+
+
+class UsageError(ValueError):
+    """The command line itself is wrong."""
+
+
+def parse(config_class, argv: Sequence[str], prog: str):
+    """The config that `argv` asks for.
+
+    Args:
+        config_class: One of the frozen dataclasses of `darts_tf.configs`.
+        argv: The words after the command's name.
+        prog: The program as its help shows it, as in "darts-tf search".
+
+    Raises:
+        UsageError: Unknown flag, missing flag or a value that cannot be, in one line.
+        ValueError: Unknown preset.
+        SystemExit: With status 0, once help is printed.
+    """
+    default = _defaults(config_class, argv)
+    if set(HELP) & set(argv):
+        return tyro.cli(config_class, args=HELP[:1], default=default, prog=prog)
+    _check_flags(config_class, argv)
+    messages = io.StringIO()
+    try:
+        with _unwrapped(), contextlib.redirect_stderr(messages):
+            return tyro.cli(config_class, args=argv, default=default, prog=prog)
+    except SystemExit:
+        raise UsageError(_one_line(messages.getvalue(), config_class)) from None
+
+
+def flags(config_class) -> dict[str, dataclasses.Field]:
+    """The flags of a config's fields, `--no-` forms among them."""
+    hints = typing.get_type_hints(config_class, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(config_class):
+        if typing.get_origin(hints[field.name]) is typing.Annotated:
+            continue  # positional
+        flag = field.name.replace("_", "-")
+        found[f"--{flag}"] = field
+        if isinstance(field.default, bool):
+            found[f"--no-{flag}"] = field
+    return found
+
+
+def _check_flags(config_class, argv: Sequence[str]) -> None:
+    known = flags(config_class)
+    given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+    for flag in given:
+        if flag not in known:
+            alike = nearest(flag, known)
+            hint = f" Did you mean {alike}?" if alike else ""
+            raise UsageError(f"Unknown flag {flag}.{hint}")
+    missing = [flag for flag, field in known.items() if _is_required(field) and flag not in given]
+    if missing:
+        raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def _defaults(config_class, argv: Sequence[str]):
+    """An unchecked config to start from: the preset's values, and `tyro.MISSING` for required."""
+    preset = preset_fields(config_class, _preset_of(argv)) if config_class in PRESETS else {}
+    blank = object.__new__(config_class)
+    for field in dataclasses.fields(config_class):
+        default = tyro.MISSING if _is_required(field) else field.default
+        object.__setattr__(blank, field.name, preset.get(field.name, default))
+    return blank
+
+
+def _preset_of(argv: Sequence[str]) -> str:
+    name = RunConfig.preset
+    for word, following in itertools.pairwise([*argv, ""]):
+        if word == "--preset" and following:
+            name = following
+        elif word.startswith("--preset="):
+            name = word.partition("=")[2]
+    return name
+
+
+@contextlib.contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Messages in lines as long as they need, not folded to the terminal."""
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100000"
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+
+
+def _one_line(box: str, config_class) -> str:
+    """The first paragraph of a message that is drawn in a box."""
+    rows = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    paragraph = []
+    for row in rows:
+        if row and not row.strip("─"):
+            break
+        paragraph.append(row.strip())
+    text = " ".join(paragraph) or " ".join(box.split())
+    return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
+        "Error parsing "
+    )

@@ -1,0 +1,114 @@
+"""The `darts-tf` program: finds the command, makes its config, runs it, and reports failure."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from darts_tf.names import unknown_name
+
+COMMANDS = {
+    "search": ("SearchConfig", "search for cells, exactly or by approximation"),
+    "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
+    "evaluate": ("EvaluateConfig", "test a trained network"),
+    "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
+    "predict": ("PredictConfig", "classify image files"),
+    "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
+}
+"""Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DEBUG = "DARTS_TF_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status.
+
+    0: done. 2: wrong use. 130: stopped by Ctrl-C. 1: anything else. Every failure is one line on
+    stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback comes before it.
+    """
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except SystemExit as stop:
+        return int(stop.code or DONE)
+    except KeyboardInterrupt as stop:
+        return _fail(INTERRUPTED, f"stopped{stop}")
+    except BrokenPipeError:
+        # the reader of our output went away; leave nothing for the interpreter to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except ValueError as error:
+        return _fail(WRONG_USE, f"error: {error}")
+    except Exception as error:
+        hint = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows where)"
+        first_line = (str(error).strip().splitlines() or ["no message"])[0]
+        return _fail(FAILED, f"failed: {type(error).__name__}: {first_line}{hint}")
+
+
+def _run(argv: list[str]) -> int:
+    if argv and argv[0] in ("-h", "--help"):
+        print(_help())
+        return DONE
+    if argv and argv[0] == "--version":
+        print(f"darts-tf {_version()}")
+        return DONE
+    if not argv:
+        raise ValueError(f"Expected a command: {', '.join(COMMANDS)}. Received: none")
+    if argv[0] not in COMMANDS:
+        raise unknown_name("command", argv[0], COMMANDS)
+    return _run_command(argv[0], argv[1:])
+
+
+def _run_command(name: str, argv: list[str]) -> int:
+    from cli import arguments, quiet
+    from darts_tf import configs
+
+    config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
+    try:
+        quiet.import_tensorflow()
+        return importlib.import_module(f"cli.{name}").run(config)
+    except KeyboardInterrupt:
+        if hasattr(config, "resume"):
+            kept = (
+                f"; finished epochs are kept in {config.workdir}, and --resume goes on from there"
+            )
+            raise KeyboardInterrupt(kept) from None
+        raise
+
+
+def _fail(status: int, message: str) -> int:
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    print(f"darts-tf: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
+    return f"""usage: darts-tf COMMAND [--help] [OPTIONS]
+
+Differentiable architecture search on TensorFlow.
+
+commands:
+{commands}
+
+options:
+  --help    this text; after a command, its options
+  --version the version
+
+To start: darts-tf search --workdir runs/search
+"""
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("darts-tf")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,256 @@
+"""Every setting of every command: frozen dataclasses, the only place where defaults live.
+
+The command line makes its flags from these fields and shows the text below a field as its help.
+A preset is an entry of a plain dict: the fields in which it differs from the class's defaults.
+The defaults themselves are the preset `digits`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Annotated, Literal
+
+import tyro
+
+from darts_tf.names import unknown_name
+from darts_tf.validation import Config, setting
+
+Preset = Literal["digits", "cifar10", "tiny"]
+Stem = Literal["cifar", "imagenet"]
+Images = Annotated[
+    tyro.conf.Positional[tuple[pathlib.Path, ...]],
+    tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Config):
+    """What search and training have in common."""
+
+    dataset: str = "digits"
+    """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
+    test/<class>/*."""
+    workdir: pathlib.Path
+    """Folder of the run; must be new or empty, unless resumed or overwritten."""
+    preset: Preset = "digits"
+    """Which defaults all other settings start from."""
+    epochs: int = setting(20, "positive")
+    """Passes over the training data."""
+    batch_size: int = setting(64, "positive")
+    """Images in a step."""
+    learning_rate: float = setting(0.025, "positive")
+    """Learning rate of the weights in the first epoch."""
+    learning_rate_min: float = setting(0.0, "zero or more")
+    """Where the cosine schedule of the learning rate ends."""
+    momentum: float = setting(0.9, "from 0 to below 1")
+    """Momentum of the weights' SGD."""
+    weight_decay: float = setting(3e-4, "zero or more")
+    """L2 penalty of the weights, added to the gradient."""
+    clip_norm: float = setting(5.0, "positive")
+    """Largest global norm of the weights' gradient."""
+    crop_padding: int = setting(1, "zero or more")
+    """Pixels around an image before a random crop of the old size; 0 for no crop."""
+    flip: bool = False
+    """Mirror half of the training images, left to right."""
+    cutout: int = setting(0, "zero or more")
+    """Side in pixels of the square blanked in every training image; 0 for none."""
+    image_size: int | None = setting(None, "8 or more")
+    """Resize images to this height and width; by default they keep the dataset's size."""
+    limit: int | None = setting(None, "positive")
+    """Use at most so many images of each split."""
+    seed: int = setting(0, "zero or more")
+    """Start of every random number; runs with one seed repeat each other."""
+    overwrite: bool = False
+    """Delete the earlier run in the folder first."""
+    resume: bool = False
+    """Go on with the run in the folder, under its own settings, from its last checkpoint."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.learning_rate_min > self.learning_rate:
+            raise ValueError(
+                f"Expected learning_rate_min to be at most learning_rate={self.learning_rate}. "
+                f"Received: learning_rate_min={self.learning_rate_min}"
+            )
+        if self.overwrite and self.resume:
+            raise ValueError("Expected one of overwrite and resume. Received: both")
+
+    @classmethod
+    def from_preset(cls, preset: str, **fields):
+        """The config of a preset by its name, with `fields` in place of the preset's own.
+
+        Raises:
+            ValueError: Unknown preset or field, or a value that cannot be.
+        """
+        return cls.from_dict({**preset_fields(cls, preset), **fields})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig(RunConfig):
+    """Search for cells with DARTS."""
+
+    learning_rate_min: float = setting(0.001, "zero or more")
+    """Where the cosine schedule of the learning rate ends."""
+    arch_gradient: Literal["second_order", "first_order", "finite_difference"] = "second_order"
+    """How the architecture's gradient is computed: exactly, without the virtual step (faster), or
+    by the paper's approximation."""
+    channels: int = setting(8, "positive")
+    """Channels of the supernet's first cell."""
+    cells: int = setting(3, "3 or more")
+    """Cells of the supernet; those at one and two thirds are reductions."""
+    arch_learning_rate: float = setting(3e-3, "positive")
+    """Learning rate of the architecture's Adam."""
+    arch_beta_1: float = setting(0.5, "from 0 to below 1")
+    """Decay of that Adam's first moment."""
+    arch_beta_2: float = setting(0.999, "from 0 to below 1")
+    """Decay of that Adam's second moment."""
+    arch_weight_decay: float = setting(1e-3, "zero or more")
+    """L2 penalty of the architecture parameters."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """Train the network of a genotype from scratch, and test it."""
+
+    genotype: str
+    """Name of a published genotype, or a JSON file such as a search's genotype.json."""
+    epochs: int = setting(30, "positive")
+    """Passes over the training data."""
+    channels: int = setting(16, "positive")
+    """Channels of the first cell."""
+    cells: int = setting(5, "3 or more")
+    """Cells of the network; those at one and two thirds are reductions."""
+    stem: Stem = "cifar"
+    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
+    auxiliary: bool = False
+    """Train a second classifier at two thirds of the depth along."""
+    auxiliary_weight: float = setting(0.4, "zero or more")
+    """Weight of the auxiliary classifier's loss."""
+    drop_path: float = setting(0.0, "from 0 to below 1")
+    """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
+    label_smoothing: float = setting(0.0, "from 0 to below 1")
+    """Share of the labels that is spread over all classes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Config):
+    """Test a trained network on the test split of its dataset."""
+
+    workdir: pathlib.Path
+    """Folder of a training run."""
+    batch_size: int = setting(256, "positive")
+    """Images in a step; the result does not depend on it."""
+    limit: int | None = setting(None, "positive")
+    """Use at most so many images."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportConfig(Config):
+    """Write a trained network as SavedModel and TFLite, and check both against Keras."""
+
+    workdir: pathlib.Path
+    """Folder of a training run."""
+    output: pathlib.Path
+    """Folder to write to; must be new or empty, unless overwritten."""
+    format: tuple[Literal["saved_model", "tflite"], ...] = ("saved_model", "tflite")
+    """What to write."""
+    check_images: int = setting(64, "positive")
+    """How many test images the exported models are compared with Keras on."""
+    overwrite: bool = False
+    """Delete an earlier export in the folder first."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.format or len(set(self.format)) < len(self.format):
+            raise ValueError(
+                f"Expected format to name each format once. Received: {' '.join(self.format)!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictConfig(Config):
+    """Classify image files."""
+
+    model: pathlib.Path
+    """Folder of a training run or of an export, or a .keras or .tflite file."""
+    images: Images = ()
+    """Image files: JPEG, PNG, GIF or BMP."""
+    top: int = setting(3, "positive")
+    """How many of the most probable classes to print."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.images:
+            raise ValueError("Expected one image file or more. Received: none")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InspectConfig(Config):
+    """Show a genotype: its cells, parameters and multiply-adds."""
+
+    genotype: str
+    """Name of a published genotype, or a JSON file."""
+    channels: int = setting(36, "positive")
+    """Channels of the first cell."""
+    cells: int = setting(20, "3 or more")
+    """Cells of the network."""
+    classes: int = setting(10, "positive")
+    """Classes of the network."""
+    stem: Stem = "cifar"
+    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
+    image_size: int | None = setting(None, "8 or more")
+    """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
+    image_channels: Literal[1, 3] = 3
+    """1 for gray images, 3 for colour."""
+
+
+SEARCH_PRESETS = {
+    "digits": {},
+    # Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
+    "cifar10": {
+        "dataset": "cifar10",
+        "epochs": 50,
+        "channels": 16,
+        "cells": 8,
+        "arch_learning_rate": 3e-4,
+        "crop_padding": 4,
+        "flip": True,
+    },
+    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
+}
+"""Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
+
+TRAIN_PRESETS = {
+    "digits": {},
+    # Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
+    "cifar10": {
+        "dataset": "cifar10",
+        "epochs": 600,
+        "batch_size": 96,
+        "channels": 36,
+        "cells": 20,
+        "auxiliary": True,
+        "drop_path": 0.2,
+        "crop_padding": 4,
+        "flip": True,
+        "cutout": 16,
+    },
+    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
+}
+"""Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""
+
+PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}
+"""The configs that have presets."""
+
+
+def preset_fields(config_class: type[RunConfig], preset: str) -> dict[str, object]:
+    """The fields that a preset sets, its own name among them.
+
+    Raises:
+        ValueError: Unknown preset.
+    """
+    presets = PRESETS[config_class]
+    if preset not in presets:
+        raise unknown_name("preset", preset, presets)
+    return {"preset": preset, **presets[preset]}

@@ -1,0 +1,26 @@
+"""Image datasets in memory and the batches made of them."""
+
+from darts_tf.data.augmentation import Augmentation
+from darts_tf.data.pipeline import (
+    evaluation_batches,
+    search_batches,
+    steps_per_epoch,
+    train_batches,
+)
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.data.sources import EMBEDDED, load_dataset
+from darts_tf.data.splits import ImageDataset, Split, split_halves
+
+__all__ = [
+    "EMBEDDED",
+    "Augmentation",
+    "ImageDataset",
+    "Preprocessing",
+    "Split",
+    "evaluation_batches",
+    "load_dataset",
+    "search_batches",
+    "split_halves",
+    "steps_per_epoch",
+    "train_batches",
+]

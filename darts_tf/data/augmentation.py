@@ -1,0 +1,103 @@
+"""Random crop, flip and cutout of whole batches, as functions of given random numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from darts_tf.data.preprocessing import Preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """What is done at random to training images; the default does nothing.
+
+    Attributes:
+        crop_padding: black pixels added on every side before a random crop of the old size.
+        flip: mirror half of the images left to right.
+        cutout: side in pixels of the square that is blanked (DeVries and Taylor 2017).
+
+    Raises:
+        ValueError: a negative number of pixels.
+    """
+
+    crop_padding: int = 0
+    flip: bool = False
+    cutout: int = 0
+
+    def __post_init__(self):
+        for name in ("crop_padding", "cutout"):
+            value = getattr(self, name)
+            if value < 0:
+                raise ValueError(f"`{name}` expected 0 or more pixels. Received: {name}={value}")
+
+
+# Random numbers an image needs: crop's row and column, flip, cutout's row and column.
+DRAWS = 5
+
+
+def augment(
+    images: tf.Tensor, draws: tf.Tensor, augmentation: Augmentation, preprocessing: Preprocessing
+) -> tf.Tensor:
+    """Crops, flips, normalises and cuts out, in this order (the reference's).
+
+    Args:
+        images: uint8, `(batch, height, width, channels)`.
+        draws: float32 in [0, 1), `(batch, DRAWS)`.
+        augmentation: what to do; nothing leaves exactly the normalised images.
+        preprocessing: how to normalise.
+
+    Returns:
+        float32, `(batch, height, width, channels)`.
+    """
+    padding = augmentation.crop_padding
+    if padding or augmentation.flip:
+        offsets = tf.cast(draws[:, :2] * (2 * padding + 1), tf.int32)
+        flips = tf.logical_and(augmentation.flip, draws[:, 2] < 0.5)
+        images = crop_and_flip(images, offsets, flips, padding)
+    images = preprocessing.normalize(images)
+    if augmentation.cutout:
+        size = tf.constant([preprocessing.height, preprocessing.width], tf.float32)
+        images = cut_out(images, tf.cast(draws[:, 3:] * size, tf.int32), augmentation.cutout)
+    return images
+
+
+def crop_and_flip(
+    images: tf.Tensor, offsets: tf.Tensor, flips: tf.Tensor, padding: int
+) -> tf.Tensor:
+    """Pads with zeros, crops back to the old size at `offsets`, mirrors where `flips`.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        offsets: int32, `(batch, 2)`, row and column in the padded image, 0 to `2 * padding`.
+        flips: bool, `(batch,)`.
+        padding: pixels on every side.
+    """
+    _, height, width, _ = images.shape
+    columns = tf.range(width)
+    columns = tf.where(flips[:, None], width - 1 - columns, columns) + offsets[:, 1:]
+    rows = tf.range(height) + offsets[:, :1]
+    images = tf.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    images = tf.gather(images, rows, axis=1, batch_dims=1)
+    return tf.gather(images, columns, axis=2, batch_dims=1)
+
+
+def cut_out(images: tf.Tensor, centres: tf.Tensor, side: int) -> tf.Tensor:
+    """Sets a square to 0 (after normalisation: the mean), clipped at the image's borders.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        centres: int32, `(batch, 2)`, row and column; the square begins `side // 2` before it.
+        side: of the square, pixels.
+    """
+    _, height, width, _ = images.shape
+    first = centres - side // 2
+    rows = _within(tf.range(height), first[:, :1], side)
+    columns = _within(tf.range(width), first[:, 1:], side)
+    hidden = tf.logical_and(rows[:, :, None], columns[:, None, :])
+    return tf.where(hidden[..., None], tf.zeros((), images.dtype), images)
+
+
+def _within(positions: tf.Tensor, first: tf.Tensor, length: int) -> tf.Tensor:
+    return tf.logical_and(positions >= first, positions < first + length)

@@ -1,0 +1,130 @@
+"""Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`)."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
+from darts_tf.data.splits import Split, limited_indices
+
+SUFFIXES = (".jpeg", ".jpg", ".png")
+
+
+class Files(NamedTuple):
+    """Image files of one split: paths, sorted by class and name, and int32 labels `(n,)`."""
+
+    paths: list[str]
+    labels: np.ndarray
+
+
+def load_folder(
+    folder: str, *, image_size: int | None, limit: int | None, seed: int
+) -> tuple[tuple[str, ...], Split, Split]:
+    """Decodes an image folder; of a limited one only the chosen files are opened.
+
+    Args:
+        folder: has `train/<class>/` and `test/<class>/` with JPEG or PNG files.
+        image_size: side in pixels to resize to; None expects images of one size.
+        limit: most images to keep of each split; None keeps all.
+        seed: of that choice.
+
+    Returns:
+        `(classes, train, test)`.
+
+    Raises:
+        ValueError: what `list_folder` and `decode_splits` refuse.
+    """
+    classes, *listed = list_folder(folder)
+    train, test = (_limit(files, limit, seed) for files in listed)
+    images, test_images = decode_splits(_encoded(train), _encoded(test), image_size)
+    return classes, Split(images, train.labels), Split(test_images, test.labels)
+
+
+def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
+    """Lists an image folder without opening a file.
+
+    `tfds.ImageFolder` leaves out other files and empty folders in silence and takes the classes
+    of all splits together; here each of these is an error.
+
+    Returns:
+        `(classes, train, test)`; the classes are train's folders, sorted.
+
+    Raises:
+        ValueError: no folder, no `train` or `test` in it, fewer than two classes, a class of test
+            that train lacks, a class without images, something else than JPEG and PNG files.
+    """
+    root = pathlib.Path(folder).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"Expected an image folder with train and test in it. Received: {folder}")
+    classes = _classes(root, "train")
+    if len(classes) < 2:
+        raise ValueError(
+            "Expected at least two classes, each a folder train/<class> of images. "
+            f"Received: {root / 'train'} with {classes or 'none'}"
+        )
+    unknown = sorted(set(_classes(root, "test")) - set(classes))
+    if unknown:
+        raise ValueError(
+            f"Expected only classes of train in test ({_shortened(classes)}). "
+            f"Received: {root / 'test' / unknown[0]}"
+        )
+    return tuple(classes), _files(root / "train", classes), _files(root / "test", classes)
+
+
+def _classes(root: pathlib.Path, split: str) -> list[str]:
+    if not (root / split).is_dir():
+        raise ValueError(f"Expected a folder {split} with a folder a class. Received: {root}")
+    return sorted(path.name for path in _visible(root / split) if path.is_dir())
+
+
+def _files(folder: pathlib.Path, classes: list[str]) -> Files:
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        # Test may lack a class, an empty one is a mistake.
+        if (folder / name).is_dir():
+            images = _images(folder / name)
+            paths.extend(images)
+            labels.extend([label] * len(images))
+    if not paths:
+        raise ValueError(f"Expected a folder a class with images in it. Received: {folder}")
+    return Files(paths, np.array(labels, np.int32))
+
+
+def _images(folder: pathlib.Path) -> list[str]:
+    paths = sorted(_visible(folder))
+    for path in paths:
+        if path.suffix.lower() not in SUFFIXES:
+            raise ValueError(f"Expected only JPEG and PNG files in a class. Received: {path}")
+    if not paths:
+        raise ValueError(f"Expected images in every class. Received: {folder} without any")
+    return [str(path) for path in paths]
+
+
+def _visible(folder: pathlib.Path) -> Iterable[pathlib.Path]:
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _limit(files: Files, limit: int | None, seed: int) -> Files:
+    indices = limited_indices(files.labels, limit, seed)
+    return Files([files.paths[i] for i in indices], files.labels[indices])
+
+
+def _encoded(files: Files) -> Encoded:
+    def read(paths: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(tf.io.read_file, paths)
+
+    def items(first: int, count: int):
+        for path in files.paths[first : first + count]:
+            yield path, tf.constant(pathlib.Path(path).read_bytes())
+
+    batches = tf.data.Dataset.from_tensor_slices(files.paths).batch(CHUNK)
+    return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), len(files.paths), items)
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,182 @@
+"""Batches as a pure function of (seed, step): repeatable, and seekable to any step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from darts_tf.data.augmentation import DRAWS, Augmentation, augment
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.data.splits import BATCHES, Split, shuffled_indices
+
+# Two streams of random numbers per seed: (seed, STREAMS * step + stream).
+STREAMS = 2
+WEIGHTS, ALPHAS = range(STREAMS)
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Batches in one pass over `split`; the last one may be smaller.
+
+    Raises:
+        ValueError: `batch_size` is not between 1 and the number of images.
+    """
+    size = len(split.labels)
+    if not 1 <= batch_size <= size:
+        raise ValueError(
+            f"`batch_size` expected at most {size}, the number of images in the split, and at "
+            f"least 1. Received: batch_size={batch_size}"
+        )
+    return -(-size // batch_size)
+
+
+def train_batches(
+    split: Split,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Augmented batches, every image once an epoch, in an order new in every epoch.
+
+    Args:
+        split: the images.
+        preprocessing: how to normalise them.
+        augmentation: what to do to them at random.
+        batch_size: images a batch; an epoch's last batch holds the rest.
+        seed: of order and augmentation.
+        epochs: passes over the split.
+        start_step: steps to leave out at the beginning; the others are unchanged, bit for bit.
+
+    Returns:
+        A dataset of `(x, y)`: x float32 `(batch, height, width, channels)`, y int32 `(batch,)`.
+
+    Raises:
+        ValueError: `batch_size` is not between 1 and the number of images, or `start_step` lies
+            outside the run.
+    """
+    draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS)
+    size = len(split.labels)
+
+    def batch(step: tf.Tensor):
+        return draw(step, *_window(step, size, batch_size))
+
+    return _steps(batch, epochs * steps_per_epoch(split, batch_size), start_step)
+
+
+def search_batches(
+    weights_half: Split,
+    alphas_half: Split,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Pairs of batches for the bilevel step (Liu et al. 2019, algorithm 1).
+
+    An epoch is a pass over the weights' half, as in `train_batches`. Every step also draws as
+    many images of the alphas' half, under the same augmentation; that half is passed over and
+    over, in an order new in every pass.
+
+    Args:
+        weights_half: images that train the weights.
+        alphas_half: images that train the alphas.
+        preprocessing: as in `train_batches`.
+        augmentation: as in `train_batches`.
+        batch_size: as in `train_batches`, of each of the two batches.
+        seed: as in `train_batches`.
+        epochs: passes over the weights' half.
+        start_step: as in `train_batches`.
+
+    Returns:
+        A dataset of `((x, y), (x_valid, y_valid))`, shaped as in `train_batches`.
+
+    Raises:
+        ValueError: `batch_size` is larger than one of the halves, or `start_step` lies outside
+            the run.
+    """
+    steps_per_epoch(alphas_half, batch_size)
+    draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS)
+    draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS)
+    size = len(weights_half.labels)
+
+    def batches(step: tf.Tensor):
+        window = _window(step, size, batch_size)
+        return draw(step, *window), draw_valid(step, *window)
+
+    return _steps(batches, epochs * steps_per_epoch(weights_half, batch_size), start_step)
+
+
+def evaluation_batches(
+    split: Split, preprocessing: Preprocessing, batch_size: int
+) -> tf.data.Dataset:
+    """The images of `split` once, in order, normalised; a smaller split gives one small batch.
+
+    Returns:
+        A dataset of `(x, y)`, shaped as in `train_batches`.
+
+    Raises:
+        ValueError: `batch_size` is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` expected at least 1. Received: batch_size={batch_size}")
+    images, labels = _tensors(split)
+
+    def batch(step: tf.Tensor):
+        window = slice(step * batch_size, (step + 1) * batch_size)
+        return preprocessing.normalize(images[window]), labels[window]
+
+    return _steps(batch, -(-len(split.labels) // batch_size), 0)
+
+
+def _steps(batch: Callable, total: int, start: int) -> tf.data.Dataset:
+    if not 0 <= start <= total:
+        raise ValueError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
+    steps = tf.data.Dataset.range(start, total)
+    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+
+def _window(step: tf.Tensor, size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where `step` reads in the endless stream of epochs: its first image and its length."""
+    steps = -(-size // batch_size)
+    epoch, begin = step // steps, step % steps * batch_size
+    return epoch * size + begin, tf.minimum(size - begin, batch_size)
+
+
+def _drawer(
+    split: Split,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    seed: int,
+    stream: int,
+) -> Callable:
+    """A function of step, first position and length that gathers and augments a batch."""
+    images, labels = _tensors(split)
+    size = len(split.labels)
+
+    def draw(step: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        position = tf.range(first, first + length)
+        epoch = position // size
+        constant = tf.zeros_like(epoch)
+        keys = tf.stack([constant + BATCHES, constant + seed, epoch * STREAMS + stream], axis=1)
+        indices = shuffled_indices(position % size, size, keys)
+        # A named algorithm: the default one depends on the device.
+        draws = tf.random.stateless_uniform(
+            [length, DRAWS], seed=[seed, step * STREAMS + stream], alg="philox"
+        )
+        x = augment(tf.gather(images, indices), draws, augmentation, preprocessing)
+        return x, tf.gather(labels, indices)
+
+    return draw
+
+
+def _tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """The split as eager tensors in host memory, which a graph captures but never copies."""
+    with tf.device("CPU:0"):
+        return tf.constant(split.images), tf.constant(split.labels, tf.int32)

@@ -1,0 +1,136 @@
+"""Images in memory: what a split is, how it is halved, limited and shuffled."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.data.preprocessing import Preprocessing
+
+# First number of every key, so that no two uses of one seed share a permutation.
+BATCHES, HALVES, LIMIT = range(3)
+
+
+class Split(NamedTuple):
+    """Images and labels of one split, in memory.
+
+    Attributes:
+        images: uint8, `(n, height, width, channels)`, values 0 to 255.
+        labels: int32, `(n,)`, positions in the dataset's `classes`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageDataset:
+    """A classification dataset with all its images decoded.
+
+    Attributes:
+        name: the name or folder it was loaded from.
+        classes: the labels' names.
+        train: the training images.
+        test: the test images.
+        preprocessing: how an encoded or raw image becomes the networks' input.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    preprocessing: Preprocessing
+
+
+def shuffled_indices(positions: tf.Tensor, size: int, keys: tf.Tensor) -> tf.Tensor:
+    """Looks positions up in random permutations of `0 ... size - 1`, without building these.
+
+    Args:
+        positions: int64, `(n,)`, each in `[0, size)`.
+        size: length of the permutations.
+        keys: int64, `(n, 3)` or `(3,)`; three numbers name one permutation.
+
+    Returns:
+        int64, `(n,)`: the permutations' elements at `positions`.
+    """
+    # The op below `tf.random.experimental.index_shuffle`, which pads a matrix of keys wrongly.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=positions, seed=keys, max_index=tf.constant(size - 1, tf.int64), rounds=4
+    )
+
+
+def permutation(size: int, *key: int) -> np.ndarray:
+    """The permutation of `0 ... size - 1` that three numbers name: int64, `(size,)`."""
+    positions = tf.range(size, dtype=tf.int64)
+    return shuffled_indices(positions, size, tf.constant(key, tf.int64)).numpy()
+
+
+def take(split: Split, indices: np.ndarray) -> Split:
+    """The images and labels of `split` at `indices`, in that order."""
+    return Split(split.images[indices], split.labels[indices])
+
+
+def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
+    """Halves a training split at random: images for the weights, images for the alphas.
+
+    The bilevel problem needs two disjoint sets (Liu et al. 2019, section 2.3). Of an odd number
+    of images the alphas' half gets the larger part.
+
+    Args:
+        split: at least two images.
+        seed: names the permutation that is cut in the middle.
+
+    Returns:
+        `(weights_half, alphas_half)`.
+
+    Raises:
+        ValueError: fewer than two images.
+    """
+    size = len(split.labels)
+    if size < 2:
+        raise ValueError(f"Expected at least 2 images to split in halves. Received: images={size}")
+    order = permutation(size, HALVES, seed, 0)
+    return take(split, order[: size // 2]), take(split, order[size // 2 :])
+
+
+def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
+    """Chooses at most `limit` examples, every class by its share and none left out.
+
+    Args:
+        labels: integers, `(n,)`.
+        limit: how many examples to keep; None keeps all.
+        seed: names the choice inside each class.
+
+    Returns:
+        int64 indices, ascending.
+
+    Raises:
+        ValueError: `limit` is smaller than the number of classes in `labels`.
+    """
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    classes, counts = np.unique(labels, return_counts=True)
+    if limit < len(classes):
+        raise ValueError(
+            f"`limit` expected at least {len(classes)}, one image a class. Received: limit={limit}"
+        )
+    chosen = []
+    for label, quota in zip(classes, _quotas(counts, limit), strict=True):
+        members = np.flatnonzero(labels == label)
+        order = permutation(len(members), LIMIT, seed, int(label))
+        chosen.append(members[order[:quota]])
+    return np.sort(np.concatenate(chosen))
+
+
+def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
+    """Shares `limit` out in proportion to `counts`, at least 1 each (largest remainders first)."""
+    exact = counts * (limit / counts.sum())
+    quotas = np.maximum(1, np.floor(exact).astype(int))
+    while quotas.sum() > limit:
+        quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
+    while quotas.sum() < limit:
+        quotas[np.argmax(np.where(quotas < counts, exact - quotas, -np.inf))] += 1
+    return quotas

@@ -1,0 +1,161 @@
+"""Image classification datasets of TensorFlow Datasets (TFDS), by name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
+from darts_tf.data.splits import Split, limited_indices
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+
+def base_name(name: str) -> str:
+    """`cifar10` of `cifar10:3.0.2`, `mnist_corrupted` of `mnist_corrupted/spatter`."""
+    return re.split("[/:]", name)[0]
+
+
+def is_known(name: str) -> bool:
+    """Whether TFDS has code for the dataset."""
+    import tensorflow_datasets as tfds
+
+    return base_name(name) in tfds.list_builders()
+
+
+def load_tfds(
+    name: str,
+    *,
+    image_size: int | None,
+    limit: int | None,
+    seed: int,
+    other_names: Collection[str] = (),
+) -> tuple[tuple[str, ...], Split, Split]:
+    """Loads a dataset of TFDS, downloading it where it is not there yet.
+
+    Does in steps what `tfds.load(name, split=[...], as_supervised=True)` does, so that features
+    are checked before a download and only chosen images are decoded.
+
+    Args:
+        name: as for `tfds.load`.
+        image_size: side in pixels to resize to; None expects images of one size.
+        limit: most images to keep of each split; None keeps all.
+        seed: of that choice.
+        other_names: what a mistyped name may have meant, beside TFDS' names.
+
+    Returns:
+        `(classes, train, test)`; where no labelled test split exists, test is `validation`.
+
+    Raises:
+        ValueError: an unknown name, no image classification dataset, no such splits, or what
+            `decode_splits` refuses.
+        OSError: the download or preparation failed.
+    """
+    builder = _builder(name, other_names)
+    classes = _classes(builder, name)
+    _prepare(builder, name)
+    train, labels = _select(builder, "train", limit, seed)
+    test, test_labels = _select(builder, _test_split(builder), limit, seed)
+    images, test_images = decode_splits(train, test, image_size)
+    return classes, Split(images, labels), Split(test_images, test_labels)
+
+
+def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilder:
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name)
+    # Each dataset's own code runs here, and raises what it likes.
+    except Exception as error:
+        if is_known(name):
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(f"Expected a dataset of TFDS. Received: {name} ({reason})") from error
+        known = sorted({*tfds.list_builders(), *other_names})
+        nearest = difflib.get_close_matches(base_name(name), known) or sorted(other_names)
+        raise ValueError(
+            "Expected a dataset of TFDS, an embedded one or an image folder; nearest: "
+            f"{', '.join(nearest)}. Received: {name}"
+        ) from error
+
+
+def _classes(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, ...]:
+    """The classes' names. Raises ValueError unless the data are images with a class each."""
+    import tensorflow_datasets as tfds
+
+    features, keys = builder.info.features, builder.info.supervised_keys
+    if keys is not None and len(keys) == 2 and all(isinstance(key, str) for key in keys):
+        image, label = features[keys[0]], features[keys[1]]
+        is_image = isinstance(image, tfds.features.Image) and image.np_dtype == np.uint8
+        if is_image and isinstance(label, tfds.features.ClassLabel) and label.num_classes > 1:
+            return tuple(label.names)
+    raise ValueError(
+        f"Expected a dataset of 8-bit images with one label each. Received: {name} with the "
+        f"features {', '.join(features)}"
+    )
+
+
+def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    try:
+        builder.download_and_prepare()
+    # Network, disk, checksums, files to be fetched by hand: every dataset raises its own.
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise OSError(f"Dataset {name} could not be downloaded or prepared: {reason}") from error
+
+
+def _test_split(builder: tfds.core.DatasetBuilder) -> str:
+    """`test` where its labels are public, else `validation`."""
+    splits = builder.info.splits
+    if "validation" not in splits:
+        return "test"
+    return "test" if "test" in splits and _labels(builder, "test").min() >= 0 else "validation"
+
+
+def _read(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
+    """Encoded images with labels, in the order they are stored in."""
+    import tensorflow_datasets as tfds
+
+    image, _ = builder.info.supervised_keys
+    try:
+        return builder.as_dataset(
+            split=split,
+            as_supervised=True,
+            shuffle_files=False,
+            decoders={image: tfds.decode.SkipDecoding()},
+            read_config=tfds.ReadConfig(try_autocache=False),
+        )
+    except ValueError as error:
+        raise ValueError(
+            "Expected a dataset with the splits train and test (or validation). "
+            f"Received: {builder.name} with {', '.join(builder.info.splits)}"
+        ) from error
+
+
+def _labels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
+    batches = _read(builder, split).map(lambda image, label: label).batch(1024)
+    return np.concatenate([*batches.as_numpy_iterator()]).astype(np.int32)
+
+
+def _select(
+    builder: tfds.core.DatasetBuilder, split: str, limit: int | None, seed: int
+) -> tuple[Encoded, np.ndarray]:
+    """The chosen examples of a split, still encoded, and their labels."""
+    labels = _labels(builder, split)
+    indices = limited_indices(labels, limit, seed)
+    chosen = np.zeros(len(labels), bool)
+    chosen[indices] = True
+    mask = tf.constant(chosen)
+    examples = _read(builder, split).enumerate().filter(lambda i, _: mask[i])
+    images = examples.map(lambda _, example: example[0])
+
+    def items(first: int, count: int):
+        for i, contents in enumerate(images.skip(first).take(count), first):
+            yield f"image {indices[i]} of the {split} split of {builder.name}", contents
+
+    return Encoded(images.batch(CHUNK), len(indices), items), labels[indices]

@@ -1,0 +1,31 @@
+"""Files that are whole or absent: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a temporary path beside `path`, and renames it to `path` when the block succeeds.
+
+    A reader sees the old file or the new one, never a part of it; if the block raises, the
+    temporary file goes and the old one stays. Folders on the way are made. The temporary name
+    keeps the suffix of `path`, since some writers choose the format by it.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        written = pathlib.Path(folder) / path.name
+        yield written
+        os.replace(written, path)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a whole UTF-8 text file in place of `path`, atomically."""
+    with replacing(path) as written:
+        written.write_text(text, encoding="utf-8")

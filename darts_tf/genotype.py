@@ -1,0 +1,243 @@
+"""Discrete cells: the genotype, its JSON file, the zoo of published ones, and their derivation.
+
+A genotype is data: it is parsed and checked, never evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from darts_tf import files
+from darts_tf.names import unknown_name
+from darts_tf.spaces import (
+    ALL_PRIMITIVES,
+    INPUTS,
+    NONE,
+    PRIMITIVES,
+    Pairs,
+    checked_concat,
+    checked_pairs,
+    nodes_of,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Genotype:
+    """A normal and a reduction cell. Lists are taken too, and become tuples.
+
+    Example:
+        >>> genotype = GENOTYPES["DARTS_V2"]
+        >>> genotype.normal[:2]
+        (('sep_conv_3x3', 0), ('sep_conv_3x3', 1))
+
+    Raises:
+        ValueError: An unknown primitive, an input that does not exist yet, a number of pairs that
+            is not two a node, or a concat of states that are not nodes of the cell.
+    """
+
+    normal: Pairs
+    """(primitive, input state) pairs of the normal cell, two a node, strongest first. Inputs 0
+    and 1 are the outputs of the two cells before; 2 is the cell's first node."""
+    normal_concat: tuple[int, ...]
+    """The nodes whose concatenation is the normal cell's output."""
+    reduce: Pairs
+    """The same for the reduction cell."""
+    reduce_concat: tuple[int, ...]
+    """The same for the reduction cell."""
+
+    def __post_init__(self):
+        for cell in ("normal", "reduce"):
+            pairs = checked_pairs(cell, getattr(self, cell))
+            name = f"{cell}_concat"
+            object.__setattr__(self, cell, pairs)
+            object.__setattr__(
+                self, name, checked_concat(name, getattr(self, name), len(pairs) // 2)
+            )
+
+    def __str__(self) -> str:
+        """One line a cell, with short names: `sep3 0` is `("sep_conv_3x3", 0)`."""
+        return "\n".join(f"{cell}  {self._line(cell)}" for cell in ("normal", "reduce"))
+
+    def _line(self, cell: str) -> str:
+        texts = [f"{_short(primitive)} {source}" for primitive, source in getattr(self, cell)]
+        nodes = (", ".join(texts[i : i + 2]) for i in range(0, len(texts), 2))
+        concat = " ".join(map(str, getattr(self, f"{cell}_concat")))
+        return f"{' | '.join(nodes)} -> {concat}"
+
+    def to_json(self) -> str:
+        """JSON text with one line a field, which `from_json` reads."""
+        items = dataclasses.asdict(self).items()
+        lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in items)
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: Not JSON (with line and column), fields missing or unknown, or a cell that
+                cannot be.
+        """
+        fields = _parsed(text)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or sorted(fields) != sorted(names):
+            received = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
+            raise ValueError(
+                f"Expected a JSON object with the keys {', '.join(names)}. Received: {received}"
+            )
+        return cls(**fields)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the JSON file atomically: whole or not at all."""
+        files.write_text(path, self.to_json())
+
+
+def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
+    """A genotype of the zoo by its name, or one from a JSON file.
+
+    Raises:
+        ValueError: Neither a name of `GENOTYPES` nor a file, or a file that holds no genotype.
+    """
+    if path_or_name in GENOTYPES:
+        return GENOTYPES[path_or_name]
+    path = pathlib.Path(path_or_name)
+    if os.path.isdir(path):
+        raise ValueError(f"Expected a genotype's name or JSON file. Received: the folder {path}")
+    if not os.path.isfile(path):
+        raise unknown_name("genotype", str(path), [*GENOTYPES, "the path of a JSON file"])
+    try:
+        return Genotype.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def derive(alphas_normal, alphas_reduce, *, primitives: tuple[str, ...] = PRIMITIVES) -> Genotype:
+    """The discrete cells that architecture parameters stand for. Liu et al. 2019, section 2.4.
+
+    On every edge the operation with the largest softmax weight is kept, `none` left out, and its
+    weight is the edge's strength; every node keeps its two strongest edges. Of equals the first
+    wins. `none` takes its share of the softmax all the same.
+
+    Args:
+        alphas_normal: (edges, primitives) array: one row per pair of `spaces.edges(nodes)`, for
+            any number of nodes.
+        alphas_reduce: The same for the reduction cell.
+        primitives: What the columns stand for.
+
+    Raises:
+        ValueError: An array of another shape, or a number that is not finite.
+    """
+    normal = _derive_cell("alphas_normal", alphas_normal, primitives)
+    reduce = _derive_cell("alphas_reduce", alphas_reduce, primitives)
+    return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
+
+
+def _derive_cell(name: str, alphas, primitives: tuple[str, ...]) -> Pairs:
+    columns = [i for i, primitive in enumerate(primitives) if primitive != NONE]
+    weights = _softmax(_checked_alphas(name, alphas, len(primitives)))[:, columns]
+    pairs, start = [], 0
+    for node in range(nodes_of(len(weights))):
+        rows = weights[start : start + INPUTS + node]
+        strongest = np.argsort(-rows.max(axis=1), kind="stable")[:2]
+        pairs += [(primitives[columns[rows[i].argmax()]], int(i)) for i in strongest]
+        start += len(rows)
+    return tuple(pairs)
+
+
+def _softmax(rows: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
+    return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
+
+
+def _checked_alphas(name: str, alphas, columns: int) -> np.ndarray:
+    alphas = np.asarray(alphas, dtype=np.float64)
+    if alphas.ndim != 2 or alphas.shape[1] != columns:
+        raise ValueError(
+            f"Expected an array of shape (edges, {columns}). Received: {name}.shape={alphas.shape}"
+        )
+    if not np.isfinite(alphas).all():
+        row, column = np.argwhere(~np.isfinite(alphas))[0]
+        raise ValueError(
+            f"Expected finite numbers. Received: {name}[{row}, {column}]={alphas[row, column]}"
+        )
+    nodes_of(len(alphas))
+    return alphas
+
+
+def _parsed(text: str):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"Expected JSON. Received: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("Expected JSON of a genotype. Received: JSON nested too deep") from error
+
+
+def _short(primitive: str) -> str:
+    word, _, size = re.match(r"([a-z]+)(_[a-z]+)?_?(\d*)", primitive).groups()
+    return word + size
+
+
+_BY_SHORT = {_short(primitive): primitive for primitive in ALL_PRIMITIVES}
+
+
+def _cell(text: str) -> tuple[Pairs, tuple[int, ...]]:
+    """Reads one cell as `str(genotype)` writes it."""
+    nodes, concat = text.split(" -> ")
+    words = nodes.replace(" |", ",").split(", ")
+    pairs = ((_BY_SHORT[word.split()[0]], int(word.split()[1])) for word in words)
+    return tuple(pairs), tuple(map(int, concat.split()))
+
+
+def _cells(normal: str, reduce: str) -> Genotype:
+    return Genotype(*_cell(normal), *_cell(reduce))
+
+
+GENOTYPES = {
+    # Liu et al. 2019, first order and second order
+    "DARTS_V1": _cells(
+        "sep3 1, sep3 0 | skip 0, sep3 1 | skip 0, sep3 1 | sep3 0, skip 2 -> 2 3 4 5",
+        "max3 0, max3 1 | skip 2, max3 0 | max3 0, skip 2 | skip 2, avg3 0 -> 2 3 4 5",
+    ),
+    "DARTS_V2": _cells(
+        "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5",
+        "max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5",
+    ),
+    # Zoph et al. 2018, NASNet-A
+    "NASNet": _cells(
+        "sep5 1, sep3 0 | sep5 0, sep3 0 | avg3 1, skip 0 | avg3 0, avg3 0 | sep3 1, skip 1"
+        " -> 2 3 4 5 6",
+        "sep5 1, sep7 0 | max3 1, sep7 0 | avg3 1, sep5 0 | skip 3, avg3 2 | sep3 2, max3 1"
+        " -> 4 5 6",
+    ),
+    # Real et al. 2019, AmoebaNet-A
+    "AmoebaNet": _cells(
+        "avg3 0, max3 1 | sep3 0, sep5 2 | sep3 0, avg3 3 | sep3 1, skip 1 | skip 0, avg3 1"
+        " -> 4 5 6",
+        "avg3 0, sep3 1 | max3 0, sep7 2 | sep7 0, avg3 1 | max3 0, max3 1 | conv7 0, sep3 5"
+        " -> 3 4 6",
+    ),
+    # Xu et al. 2020, searched on CIFAR-10
+    "PCDARTS": _cells(
+        "sep3 1, skip 0 | sep3 0, dil3 1 | sep5 0, sep3 1 | avg3 0, dil3 1 -> 2 3 4 5",
+        "sep5 1, max3 0 | sep5 1, sep5 2 | sep3 0, sep3 3 | sep3 1, sep3 2 -> 2 3 4 5",
+    ),
+    # Chen et al. 2019, searched on CIFAR-10
+    "PDARTS": _cells(
+        "skip 0, dil3 1 | skip 0, sep3 1 | sep3 1, sep3 3 | sep3 0, dil5 4 -> 2 3 4 5",
+        "avg3 0, sep5 1 | sep3 0, dil5 2 | max3 0, dil3 1 | dil3 1, dil5 3 -> 2 3 4 5",
+    ),
+}
+"""Published convolutional cells by name."""

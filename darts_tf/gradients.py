@@ -1,0 +1,99 @@
+"""Gradients of the valid loss with respect to the architecture (Liu et al. 2019, sec. 2.3).
+
+An estimator is a pure function of the loss, the weights w, the alphas α and one batch of each
+half of the data; `ESTIMATORS` names them. `loss(weights, alphas, batch)` is a scalar, and
+`virtual_step(weights, gradients)` gives w' = w − ξ∇L_train (with whatever momentum and decay the
+weights' optimizer has). All return `(valid_loss, gradients)`, one gradient per entry of alphas.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+FINITE_DIFFERENCE_RADIUS = 1e-2
+
+
+def first_order(loss, weights, alphas, train, valid, virtual_step):
+    """∇α L_valid(w, α): the weights as they are, ξ = 0 (sec. 2.3)."""
+    del train, virtual_step
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(alphas)
+        valid_loss = loss(weights, alphas, valid)
+    return valid_loss, _gradient(tape, valid_loss, alphas)
+
+
+def second_order(loss, weights, alphas, train, valid, virtual_step):
+    """Exact gradient of the unrolled loss, d/dα L_valid(w − ξ∇w L_train(w, α), α) (eq. 6).
+
+    The chain rule is taken apart so that the outer tape records the train loss alone: first the
+    valid loss and its gradient at the virtual weights w', then one product of the mixed second
+    derivative of the train loss with what arrived at its gradient.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as outer:
+        outer.watch(alphas)
+        gradients = _weight_gradients(loss, weights, alphas, train)
+    valid_loss, direct, direction = _unrolled(
+        loss, weights, alphas, gradients, valid, virtual_step
+    )
+    implicit = _gradient(outer, gradients, alphas, output_gradients=direction)
+    return valid_loss, _add(direct, implicit)
+
+
+def finite_difference(
+    loss, weights, alphas, train, valid, virtual_step, radius=FINITE_DIFFERENCE_RADIUS
+):
+    """As `second_order`, the product by a central difference of ∇α L_train (eq. 7).
+
+    Args:
+        radius: length of the step in weight space to either side.
+    """
+    gradients = _weight_gradients(loss, weights, alphas, train)
+    valid_loss, direct, direction = _unrolled(
+        loss, weights, alphas, gradients, valid, virtual_step
+    )
+    epsilon = tf.math.divide_no_nan(tf.cast(radius, valid_loss.dtype), tf.linalg.global_norm(direction))
+    sides = []
+    for sign in (1, -1):
+        moved = [w + sign * epsilon * d for w, d in zip(weights, direction, strict=True)]
+        sides.append(first_order(loss, moved, alphas, None, train, None)[1])
+    implicit = [
+        tf.math.divide_no_nan(plus - minus, 2 * epsilon) for plus, minus in zip(*sides, strict=True)
+    ]
+    return valid_loss, _add(direct, implicit)
+
+
+ESTIMATORS = {
+    "first_order": first_order,
+    "second_order": second_order,
+    "finite_difference": finite_difference,
+}
+
+
+def _weight_gradients(loss, weights, alphas, batch):
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        value = loss(weights, alphas, batch)
+    return _gradient(tape, value, weights)
+
+
+def _unrolled(loss, weights, alphas, gradients, valid, virtual_step):
+    """L_valid(w', α), its gradient along α, and what it sends back to the train gradients."""
+    with tf.GradientTape(watch_accessed_variables=False) as step:
+        step.watch(gradients)
+        virtual = virtual_step(weights, gradients)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([virtual, alphas])
+        valid_loss = loss(virtual, alphas, valid)
+    at_virtual, direct = _gradient(tape, valid_loss, [virtual, alphas])
+    return valid_loss, direct, _gradient(step, virtual, gradients, output_gradients=at_virtual)
+
+
+_ZERO = tf.UnconnectedGradients.ZERO  # a supernet need not use every kind of cell
+
+
+def _gradient(tape, target, sources, **kwargs):
+    return tape.gradient(target, sources, unconnected_gradients=_ZERO, **kwargs)
+
+
+def _add(first, second):
+    return [a + b for a, b in zip(first, second, strict=True)]

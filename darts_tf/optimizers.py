@@ -1,0 +1,60 @@
+"""Gradient clipping and weight decay with the reference's meaning.
+
+Decay is an L2 term in the gradient, added after clipping and before momentum or moments. Keras'
+own `weight_decay` is decoupled from the gradient, which is a different algorithm.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: float):
+    """Clips by the global norm over all gradients, then adds `weight_decay * weights`.
+
+    Args:
+        gradients: one array per weight.
+        weights: the arrays they belong to.
+        clip_norm: largest global norm; None for no clipping.
+        weight_decay: strength of the L2 term.
+
+    Returns:
+        The list of gradients to hand to an optimizer that has no decay of its own.
+    """
+    if clip_norm is not None:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    if not weight_decay:
+        return gradients
+    return [
+        g + tf.cast(weight_decay, g.dtype) * tf.convert_to_tensor(w)
+        for g, w in zip(gradients, weights, strict=True)
+    ]
+
+
+@keras.saving.register_keras_serializable("darts_tf")
+class SGD(keras.optimizers.SGD):
+    """SGD with momentum that clips and decays as the reference does.
+
+    Args:
+        learning_rate: of the step.
+        momentum: share of the last update that is kept.
+        l2: strength of the L2 term, added to the clipped gradient.
+        clip_norm: largest global norm of the gradients; None for no clipping.
+    """
+
+    def __init__(
+        self, learning_rate=0.025, momentum=0.9, l2=3e-4, clip_norm=5.0, name="SGD", **kwargs
+    ):
+        super().__init__(learning_rate, momentum, name=name, **kwargs)
+        self.l2 = l2
+        self.clip_norm = clip_norm
+
+    def apply(self, grads, trainable_variables=None):
+        """One update of the variables by these gradients."""
+        variables = trainable_variables or self._trainable_variables
+        super().apply(clip_then_decay(grads, variables, self.clip_norm, self.l2), variables)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "l2": self.l2, "clip_norm": self.clip_norm}

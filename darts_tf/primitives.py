@@ -1,0 +1,318 @@
+"""The candidate operations of the convolutional space (Liu et al. 2019, sec. 3.1.1).
+
+`PRIMITIVES` maps a name to `(channels, stride, affine) -> layer`; a search is not affine. Adding a primitive is a layer
+and a line there. Every layer keeps the spatial size at stride 1 and divides it by `stride`,
+rounding up, otherwise; `macs(height, width)` counts its multiply-accumulates for one image of that
+size at its input.
+
+Padding is symmetric as in the reference: TensorFlow's own SAME pads only bottom and right when
+the stride is 2.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.normalization import BatchNormalization
+
+
+def fan_in_uniform(fan_in: int) -> keras.initializers.Initializer:
+    """Uniform in ±1/sqrt(fan_in), the reference's initialisation of every kernel and bias."""
+    bound = fan_in**-0.5
+    return keras.initializers.RandomUniform(-bound, bound)
+
+
+def halved(size: int, stride: int) -> int:
+    """Rows or columns left after a stride."""
+    return -(-size // stride)
+
+
+def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Tensor:
+    """Pads all sides so that VALID windows of `kernel` are centred on the places of `x`."""
+    rows, columns = kernel[0] // 2, kernel[1] // 2
+    return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]], mode)
+
+
+def convolve(x: tf.Tensor, kernel, stride: int = 1) -> tf.Tensor:
+    """Convolution with symmetric zero padding; `kernel` is `(rows, columns, in, out)`."""
+    size = tuple(kernel.shape[:2])
+    if stride == 1 or size == (1, 1):
+        return tf.nn.conv2d(x, kernel, stride, "SAME")
+    return tf.nn.conv2d(pad(x, size), kernel, stride, "VALID")
+
+
+def depthwise(x: tf.Tensor, kernel, stride: int = 1, dilation: int = 1) -> tf.Tensor:
+    """Depthwise convolution with symmetric zero padding; `kernel` is `(rows, columns, in, 1)`."""
+    if stride == dilation == 2:
+        # A window of dilation 2 at even places reads even places only. The op itself is silently
+        # wrong when both are set.
+        return _depthwise_same(x[:, ::2, ::2], kernel)
+    if stride > 1:
+        x = pad(x, tuple(kernel.shape[:2]))
+        return _depthwise_op(x, kernel, stride, "VALID")
+    if dilation == 1:
+        return _depthwise_same(x, kernel)
+    return _dilated(x, kernel, dilation)
+
+
+def _depthwise_same(x, kernel):
+    return _depthwise_op(x, kernel, 1, "SAME")
+
+
+def _depthwise_op(x, kernel, stride, padding):
+    """The bare op: `tf.nn.depthwise_conv2d` wraps it in nodes for dilations."""
+    kernel, strides = tf.convert_to_tensor(kernel), (1, stride, stride, 1)
+    return tf.raw_ops.DepthwiseConv2dNative(
+        input=x, filter=kernel, strides=strides, padding=padding
+    )
+
+
+def _dilated(x, kernel, dilation):
+    """A dilated window never mixes the places of different residues: convolve each residue."""
+    height, width = x.shape[1:3]
+    extra = [[0, -height % dilation], [0, -width % dilation]]
+    block = [dilation, dilation]
+    residues = tf.raw_ops.SpaceToBatchND(input=x, block_shape=block, paddings=extra)
+    y = _depthwise_same(residues, kernel)
+    return tf.raw_ops.BatchToSpaceND(input=y, block_shape=block, crops=extra)
+
+
+def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
+    """3x3 maximum over the places inside the image."""
+    # A mirrored border repeats values that the window holds already: the maximum is unchanged.
+    # (The op's own padding loses the second derivative: explicit padding has none, and that of
+    # SAME comes out as zero in a graph.)
+    return tf.nn.max_pool2d(pad(x, (3, 3), "SYMMETRIC"), 3, stride, "VALID")
+
+
+def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
+    """3x3 mean over the places inside the image: padding does not count."""
+    if stride == 1:
+        return tf.nn.avg_pool2d(x, 3, 1, "SAME")
+    mean_of_nine = tf.nn.avg_pool2d(pad(x, (3, 3)), 3, stride, "VALID")
+    return mean_of_nine * tf.constant(_nine_over_inside(*x.shape[1:3], stride), x.dtype)
+
+
+@functools.lru_cache
+def _nine_over_inside(height: int, width: int, stride: int) -> np.ndarray:
+    """9 / (places of each 3x3 window that lie inside the image), `(1, height', width', 1)`."""
+
+    def inside(size):
+        centers = np.arange(0, size, stride)
+        return np.minimum(centers + 1, size - 1) - np.maximum(centers - 1, 0) + 1
+
+    return 9.0 / np.outer(inside(height), inside(width))[None, :, :, None]
+
+
+class Primitive(keras.layers.Layer):
+    """What all primitives share: same channels in and out, and the stride's output size."""
+
+    def __init__(self, channels: int, stride: int = 1, affine: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.stride = stride
+        self.affine = affine
+
+    def compute_output_shape(self, input_shape):
+        """`(batch, height / stride, width / stride, channels)`, rounded up."""
+        batch, height, width, _ = input_shape
+        sizes = (None if s is None else halved(s, self.stride) for s in (height, width))
+        return (batch, *sizes, self.channels)
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates for one image of this size at the input."""
+        return 0
+
+    def _add_kernel(self, rows, columns, inputs, outputs, name):
+        """A kernel `(rows, columns, inputs, outputs)`; outputs 1 marks a depthwise one."""
+        fan_in = rows * columns * (1 if name.startswith("depthwise") else inputs)
+        shape = (rows, columns, inputs, outputs)
+        return self.add_weight(shape=shape, initializer=fan_in_uniform(fan_in), name=name)
+
+    def _add_norm(self, channels, name):
+        norm = BatchNormalization(affine=self.affine, name=name)
+        norm.build((None, None, None, channels))
+        return norm
+
+
+class Zero(Primitive):
+    """`none`: no connection. It takes its share of the softmax and gives nothing."""
+
+    def call(self, x, training=False):
+        """All zeros."""
+        return tf.zeros_like(x[:, :: self.stride, :: self.stride])
+
+
+class Identity(Primitive):
+    """`skip_connect` at stride 1."""
+
+    def call(self, x, training=False):
+        """`x` itself."""
+        return x
+
+
+class Pool(Primitive):
+    """`max_pool_3x3` and `avg_pool_3x3`; a search normalises them, an evaluation does not.
+
+    Args:
+        kind: `"max"` or `"avg"`.
+        normalize: follow the pool with a batch normalisation without scale and shift.
+    """
+
+    def __init__(self, channels, stride=1, affine=True, *, kind, normalize=False, **kwargs):
+        super().__init__(channels, stride, affine, **kwargs)
+        self.kind = kind
+        self.normalize = normalize
+
+    def build(self, input_shape):
+        """Creates the normalisation, if there is one."""
+        self.norm = self._add_norm(self.channels, "norm") if self.normalize else None
+
+    def call(self, x, training=False):
+        """Pooled `x`."""
+        x = {"max": max_pool, "avg": avg_pool}[self.kind](x, self.stride)
+        return self.norm(x, training=training) if self.norm else x
+
+
+class ReLUConvBN(Primitive):
+    """ReLU, 1x1 convolution, normalisation: brings a cell's input to the cell's channels."""
+
+    def build(self, input_shape):
+        """Creates kernel and normalisation."""
+        self.kernel = self._add_kernel(1, 1, input_shape[-1], self.channels, "kernel")
+        self.norm = self._add_norm(self.channels, "norm")
+
+    def call(self, x, training=False):
+        """`(batch, height, width, any)` to `(batch, height, width, channels)`."""
+        return self.norm(convolve(tf.nn.relu(x), self.kernel), training=training)
+
+    def macs(self, height, width):
+        """One product per weight and place."""
+        return height * width * self.kernel.shape[2] * self.channels
+
+
+class FactorizedReduce(Primitive):
+    """Halves the size without losing places: even rows and columns beside odd ones.
+
+    `skip_connect` at stride 2, and what brings a cell's input down after a reduction cell. The
+    second half of the channels sees the image from its second row and column on.
+    """
+
+    def build(self, input_shape):
+        """Creates both kernels and the normalisation of their outputs side by side."""
+        inputs, half = input_shape[-1], self.channels // 2
+        self.kernel_even = self._add_kernel(1, 1, inputs, half, "kernel_even")
+        self.kernel_odd = self._add_kernel(1, 1, inputs, self.channels - half, "kernel_odd")
+        self.norm = self._add_norm(self.channels, "norm")
+
+    def call(self, x, training=False):
+        """`(batch, height, width, any)` to `(batch, height / 2, width / 2, channels)`."""
+        x = tf.nn.relu(x)
+        odd = x[:, 1:, 1:]
+        if x.shape[1] % 2 or x.shape[2] % 2:  # an odd size lacks the last odd row or column
+            odd = tf.pad(odd, [[0, 0], [0, x.shape[1] % 2], [0, x.shape[2] % 2], [0, 0]])
+        halves = [convolve(x, self.kernel_even, 2), convolve(odd, self.kernel_odd, 2)]
+        return self.norm(tf.concat(halves, -1), training=training)
+
+    def macs(self, height, width):
+        """One product per weight and place of the output."""
+        return halved(height, 2) * halved(width, 2) * self.kernel_even.shape[2] * self.channels
+
+
+class SeparableConv(Primitive):
+    """`sep_conv` (two rounds) and `dil_conv` (one, dilated): ReLU, depthwise, 1x1, normalisation.
+
+    Args:
+        kernel_size: rows and columns of the depthwise kernel.
+        dilation: distance of its taps.
+        rounds: how often the sequence is applied; the stride belongs to the first.
+    """
+
+    def __init__(
+        self, channels, stride=1, affine=True, *, kernel_size, dilation=1, rounds=1, **kwargs
+    ):
+        super().__init__(channels, stride, affine, **kwargs)
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.rounds = rounds
+
+    def build(self, input_shape):
+        """Creates depthwise and pointwise kernels and the normalisations, round by round."""
+        size, channels = self.kernel_size, self.channels
+        self.depthwise, self.pointwise, self.norms = [], [], []
+        for i in range(self.rounds):
+            self.depthwise.append(self._add_kernel(size, size, channels, 1, f"depthwise_{i}"))
+            self.pointwise.append(self._add_kernel(1, 1, channels, channels, f"pointwise_{i}"))
+            self.norms.append(self._add_norm(channels, f"norm_{i}"))
+
+    def call(self, x, training=False):
+        """`(batch, height, width, channels)`, divided by the stride."""
+        strides = [self.stride] + [1] * (self.rounds - 1)
+        for stride, spatial, mix, norm in zip(
+            strides, self.depthwise, self.pointwise, self.norms, strict=True
+        ):
+            x = depthwise(tf.nn.relu(x), spatial, stride, self.dilation)
+            x = norm(convolve(x, mix), training=training)
+        return x
+
+    def macs(self, height, width):
+        """One product per weight and place of the output, each round."""
+        places = halved(height, self.stride) * halved(width, self.stride)
+        return self.rounds * places * self.channels * (self.kernel_size**2 + self.channels)
+
+
+class Conv7x1And1x7(Primitive):
+    """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's)."""
+
+    def build(self, input_shape):
+        """Creates both kernels and the normalisation."""
+        channels = self.channels
+        self.kernel_row = self._add_kernel(1, 7, channels, channels, "kernel_row")
+        self.kernel_column = self._add_kernel(7, 1, channels, channels, "kernel_column")
+        self.norm = self._add_norm(channels, "norm")
+
+    def call(self, x, training=False):
+        """The stride goes along the columns first, then along the rows."""
+        x = tf.pad(tf.nn.relu(x), [[0, 0], [0, 0], [3, 3], [0, 0]])
+        x = tf.nn.conv2d(x, self.kernel_row, (1, self.stride), "VALID")
+        x = tf.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])
+        x = tf.nn.conv2d(x, self.kernel_column, (self.stride, 1), "VALID")
+        return self.norm(x, training=training)
+
+    def macs(self, height, width):
+        """One product per weight and place of each convolution's output."""
+        rows, columns = halved(height, self.stride), halved(width, self.stride)
+        return 7 * self.channels**2 * columns * (height + rows)
+
+
+def _skip(channels, stride, affine):
+    return (Identity if stride == 1 else FactorizedReduce)(channels, stride, affine)
+
+
+def _pool(kind):
+    """Pools are normalised where nothing is affine, which is in a search."""
+    return lambda channels, stride, affine: Pool(
+        channels, stride, affine, kind=kind, normalize=not affine
+    )
+
+
+def _separable(**settings):
+    return functools.partial(SeparableConv, **settings)
+
+
+PRIMITIVES = {
+    "none": Zero,
+    "max_pool_3x3": _pool("max"),
+    "avg_pool_3x3": _pool("avg"),
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(kernel_size=3, rounds=2),
+    "sep_conv_5x5": _separable(kernel_size=5, rounds=2),
+    "sep_conv_7x7": _separable(kernel_size=7, rounds=2),
+    "dil_conv_3x3": _separable(kernel_size=3, dilation=2),
+    "dil_conv_5x5": _separable(kernel_size=5, dilation=2),
+    "conv_7x1_1x7": Conv7x1And1x7,
+}

@@ -1,0 +1,188 @@
+"""Weights of the authors' PyTorch implementation, read into our models.
+
+A state dict's names follow the reference's module tree. Each function here lists, for one kind of
+layer, `(name below the layer, variable)`; the layouts differ by a transposition alone.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from darts_tf import network, primitives
+from darts_tf.supernet import Supernet
+
+IGNORED = ("num_batches_tracked",)
+
+
+def load_reference_weights(model: keras.Model, state_dict) -> None:
+    """Sets a model's variables from a state dict of the PyTorch reference.
+
+    Args:
+        model: a `Supernet` or a network from `build_network`.
+        state_dict: name to array (NumPy, or anything `np.asarray` takes), in the reference's
+            layouts: convolutions `(out, in / groups, rows, columns)`, linear `(out, in)`.
+            `alphas_normal` and `alphas_reduce` may be among a supernet's.
+
+    Raises:
+        ValueError: a name is missing or unknown or a shape differs; nothing is changed then.
+    """
+    names = dict(_supernet(model) if isinstance(model, Supernet) else _network(model))
+    given = {k: v for k, v in state_dict.items() if not k.endswith(IGNORED)}
+    optional = {name for name in names if name.startswith("alphas_")}
+    _check_names(set(names) - optional, set(names), set(given))
+    values = {}
+    for name, array in given.items():
+        variable = names[name]
+        value = _our_layout(np.asarray(array), variable)
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                f"Expected {name} to fit shape {tuple(variable.shape)} after transposition. "
+                f"Received: shape={np.shape(array)}"
+            )
+        _, earlier = values.setdefault(id(variable), (variable, value))
+        if not np.array_equal(earlier, value):
+            raise ValueError(f"Expected {name} to equal its copies on the other edges of its state")
+    for variable, value in values.values():
+        variable.assign(value)
+
+
+def _check_names(required, known, given):
+    missing, unknown = sorted(required - given), sorted(given - known)
+    if missing or unknown:
+        raise ValueError(
+            f"Expected the state dict of this architecture: {len(missing)} names missing "
+            f"(first: {missing[:1]}), {len(unknown)} unknown (first: {unknown[:1]})"
+        )
+
+
+def _our_layout(array, variable):
+    """Channels-last kernels; depthwise ones have their channels third."""
+    if array.ndim == 4:
+        return array.transpose(2, 3, 0, 1) if _is_depthwise(variable) else array.transpose(2, 3, 1, 0)
+    return array.T if array.ndim == 2 and not variable.name.startswith("alphas") else array
+
+
+def _is_depthwise(variable):
+    return variable.name.startswith("depthwise")
+
+
+def _below(prefix, pairs):
+    return [(f"{prefix}.{name}", variable) for name, variable in pairs]
+
+
+def _norm(norm):
+    pairs = [("running_mean", norm.moving_mean), ("running_var", norm.moving_variance)]
+    return pairs + ([("weight", norm.gamma), ("bias", norm.beta)] if norm.affine else [])
+
+
+def _relu_conv_bn(layer):
+    return [("op.1.weight", layer.kernel), *_below("op.2", _norm(layer.norm))]
+
+
+def _factorized_reduce(layer):
+    kernels = [("conv_1.weight", layer.kernel_even), ("conv_2.weight", layer.kernel_odd)]
+    return kernels + _below("bn", _norm(layer.norm))
+
+
+def _separable(layer):
+    pairs = []
+    for i in range(layer.rounds):
+        pairs += [
+            (f"op.{4 * i + 1}.weight", layer.depthwise[i]),
+            (f"op.{4 * i + 2}.weight", layer.pointwise[i]),
+            *_below(f"op.{4 * i + 3}", _norm(layer.norms[i])),
+        ]
+    return pairs
+
+
+def _conv_7x1_1x7(layer):
+    kernels = [("1.weight", layer.kernel_row), ("2.weight", layer.kernel_column)]
+    return kernels + _below("3", _norm(layer.norm))
+
+
+LAYERS = {
+    primitives.Zero: lambda layer: [],
+    primitives.Identity: lambda layer: [],
+    primitives.Pool: lambda layer: _below("1", _norm(layer.norm)) if layer.norm else [],
+    primitives.ReLUConvBN: _relu_conv_bn,
+    primitives.FactorizedReduce: _factorized_reduce,
+    primitives.SeparableConv: _separable,
+    primitives.Conv7x1And1x7: _conv_7x1_1x7,
+}
+
+
+def _layer(layer):
+    return LAYERS[type(layer)](layer)
+
+
+def _head(head):
+    # the dense layer's matrix is transposed, as any 2-d array
+    return [("weight", head.kernel), ("bias", head.bias)]
+
+
+def _stem(stem):
+    """Names of kernel and normalisation of each convolution of a stem."""
+    names = {
+        "cifar": [("stem.0", "stem.1")],
+        "imagenet": [("stem0.0", "stem0.1"), ("stem0.3", "stem0.4"), ("stem1.1", "stem1.2")],
+    }[stem.kind]
+    pairs = []
+    for (conv, bn), kernel, norm in zip(names, stem.kernels, stem.norms, strict=True):
+        pairs += [(f"{conv}.weight", kernel), *_below(bn, _norm(norm))]
+    return pairs
+
+
+def _preprocessing(cell):
+    return _below("preprocess0", _layer(cell.preprocess0)) + _below(
+        "preprocess1", _layer(cell.preprocess1)
+    )
+
+
+def _search_cell(cell):
+    pairs = _preprocessing(cell)
+    for edge, row in cell.rows.items():
+        source = edge[0]
+        mixed = cell.mixed[source]
+        position = [e for e in cell.rows if e[0] == source].index(edge)
+        for column, name in enumerate(mixed.primitives):
+            layer = mixed.shared.get(name) or mixed.separate[name][position]
+            pairs += _below(f"_ops.{row}._ops.{column}", _layer(layer))
+    return pairs
+
+
+def _cell(cell):
+    pairs = _preprocessing(cell)
+    for i, op in enumerate(cell.ops):
+        pairs += _below(f"_ops.{i}", _layer(op))
+    return pairs
+
+
+def _auxiliary_head(head):
+    pairs = [
+        ("features.2.weight", head.kernel1),
+        *_below("features.3", _norm(head.norm1)),
+        ("features.5.weight", head.kernel2),
+    ]
+    if head.norm2:
+        pairs += _below("features.6", _norm(head.norm2))
+    return pairs + _below("classifier", _head(head.head))
+
+
+def _supernet(model):
+    pairs = _stem(model.stem) + _below("classifier", _head(model.head))
+    for i, cell in enumerate(model.cells):
+        pairs += _below(f"cells.{i}", _search_cell(cell))
+    kinds = ("alphas_normal", "alphas_reduce")
+    return pairs + list(zip(kinds, model.alphas, strict=True))
+
+
+def _network(model):
+    if not isinstance(model, network.Network):
+        raise ValueError(f"Expected a Supernet or a Network. Received: {type(model).__name__}")
+    pairs = _stem(model.stem) + _below("classifier", _head(model.head))
+    for i, cell in enumerate(model.cells):
+        pairs += _below(f"cells.{i}", _cell(cell))
+    if model.auxiliary_head:
+        pairs += _below("auxiliary_head", _auxiliary_head(model.auxiliary_head))
+    return pairs

@@ -1,0 +1,172 @@
+"""Algorithm 1 of the paper as a Keras training step (Liu et al. 2019)."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from darts_tf.gradients import ESTIMATORS
+from darts_tf.normalization import untracked_statistics
+from darts_tf.optimizers import clip_then_decay
+
+
+class DARTS(keras.Model):
+    """Trains a supernet's weights and its architecture alternately.
+
+    A batch is a pair `((x, y), (x_valid, y_valid))`: one of the half of the data that the weights
+    learn from and one of the half that the alphas learn from. Each step first moves the alphas by
+    the chosen gradient of the valid loss, then the weights by the gradient of the train loss.
+
+    The network is used through `.alphas`, `.network_weights` and its call alone.
+
+    Args:
+        network: a supernet.
+        arch_gradient: `"first_order"`, `"second_order"` (exact) or `"finite_difference"`.
+        weight_decay: L2 on the weights, part of their gradient.
+        clip_norm: largest global norm of the weights' gradient; None for no clipping.
+        arch_weight_decay: L2 on the alphas, part of their gradient.
+
+    Raises:
+        ValueError: unknown `arch_gradient`.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        arch_gradient: str = "second_order",
+        weight_decay: float = 3e-4,
+        clip_norm: float | None = 5.0,
+        arch_weight_decay: float = 1e-3,
+    ):
+        super().__init__()
+        if arch_gradient not in ESTIMATORS:
+            raise ValueError(
+                f"Expected arch_gradient to be one of {list(ESTIMATORS)}. "
+                f"Received: {arch_gradient=}"
+            )
+        self.network = network
+        self.arch_gradient = arch_gradient
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.arch_weight_decay = arch_weight_decay
+        self.train_loss = keras.metrics.Mean("loss")
+        self.valid_loss = keras.metrics.Mean("valid_loss")
+        self.built = True
+
+    def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
+        """Sets the optimizers of weights and alphas, the loss on logits, and the metrics.
+
+        Args:
+            optimizer: of the weights, a `keras.optimizers.SGD`: the virtual step repeats its
+                rule, momentum included. Decay and clipping are this trainer's, not its.
+            arch_optimizer: of the alphas.
+            loss: `loss(labels, logits)`, a scalar, or the name of a Keras loss.
+            metrics: as in Keras; they see the train batch before the weights' step.
+            **kwargs: passed on to `keras.Model.compile`.
+
+        Raises:
+            ValueError: `optimizer` is of another kind.
+        """
+        optimizer = keras.optimizers.get(optimizer)
+        if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
+            raise ValueError(
+                "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
+                f"virtual step repeats. Received: {optimizer=}"
+            )
+        kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+        self.loss_function = keras.losses.get(loss)
+        self.arch_optimizer = keras.optimizers.get(arch_optimizer)
+        self.weights_to_train = self.network.network_weights
+        self.optimizer.build(self.weights_to_train)
+        self.arch_optimizer.build(self.network.alphas)
+
+    def call(self, x, training=False):
+        """What the network gives."""
+        return self.network(x, training=training)
+
+    def loss_at(self, weights, alphas, batch):
+        """L(w, α) on a batch, a pure function: no variable changes.
+
+        Args:
+            weights: one array per entry of the network's `network_weights`.
+            alphas: one array per entry of the network's `alphas`.
+            batch: `(x, y)`.
+
+        Returns:
+            The scalar loss.
+        """
+        x, y = batch
+        variables = [*self.weights_to_train, *self.network.alphas]
+        mapping = list(zip(variables, [*weights, *alphas], strict=True))
+        with keras.StatelessScope(state_mapping=mapping), untracked_statistics():
+            return self.loss_function(y, self.network(x, training=True))
+
+    def virtual_step(self, weights, gradients):
+        """w' = w + μ·velocity − ξ(∇L + λw), the optimizer's own next step, unclipped.
+
+        Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
+        """
+        xi = tf.convert_to_tensor(self.optimizer.learning_rate)
+        momentum = self.optimizer.momentum
+        steps = [
+            -tf.cast(xi, w.dtype) * g
+            for w, g in zip(
+                weights, clip_then_decay(gradients, weights, None, self.weight_decay), strict=True
+            )
+        ]
+        if momentum:
+            velocities = self.optimizer.momentums
+            steps = [s + momentum * v for s, v in zip(steps, velocities, strict=True)]
+        return [w + s for w, s in zip(weights, steps, strict=True)]
+
+    def arch_gradients(self, train_batch, valid_batch):
+        """The gradient of the valid loss with respect to the alphas, by the chosen estimator.
+
+        Args:
+            train_batch: `(x, y)` for the virtual step.
+            valid_batch: `(x, y)` for the valid loss.
+
+        Returns:
+            `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
+            without their weight decay.
+        """
+        weights = [tf.convert_to_tensor(w) for w in self.weights_to_train]
+        alphas = [tf.convert_to_tensor(a) for a in self.network.alphas]
+        estimate = ESTIMATORS[self.arch_gradient]
+        return estimate(
+            self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step
+        )
+
+    def train_step(self, data):
+        """One iteration of Algorithm 1."""
+        train_batch, valid_batch = data
+        valid_loss, gradients = self.arch_gradients(train_batch, valid_batch)
+        gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
+        self.arch_optimizer.apply(gradients, self.network.alphas)
+        loss, logits = self._weight_step(train_batch)
+        self.train_loss.update_state(loss)
+        self.valid_loss.update_state(valid_loss)
+        results = self.compute_metrics(*train_batch, logits)
+        return {
+            **results,
+            "loss": self.train_loss.result(),
+            "valid_loss": self.valid_loss.result(),
+        }
+
+    def _weight_step(self, batch):
+        """w ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
+        x, y = batch
+        watched = [w.value for w in self.weights_to_train]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            logits = self.network(x, training=True)
+            loss = self.loss_function(y, logits)
+        gradients = tape.gradient(
+            loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        gradients = clip_then_decay(
+            gradients, self.weights_to_train, self.clip_norm, self.weight_decay
+        )
+        self.optimizer.apply(gradients, self.weights_to_train)
+        return loss, logits

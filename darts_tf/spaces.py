@@ -1,0 +1,129 @@
+"""The search space of convolutional cells: names, edges and size. Plain data, no TensorFlow.
+
+A cell has two input states, 0 and 1 (the outputs of the two cells before it), and computes
+`nodes` further states 2, 3, ...; every node may read every earlier state, and an edge is such a
+(source, target) pair. In search an edge mixes all of `PRIMITIVES`. Liu et al. 2019, sections 2.1
+and 3.1.1.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+from darts_tf.names import unknown_name
+
+Pairs = tuple[tuple[str, int], ...]
+
+PRIMITIVES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""What every edge chooses from in search, in the order of the columns of the alphas."""
+
+ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
+"""Everything a network can be built from: older cells of the zoo use two more operations."""
+
+NONE = "none"
+"""The operation that stands for "no edge": it is searched over, but never derived."""
+
+INPUTS = 2
+"""Input states of a cell."""
+
+NODES = 4
+"""Nodes of a cell in the paper."""
+
+
+def edges(nodes: int = NODES) -> tuple[tuple[int, int], ...]:
+    """The (source, target) pairs of a cell in the order of the rows of the alphas.
+
+    Node by node, sources ascending: (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), ...; 14 for 4 nodes.
+    """
+    targets = range(INPUTS, INPUTS + nodes)
+    return tuple((source, target) for target in targets for source in range(target))
+
+
+def nodes_of(rows: int) -> int:
+    """How many nodes a cell has whose alphas have `rows` rows: 4 for 14.
+
+    Raises:
+        ValueError: No number of nodes has that many edges.
+    """
+    # nodes * (nodes + 3) / 2 = rows, solved for nodes
+    nodes = (math.isqrt(9 + 8 * rows) - 3) // 2 if rows > 0 else 0
+    if nodes < 1 or nodes * (nodes + 3) != 2 * rows:
+        raise ValueError(
+            "Expected one row of alphas per edge: 2 rows for one node, 5 for two, 9 for three, "
+            f"14 for four, and so on. Received: rows={rows}"
+        )
+    return nodes
+
+
+def count_cells(nodes: int = NODES, primitives: int = len(PRIMITIVES) - 1) -> int:
+    """How many cells can be derived: 1,037,664,180 for four nodes and seven operations.
+
+    Every node takes two different earlier states and one operation (`none` left out) for each:
+    the product over the nodes of C(states, 2) * primitives². Isomorphic cells count apart.
+    """
+    choices = (math.comb(INPUTS + node, 2) * primitives**2 for node in range(nodes))
+    return math.prod(choices)
+
+
+def checked_pairs(name: str, pairs) -> Pairs:
+    """The (primitive, input) pairs of a discrete cell, two a node, as tuples.
+
+    Raises:
+        ValueError: Not two pairs a node, an unknown primitive, or an input state that does not
+            exist yet at that node. The message calls the cell `name`.
+    """
+    if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2:
+        received = f"{len(pairs)} pairs" if isinstance(pairs, list | tuple) else repr(pairs)
+        raise ValueError(
+            f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
+            f"of pairs. Received: {received}"
+        )
+    return tuple(_checked_pair(f"{name}[{i}]", pair, i // 2) for i, pair in enumerate(pairs))
+
+
+def _checked_pair(place: str, pair, node: int) -> tuple[str, int]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ValueError(f"Expected {place} to be a (primitive, input) pair. Received: {pair!r}")
+    primitive, source = pair
+    known = [name for name in ALL_PRIMITIVES if name != NONE]
+    if primitive not in known:
+        raise unknown_name(f"the primitive of {place}", primitive, known)
+    last = INPUTS + node - 1
+    if not _is_integer(source) or not 0 <= source <= last:
+        raise ValueError(
+            f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
+            f"Received: input={source!r}"
+        )
+    return str(primitive), int(source)
+
+
+def checked_concat(name: str, concat, nodes: int) -> tuple[int, ...]:
+    """The nodes that make a cell's output, as a tuple.
+
+    Raises:
+        ValueError: Not a list of different states between 2 and `nodes + 1`.
+    """
+    last = INPUTS + nodes - 1
+    is_list = isinstance(concat, list | tuple | range) and all(map(_is_integer, concat))
+    if not is_list or not concat or len(set(concat)) < len(concat):
+        raise ValueError(f"Expected {name} to be a list of different nodes. Received: {concat!r}")
+    if min(concat) < INPUTS or max(concat) > last:
+        raise ValueError(
+            f"Expected {name} to hold nodes of the cell, {INPUTS} to {last}. "
+            f"Received: {list(concat)}"
+        )
+    return tuple(map(int, concat))
+
+
+def _is_integer(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -1,0 +1,114 @@
+"""The continuous network of a search: every edge of every cell mixes all primitives."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.cells import SearchCell
+from darts_tf.genotype import derive
+from darts_tf.network import ClassifierHead, Stem, check_images, reductions
+from darts_tf.spaces import NODES, PRIMITIVES, edges
+
+
+@keras.saving.register_keras_serializable("darts_tf")
+class Supernet(keras.Model):
+    """Cells with softmax-relaxed edges, ready to be searched (Liu et al. 2019, sec. 2.2).
+
+    Called on images `(batch, height, width, image_channels)` it gives logits `(batch, classes)`.
+
+    Attributes:
+        alphas: `[normal, reduce]`, variables `(edges, primitives)`; all normal cells share one and
+            all reduction cells the other.
+        network_weights: the other trainable variables, w in the paper.
+
+    Args:
+        channels: of the first cells' states; doubled at each of the two reductions.
+        cells: stacked cells, at least 3; those at one and two thirds are reductions.
+        classes: number of labels.
+        image_channels: 3 for colour, 1 for gray.
+        nodes: intermediate states a cell.
+        primitives: candidates on every edge, `none` among them.
+        stem_multiplier: channels of the stem as a multiple of `channels`.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        cells: int = 8,
+        classes: int = 10,
+        image_channels: int = 3,
+        nodes: int = NODES,
+        primitives: tuple[str, ...] = PRIMITIVES,
+        stem_multiplier: int = 3,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._config = {
+            "channels": channels,
+            "cells": cells,
+            "classes": classes,
+            "image_channels": image_channels,
+            "nodes": nodes,
+            "primitives": tuple(primitives),
+            "stem_multiplier": stem_multiplier,
+        }
+        self.primitives = tuple(primitives)
+        self.stem = Stem("cifar", stem_multiplier * channels)
+        self.cells = []
+        previous = False
+        for reduction in reductions(cells):
+            channels *= 2 if reduction else 1
+            self.cells.append(SearchCell(channels, reduction, previous, nodes, self.primitives))
+            previous = reduction
+        self.head = ClassifierHead(classes)
+        self._build_all(image_channels)
+
+    def _build_all(self, image_channels):
+        """Creates every variable now: a stateless call must not meet an unbuilt layer."""
+        shape = (len(edges(self._config["nodes"])), len(self.primitives))
+        noise = keras.initializers.RandomNormal(stddev=1e-3)
+        self.alphas = [
+            self.add_weight(shape=shape, initializer=noise, name=f"alphas_{kind}", autocast=False)
+            for kind in ("normal", "reduce")
+        ]
+        self.stem.build((None, None, None, image_channels))
+        s0 = s1 = (None, None, None, self.stem.channels)
+        for cell in self.cells:
+            cell.build(s0, s1)
+            s0, s1 = s1, (None, None, None, cell.nodes * cell.channels)
+        self.head.build(s1)
+        self.built = True
+
+    @property
+    def network_weights(self) -> list[keras.Variable]:
+        """The trainable variables without the alphas."""
+        alphas = {id(variable) for variable in self.alphas}
+        return [v for v in self.trainable_variables if id(v) not in alphas]
+
+    def call(self, images, training=False):
+        """Logits `(batch, classes)` of images `(batch, height, width, channels)`."""
+        check_images(images, "cifar", self._config["image_channels"])
+        normal, reduce = (self._edge_weights(alphas) for alphas in self.alphas)
+        s0 = s1 = self.stem(images, training=training)
+        for cell in self.cells:
+            weights = reduce if cell.reduction else normal
+            s0, s1 = s1, cell(s0, s1, weights, training=training)
+        return self.head(s1)
+
+    def _edge_weights(self, alphas):
+        """Softmax over the primitives of each edge (eq. 2), taken apart once for all cells."""
+        weights = tf.cast(tf.nn.softmax(tf.convert_to_tensor(alphas)), self.compute_dtype)
+        scalars = tf.unstack(tf.reshape(weights, [-1]))
+        width = len(self.primitives)
+        return [scalars[i : i + width] for i in range(0, len(scalars), width)]
+
+    def genotype(self):
+        """The discrete cells that the alphas stand for now (sec. 2.4)."""
+        normal, reduce = (np.asarray(alphas) for alphas in self.alphas)
+        return derive(normal, reduce)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), **self._config}

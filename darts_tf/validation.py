@@ -1,0 +1,113 @@
+"""What all configs share: checked fields, and the way to a JSON object and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import pathlib
+import types
+import typing
+
+from darts_tf.names import unknown_name
+
+RANGES = {
+    "positive": lambda value: value > 0,
+    "zero or more": lambda value: value >= 0,
+    "3 or more": lambda value: value >= 3,
+    "8 or more": lambda value: value >= 8,
+    "from 0 to below 1": lambda value: 0 <= value < 1,
+}
+"""What a number can be asked to be, by the words that its error uses."""
+
+_KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
+
+
+def setting(default, must_be: str):
+    """A dataclass field with a default, whose value lies in one of `RANGES` (or is None)."""
+    return dataclasses.field(default=default, metadata={"must_be": must_be})
+
+
+class Config:
+    """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _coerced(hints[field.name], getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            _check(field.name, value, hints[field.name], field.metadata.get("must_be"))
+
+    def to_dict(self) -> dict[str, object]:
+        """The fields as a JSON object: paths as text, tuples as lists."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]):
+        """Makes the config that `to_dict` took apart.
+
+        Raises:
+            ValueError: A field that the config does not have, that is missing, or a bad value.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in fields:
+                raise unknown_name("field", name, fields)
+        for name, field in fields.items():
+            if field.default is dataclasses.MISSING and name not in values:
+                raise ValueError(
+                    f"Expected a value for {name}. Received: {', '.join(values) or 'none'}"
+                )
+        return cls(**values)
+
+
+def _check(name: str, value, hint, must_be: str | None) -> None:
+    if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
+        raise unknown_name(name, value, typing.get_args(hint))
+    if not _is_a(hint, value):
+        raise ValueError(f"Expected {name} to be {_words(hint)}. Received: {name}={value!r}")
+    if must_be and value is not None and not RANGES[must_be](value):
+        raise ValueError(f"Expected {name} to be {must_be}. Received: {name}={value!r}")
+
+
+def _plain(value):
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, pathlib.Path) else value
+
+
+def _coerced(hint, value):
+    """Paths from text, tuples from lists, Python's numbers from NumPy's; all else as it is."""
+    if isinstance(value, list | tuple) and typing.get_origin(hint) is tuple:
+        return tuple(_coerced(typing.get_args(hint)[0], item) for item in value)
+    choices = typing.get_args(hint) or (hint,)
+    if pathlib.Path in choices and isinstance(value, str):
+        return pathlib.Path(value)
+    for kind, number in ((int, numbers.Integral), (float, numbers.Real)):
+        if kind in choices and isinstance(value, number) and not isinstance(value, bool):
+            return kind(value)
+    return value
+
+
+def _is_a(hint, value) -> bool:
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in choices
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_a(choice, value) for choice in choices)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_a(choices[0], item) for item in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, hint) and (hint is not float or math.isfinite(value))
+
+
+def _words(hint) -> str:
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return " or ".join(map(str, choices))
+    if origin is tuple:
+        return f"a list of: {_words(choices[0])}"
+    if choices:
+        return " or ".join("null" if c is type(None) else _words(c) for c in choices)
+    return _KINDS.get(hint, "a path")

@@ -1,0 +1,172 @@
+"""Configs: checked values, presets with the papers' numbers, and the way to JSON and back."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import pathlib
+import typing
+
+import numpy as np
+import pytest
+
+from darts_tf import configs
+from darts_tf.configs import PRESETS, ExportConfig, PredictConfig, SearchConfig, TrainConfig
+
+REQUIRED = {
+    configs.SearchConfig: {"workdir": "run"},
+    configs.TrainConfig: {"workdir": "run", "genotype": "DARTS_V2"},
+    configs.EvaluateConfig: {"workdir": "run"},
+    configs.ExportConfig: {"workdir": "run", "output": "out"},
+    configs.PredictConfig: {"model": "run", "images": ["a.png"]},
+    configs.InspectConfig: {"genotype": "DARTS_V2"},
+}
+EVERY_PRESET = [(config, name) for config, presets in PRESETS.items() for name in presets]
+
+
+@pytest.mark.parametrize("config_class", REQUIRED)
+def test_config_survives_json(config_class):
+    config = config_class(**REQUIRED[config_class])
+    assert config_class.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert hash(config) == hash(dataclasses.replace(config))
+
+
+@pytest.mark.parametrize("config_class", REQUIRED)
+def test_every_field_has_a_text_for_its_flag(config_class):
+    tree = ast.parse(pathlib.Path(configs.__file__).read_text())
+    described = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name in map(_name, config_class.__mro__):
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    described.add(field.target.id)
+    assert described == {field.name for field in dataclasses.fields(config_class)}
+
+
+def _name(config_class):
+    return config_class.__name__
+
+
+def test_paths_become_paths_and_lists_become_tuples():
+    config = PredictConfig(model="run", images=["a.png", pathlib.Path("b.png")])
+    assert config.model == pathlib.Path("run")
+    assert config.images == (pathlib.Path("a.png"), pathlib.Path("b.png"))
+
+
+# Presets
+
+
+@pytest.mark.parametrize(("config_class", "name"), EVERY_PRESET)
+def test_from_preset_makes_a_valid_config_that_remembers_its_preset(config_class, name):
+    config = config_class.from_preset(name, **REQUIRED[config_class], seed=7)
+    assert (config.preset, config.seed) == (name, 7)
+    for field, value in PRESETS[config_class][name].items():
+        assert getattr(config, field) == value
+
+
+def test_presets_have_the_names_that_the_flag_takes():
+    for presets in PRESETS.values():
+        assert tuple(presets) == typing.get_args(configs.Preset)
+        assert presets["digits"] == {}
+
+
+def test_search_preset_cifar10_is_the_papers():
+    config = SearchConfig.from_preset("cifar10", workdir="run").to_dict()
+    expected = {
+        **{"arch_gradient": "second_order", "channels": 16, "cells": 8, "epochs": 50},
+        **{"batch_size": 64, "learning_rate": 0.025, "learning_rate_min": 0.001},
+        **{"momentum": 0.9, "weight_decay": 3e-4, "clip_norm": 5.0},
+        **{"arch_learning_rate": 3e-4, "arch_beta_1": 0.5, "arch_beta_2": 0.999},
+        **{"arch_weight_decay": 1e-3, "crop_padding": 4, "flip": True, "cutout": 0},
+    }
+    assert config | expected == config
+
+
+def test_train_preset_cifar10_is_the_papers():
+    config = TrainConfig.from_preset("cifar10", workdir="run", genotype="DARTS_V2").to_dict()
+    expected = {
+        **{"channels": 36, "cells": 20, "batch_size": 96, "epochs": 600, "stem": "cifar"},
+        **{"learning_rate": 0.025, "learning_rate_min": 0.0, "momentum": 0.9},
+        **{"weight_decay": 3e-4, "clip_norm": 5.0, "auxiliary": True, "auxiliary_weight": 0.4},
+        **{"cutout": 16, "drop_path": 0.2, "label_smoothing": 0.0, "crop_padding": 4},
+        **{"flip": True},
+    }
+    assert config | expected == config
+
+
+def test_digits_are_never_mirrored_or_blanked():
+    for config_class in PRESETS:
+        config = config_class(**REQUIRED[config_class])
+        assert (config.dataset, config.flip, config.cutout) == ("digits", False, 0)
+
+
+def test_unknown_preset_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="one of digits, cifar10, tiny. Received: preset='cifar'"):
+        SearchConfig.from_preset("cifar", workdir="run")
+
+
+# Bad values
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"channels": 0}, "Expected channels to be positive. Received: channels=0"),
+        ({"channels": 1.5}, "Expected channels to be an integer. Received: channels=1.5"),
+        ({"channels": "8"}, "Expected channels to be an integer. Received: channels='8'"),
+        ({"epochs": True}, "Expected epochs to be an integer. Received: epochs=True"),
+        ({"cells": 2}, "Expected cells to be 3 or more. Received: cells=2"),
+        ({"batch_size": -1}, "Expected batch_size to be positive"),
+        ({"learning_rate": 0.0}, "Expected learning_rate to be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate to be a finite number. Received: .*nan"),
+        ({"clip_norm": float("inf")}, "clip_norm to be a finite number. Received: .*inf"),
+        ({"learning_rate_min": 0.1}, "at most learning_rate=0.025. Received: learning_rate_min"),
+        ({"momentum": 1.0}, "momentum to be from 0 to below 1. Received: momentum=1.0"),
+        ({"arch_beta_1": -0.1}, "arch_beta_1 to be from 0 to below 1"),
+        ({"weight_decay": -1e-4}, "weight_decay to be zero or more"),
+        ({"flip": 1}, "flip to be true or false. Received: flip=1"),
+        ({"image_size": 4}, "image_size to be 8 or more. Received: image_size=4"),
+        ({"image_size": "big"}, "image_size to be an integer or null. Received"),
+        ({"limit": 0}, "limit to be positive. Received: limit=0"),
+        ({"seed": -1}, "seed to be zero or more"),
+        ({"dataset": 3}, "dataset to be a text. Received: dataset=3"),
+        ({"workdir": 3}, "workdir to be a path. Received: workdir=3"),
+        ({"arch_gradient": "second"}, "one of second_order, .*Did you mean 'second_order'?"),
+        ({"preset": "cifar"}, "Expected preset to be one of digits, cifar10, tiny"),
+        ({"overwrite": True, "resume": True}, "one of overwrite and resume. Received: both"),
+        ({"chanels": 8}, "Expected field to be one of .*Did you mean 'channels'?"),
+    ],
+)
+def test_bad_value_is_rejected_in_one_line(fields, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        SearchConfig.from_dict({"workdir": "run", **fields})
+    assert "\n" not in str(raised.value)
+
+
+def test_inspect_takes_gray_or_colour_images():
+    with pytest.raises(
+        ValueError, match="Expected image_channels to be one of 1, 3. Received: .*2"
+    ):
+        configs.InspectConfig(genotype="DARTS_V2", image_channels=2)
+
+
+def test_missing_field_is_named():
+    with pytest.raises(ValueError, match="Expected a value for genotype. Received: workdir"):
+        TrainConfig.from_dict({"workdir": "run"})
+
+
+@pytest.mark.parametrize("formats", [(), ("tflite", "tflite"), ("onnx",), "tflite"])
+def test_export_formats_are_known_and_given_once(formats):
+    with pytest.raises(ValueError, match="Expected format to"):
+        ExportConfig(workdir="run", output="out", format=formats)
+
+
+def test_predict_needs_an_image():
+    with pytest.raises(ValueError, match="one image file or more"):
+        PredictConfig(model="run", images=())
+
+
+def test_numpy_numbers_are_numbers():
+    config = SearchConfig(workdir="run", channels=np.int64(4), learning_rate=np.float32(0.5))
+    assert (config.channels, config.learning_rate) == (4, 0.5)
