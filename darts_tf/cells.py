@@ -10,17 +10,20 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf.primitives import PRIMITIVES, FactorizedReduce, ReLUConvBN, halved
+from darts_tf.primitives import (
+    PRIMITIVES,
+    FactorizedReduce,
+    ReLUConvBN,
+    Zero,
+    halved,
+)
 from darts_tf.spaces import INPUTS, edges
-
-WEIGHTLESS = frozenset({"none", "max_pool_3x3", "avg_pool_3x3"})
-
 
 class MixedOp(keras.layers.Layer):
     """The softmax relaxation (eq. 2) of all edges that leave one state.
 
-    The primitives without weights give the same on each of these edges, so they are computed once
-    (skip connections too, at stride 1); those with weights are separate for every edge.
+    The edges lie side by side in the channels, so that each primitive is one layer with a group
+    per edge. Those without weights give the same on every edge and are computed once.
 
     Args:
         channels: of the cell.
@@ -31,50 +34,44 @@ class MixedOp(keras.layers.Layer):
 
     def __init__(self, channels: int, stride: int, edges: int, primitives: tuple[str, ...]):
         super().__init__()
+        self.channels = channels
+        self.edges = edges
         self.primitives = primitives
-        self.shared, self.separate = {}, {}
+        self.ops = []
         for name in primitives:
-            make = PRIMITIVES[name]
-            if name in WEIGHTLESS or (name == "skip_connect" and stride == 1):
-                self.shared[name] = make(channels, stride, False)
-            else:
-                self.separate[name] = [make(channels, stride, False) for _ in range(edges)]
+            op = PRIMITIVES[name](channels, stride, False, edges)
+            self.ops.append(PRIMITIVES[name](channels, stride, False) if op.weightless else op)
 
     def build(self, input_shape):
         """Builds every candidate."""
-        for layer in [*self.shared.values(), *sum(self.separate.values(), [])]:
-            layer.build(input_shape)
+        for op in self.ops:
+            op.build((*input_shape[:-1], op.groups * self.channels))
 
     def call(self, state, weights, training=False):
         """Mixes.
 
         Args:
             state: `(batch, height, width, channels)`.
-            weights: per edge, the softmaxed alphas as a list of scalars, one per primitive.
+            weights: softmaxed alphas of the edges, `(edges, primitives)`.
             training: whether the normalisations use the batch's statistics.
 
         Returns:
             A list with one mixed tensor per edge.
         """
-        shared = {
-            name: layer(state, training=training)
-            for name, layer in self.shared.items()
-            if name != "none"
-        }
-        return [
-            self._mix_edge(state, edge, edge_weights, shared, training)
-            for edge, edge_weights in enumerate(weights)
-        ]
-
-    def _mix_edge(self, state, edge, weights, shared, training):
-        """Eq. 2 for one edge; `none` only takes its share of the softmax."""
+        spread = self._spread(state)
+        per_channel = tf.unstack(tf.repeat(weights, self.channels, 0), axis=1)
         terms = []
-        for name, weight in zip(self.primitives, weights, strict=True):
-            if name in self.separate:
-                terms.append(weight * self.separate[name][edge](state, training=training))
-            elif name in shared:
-                terms.append(weight * shared[name])
-        return tf.add_n(terms)
+        for op, weight in zip(self.ops, per_channel, strict=True):
+            if isinstance(op, Zero):  # takes its share of the softmax and adds nothing
+                continue
+            shared = op.groups < self.edges
+            y = op(state if shared else spread, training=training)
+            terms.append(weight * (self._spread(y) if shared else y))
+        return tf.split(tf.add_n(terms), self.edges, -1)
+
+    def _spread(self, x):
+        """A copy for every edge, side by side in the channels."""
+        return tf.concat([x] * self.edges, -1) if self.edges > 1 else x
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -125,7 +122,7 @@ class SearchCell(keras.layers.Layer):
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
-            weights: softmaxed alphas, a list (one per edge) of lists of scalars.
+            weights: softmaxed alphas, `(edges, primitives)`.
             training: whether the normalisations use the batch's statistics.
 
         Returns:
@@ -137,7 +134,7 @@ class SearchCell(keras.layers.Layer):
             if source in arriving:
                 states.append(tf.add_n(arriving[source]))
             leaving = [edge for edge in self.rows if edge[0] == source]
-            edge_weights = [weights[self.rows[edge]] for edge in leaving]
+            edge_weights = tf.gather(weights, [self.rows[edge] for edge in leaving])
             outputs = mixed(states[source], edge_weights, training=training)
             for (_, target), output in zip(leaving, outputs, strict=True):
                 arriving[target].append(output)

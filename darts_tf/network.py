@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import tensorflow as tf
 
 from darts_tf.cells import Cell
 from darts_tf.genotype import Genotype
 from darts_tf.normalization import BatchNormalization
-from darts_tf.primitives import convolve, fan_in_uniform, halved
+from darts_tf.primitives import fan_in_uniform, halved, pad
 
 AUXILIARY_CHANNELS = (128, 768)
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 32}
@@ -69,7 +71,8 @@ class Stem(keras.layers.Layer):
         """One state, or `(s0, s1)` for ImageNet: the second is half the size of the first."""
         outputs, x = [], images
         for i, stride in enumerate(self.strides):
-            x = convolve(tf.nn.relu(x) if i else x, self.kernels[i], stride)
+            x = pad(tf.nn.relu(x) if i else x, (3, 3))
+            x = tf.nn.conv2d(x, self.kernels[i], stride, "VALID")
             x = self.norms[i](x, training=training)
             outputs.append(x)
         return outputs[0] if self.kind == "cifar" else (outputs[1], outputs[2])
@@ -79,7 +82,7 @@ class Stem(keras.layers.Layer):
         total = 0
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             height, width = halved(height, stride), halved(width, stride)
-            total += height * width * int(tf.size(kernel))
+            total += height * width * math.prod(kernel.shape)
         return total
 
     def output_size(self, height, width):
@@ -115,7 +118,7 @@ class ClassifierHead(keras.layers.Layer):
 
     def macs(self):
         """Multiply-accumulates for one image."""
-        return int(tf.size(self.kernel))
+        return math.prod(self.kernel.shape)
 
 
 class AuxiliaryHead(keras.layers.Layer):
@@ -147,7 +150,7 @@ class AuxiliaryHead(keras.layers.Layer):
     def call(self, x, training=False):
         """`(batch, height, width, features)` to logits `(batch, classes)`."""
         x = self._pool(tf.nn.relu(x))
-        x = tf.nn.relu(self.norm1(convolve(x, self.kernel1), training=training))
+        x = tf.nn.relu(self.norm1(tf.nn.conv2d(x, self.kernel1, 1, "VALID"), training=training))
         x = tf.nn.conv2d(x, self.kernel2, 1, "VALID")
         if self.norm2:
             x = self.norm2(x, training=training)

@@ -46,58 +46,81 @@ def normalize(x: tf.Tensor, epsilon: float) -> tuple[tf.Tensor, tf.Tensor, tf.Te
 
     @tf.custom_gradient
     def forward(x):
-        y, mean, variance, scale = _batch_statistics(x, epsilon)
+        y, mean, variance, reserved = _forward_kernel(x, epsilon)
 
         def gradient(dy, *_unused):
-            return _normalize_gradient(dy, x, y, scale)
+            return _normalize_gradient(dy, x, y, variance, epsilon, *reserved)
 
         return (y, mean, variance), gradient
 
     return forward(x)
 
 
-def _batch_statistics(x, epsilon):
-    """Normalised x, mean, unbiased variance and 1/sqrt(biased variance + epsilon)."""
-    count = tf.cast(tf.size(x) // x.shape[-1], tf.float32 if x.dtype != tf.float64 else x.dtype)
-    bessel = count / tf.maximum(count - 1, 1)
-    if x.dtype == tf.float64:  # the fused kernel has no float64
-        mean = tf.reduce_mean(x, (0, 1, 2))
-        centered = x - mean
-        biased = tf.reduce_mean(tf.square(centered), (0, 1, 2))
-        scale = tf.math.rsqrt(biased + epsilon)
-        return centered * scale, mean, biased * bessel, scale
+def _normalize_gradient(dy, x, y, variance, epsilon, *reserved):
+    """dx, itself differentiable with respect to `dy` and `x`.
+
+    `y` and `variance` depend on `x`; the closed form along `x` holds that dependence, so they get
+    no gradient of their own. (They are arguments all the same: TensorFlow searches the graph
+    behind whatever such a function takes from outside, which took minutes.)
+    """
+
+    @tf.custom_gradient
+    def backward(dy, x, y, variance, *reserved):
+        def gradient(u):
+            """With uc, dc centred, p = m(uc y), q = m(dc y) and S = m(uc dc) − p q."""
+            scale = _scale(x, variance, epsilon)
+            uc, dc = u - _mean(u), dy - _mean(dy)
+            p, q = _mean(uc * y), _mean(dc * y)
+            s = _mean(uc * dc) - p * q
+            along_dy = scale * (uc - p * y)
+            along_x = tf.square(scale) * ((2 * p * q - s) * y - q * uc - p * dc)
+            return along_dy, along_x, *[None] * (2 + len(reserved))
+
+        return _backward_kernel(dy, x, y, variance, epsilon, reserved), gradient
+
+    return backward(dy, x, y, variance, *reserved)
+
+
+def _forward_kernel(x, epsilon):
+    """Normalised x, mean, unbiased variance, and what the backward kernel wants back."""
+    if x.dtype != tf.float64:
+        ones = tf.ones(x.shape[-1:])
+        y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=ones, offset=tf.zeros_like(ones), mean=[], variance=[], epsilon=epsilon
+        )
+        return y, mean, variance, reserved
+    mean = _mean(x)  # the fused kernel has no float64
+    centered = x - mean
+    variance = _mean(tf.square(centered))
+    return centered * tf.math.rsqrt(variance + epsilon), mean, variance * _bessel(x), []
+
+
+def _backward_kernel(dy, x, y, variance, epsilon, reserved):
+    """dx = r (dy − m(dy) − y m(dy y)), with m(·) the mean over batch and places."""
+    if x.dtype == tf.float64:
+        dc = dy - _mean(dy)
+        return _scale(x, variance, epsilon) * (dc - y * _mean(dc * y))
+    spaces = {f"reserve_space_{i}": space for i, space in enumerate(reserved, 1)}
     ones = tf.ones(x.shape[-1:])
-    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=ones, offset=tf.zeros_like(ones), mean=[], variance=[], epsilon=epsilon
+    gradients = tf.raw_ops.FusedBatchNormGradV3(
+        y_backprop=dy, x=x, scale=ones, epsilon=epsilon, **spaces
     )
-    return y, mean, variance, tf.cast(tf.math.rsqrt(variance / bessel + epsilon), x.dtype)
+    return gradients.x_backprop
 
 
 def _mean(x):
     return tf.reduce_mean(x, (0, 1, 2))
 
 
-@tf.custom_gradient
-def _normalize_gradient(dy, x, y, scale):
-    """dx = r (dy − m(dy) − y m(dy y)), itself differentiable with respect to `dy` and `x`.
+def _bessel(x):
+    """n / (n − 1), which makes a variance unbiased; 1 for a single value, as the kernel has it."""
+    count = tf.cast(tf.size(x) // x.shape[-1], tf.float64)
+    return tf.cast(count / tf.maximum(count - 1, 1), x.dtype)
 
-    `y` and `scale` (r) depend on `x`; the closed form along `x` holds that dependence, so they
-    get no gradient of their own. (They are arguments all the same: TensorFlow searches the graph
-    behind whatever a function like this one takes from outside, which took minutes.)
-    """
-    dc = dy - _mean(dy)
-    q = _mean(dc * y)
 
-    def gradient(u):
-        uc = u - _mean(u)
-        p = _mean(uc * y)
-        s = _mean(uc * dc) - p * q
-        along_dy = scale * (uc - p * y)
-        along_x = tf.square(scale) * ((2 * p * q - s) * y - q * uc - p * dc)
-        return along_dy, along_x, None, None
-
-    del x  # the second derivative is taken with respect to it
-    return scale * (dc - y * q), gradient
+def _scale(x, variance, epsilon):
+    """r = 1 / sqrt(biased variance + ε), in the type of `x`."""
+    return tf.math.rsqrt(tf.cast(variance, x.dtype) / _bessel(x) + epsilon)
 
 
 @keras.saving.register_keras_serializable("darts_tf")

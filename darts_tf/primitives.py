@@ -12,6 +12,7 @@ the stride is 2.
 from __future__ import annotations
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -35,14 +36,6 @@ def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Ten
     """Pads all sides so that VALID windows of `kernel` are centred on the places of `x`."""
     rows, columns = kernel[0] // 2, kernel[1] // 2
     return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]], mode)
-
-
-def convolve(x: tf.Tensor, kernel, stride: int = 1) -> tf.Tensor:
-    """Convolution with symmetric zero padding; `kernel` is `(rows, columns, in, out)`."""
-    size = tuple(kernel.shape[:2])
-    if stride == 1 or size == (1, 1):
-        return tf.nn.conv2d(x, kernel, stride, "SAME")
-    return tf.nn.conv2d(pad(x, size), kernel, stride, "VALID")
 
 
 def depthwise(x: tf.Tensor, kernel, stride: int = 1, dilation: int = 1) -> tf.Tensor:
@@ -108,39 +101,75 @@ def _nine_over_inside(height: int, width: int, stride: int) -> np.ndarray:
     return 9.0 / np.outer(inside(height), inside(width))[None, :, :, None]
 
 
-class Primitive(keras.layers.Layer):
-    """What all primitives share: same channels in and out, and the stride's output size."""
+def pointwise(x: tf.Tensor, kernel, stride: int = 1) -> tf.Tensor:
+    """1x1 convolution of groups that lie side by side in the channels.
 
-    def __init__(self, channels: int, stride: int = 1, affine: bool = True, **kwargs):
+    Args:
+        x: `(batch, height, width, groups * inputs)`.
+        kernel: `(groups, inputs, outputs)`.
+        stride: places skipped.
+
+    Returns:
+        `(batch, height / stride, width / stride, groups * outputs)`, sizes rounded up.
+    """
+    groups, inputs, outputs = kernel.shape
+    if groups == 1:
+        return tf.nn.conv2d(x, tf.reshape(kernel, (1, 1, inputs, outputs)), stride, "VALID")
+    # TensorFlow's grouped convolution has no gradient on CPUs (but through oneDNN).
+    x = x[:, ::stride, ::stride] if stride > 1 else x
+    y = tf.einsum("pgi,gio->pgo", tf.reshape(x, (-1, groups, inputs)), kernel)
+    return tf.reshape(y, (-1, *x.shape[1:3], groups * outputs))
+
+
+class Primitive(keras.layers.Layer):
+    """What all primitives share: same channels in and out, and the stride's output size.
+
+    Args:
+        channels: of one group.
+        stride: 1 or 2.
+        affine: whether the normalisations have scale and shift.
+        groups: independent copies, side by side in the channels: the edges of a search that leave
+            one state. A discrete network has one.
+
+    Attributes:
+        weightless: whether it gives the same on every edge, having no weights of its own.
+    """
+
+    weightless = False
+
+    def __init__(
+        self, channels: int, stride: int = 1, affine: bool = True, groups: int = 1, **kwargs
+    ):
         super().__init__(**kwargs)
         self.channels = channels
         self.stride = stride
         self.affine = affine
+        self.groups = groups
 
     def compute_output_shape(self, input_shape):
-        """`(batch, height / stride, width / stride, channels)`, rounded up."""
+        """`(batch, height / stride, width / stride, groups * channels)`, rounded up."""
         batch, height, width, _ = input_shape
         sizes = (None if s is None else halved(s, self.stride) for s in (height, width))
-        return (batch, *sizes, self.channels)
+        return (batch, *sizes, self.groups * self.channels)
 
     def macs(self, height: int, width: int) -> int:
         """Multiply-accumulates for one image of this size at the input."""
         return 0
 
-    def _add_kernel(self, rows, columns, inputs, outputs, name):
-        """A kernel `(rows, columns, inputs, outputs)`; outputs 1 marks a depthwise one."""
-        fan_in = rows * columns * (1 if name.startswith("depthwise") else inputs)
-        shape = (rows, columns, inputs, outputs)
-        return self.add_weight(shape=shape, initializer=fan_in_uniform(fan_in), name=name)
+    def _add_pointwise(self, inputs, outputs, name):
+        shape = (self.groups, inputs, outputs)
+        return self.add_weight(shape=shape, initializer=fan_in_uniform(inputs), name=name)
 
-    def _add_norm(self, channels, name):
+    def _add_norm(self, name):
         norm = BatchNormalization(affine=self.affine, name=name)
-        norm.build((None, None, None, channels))
+        norm.build((None, None, None, self.groups * self.channels))
         return norm
 
 
 class Zero(Primitive):
     """`none`: no connection. It takes its share of the softmax and gives nothing."""
+
+    weightless = True
 
     def call(self, x, training=False):
         """All zeros."""
@@ -149,6 +178,8 @@ class Zero(Primitive):
 
 class Identity(Primitive):
     """`skip_connect` at stride 1."""
+
+    weightless = True
 
     def call(self, x, training=False):
         """`x` itself."""
@@ -163,14 +194,16 @@ class Pool(Primitive):
         normalize: follow the pool with a batch normalisation without scale and shift.
     """
 
-    def __init__(self, channels, stride=1, affine=True, *, kind, normalize=False, **kwargs):
-        super().__init__(channels, stride, affine, **kwargs)
+    weightless = True
+
+    def __init__(self, *args, kind: str, normalize: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
         self.kind = kind
         self.normalize = normalize
 
     def build(self, input_shape):
         """Creates the normalisation, if there is one."""
-        self.norm = self._add_norm(self.channels, "norm") if self.normalize else None
+        self.norm = self._add_norm("norm") if self.normalize else None
 
     def call(self, x, training=False):
         """Pooled `x`."""
@@ -183,16 +216,16 @@ class ReLUConvBN(Primitive):
 
     def build(self, input_shape):
         """Creates kernel and normalisation."""
-        self.kernel = self._add_kernel(1, 1, input_shape[-1], self.channels, "kernel")
-        self.norm = self._add_norm(self.channels, "norm")
+        self.kernel = self._add_pointwise(input_shape[-1], self.channels, "kernel")
+        self.norm = self._add_norm("norm")
 
     def call(self, x, training=False):
         """`(batch, height, width, any)` to `(batch, height, width, channels)`."""
-        return self.norm(convolve(tf.nn.relu(x), self.kernel), training=training)
+        return self.norm(pointwise(tf.nn.relu(x), self.kernel), training=training)
 
     def macs(self, height, width):
         """One product per weight and place."""
-        return height * width * self.kernel.shape[2] * self.channels
+        return height * width * math.prod(self.kernel.shape)
 
 
 class FactorizedReduce(Primitive):
@@ -204,23 +237,30 @@ class FactorizedReduce(Primitive):
 
     def build(self, input_shape):
         """Creates both kernels and the normalisation of their outputs side by side."""
-        inputs, half = input_shape[-1], self.channels // 2
-        self.kernel_even = self._add_kernel(1, 1, inputs, half, "kernel_even")
-        self.kernel_odd = self._add_kernel(1, 1, inputs, self.channels - half, "kernel_odd")
-        self.norm = self._add_norm(self.channels, "norm")
+        inputs, half = input_shape[-1] // self.groups, self.channels // 2
+        self.kernel_even = self._add_pointwise(inputs, half, "kernel_even")
+        self.kernel_odd = self._add_pointwise(inputs, self.channels - half, "kernel_odd")
+        self.norm = self._add_norm("norm")
 
     def call(self, x, training=False):
         """`(batch, height, width, any)` to `(batch, height / 2, width / 2, channels)`."""
         x = tf.nn.relu(x)
-        odd = x[:, 1:, 1:]
-        if x.shape[1] % 2 or x.shape[2] % 2:  # an odd size lacks the last odd row or column
-            odd = tf.pad(odd, [[0, 0], [0, x.shape[1] % 2], [0, x.shape[2] % 2], [0, 0]])
-        halves = [convolve(x, self.kernel_even, 2), convolve(odd, self.kernel_odd, 2)]
-        return self.norm(tf.concat(halves, -1), training=training)
+        even, odd = pointwise(x, self.kernel_even, 2), pointwise(_odd(x), self.kernel_odd, 2)
+        halves = zip(*(tf.split(half, self.groups, -1) for half in (even, odd)), strict=True)
+        y = tf.concat([part for group in halves for part in group], -1)
+        return self.norm(y, training=training)
 
     def macs(self, height, width):
         """One product per weight and place of the output."""
-        return halved(height, 2) * halved(width, 2) * self.kernel_even.shape[2] * self.channels
+        kernels = math.prod(self.kernel_even.shape) + math.prod(self.kernel_odd.shape)
+        return halved(height, 2) * halved(width, 2) * kernels
+
+
+def _odd(x):
+    """From the second row and column on; an odd size lacks the last odd one, which is zero."""
+    extra = [size % 2 for size in x.shape[1:3]]
+    x = x[:, 1:, 1:]
+    return tf.pad(x, [[0, 0], *([0, e] for e in extra), [0, 0]]) if any(extra) else x
 
 
 class SeparableConv(Primitive):
@@ -233,9 +273,9 @@ class SeparableConv(Primitive):
     """
 
     def __init__(
-        self, channels, stride=1, affine=True, *, kernel_size, dilation=1, rounds=1, **kwargs
+        self, *args, kernel_size: int, dilation: int = 1, rounds: int = 1, **kwargs
     ):
-        super().__init__(channels, stride, affine, **kwargs)
+        super().__init__(*args, **kwargs)
         self.kernel_size = kernel_size
         self.dilation = dilation
         self.rounds = rounds
@@ -243,44 +283,52 @@ class SeparableConv(Primitive):
     def build(self, input_shape):
         """Creates depthwise and pointwise kernels and the normalisations, round by round."""
         size, channels = self.kernel_size, self.channels
+        shape = (size, size, self.groups * channels, 1)
         self.depthwise, self.pointwise, self.norms = [], [], []
         for i in range(self.rounds):
-            self.depthwise.append(self._add_kernel(size, size, channels, 1, f"depthwise_{i}"))
-            self.pointwise.append(self._add_kernel(1, 1, channels, channels, f"pointwise_{i}"))
-            self.norms.append(self._add_norm(channels, f"norm_{i}"))
+            initializer = fan_in_uniform(size * size)
+            self.depthwise.append(
+                self.add_weight(shape=shape, initializer=initializer, name=f"depthwise_{i}")
+            )
+            self.pointwise.append(self._add_pointwise(channels, channels, f"pointwise_{i}"))
+            self.norms.append(self._add_norm(f"norm_{i}"))
 
     def call(self, x, training=False):
-        """`(batch, height, width, channels)`, divided by the stride."""
+        """`(batch, height, width, groups * channels)`, divided by the stride."""
         strides = [self.stride] + [1] * (self.rounds - 1)
         for stride, spatial, mix, norm in zip(
             strides, self.depthwise, self.pointwise, self.norms, strict=True
         ):
             x = depthwise(tf.nn.relu(x), spatial, stride, self.dilation)
-            x = norm(convolve(x, mix), training=training)
+            x = norm(pointwise(x, mix), training=training)
         return x
 
     def macs(self, height, width):
         """One product per weight and place of the output, each round."""
         places = halved(height, self.stride) * halved(width, self.stride)
-        return self.rounds * places * self.channels * (self.kernel_size**2 + self.channels)
+        per_place = self.groups * self.channels * (self.kernel_size**2 + self.channels)
+        return self.rounds * places * per_place
 
 
 class Conv7x1And1x7(Primitive):
-    """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's)."""
+    """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's).
+
+    Only for discrete networks: it has no groups.
+    """
 
     def build(self, input_shape):
         """Creates both kernels and the normalisation."""
         channels = self.channels
-        self.kernel_row = self._add_kernel(1, 7, channels, channels, "kernel_row")
-        self.kernel_column = self._add_kernel(7, 1, channels, channels, "kernel_column")
-        self.norm = self._add_norm(channels, "norm")
+        initializer = fan_in_uniform(7 * channels)
+        shape = {"kernel_row": (1, 7, channels, channels), "kernel_column": (7, 1, channels, channels)}
+        for name, size in shape.items():
+            setattr(self, name, self.add_weight(shape=size, initializer=initializer, name=name))
+        self.norm = self._add_norm("norm")
 
     def call(self, x, training=False):
         """The stride goes along the columns first, then along the rows."""
-        x = tf.pad(tf.nn.relu(x), [[0, 0], [0, 0], [3, 3], [0, 0]])
-        x = tf.nn.conv2d(x, self.kernel_row, (1, self.stride), "VALID")
-        x = tf.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])
-        x = tf.nn.conv2d(x, self.kernel_column, (self.stride, 1), "VALID")
+        x = tf.nn.conv2d(pad(tf.nn.relu(x), (1, 7)), self.kernel_row, (1, self.stride), "VALID")
+        x = tf.nn.conv2d(pad(x, (7, 1)), self.kernel_column, (self.stride, 1), "VALID")
         return self.norm(x, training=training)
 
     def macs(self, height, width):
@@ -289,14 +337,14 @@ class Conv7x1And1x7(Primitive):
         return 7 * self.channels**2 * columns * (height + rows)
 
 
-def _skip(channels, stride, affine):
-    return (Identity if stride == 1 else FactorizedReduce)(channels, stride, affine)
+def _skip(channels, stride, affine, groups=1):
+    return (Identity if stride == 1 else FactorizedReduce)(channels, stride, affine, groups)
 
 
 def _pool(kind):
     """Pools are normalised where nothing is affine, which is in a search."""
-    return lambda channels, stride, affine: Pool(
-        channels, stride, affine, kind=kind, normalize=not affine
+    return lambda channels, stride, affine, groups=1: Pool(
+        channels, stride, affine, groups, kind=kind, normalize=not affine
     )
 
 

@@ -1,7 +1,8 @@
 """Weights of the authors' PyTorch implementation, read into our models.
 
 A state dict's names follow the reference's module tree. Each function here lists, for one kind of
-layer, `(name below the layer, variable)`; the layouts differ by a transposition alone.
+layer, `(name below the layer, variable)`. The layouts differ by a transposition, and a supernet's
+variables hold the arrays of all edges that leave a state side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from darts_tf import network, primitives
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
+ALPHAS = ("alphas_normal", "alphas_reduce")
 
 
 def load_reference_weights(model: keras.Model, state_dict) -> None:
@@ -27,27 +29,25 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
     Raises:
         ValueError: a name is missing or unknown or a shape differs; nothing is changed then.
     """
-    names = dict(_supernet(model) if isinstance(model, Supernet) else _network(model))
+    entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
     given = {k: v for k, v in state_dict.items() if not k.endswith(IGNORED)}
-    optional = {name for name in names if name.startswith("alphas_")}
-    _check_names(set(names) - optional, set(names), set(given))
+    _check_names({name for name, *_ in entries}, set(given))
     values = {}
-    for name, array in given.items():
-        variable = names[name]
-        value = _our_layout(np.asarray(array), variable)
-        if value.shape != tuple(variable.shape):
-            raise ValueError(
-                f"Expected {name} to fit shape {tuple(variable.shape)} after transposition. "
-                f"Received: shape={np.shape(array)}"
-            )
-        _, earlier = values.setdefault(id(variable), (variable, value))
-        if not np.array_equal(earlier, value):
-            raise ValueError(f"Expected {name} to equal its copies on the other edges of its state")
-    for variable, value in values.values():
-        variable.assign(value)
+    for name, variable, group, groups in entries:
+        if name in given:
+            array = _our_layout(name, np.asarray(given[name]), variable, groups)
+            _, parts = values.setdefault(id(variable), (variable, {}))
+            if not np.array_equal(parts.setdefault(group, array), array):
+                raise ValueError(
+                    f"Expected {name} to equal its copies on the other edges of its state"
+                )
+    for variable, parts in values.values():
+        arrays = [parts[group] for group in sorted(parts)]
+        variable.assign(np.concatenate(arrays, _group_axis(variable)) if arrays[1:] else arrays[0])
 
 
-def _check_names(required, known, given):
+def _check_names(known, given):
+    required = {name for name in known if name not in ALPHAS}
     missing, unknown = sorted(required - given), sorted(given - known)
     if missing or unknown:
         raise ValueError(
@@ -56,11 +56,29 @@ def _check_names(required, known, given):
         )
 
 
-def _our_layout(array, variable):
-    """Channels-last kernels; depthwise ones have their channels third."""
-    if array.ndim == 4:
-        return array.transpose(2, 3, 0, 1) if _is_depthwise(variable) else array.transpose(2, 3, 1, 0)
-    return array.T if array.ndim == 2 and not variable.name.startswith("alphas") else array
+def _our_layout(name, array, variable, groups):
+    """Channels last; `variable` holds `groups` such arrays."""
+    given = array.shape
+    if array.ndim == 4 and len(variable.shape) == 3 and given[2:] == (1, 1):
+        array = array[:, :, 0, 0].T[None]
+    elif array.ndim == 4:
+        array = array.transpose((2, 3, 0, 1) if _is_depthwise(variable) else (2, 3, 1, 0))
+    elif array.ndim == 2 and name not in ALPHAS:
+        array = array.T
+    expected = list(variable.shape)
+    if groups > 1:
+        expected[_group_axis(variable)] //= groups
+    if list(array.shape) != expected:
+        raise ValueError(
+            f"Expected {name} to have shape {tuple(expected)} in channels-last layout. "
+            f"Received: shape={given} in the reference's layout"
+        )
+    return array
+
+
+def _group_axis(variable):
+    """Where groups lie side by side."""
+    return 2 if _is_depthwise(variable) else 0
 
 
 def _is_depthwise(variable):
@@ -140,15 +158,21 @@ def _preprocessing(cell):
 
 
 def _search_cell(cell):
-    pairs = _preprocessing(cell)
+    entries = _whole(_preprocessing(cell))
     for edge, row in cell.rows.items():
-        source = edge[0]
-        mixed = cell.mixed[source]
-        position = [e for e in cell.rows if e[0] == source].index(edge)
-        for column, name in enumerate(mixed.primitives):
-            layer = mixed.shared.get(name) or mixed.separate[name][position]
-            pairs += _below(f"_ops.{row}._ops.{column}", _layer(layer))
-    return pairs
+        leaving = [e for e in cell.rows if e[0] == edge[0]]
+        for column, op in enumerate(cell.mixed[edge[0]].ops):
+            group = leaving.index(edge) if op.groups > 1 else 0
+            entries += [
+                (name, variable, group, op.groups)
+                for name, variable in _below(f"_ops.{row}._ops.{column}", _layer(op))
+            ]
+    return entries
+
+
+def _whole(pairs):
+    """Entries for variables that hold one array of the reference."""
+    return [(name, variable, 0, 1) for name, variable in pairs]
 
 
 def _cell(cell):
@@ -170,11 +194,11 @@ def _auxiliary_head(head):
 
 
 def _supernet(model):
-    pairs = _stem(model.stem) + _below("classifier", _head(model.head))
+    alphas = list(zip(ALPHAS, model.alphas, strict=True))
+    entries = _whole(alphas + _stem(model.stem) + _below("classifier", _head(model.head)))
     for i, cell in enumerate(model.cells):
-        pairs += _below(f"cells.{i}", _search_cell(cell))
-    kinds = ("alphas_normal", "alphas_reduce")
-    return pairs + list(zip(kinds, model.alphas, strict=True))
+        entries += [(f"cells.{i}.{name}", *rest) for name, *rest in _search_cell(cell)]
+    return entries
 
 
 def _network(model):
@@ -185,4 +209,4 @@ def _network(model):
         pairs += _below(f"cells.{i}", _cell(cell))
     if model.auxiliary_head:
         pairs += _below("auxiliary_head", _auxiliary_head(model.auxiliary_head))
-    return pairs
+    return _whole(pairs)

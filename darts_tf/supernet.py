@@ -98,11 +98,8 @@ class Supernet(keras.Model):
         return self.head(s1)
 
     def _edge_weights(self, alphas):
-        """Softmax over the primitives of each edge (eq. 2), taken apart once for all cells."""
-        weights = tf.cast(tf.nn.softmax(tf.convert_to_tensor(alphas)), self.compute_dtype)
-        scalars = tf.unstack(tf.reshape(weights, [-1]))
-        width = len(self.primitives)
-        return [scalars[i : i + width] for i in range(0, len(scalars), width)]
+        """Softmax over the primitives of each edge (eq. 2)."""
+        return tf.cast(tf.nn.softmax(tf.convert_to_tensor(alphas)), self.compute_dtype)
 
     def genotype(self):
         """The discrete cells that the alphas stand for now (sec. 2.4)."""

@@ -111,12 +111,13 @@ def _decode(encoded: Encoded, height: int, width: int, resizes: bool) -> np.ndar
 def _explain(encoded: Encoded, start: int, size: tuple[int, int] | None) -> None:
     """Raises the error that names the file which stopped the chunk at `start`."""
     count = min(CHUNK, encoded.count - start)
+    (first, _), *_ = encoded.items(0, 1)
     for name, contents in encoded.items(start, count):
         received = tuple(_decode_one(name, contents).shape[:2])
         if size is not None and received != size:
             raise ValueError(
                 "Expected images of one size, or `image_size` (--image-size) to resize them. "
-                f"Received: {name} is {received[0]}x{received[1]}, others are {size[0]}x{size[1]}"
+                f"Received: {name} is {received[0]}x{received[1]}, {first} is {size[0]}x{size[1]}"
             )
 
 

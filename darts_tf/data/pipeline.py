@@ -8,11 +8,16 @@ import tensorflow as tf
 
 from darts_tf.data.augmentation import DRAWS, Augmentation, augment
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.data.splits import BATCHES, Split, shuffled_indices
-
-# Two streams of random numbers per seed: (seed, STREAMS * step + stream).
-STREAMS = 2
-WEIGHTS, ALPHAS = range(STREAMS)
+from darts_tf.data.shuffling import (
+    ALPHAS_DRAWS,
+    ALPHAS_ORDER,
+    WEIGHTS_DRAWS,
+    WEIGHTS_ORDER,
+    permutation_key,
+    shuffled_indices,
+    stream_seed,
+)
+from darts_tf.data.splits import Split
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -58,7 +63,7 @@ def train_batches(
         ValueError: `batch_size` is not between 1 and the number of images, or `start_step` lies
             outside the run.
     """
-    draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS)
+    draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     size = len(split.labels)
 
     def batch(step: tf.Tensor):
@@ -102,8 +107,8 @@ def search_batches(
             the run.
     """
     steps_per_epoch(alphas_half, batch_size)
-    draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS)
-    draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS)
+    draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
+    draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
     size = len(weights_half.labels)
 
     def batches(step: tf.Tensor):
@@ -154,23 +159,24 @@ def _drawer(
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     seed: int,
-    stream: int,
+    order: int,
+    draws: int,
 ) -> Callable:
     """A function of step, first position and length that gathers and augments a batch."""
     images, labels = _tensors(split)
     size = len(split.labels)
 
     def draw(step: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        position = tf.range(first, first + length)
-        epoch = position // size
-        constant = tf.zeros_like(epoch)
-        keys = tf.stack([constant + BATCHES, constant + seed, epoch * STREAMS + stream], axis=1)
+        position = first + tf.range(length)
+        epoch = first // size
+        # No batch is larger than the split, so it reaches into two epochs at most.
+        keys = tf.stack([permutation_key(seed, order, epoch + i) for i in range(2)])
+        keys = tf.gather(keys, position // size - epoch)
         indices = shuffled_indices(position % size, size, keys)
-        # A named algorithm: the default one depends on the device.
-        draws = tf.random.stateless_uniform(
-            [length, DRAWS], seed=[seed, step * STREAMS + stream], alg="philox"
+        uniform = tf.random.stateless_uniform(
+            [length, DRAWS], stream_seed(seed, draws, step), alg="philox"
         )
-        x = augment(tf.gather(images, indices), draws, augmentation, preprocessing)
+        x = augment(tf.gather(images, indices), uniform, augmentation, preprocessing)
         return x, tf.gather(labels, indices)
 
     return draw

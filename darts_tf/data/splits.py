@@ -1,4 +1,4 @@
-"""Images in memory: what a split is, how it is halved, limited and shuffled."""
+"""Images in memory: what a split is, how it is halved and limited."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
-
-# First number of every key, so that no two uses of one seed share a permutation.
-BATCHES, HALVES, LIMIT = range(3)
+from darts_tf.data.shuffling import HALVES, LIMIT, permutation
 
 
 class Split(NamedTuple):
@@ -45,29 +42,6 @@ class ImageDataset:
     preprocessing: Preprocessing
 
 
-def shuffled_indices(positions: tf.Tensor, size: int, keys: tf.Tensor) -> tf.Tensor:
-    """Looks positions up in random permutations of `0 ... size - 1`, without building these.
-
-    Args:
-        positions: int64, `(n,)`, each in `[0, size)`.
-        size: length of the permutations.
-        keys: int64, `(n, 3)` or `(3,)`; three numbers name one permutation.
-
-    Returns:
-        int64, `(n,)`: the permutations' elements at `positions`.
-    """
-    # The op below `tf.random.experimental.index_shuffle`, which pads a matrix of keys wrongly.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=positions, seed=keys, max_index=tf.constant(size - 1, tf.int64), rounds=4
-    )
-
-
-def permutation(size: int, *key: int) -> np.ndarray:
-    """The permutation of `0 ... size - 1` that three numbers name: int64, `(size,)`."""
-    positions = tf.range(size, dtype=tf.int64)
-    return shuffled_indices(positions, size, tf.constant(key, tf.int64)).numpy()
-
-
 def take(split: Split, indices: np.ndarray) -> Split:
     """The images and labels of `split` at `indices`, in that order."""
     return Split(split.images[indices], split.labels[indices])
@@ -92,7 +66,7 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
     size = len(split.labels)
     if size < 2:
         raise ValueError(f"Expected at least 2 images to split in halves. Received: images={size}")
-    order = permutation(size, HALVES, seed, 0)
+    order = permutation(size, seed, HALVES)
     return take(split, order[: size // 2]), take(split, order[size // 2 :])
 
 
@@ -120,7 +94,7 @@ def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndar
     chosen = []
     for label, quota in zip(classes, _quotas(counts, limit), strict=True):
         members = np.flatnonzero(labels == label)
-        order = permutation(len(members), LIMIT, seed, int(label))
+        order = permutation(len(members), seed, LIMIT, int(label))
         chosen.append(members[order[:quota]])
     return np.sort(np.concatenate(chosen))
 

@@ -74,10 +74,10 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
     # Each dataset's own code runs here, and raises what it likes.
     except Exception as error:
         if is_known(name):
-            reason = str(error).strip().split("\n")[0]
-            raise ValueError(f"Expected a dataset of TFDS. Received: {name} ({reason})") from error
+            reason = f"{name} ({_first_line(error)})"
+            raise ValueError(f"Expected a dataset of TFDS. Received: {reason}") from error
         known = sorted({*tfds.list_builders(), *other_names})
-        nearest = difflib.get_close_matches(base_name(name), known) or sorted(other_names)
+        nearest = difflib.get_close_matches(base_name(name).lower(), known) or sorted(other_names)
         raise ValueError(
             "Expected a dataset of TFDS, an embedded one or an image folder; nearest: "
             f"{', '.join(nearest)}. Received: {name}"
@@ -105,8 +105,9 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
         builder.download_and_prepare()
     # Network, disk, checksums, files to be fetched by hand: every dataset raises its own.
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise OSError(f"Dataset {name} could not be downloaded or prepared: {reason}") from error
+        raise OSError(
+            f"Dataset {name} could not be downloaded or prepared: {_first_line(error)}"
+        ) from error
 
 
 def _test_split(builder: tfds.core.DatasetBuilder) -> str:
@@ -159,3 +160,7 @@ def _select(
             yield f"image {indices[i]} of the {split} split of {builder.name}", contents
 
     return Encoded(images.batch(CHUNK), len(indices), items), labels[indices]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

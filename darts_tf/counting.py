@@ -1,0 +1,91 @@
+"""Parameters and multiply-accumulates of networks, by the papers' two conventions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import keras
+
+from darts_tf.normalization import BatchNormalization
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a part of a network costs for one image.
+
+    Attributes:
+        name: of the part.
+        params: trainable numbers.
+        macs: multiply-accumulates of convolutions and dense layers.
+        height: rows of the output.
+        width: columns of the output.
+        channels: of the output.
+    """
+
+    name: str
+    params: int
+    macs: int
+    height: int
+    width: int
+    channels: int
+
+
+def count_params(model: keras.Model) -> int:
+    """Trainable parameters; the auxiliary head and a supernet's alphas are left out.
+
+    Args:
+        model: a network from `build_network` or a `Supernet`.
+    """
+    weights = getattr(model, "network_weights", None) or model.trainable_variables
+    head = getattr(model, "auxiliary_head", None)
+    return _size(weights) - (_size(head.trainable_variables) if head else 0)
+
+
+def count_macs(network: keras.Model, image_size: int = 32) -> int:
+    """Multiply-accumulates of convolutions and dense layers for one image.
+
+    The auxiliary head is left out. Published figures often add other operations in part.
+
+    Args:
+        network: from `build_network`.
+        image_size: rows and columns of the image.
+    """
+    return sum(part.macs for part in costs(network, image_size))
+
+
+def costs(network: keras.Model, image_size: int = 32) -> list[Cost]:
+    """Parameters, multiply-accumulates and output of every part, from stem to classifier."""
+    size = (image_size, image_size)
+    stem = network.stem
+    parts = [_cost("stem", stem, stem.macs(*size), stem.output_size(*size), stem.channels)]
+    previous, size = _stem_sizes(stem, size)
+    for i, cell in enumerate(network.cells):
+        kind = "reduction" if cell.reduction else "normal"
+        macs = _cell_macs(cell, previous, size)
+        previous, size = size, cell.output_size(*size)
+        channels = len(cell.concat) * cell.channels
+        parts.append(_cost(f"cell {i} ({kind})", cell, macs, size, channels))
+    head = network.head
+    return [*parts, _cost("classifier", head, head.macs(), (1, 1), head.classes)]
+
+
+def _cost(name, layer, macs, size, channels):
+    return Cost(name, _size(layer.trainable_variables), macs, *size, channels)
+
+
+def _stem_sizes(stem, size):
+    """Rows and columns of the two states that the first cell reads."""
+    last = stem.output_size(*size)
+    return (tuple(2 * s for s in last) if stem.kind == "imagenet" else last), last
+
+
+def _cell_macs(cell, previous, size):
+    total = cell.preprocess0.macs(*previous) + cell.preprocess1.macs(*size)
+    for op, (_, source) in zip(cell.ops, cell.pairs, strict=True):
+        total += op.macs(*(size if source < 2 else cell.output_size(*size)))
+    return total
+
+
+def _size(variables):
+    return sum(math.prod(v.shape) for v in variables)

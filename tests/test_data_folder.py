@@ -1,0 +1,268 @@
+"""Image folders: what is read, and the one line each bad folder gives."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from darts_tf.data import decoding, load_dataset
+from darts_tf.data.folder import list_folder
+
+
+def write(path: pathlib.Path, size=(8, 8), channels: int = 3, seed: int = 0) -> pathlib.Path:
+    """Saves a random image, `size` being height and width."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = size if channels == 1 else (*size, 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path) -> pathlib.Path:
+    """Two classes, two colour images of each for training, one for testing."""
+    for i, name in enumerate(("cat", "dog")):
+        write(tmp_path / "train" / name / "a.png", seed=3 * i)
+        write(tmp_path / "train" / name / "b.JPG", seed=3 * i + 1)
+        write(tmp_path / "test" / name / "c.jpeg", seed=3 * i + 2)
+    return tmp_path
+
+
+@pytest.mark.parametrize("size", [(8, 8), (28, 28), (33, 33), (224, 224), (12, 40)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_folder_holds_what_pillow_reads(tmp_path, size, channels):
+    for split in ("train", "test"):
+        for i, name in enumerate(("zebra", "ant")):
+            for suffix in ("png", "jpg"):
+                write(tmp_path / split / name / f"x.{suffix}", size, channels, seed=i)
+    dataset = load_dataset(str(tmp_path))
+    assert dataset.classes == ("ant", "zebra")
+    np.testing.assert_array_equal(dataset.test.labels, [0, 0, 1, 1])
+    assert dataset.test.labels.dtype == np.int32
+    paths = [
+        tmp_path / "test" / name / f"x.{s}" for name in ("ant", "zebra") for s in ("jpg", "png")
+    ]
+    expected = np.stack([np.asarray(Image.open(path)) for path in paths])
+    np.testing.assert_array_equal(dataset.test.images, expected.reshape(4, *size, channels))
+    preprocessing = dataset.preprocessing
+    assert (preprocessing.height, preprocessing.width, preprocessing.channels) == (*size, channels)
+    np.testing.assert_allclose(
+        preprocessing.std, (dataset.train.images / 255).std((0, 1, 2)), rtol=1e-9
+    )
+
+
+def test_folder_agrees_with_tfds_image_folder(folder):
+    import tensorflow_datasets as tfds
+
+    builder = tfds.ImageFolder(str(folder))
+    dataset = load_dataset(str(folder))
+    classes, train, _ = list_folder(str(folder))
+    assert list(classes) == builder.info.features["label"].names
+    examples = builder.as_dataset(split="train").as_numpy_iterator()
+    theirs = {example["image/filename"].decode(): example for example in examples}
+    assert sorted(theirs) == sorted(train.paths)
+    for path, image, label in zip(train.paths, *dataset.train, strict=True):
+        assert theirs[path]["label"] == label
+        # Their JPEG decoder takes the fast inverse DCT.
+        difference = np.abs(theirs[path]["image"].astype(int) - image)
+        assert difference.max() <= (0 if path.endswith("png") else 8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_folder_images_are_what_preprocessing_decodes(tmp_path, channels):
+    for split in ("train", "test"):
+        for i, size in enumerate([(30, 40), (9, 9), (64, 20)]):
+            write(tmp_path / split / "a" / f"{i}.png", size, channels, seed=i)
+            write(tmp_path / split / "b" / f"{i}.jpg", size, channels, seed=i)
+    dataset = load_dataset(str(tmp_path), image_size=16)
+    _, train, _ = list_folder(str(tmp_path))
+    decoded = [dataset.preprocessing.decode(tf.io.read_file(path)) for path in train.paths]
+    np.testing.assert_array_equal(dataset.train.images, decoded)
+    assert dataset.train.images.shape == (6, 16, 16, channels)
+
+
+def test_folder_with_one_coloured_image_has_three_channels(tmp_path):
+    for split in ("train", "test"):
+        write(tmp_path / split / "a" / "x.png", channels=1)
+        write(tmp_path / split / "b" / "x.png", channels=1)
+    assert load_dataset(str(tmp_path)).preprocessing.channels == 1
+    write(tmp_path / "test" / "b" / "y.png", channels=3)
+    dataset = load_dataset(str(tmp_path))
+    assert dataset.preprocessing.channels == 3
+    gray = np.asarray(Image.open(tmp_path / "train" / "a" / "x.png"))
+    np.testing.assert_array_equal(dataset.train.images[0], np.repeat(gray[..., None], 3, -1))
+
+
+def test_folder_of_more_images_than_a_chunk_keeps_their_order(tmp_path):
+    count = decoding.CHUNK + 3
+    for i in range(count):
+        path = tmp_path / "train" / ("a" if i % 2 else "b") / f"{i:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(path)
+    write(tmp_path / "test" / "a" / "x.png", channels=1)
+    images, labels = load_dataset(str(tmp_path)).train
+    expected = [*range(1, count, 2), *range(0, count, 2)]
+    np.testing.assert_array_equal(images[:, 0, 0, 0], expected)
+    np.testing.assert_array_equal(labels, [1 - number % 2 for number in expected])
+
+
+def test_folder_limit_opens_only_the_chosen_files(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "test" / name / "x.png")
+        for i in range(5):
+            write(tmp_path / "train" / name / f"{i}.png", seed=i)
+    options = {"limit": 4, "seed": 3}
+    before = load_dataset(str(tmp_path), **options)
+    assert np.bincount(before.train.labels).tolist() == [2, 2]
+    kept = {image.tobytes() for image in before.train.images}
+    for path in (tmp_path / "train").glob("*/*"):
+        if np.asarray(Image.open(path)).tobytes() not in kept:
+            path.write_bytes(b"broken")
+    after = load_dataset(str(tmp_path), **options)
+    np.testing.assert_array_equal(after.train.images, before.train.images)
+
+
+def test_folder_ignores_hidden_files_and_the_classes_that_test_lacks(folder):
+    (folder / "train" / "cat" / ".DS_Store").write_bytes(b"x")
+    (folder / ".cache").mkdir()
+    for path in (folder / "test" / "dog").iterdir():
+        path.unlink()
+    (folder / "test" / "dog").rmdir()
+    dataset = load_dataset(str(folder))
+    assert dataset.classes == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.test.labels, [0])
+
+
+def break_truncate(folder):
+    path = folder / "train" / "dog" / "b.JPG"
+    path.write_bytes(path.read_bytes()[:-40])
+    return rf"readable image. Received: {path}$"
+
+
+def break_unreadable(folder):
+    path = folder / "test" / "cat" / "c.jpeg"
+    path.write_bytes(b"this is no image")
+    return rf"readable image. Received: {path}$"
+
+
+def break_first_image(folder):
+    path = folder / "train" / "cat" / "a.png"
+    path.write_bytes(b"")
+    return rf"readable image. Received: {path}$"
+
+
+def break_size(folder):
+    path = write(folder / "train" / "dog" / "large.png", (9, 8))
+    return rf"one size.*--image-size.* Received: {path} is 9x8, .*cat.a.png is 8x8$"
+
+
+def break_all_large(folder):
+    path = write(folder / "train" / "cat" / "a.png", (225, 8))
+    return rf"8 to 224 pixels a side.*--image-size.* Received: {path} is 225x8$"
+
+
+def break_all_small(folder):
+    path = write(folder / "train" / "cat" / "a.png", (8, 7))
+    return rf"8 to 224 pixels a side.* Received: {path} is 8x7$"
+
+
+def break_no_train(folder):
+    (folder / "train").rename(folder / "training")
+    return rf"a folder train .* Received: {folder}$"
+
+
+def break_no_test(folder):
+    (folder / "test").rename(folder / "valid")
+    return rf"a folder test .* Received: {folder}$"
+
+
+def break_no_classes(folder):
+    (folder / "train").rename(folder / "old")
+    (folder / "train").mkdir()
+    return rf"at least two classes.* Received: {folder / 'train'} with none$"
+
+
+def break_one_class(folder):
+    (folder / "train" / "dog").rename(folder / "dog")
+    return rf"at least two classes.* Received: {folder / 'train'} with \['cat'\]$"
+
+
+def break_unknown_test_class(folder):
+    path = write(folder / "test" / "emu" / "x.png").parent
+    return rf"only classes of train in test \(cat, dog\). Received: {path}$"
+
+
+def break_empty_class(folder):
+    path = folder / "train" / "emu"
+    path.mkdir()
+    return rf"images in every class. Received: {path} without any$"
+
+
+def break_empty_test(folder):
+    (folder / "test").rename(folder / "old")
+    (folder / "test").mkdir()
+    return rf"a class with images in it. Received: {folder / 'test'}$"
+
+
+def break_other_file(folder):
+    path = folder / "train" / "cat" / "notes.txt"
+    path.write_text("x")
+    return rf"only JPEG and PNG files in a class. Received: {path}$"
+
+
+def break_nested_folder(folder):
+    path = write(folder / "train" / "cat" / "images" / "x.png").parent
+    return rf"only JPEG and PNG files in a class. Received: {path}$"
+
+
+BREAKS = [value for name, value in sorted(globals().items()) if name.startswith("break_")]
+
+
+@pytest.mark.parametrize("damage", BREAKS, ids=lambda damage: damage.__name__[6:])
+def test_bad_folder_gives_one_line_that_names_it(folder, damage):
+    message = damage(folder)
+    with pytest.raises(ValueError, match=message) as error:
+        load_dataset(str(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_bad_image_is_named_under_image_size_too(folder):
+    message = break_truncate(folder)
+    with pytest.raises(ValueError, match=message):
+        load_dataset(str(folder), image_size=16)
+
+
+def test_bad_image_is_named_in_a_later_chunk(folder):
+    for i in range(decoding.CHUNK):
+        write(folder / "train" / "cat" / f"{i}.png", seed=i)
+    with pytest.raises(ValueError, match=break_truncate(folder)):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./nowhere", "~/no_such_folder_here"])
+def test_missing_folder_gives_one_line(name):
+    with pytest.raises(ValueError, match=f"an image folder .* Received: {name}$"):
+        load_dataset(name)
+
+
+def test_folder_that_does_not_fit_in_memory_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_BYTES", 6 * 8 * 8 * 3 - 1)
+    message = "--limit.*--image-size.* Received: 6 images of 8x8"
+    with pytest.raises(ValueError, match=message):
+        load_dataset(str(folder))
+    assert len(load_dataset(str(folder), limit=2).train.labels) == 2
+
+
+@pytest.mark.parametrize("size", [0, 7, 225])
+def test_image_size_must_be_one_that_networks_take(folder, size):
+    with pytest.raises(ValueError, match=f"8 to 224 pixels. Received: image_size={size}"):
+        load_dataset(str(folder), image_size=size)
+
+
+def test_folder_limit_smaller_than_the_classes_is_refused(folder):
+    with pytest.raises(ValueError, match="at least 2, one image a class. Received: limit=1"):
+        load_dataset(str(folder), limit=1)
