@@ -5,7 +5,7 @@ from __future__ import annotations
 from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.search import search
+from darts_tf.searching import search
 
 
 def run(config: SearchConfig) -> int:

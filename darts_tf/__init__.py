@@ -1,0 +1,36 @@
+"""Differentiable architecture search (DARTS, Liu et al. 2019) on Keras 3 and TensorFlow.
+
+Public names are imported on first use, so that `import darts_tf` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "genotype": ("GENOTYPES", "Genotype", "derive", "load_genotype"),
+    "spaces": ("ALL_PRIMITIVES", "PRIMITIVES"),
+    "supernet": ("Supernet",),
+    "search": ("DARTS",),
+    "network": ("Network", "build_network"),
+    "counting": ("count_macs", "count_params"),
+    "reference": ("load_reference_weights",),
+    "data": ("load_dataset",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    """Imports a public name from its module."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Public names, imported or not."""
+    return [*globals(), *__all__]

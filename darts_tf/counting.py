@@ -56,10 +56,10 @@ def count_macs(network: keras.Model, image_size: int = 32) -> int:
 
 def costs(network: keras.Model, image_size: int = 32) -> list[Cost]:
     """Parameters, multiply-accumulates and output of every part, from stem to classifier."""
-    size = (image_size, image_size)
-    stem = network.stem
-    parts = [_cost("stem", stem, stem.macs(*size), stem.output_size(*size), stem.channels)]
-    previous, size = _stem_sizes(stem, size)
+    stem, image = network.stem, (image_size, image_size)
+    sizes = stem.output_sizes(*image)
+    previous, size = sizes[-2:] if len(sizes) > 1 else sizes * 2
+    parts = [_cost("stem", stem, stem.macs(*image), size, stem.channels)]
     for i, cell in enumerate(network.cells):
         kind = "reduction" if cell.reduction else "normal"
         macs = _cell_macs(cell, previous, size)
@@ -72,12 +72,6 @@ def costs(network: keras.Model, image_size: int = 32) -> list[Cost]:
 
 def _cost(name, layer, macs, size, channels):
     return Cost(name, _size(layer.trainable_variables), macs, *size, channels)
-
-
-def _stem_sizes(stem, size):
-    """Rows and columns of the two states that the first cell reads."""
-    last = stem.output_size(*size)
-    return (tuple(2 * s for s in last) if stem.kind == "imagenet" else last), last
 
 
 def _cell_macs(cell, previous, size):

@@ -28,19 +28,32 @@ def reductions(cells: int) -> list[bool]:
     return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
 
 
-def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
-    """Refuses images that the network can't reduce.
+def check_image_size(height: int | None, width: int | None, stem: str) -> None:
+    """Refuses images that the network can't reduce; None stands for a size not known yet.
 
     Raises:
-        ValueError: not `(batch, height, width, channels)`, or too small, with both shapes.
+        ValueError: too small.
     """
     minimum = MINIMUM_SIZE[stem]
-    shape = tuple(images.shape)
-    if len(shape) != 4 or shape[-1] != channels or any(s and s < minimum for s in shape[1:3]):
+    if any(size is not None and size < minimum for size in (height, width)):
         raise ValueError(
-            f"Expected images (batch, height, width, {channels}) of at least {minimum}x{minimum} "
-            f"pixels for the {stem} stem. Received: shape={shape}"
+            f"Expected images of at least {minimum}x{minimum} pixels for the {stem} stem. "
+            f"Received: {height}x{width}"
         )
+
+
+def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
+    """Refuses what is not a batch of images for a network.
+
+    Raises:
+        ValueError: not `(batch, height, width, channels)`, or too small.
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[-1] != channels:
+        raise ValueError(
+            f"Expected images (batch, height, width, {channels}). Received: shape={shape}"
+        )
+    check_image_size(*shape[1:3], stem)
 
 
 class Stem(keras.layers.Layer):
@@ -79,17 +92,19 @@ class Stem(keras.layers.Layer):
 
     def macs(self, height, width):
         """Multiply-accumulates for one image."""
-        total = 0
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            height, width = halved(height, stride), halved(width, stride)
-            total += height * width * math.prod(kernel.shape)
-        return total
+        sizes = self.output_sizes(height, width)
+        return sum(
+            rows * columns * math.prod(kernel.shape)
+            for (rows, columns), kernel in zip(sizes, self.kernels, strict=True)
+        )
 
-    def output_size(self, height, width):
-        """Rows and columns of the last output."""
+    def output_sizes(self, height, width):
+        """Rows and columns after each convolution."""
+        sizes = []
         for stride in self.strides:
             height, width = halved(height, stride), halved(width, stride)
-        return height, width
+            sizes.append((height, width))
+        return sizes
 
 
 class ClassifierHead(keras.layers.Layer):

@@ -50,7 +50,7 @@ class DARTS(keras.Model):
         self.clip_norm = clip_norm
         self.arch_weight_decay = arch_weight_decay
         self.train_loss = keras.metrics.Mean("loss")
-        self.valid_loss = keras.metrics.Mean("valid_loss")
+        self.arch_loss = keras.metrics.Mean("arch_loss")
         self.built = True
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
@@ -61,7 +61,9 @@ class DARTS(keras.Model):
                 rule, momentum included. Decay and clipping are this trainer's, not its.
             arch_optimizer: of the alphas.
             loss: `loss(labels, logits)`, a scalar, or the name of a Keras loss.
-            metrics: as in Keras; they see the train batch before the weights' step.
+            metrics: as in Keras; they see the train batch before the weights' step. Give
+                objects rather than names: Keras makes those at the first step, which is then
+                traced twice.
             **kwargs: passed on to `keras.Model.compile`.
 
         Raises:
@@ -139,19 +141,24 @@ class DARTS(keras.Model):
         )
 
     def train_step(self, data):
-        """One iteration of Algorithm 1."""
+        """One iteration of Algorithm 1.
+
+        Returns:
+            `loss` of the train batch, `arch_loss`, the loss that the alphas descend, and the
+            compiled metrics on the train batch; means since the start of the epoch.
+        """
         train_batch, valid_batch = data
         valid_loss, gradients = self.arch_gradients(train_batch, valid_batch)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         self.arch_optimizer.apply(gradients, self.network.alphas)
         loss, logits = self._weight_step(train_batch)
         self.train_loss.update_state(loss)
-        self.valid_loss.update_state(valid_loss)
+        self.arch_loss.update_state(valid_loss)
         results = self.compute_metrics(*train_batch, logits)
         return {
             **results,
             "loss": self.train_loss.result(),
-            "valid_loss": self.valid_loss.result(),
+            "arch_loss": self.arch_loss.result(),
         }
 
     def _weight_step(self, batch):

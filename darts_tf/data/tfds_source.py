@@ -58,8 +58,10 @@ def load_tfds(
         OSError: the download or preparation failed.
     """
     builder = _builder(name, other_names)
-    classes = _classes(builder, name)
+    _check_features(builder, name)
     _prepare(builder, name)
+    _, label = builder.info.supervised_keys
+    classes = tuple(builder.info.features[label].names)  # Some are found in the files only.
     train, labels = _select(builder, "train", limit, seed)
     test, test_labels = _select(builder, _test_split(builder), limit, seed)
     images, test_images = decode_splits(train, test, image_size)
@@ -84,16 +86,20 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
         ) from error
 
 
-def _classes(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, ...]:
-    """The classes' names. Raises ValueError unless the data are images with a class each."""
+def _check_features(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    """Raises ValueError unless the data are images with a class each."""
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, builder.info.supervised_keys
     if keys is not None and len(keys) == 2 and all(isinstance(key, str) for key in keys):
         image, label = features[keys[0]], features[keys[1]]
         is_image = isinstance(image, tfds.features.Image) and image.np_dtype == np.uint8
-        if is_image and isinstance(label, tfds.features.ClassLabel) and label.num_classes > 1:
-            return tuple(label.names)
+        if (
+            is_image
+            and isinstance(label, tfds.features.ClassLabel)
+            and (label.num_classes or 2) > 1
+        ):
+            return
     raise ValueError(
         f"Expected a dataset of 8-bit images with one label each. Received: {name} with the "
         f"features {', '.join(features)}"

@@ -1,0 +1,117 @@
+"""A whole search: from a dataset and its settings to a genotype."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from darts_tf import runs
+from darts_tf.callbacks import Record, begin_or_resume, cosine_schedule
+from darts_tf.configs import SearchConfig
+from darts_tf.data import (
+    Augmentation,
+    ImageDataset,
+    evaluation_batches,
+    search_batches,
+    split_halves,
+    steps_per_epoch,
+)
+from darts_tf.genotype import Genotype
+from darts_tf.network import check_image_size
+from darts_tf.search import DARTS
+from darts_tf.supernet import Supernet
+
+
+def search(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    folder: pathlib.Path,
+    report: Callable[[dict], None] | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> Genotype:
+    """Searches for cells on half of the training images for the weights and half for the alphas.
+
+    Writes metrics, alphas, the current genotype and checkpoints into the run's folder after every
+    epoch. `valid_accuracy` is the supernet's on the alphas' half, without augmentation and with
+    the running statistics.
+
+    Args:
+        config: the settings.
+        dataset: what to search on; the test split is not touched.
+        folder: of the run, which exists.
+        report: called with every epoch's metrics.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        The genotype of the alphas after the last epoch.
+
+    Raises:
+        ValueError: images too small, or a batch larger than half of the training images.
+    """
+    check_image_size(dataset.preprocessing.height, dataset.preprocessing.width, "cifar")
+    weights_half, alphas_half = split_halves(dataset.train, config.seed)
+    steps = steps_per_epoch(weights_half, config.batch_size)
+    keras.utils.set_random_seed(config.seed)
+    trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)
+    optimizers = (trainer.optimizer, trainer.arch_optimizer)
+    variables = [*trainer.variables, *(v for o in optimizers for v in o.variables)]
+    checkpoint, done = begin_or_resume(folder, variables, config.resume)
+    batches = search_batches(
+        weights_half,
+        alphas_half,
+        dataset.preprocessing,
+        Augmentation(config.crop_padding, config.flip, config.cutout),
+        config.batch_size,
+        seed=config.seed,
+        epochs=config.epochs,
+        start_step=done * steps,
+    )
+    if done < config.epochs:
+        trainer.fit(
+            batches,
+            epochs=config.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
+            callbacks=[
+                cosine_schedule(config),
+                Record(folder, lambda: _describe(trainer, folder), report),
+                checkpoint,
+                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                *callbacks,
+            ],
+            verbose=0,
+        )
+    return trainer.network.genotype()
+
+
+def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DARTS:
+    """The compiled trainer of a new supernet, with the reference's optimizers."""
+    supernet = Supernet(config.channels, config.cells, classes, image_channels)
+    trainer = DARTS(
+        supernet,
+        arch_gradient=config.arch_gradient,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        arch_weight_decay=config.arch_weight_decay,
+    )
+    trainer.compile(
+        optimizer=keras.optimizers.SGD(config.learning_rate, config.momentum),
+        arch_optimizer=keras.optimizers.Adam(
+            config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2, epsilon=1e-8
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+    )
+    return trainer
+
+
+def _describe(trainer: DARTS, folder: pathlib.Path) -> dict:
+    """Writes alphas and genotype, and gives the genotype as text for the metrics."""
+    runs.save_alphas(folder, *(np.asarray(alphas) for alphas in trainer.network.alphas))
+    genotype = trainer.network.genotype()
+    genotype.save(folder / runs.GENOTYPE)
+    return {"genotype": str(genotype)}

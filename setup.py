@@ -1,0 +1,45 @@
+"""Packaging: metadata, dependencies and the `darts-tf` program."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+
+setup(
+    name="darts-tf",
+    version="0.1.0",
+    description="Differentiable architecture search on Keras 3 and TensorFlow, from data to export",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "tensorflow>=2.20",
+        "keras>=3.10",
+        "tensorflow-datasets>=4.9.7",
+        "tensorboard>=2.20",
+        "ai-edge-litert>=1.2",
+        "numpy>=1.26",
+        "scikit-learn>=1.4",
+        "tyro>=1.0",
+        "rich>=13.7",
+    ],
+    extras_require={
+        "test": ["pytest>=8", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"],
+    },
+    entry_points={"console_scripts": ["darts-tf = cli.main:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
