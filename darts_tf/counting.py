@@ -7,7 +7,7 @@ import math
 
 import keras
 
-from darts_tf.normalization import BatchNormalization
+from darts_tf.spaces import INPUTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Cost:
         name: of the part.
         params: trainable numbers.
         macs: multiply-accumulates of convolutions and dense layers.
+        elementwise: two for every normalised value and one for every rectified one.
         height: rows of the output.
         width: columns of the output.
         channels: of the output.
@@ -26,6 +27,7 @@ class Cost:
     name: str
     params: int
     macs: int
+    elementwise: int
     height: int
     width: int
     channels: int
@@ -45,7 +47,7 @@ def count_params(model: keras.Model) -> int:
 def count_macs(network: keras.Model, image_size: int = 32) -> int:
     """Multiply-accumulates of convolutions and dense layers for one image.
 
-    The auxiliary head is left out. Published figures often add other operations in part.
+    The auxiliary head is left out. Published figures often add `count_elementwise`, or part of it.
 
     Args:
         network: from `build_network`.
@@ -54,31 +56,44 @@ def count_macs(network: keras.Model, image_size: int = 32) -> int:
     return sum(part.macs for part in costs(network, image_size))
 
 
+def count_elementwise(network: keras.Model, image_size: int = 32) -> int:
+    """Two for every normalised value and one for every rectified one, for one image.
+
+    Some counters, and so some papers, add these to the multiply-accumulates.
+
+    Args:
+        network: from `build_network`.
+        image_size: rows and columns of the image.
+    """
+    return sum(part.elementwise for part in costs(network, image_size))
+
+
 def costs(network: keras.Model, image_size: int = 32) -> list[Cost]:
-    """Parameters, multiply-accumulates and output of every part, from stem to classifier."""
+    """What every part costs and gives, from stem to classifier."""
     stem, image = network.stem, (image_size, image_size)
     sizes = stem.output_sizes(*image)
     previous, size = sizes[-2:] if len(sizes) > 1 else sizes * 2
-    parts = [_cost("stem", stem, stem.macs(*image), size, stem.channels)]
+    parts = [_cost("stem", stem, stem.macs(*image), stem.elementwise(*image), size, stem.channels)]
     for i, cell in enumerate(network.cells):
         kind = "reduction" if cell.reduction else "normal"
-        macs = _cell_macs(cell, previous, size)
+        counts = [_cell_total(cell, previous, size, what) for what in ("macs", "elementwise")]
         previous, size = size, cell.output_size(*size)
         channels = len(cell.concat) * cell.channels
-        parts.append(_cost(f"cell {i} ({kind})", cell, macs, size, channels))
+        parts.append(_cost(f"cell {i} ({kind})", cell, *counts, size, channels))
     head = network.head
-    return [*parts, _cost("classifier", head, head.macs(), (1, 1), head.classes)]
+    return [*parts, _cost("classifier", head, head.macs(), 0, (1, 1), head.classes)]
 
 
-def _cost(name, layer, macs, size, channels):
-    return Cost(name, _size(layer.trainable_variables), macs, *size, channels)
+def _cost(name, layer, macs, elementwise, size, channels):
+    return Cost(name, _size(layer.trainable_variables), macs, elementwise, *size, channels)
 
 
-def _cell_macs(cell, previous, size):
-    total = cell.preprocess0.macs(*previous) + cell.preprocess1.macs(*size)
+def _cell_total(cell, previous, size, what):
+    """The sum of one count, a method's name, over the parts of a cell."""
+    placed = [(cell.preprocess0, previous), (cell.preprocess1, size)]
     for op, (_, source) in zip(cell.ops, cell.pairs, strict=True):
-        total += op.macs(*(size if source < 2 else cell.output_size(*size)))
-    return total
+        placed.append((op, size if source < INPUTS else cell.output_size(*size)))
+    return sum(getattr(layer, what)(*at) for layer, at in placed)
 
 
 def _size(variables):

@@ -98,6 +98,16 @@ class Stem(keras.layers.Layer):
             for (rows, columns), kernel in zip(sizes, self.kernels, strict=True)
         )
 
+    def elementwise(self, height, width):
+        """Two for every normalised value and one for every rectified one, for one image."""
+        values = [
+            rows * columns * outputs
+            for (rows, columns), outputs in zip(
+                self.output_sizes(height, width), self.outputs, strict=True
+            )
+        ]
+        return 2 * sum(values) + sum(values[:-1])
+
     def output_sizes(self, height, width):
         """Rows and columns after each convolution."""
         sizes = []

@@ -41,19 +41,21 @@ def normalize(x: tf.Tensor, epsilon: float) -> tuple[tf.Tensor, tf.Tensor, tf.Te
 
     Returns:
         `(y, mean, variance)`: the normalised `x`, and the batch's mean and unbiased variance
-        `(channels,)`, which carry no gradient.
+        `(channels,)`, which are not meant to be differentiated.
     """
+    statistics = []  # beside the function: as outputs they would get gradients of zeros
 
     @tf.custom_gradient
     def forward(x):
         y, mean, variance, reserved = _forward_kernel(x, epsilon)
+        statistics.extend((mean, variance))
 
-        def gradient(dy, *_unused):
+        def gradient(dy):
             return _normalize_gradient(dy, x, y, variance, epsilon, *reserved)
 
-        return (y, mean, variance), gradient
+        return y, gradient
 
-    return forward(x)
+    return forward(x), *statistics
 
 
 def _normalize_gradient(dy, x, y, variance, epsilon, *reserved):
@@ -84,9 +86,9 @@ def _normalize_gradient(dy, x, y, variance, epsilon, *reserved):
 def _forward_kernel(x, epsilon):
     """Normalised x, mean, unbiased variance, and what the backward kernel wants back."""
     if x.dtype != tf.float64:
-        ones = tf.ones(x.shape[-1:])
+        ones, zeros = _constants(x)
         y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=ones, offset=tf.zeros_like(ones), mean=[], variance=[], epsilon=epsilon
+            x=x, scale=ones, offset=zeros, mean=[], variance=[], epsilon=epsilon
         )
         return y, mean, variance, reserved
     mean = _mean(x)  # the fused kernel has no float64
@@ -101,11 +103,17 @@ def _backward_kernel(dy, x, y, variance, epsilon, reserved):
         dc = dy - _mean(dy)
         return _scale(x, variance, epsilon) * (dc - y * _mean(dc * y))
     spaces = {f"reserve_space_{i}": space for i, space in enumerate(reserved, 1)}
-    ones = tf.ones(x.shape[-1:])
+    ones, _ = _constants(x)
     gradients = tf.raw_ops.FusedBatchNormGradV3(
         y_backprop=dy, x=x, scale=ones, epsilon=epsilon, **spaces
     )
     return gradients.x_backprop
+
+
+def _constants(x):
+    """Scale and shift of the fused kernel that change nothing."""
+    channels = x.shape[-1:]
+    return tf.constant(1.0, shape=channels), tf.constant(0.0, shape=channels)
 
 
 def _mean(x):

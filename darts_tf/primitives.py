@@ -156,6 +156,10 @@ class Primitive(keras.layers.Layer):
         """Multiply-accumulates for one image of this size at the input."""
         return 0
 
+    def elementwise(self, height: int, width: int) -> int:
+        """Two for every normalised value and one for every rectified one, for one image."""
+        return 0
+
     def _add_pointwise(self, inputs, outputs, name):
         shape = (self.groups, inputs, outputs)
         return self.add_weight(shape=shape, initializer=fan_in_uniform(inputs), name=name)
@@ -227,6 +231,10 @@ class ReLUConvBN(Primitive):
         """One product per weight and place."""
         return height * width * math.prod(self.kernel.shape)
 
+    def elementwise(self, height, width):
+        """See `Primitive`."""
+        return height * width * (self.kernel.shape[1] + 2 * self.channels)
+
 
 class FactorizedReduce(Primitive):
     """Halves the size without losing places: even rows and columns beside odd ones.
@@ -254,6 +262,11 @@ class FactorizedReduce(Primitive):
         """One product per weight and place of the output."""
         kernels = math.prod(self.kernel_even.shape) + math.prod(self.kernel_odd.shape)
         return halved(height, 2) * halved(width, 2) * kernels
+
+    def elementwise(self, height, width):
+        """See `Primitive`."""
+        rectified = height * width * self.kernel_even.shape[1]
+        return rectified + 2 * halved(height, 2) * halved(width, 2) * self.channels
 
 
 def _odd(x):
@@ -309,6 +322,12 @@ class SeparableConv(Primitive):
         per_place = self.groups * self.channels * (self.kernel_size**2 + self.channels)
         return self.rounds * places * per_place
 
+    def elementwise(self, height, width):
+        """See `Primitive`."""
+        places = halved(height, self.stride) * halved(width, self.stride)
+        rectified = height * width + (self.rounds - 1) * places
+        return self.groups * self.channels * (rectified + 2 * self.rounds * places)
+
 
 class Conv7x1And1x7(Primitive):
     """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's).
@@ -335,6 +354,11 @@ class Conv7x1And1x7(Primitive):
         """One product per weight and place of each convolution's output."""
         rows, columns = halved(height, self.stride), halved(width, self.stride)
         return 7 * self.channels**2 * columns * (height + rows)
+
+    def elementwise(self, height, width):
+        """See `Primitive`."""
+        places = halved(height, self.stride) * halved(width, self.stride)
+        return self.channels * (height * width + 2 * places)
 
 
 def _skip(channels, stride, affine, groups=1):

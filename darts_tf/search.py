@@ -49,7 +49,7 @@ class DARTS(keras.Model):
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.arch_weight_decay = arch_weight_decay
-        self.train_loss = keras.metrics.Mean("loss")
+        self.mean_loss = keras.metrics.Mean("loss")
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.built = True
 
@@ -152,12 +152,25 @@ class DARTS(keras.Model):
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         self.arch_optimizer.apply(gradients, self.network.alphas)
         loss, logits = self._weight_step(train_batch)
-        self.train_loss.update_state(loss)
         self.arch_loss.update_state(valid_loss)
-        results = self.compute_metrics(*train_batch, logits)
+        return self._results(train_batch, logits, loss)
+
+    def test_step(self, data):
+        """Loss and metrics of the network with its running statistics."""
+        x, y = data
+        logits = self.network(x, training=False)
+        results = self._results(data, logits, self.loss_function(y, logits))
+        del results["arch_loss"]
+        return results
+
+    def _results(self, batch, logits, loss):
+        """Means since the start of the epoch."""
+        x, y = batch
+        self.mean_loss.update_state(loss, sample_weight=tf.shape(y)[0])
+        results = self.compute_metrics(x, y, logits)
         return {
             **results,
-            "loss": self.train_loss.result(),
+            "loss": self.mean_loss.result(),
             "arch_loss": self.arch_loss.result(),
         }
 

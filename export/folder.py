@@ -1,0 +1,92 @@
+"""The folder of an export: its files' names, when it may be written, and how it is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from darts_tf import files, runs
+
+REPORT = "export_report.json"
+LABELS = "labels.txt"
+"""The classes' names, one a line, in the order of the logits."""
+PREPROCESSING = "preprocessing.json"
+GENOTYPE = "genotype.json"
+
+
+def check_output(output: pathlib.Path, overwrite: bool) -> None:
+    """Checks that the output is new or empty, or, to overwrite, an earlier export.
+
+    Raises:
+        ValueError: it is something else. Not a file that an export did not write is ever deleted.
+    """
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if overwrite and output.is_dir():
+        _check_export(output)
+    elif os.path.lexists(output):
+        what = "is not empty" if output.is_dir() else "is a file"
+        raise ValueError(
+            "Expected output to be a new or empty folder (or --overwrite for an earlier export). "
+            f"Received: output={str(output)!r}, which {what}"
+        )
+
+
+def _check_export(output: pathlib.Path) -> None:
+    try:
+        known = {REPORT, *runs.read_json(output / REPORT)["files"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected output to hold an export to overwrite, with its {REPORT}. "
+            f"Received: output={str(output)!r}"
+        ) from error
+    foreign = [name for name in _files(output) if name not in known]
+    if foreign:
+        raise ValueError(
+            "Expected output to hold nothing but the export to overwrite. "
+            f"Received: output={str(output)!r} with {', '.join(foreign[:5])}"
+        )
+
+
+@contextlib.contextmanager
+def replacing(output: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder beside `output`, and renames it to `output` when the block succeeds.
+
+    If the block raises, the new folder goes and what was at `output` stays.
+    """
+    with files.replacing(output) as written:
+        written.mkdir()
+        yield written
+        if output.is_dir() and any(output.iterdir()):
+            output.rename(written.with_name("previous"))
+
+
+def describe(folder: pathlib.Path, preprocessing, classes: Sequence[str]) -> None:
+    """Writes what a model's user needs beside it: labels and preprocessing."""
+    folder.mkdir(exist_ok=True)
+    files.write_text(folder / LABELS, "".join(f"{label}\n" for label in classes))
+    files.write_text(folder / PREPROCESSING, preprocessing.to_json() + "\n")
+
+
+def read_labels(folder: pathlib.Path) -> tuple[str, ...]:
+    """The classes that `describe` wrote."""
+    # Not splitlines(): a label may hold one of the rarer characters that it takes for line ends.
+    return tuple((folder / LABELS).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+
+
+def digests(folder: pathlib.Path) -> dict[str, dict]:
+    """Size in bytes and SHA-256 of every file below the folder, by its path there."""
+    return {name: _digest(folder / name) for name in _files(folder)}
+
+
+def _files(folder: pathlib.Path) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _digest(path: pathlib.Path) -> dict:
+    contents = path.read_bytes()
+    return {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}

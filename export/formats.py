@@ -1,0 +1,37 @@
+"""What a network can be exported as. A new format is a module like the two here and one line."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.network import Network
+from export import saved_model, tflite
+
+
+class Format(NamedTuple):
+    """A format.
+
+    Attributes:
+        path: of its file or folder inside an export.
+        write: writes a network with its preprocessing to a path.
+        open_logits: makes a function from images, uint8 `(n, height, width, channels)`, to logits
+            `(n, classes)` of what was written.
+        bound: largest difference from Keras' logits, relative to the largest of them.
+    """
+
+    path: str
+    write: Callable[[Network, Preprocessing, pathlib.Path], None]
+    open_logits: Callable[[pathlib.Path], Callable[[np.ndarray], np.ndarray]]
+    bound: float
+
+
+FORMATS = {
+    "saved_model": Format("saved_model", saved_model.write, saved_model.open_logits, 1e-5),
+    "tflite": Format("model.tflite", tflite.write, tflite.open_logits, 1e-4),
+}
+"""Every format by the name that `--format` takes."""

@@ -1,0 +1,123 @@
+"""Opens a trained network to classify images, from a run, an export or one of its models."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+
+from darts_tf import runs
+from darts_tf.data.preprocessing import Preprocessing
+from export import folder
+from export.formats import FORMATS
+from export.images import check_images, in_batches, keras_logits
+
+WANTED = "Expected the folder of a training run or of an export, or a .keras or .tflite file"
+SAVED_MODEL = "saved_model.pb"
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A network with all that it takes to use it.
+
+    Attributes:
+        classes: labels in the order of the probabilities.
+        preprocessing: from image files to the images that `probabilities` takes.
+        logits: from images to logits `(n, classes)`.
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    logits: Callable[[np.ndarray], np.ndarray]
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Classifies images.
+
+        Args:
+            images: uint8 `(n, height, width, channels)`, of the size `preprocessing` says.
+
+        Returns:
+            float32 `(n, classes)`; rows add up to 1.
+
+        Raises:
+            ValueError: images of another shape or type, or not as many logits as labels.
+        """
+        check_images(images, self.preprocessing)
+        logits = in_batches(self.logits, images)
+        if logits.shape[-1] != len(self.classes):
+            raise ValueError(
+                f"Expected as many labels as the model has logits, {logits.shape[-1]}. "
+                f"Received: {len(self.classes)} labels"
+            )
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+        return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def load(path: str | os.PathLike[str]) -> Exported:
+    """Opens a trained network.
+
+    Args:
+        path: a run's folder, an export's folder (of its models the first in the order of
+            `FORMATS`), a SavedModel's folder, or a `.keras` or `.tflite` file. Labels and
+            preprocessing are looked for beside the model, and inside a SavedModel.
+
+    Raises:
+        ValueError: nothing of that kind there, a model that cannot be read, or one without labels.
+    """
+    path = pathlib.Path(path)
+    model = _model(path)
+    classes, preprocessing = _description(model)
+    if model.suffix == ".keras":
+        return Exported(classes, preprocessing, keras_logits(_keras(model), preprocessing))
+    form = FORMATS["saved_model" if model.is_dir() else "tflite"]
+    return Exported(classes, preprocessing, _opened(form.open_logits, model))
+
+
+def _model(path: pathlib.Path) -> pathlib.Path:
+    """The .keras or .tflite file or the SavedModel's folder that `path` stands for."""
+    if path.is_file() and path.suffix in (".keras", ".tflite"):
+        return path
+    if (path / SAVED_MODEL).is_file():
+        return path
+    if path.is_dir():
+        for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
+            if (path / name).exists():
+                return path / name
+    what = "has no model" if path.is_dir() else "is another file" if path.exists() else "is not there"
+    raise ValueError(f"{WANTED}. Received: {str(path)!r}, which {what}")
+
+
+def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
+    """Labels and preprocessing of a model."""
+    for place in (model / "assets.extra", model.parent):
+        if (place / folder.LABELS).is_file():
+            stored = runs.read_json(place / folder.PREPROCESSING)
+            return folder.read_labels(place), Preprocessing.from_dict(stored)
+        if (place / runs.DATASET).is_file():
+            stored = runs.read_json(place / runs.DATASET)
+            return tuple(stored["classes"]), Preprocessing.from_dict(stored["preprocessing"])
+    raise ValueError(
+        f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {runs.DATASET}, beside the "
+        f"model. Received: {str(model)!r} without them"
+    )
+
+
+def _keras(path: pathlib.Path):
+    import keras
+
+    import darts_tf.network  # noqa: F401 - Keras finds the class by its registered name
+
+    return _opened(keras.saving.load_model, path)
+
+
+def _opened(open_model: Callable, path: pathlib.Path):
+    """Calls a library that has many ways to say that a file is broken."""
+    try:
+        return open_model(path)
+    except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"Expected a model. Received: {str(path)!r} ({first_line})") from error
