@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from darts_tf import runs
 from darts_tf.configs import EvaluateConfig
 from darts_tf.training import evaluate
 
 
 def run(config: EvaluateConfig) -> int:
     """Prints loss and accuracy on the test split of the run's dataset."""
-    runs.existing(config.workdir, runs.MODEL)
     metrics = evaluate(config.workdir, batch_size=config.batch_size, limit=config.limit)
-    for name, value in metrics.items():
-        print(f"{name:<16}{value:.6g}")
+    print(
+        f"test accuracy {metrics['test_accuracy']:.2%}  loss {metrics['test_loss']:.4f}  "
+        f"on {metrics['test_images']:,} images"
+    )
     return 0

@@ -1,4 +1,4 @@
-"""`darts-tf inspect`: what a genotype costs, cell by cell."""
+"""`darts-tf inspect`: what a genotype is and costs, cell by cell."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.table import Table
 
 from darts_tf.configs import InspectConfig
-from darts_tf.counting import count_macs, count_params
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
 from darts_tf.genotype import Genotype, load_genotype
-from darts_tf.network import build_network
+from darts_tf.network import build_network, check_image_size
 
 
 def run(config: InspectConfig) -> int:
-    """Prints the cells, and the network's parameters and multiply-adds."""
+    """Prints the cells, what every part of the network costs, and the sums."""
     genotype = load_genotype(config.genotype)
+    size = config.image_size or {"cifar": 32, "imagenet": 224}[config.stem]
+    check_image_size(size, size, config.stem)
     network = build_network(
         genotype,
         channels=config.channels,
@@ -23,11 +25,13 @@ def run(config: InspectConfig) -> int:
         auxiliary=False,
         image_channels=config.image_channels,
     )
-    size = config.image_size or {"cifar": 32, "imagenet": 224}[config.stem]
     console = Console()
     console.print(_cell_table("normal", genotype), _cell_table("reduce", genotype))
-    console.print(f"parameters      {count_params(network):>15,}")
-    console.print(f"multiply-adds   {count_macs(network, image_size=size):>15,}")
+    console.print(_cost_table(network, size))
+    macs, elementwise = count_macs(network, size), count_elementwise(network, size)
+    console.print(f"parameters {count_params(network):,}")
+    console.print(f"MACs {macs:,} (convolutions and dense layers)")
+    console.print(f"MACs {macs + elementwise:,} (and 2 x normalised + rectified values)")
     return 0
 
 
@@ -37,4 +41,14 @@ def _cell_table(cell: str, genotype: Genotype) -> Table:
     for node in range(len(pairs) // 2):
         edges = [f"{primitive} of {source}" for primitive, source in pairs[2 * node : 2 * node + 2]]
         table.add_row(str(node + 2), *edges, "yes" if node + 2 in concat else "no")
+    return table
+
+
+def _cost_table(network, image_size: int) -> Table:
+    table = Table("part", title=f"network on {image_size}x{image_size} images")
+    for column in ("parameters", "MACs", "elementwise", "output"):
+        table.add_column(column, justify="right")
+    for part in costs(network, image_size):
+        counts = (f"{n:,}" for n in (part.params, part.macs, part.elementwise))
+        table.add_row(part.name, *counts, f"{part.height}x{part.width}x{part.channels}")
     return table

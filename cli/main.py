@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from darts_tf.names import unknown_name
 
 COMMANDS = {
+    "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),
     "search": ("SearchConfig", "search for cells, exactly or by approximation"),
     "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
@@ -101,7 +102,7 @@ options:
   --help    this text; after a command, its options
   --version the version
 
-To start: darts-tf search --workdir runs/search
+To start: darts-tf demo
 """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cli.progress import EpochProgress
+from cli.search import describe
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
@@ -11,13 +13,19 @@ from darts_tf.training import train
 
 def run(config: TrainConfig) -> int:
     """Trains the network from scratch, tests it and keeps it."""
-    config = runs.settings(config)
+    metrics = train_with_progress(runs.settings(config))
+    print(f"\ntest accuracy {metrics['test_accuracy']:.2%}")
+    print(f"network: {config.workdir / runs.MODEL}")
+    print(f"next: darts-tf export --workdir {config.workdir} --output DIR")
+    return 0
+
+
+def train_with_progress(config: TrainConfig) -> dict[str, float]:
+    """Trains with a line per epoch on standard output."""
     genotype = load_genotype(config.genotype)
     dataset = load_dataset(
         config.dataset, image_size=config.image_size, limit=config.limit, seed=config.seed
     )
-    folder = runs.begin(config, dataset)
-    genotype.save(folder / runs.GENOTYPE)
-    metrics = train(config, genotype, dataset, folder)
-    print(f"test accuracy {metrics['test_accuracy']:.2%}\n\nwritten: {folder / runs.MODEL}")
-    return 0
+    print(describe(dataset), flush=True)
+    progress = EpochProgress(config.epochs)
+    return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))

@@ -16,7 +16,7 @@ CHECKPOINTS_KEPT = 2
 
 
 def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
-    """The learning rate of an epoch (0, 1, ...): epoch 0 runs at `start`, `end` is never reached."""
+    """The learning rate of epoch 0, 1, ...: the first has `start`, and `end` is never reached."""
     return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 

@@ -19,6 +19,7 @@ from darts_tf.primitives import (
 )
 from darts_tf.spaces import INPUTS, edges
 
+
 class MixedOp(keras.layers.Layer):
     """The softmax relaxation (eq. 2) of all edges that leave one state.
 

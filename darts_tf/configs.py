@@ -205,6 +205,18 @@ class InspectConfig(Config):
     """1 for gray images, 3 for colour."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DemoConfig(Config):
+    """Search, train, test and export on handwritten digits, in a few minutes."""
+
+    workdir: pathlib.Path = pathlib.Path("runs/demo")
+    """Folder for the three steps' folders: search, train and export."""
+    seed: int = setting(0, "zero or more")
+    """Start of every random number."""
+    overwrite: bool = False
+    """Delete an earlier demo in the folder first."""
+
+
 SEARCH_PRESETS = {
     "digits": {},
     # Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10

@@ -44,33 +44,34 @@ def count_params(model: keras.Model) -> int:
     return _size(weights) - (_size(head.trainable_variables) if head else 0)
 
 
-def count_macs(network: keras.Model, image_size: int = 32) -> int:
+def count_macs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> int:
     """Multiply-accumulates of convolutions and dense layers for one image.
 
     The auxiliary head is left out. Published figures often add `count_elementwise`, or part of it.
 
     Args:
         network: from `build_network`.
-        image_size: rows and columns of the image.
+        image_size: rows and columns of the image; one number for both.
     """
     return sum(part.macs for part in costs(network, image_size))
 
 
-def count_elementwise(network: keras.Model, image_size: int = 32) -> int:
+def count_elementwise(network: keras.Model, image_size: int | tuple[int, int] = 32) -> int:
     """Two for every normalised value and one for every rectified one, for one image.
 
     Some counters, and so some papers, add these to the multiply-accumulates.
 
     Args:
         network: from `build_network`.
-        image_size: rows and columns of the image.
+        image_size: rows and columns of the image; one number for both.
     """
     return sum(part.elementwise for part in costs(network, image_size))
 
 
-def costs(network: keras.Model, image_size: int = 32) -> list[Cost]:
+def costs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> list[Cost]:
     """What every part costs and gives, from stem to classifier."""
-    stem, image = network.stem, (image_size, image_size)
+    stem = network.stem
+    image = (image_size, image_size) if isinstance(image_size, int) else image_size
     sizes = stem.output_sizes(*image)
     previous, size = sizes[-2:] if len(sizes) > 1 else sizes * 2
     parts = [_cost("stem", stem, stem.macs(*image), stem.elementwise(*image), size, stem.channels)]

@@ -1,9 +1,14 @@
 """Gradients of the valid loss with respect to the architecture (Liu et al. 2019, sec. 2.3).
 
-An estimator is a pure function of the loss, the weights w, the alphas α and one batch of each
-half of the data; `ESTIMATORS` names them. `loss(weights, alphas, batch)` is a scalar, and
-`virtual_step(weights, gradients)` gives w' = w − ξ∇L_train (with whatever momentum and decay the
-weights' optimizer has). All return `(valid_loss, gradients)`, one gradient per entry of alphas.
+An estimator is a pure function; `ESTIMATORS` names them. All take
+
+- `loss(weights, alphas, batch)`, which gives a scalar,
+- `weights` and `alphas`, two lists of arrays: w and α,
+- `train` and `valid`, a batch of each half of the data,
+- `virtual_step(weights, gradients)`, which gives w' = w − ξ∇L_train, with whatever momentum and
+  decay the weights' optimizer has,
+
+and return `(valid_loss, gradients)`, one gradient per entry of `alphas`.
 """
 
 from __future__ import annotations
@@ -32,9 +37,7 @@ def second_order(loss, weights, alphas, train, valid, virtual_step):
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(alphas)
         gradients = _weight_gradients(loss, weights, alphas, train)
-    valid_loss, direct, direction = _unrolled(
-        loss, weights, alphas, gradients, valid, virtual_step
-    )
+    valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
     implicit = _gradient(outer, gradients, alphas, output_gradients=direction)
     return valid_loss, _add(direct, implicit)
 
@@ -44,14 +47,13 @@ def finite_difference(
 ):
     """As `second_order`, the product by a central difference of ∇α L_train (eq. 7).
 
-    Args:
-        radius: length of the step in weight space to either side.
+    `radius` is the length of the step in weight space to either side.
     """
     gradients = _weight_gradients(loss, weights, alphas, train)
-    valid_loss, direct, direction = _unrolled(
-        loss, weights, alphas, gradients, valid, virtual_step
+    valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
+    epsilon = tf.math.divide_no_nan(
+        tf.cast(radius, valid_loss.dtype), tf.linalg.global_norm(direction)
     )
-    epsilon = tf.math.divide_no_nan(tf.cast(radius, valid_loss.dtype), tf.linalg.global_norm(direction))
     sides = []
     for sign in (1, -1):
         moved = [w + sign * epsilon * d for w, d in zip(weights, direction, strict=True)]

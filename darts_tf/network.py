@@ -13,8 +13,8 @@ from darts_tf.normalization import BatchNormalization
 from darts_tf.primitives import fan_in_uniform, halved, pad
 
 AUXILIARY_CHANNELS = (128, 768)
-MINIMUM_SIZE = {"cifar": 8, "imagenet": 32}
-"""Rows and columns an image needs so that every reduction has something to reduce."""
+MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
+"""Rows and columns an image needs so that 2x2 places are left after all reductions."""
 
 
 def reductions(cells: int) -> list[bool]:
@@ -191,9 +191,7 @@ class AuxiliaryHead(keras.layers.Layer):
 
 def _kernel(layer, size, inputs, outputs, name):
     initializer = fan_in_uniform(size * size * inputs)
-    return layer.add_weight(
-        shape=(size, size, inputs, outputs), initializer=initializer, name=name
-    )
+    return layer.add_weight(shape=(size, size, inputs, outputs), initializer=initializer, name=name)
 
 
 def _norm(channels, name):
@@ -250,9 +248,7 @@ class Network(keras.Model):
 
     def _cell(self, channels, reduction, previous):
         g = self.genotype
-        pairs, concat = (
-            (g.reduce, g.reduce_concat) if reduction else (g.normal, g.normal_concat)
-        )
+        pairs, concat = (g.reduce, g.reduce_concat) if reduction else (g.normal, g.normal_concat)
         return Cell(pairs, concat, channels, reduction, previous)
 
     def _build_all(self):

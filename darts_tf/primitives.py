@@ -1,9 +1,10 @@
 """The candidate operations of the convolutional space (Liu et al. 2019, sec. 3.1.1).
 
-`PRIMITIVES` maps a name to `(channels, stride, affine) -> layer`; a search is not affine. Adding a primitive is a layer
-and a line there. Every layer keeps the spatial size at stride 1 and divides it by `stride`,
-rounding up, otherwise; `macs(height, width)` counts its multiply-accumulates for one image of that
-size at its input.
+`PRIMITIVES` maps a name to `(channels, stride, affine, groups) -> layer`; a search is not affine
+and has a group for every edge that leaves a state. Adding a primitive is a layer and a line there.
+
+Every layer keeps the spatial size at stride 1 and divides it by `stride`, rounding up, otherwise;
+`macs(height, width)` counts its multiply-accumulates for one image of that size at its input.
 
 Padding is symmetric as in the reference: TensorFlow's own SAME pads only bottom and right when
 the stride is 2.
@@ -285,9 +286,7 @@ class SeparableConv(Primitive):
         rounds: how often the sequence is applied; the stride belongs to the first.
     """
 
-    def __init__(
-        self, *args, kernel_size: int, dilation: int = 1, rounds: int = 1, **kwargs
-    ):
+    def __init__(self, *args, kernel_size: int, dilation: int = 1, rounds: int = 1, **kwargs):
         super().__init__(*args, **kwargs)
         self.kernel_size = kernel_size
         self.dilation = dilation
@@ -339,7 +338,10 @@ class Conv7x1And1x7(Primitive):
         """Creates both kernels and the normalisation."""
         channels = self.channels
         initializer = fan_in_uniform(7 * channels)
-        shape = {"kernel_row": (1, 7, channels, channels), "kernel_column": (7, 1, channels, channels)}
+        shape = {
+            "kernel_row": (1, 7, channels, channels),
+            "kernel_column": (7, 1, channels, channels),
+        }
         for name, size in shape.items():
             setattr(self, name, self.add_weight(shape=size, initializer=initializer, name=name))
         self.norm = self._add_norm("norm")

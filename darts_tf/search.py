@@ -105,7 +105,7 @@ class DARTS(keras.Model):
             return self.loss_function(y, self.network(x, training=True))
 
     def virtual_step(self, weights, gradients):
-        """w' = w + μ·velocity − ξ(∇L + λw), the optimizer's own next step, unclipped.
+        """W' = w + μ·velocity − ξ(∇L + λw), the optimizer's own next step, unclipped.
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """
@@ -136,9 +136,7 @@ class DARTS(keras.Model):
         weights = [tf.convert_to_tensor(w) for w in self.weights_to_train]
         alphas = [tf.convert_to_tensor(a) for a in self.network.alphas]
         estimate = ESTIMATORS[self.arch_gradient]
-        return estimate(
-            self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step
-        )
+        return estimate(self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step)
 
     def train_step(self, data):
         """One iteration of Algorithm 1.
@@ -175,16 +173,14 @@ class DARTS(keras.Model):
         }
 
     def _weight_step(self, batch):
-        """w ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
+        """W ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
         x, y = batch
         watched = [w.value for w in self.weights_to_train]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
             logits = self.network(x, training=True)
             loss = self.loss_function(y, logits)
-        gradients = tape.gradient(
-            loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+        gradients = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = clip_then_decay(
             gradients, self.weights_to_train, self.clip_norm, self.weight_decay
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from darts_tf import runs
 from darts_tf.callbacks import Record, begin_or_resume, cosine_schedule
@@ -28,20 +30,18 @@ from darts_tf.supernet import Supernet
 def search(
     config: SearchConfig,
     dataset: ImageDataset,
-    folder: pathlib.Path,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> Genotype:
     """Searches for cells on half of the training images for the weights and half for the alphas.
 
-    Writes metrics, alphas, the current genotype and checkpoints into the run's folder after every
-    epoch. `valid_accuracy` is the supernet's on the alphas' half, without augmentation and with
-    the running statistics.
+    Makes the run's folder, and writes metrics, alphas, the current genotype and checkpoints into
+    it after every epoch. `valid_accuracy` is the supernet's on the alphas' half, without
+    augmentation and with the running statistics.
 
     Args:
         config: the settings.
         dataset: what to search on; the test split is not touched.
-        folder: of the run, which exists.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
 
@@ -49,15 +49,17 @@ def search(
         The genotype of the alphas after the last epoch.
 
     Raises:
-        ValueError: images too small, or a batch larger than half of the training images.
+        ValueError: images too small, a batch larger than half of the training images, or a folder
+            that is in use; nothing has been written then.
     """
     check_image_size(dataset.preprocessing.height, dataset.preprocessing.width, "cifar")
     weights_half, alphas_half = split_halves(dataset.train, config.seed)
-    steps = steps_per_epoch(weights_half, config.batch_size)
+    steps, _ = (steps_per_epoch(half, config.batch_size) for half in (weights_half, alphas_half))
     keras.utils.set_random_seed(config.seed)
     trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)
     optimizers = (trainer.optimizer, trainer.arch_optimizer)
     variables = [*trainer.variables, *(v for o in optimizers for v in o.variables)]
+    folder = runs.begin(config, dataset)
     checkpoint, done = begin_or_resume(folder, variables, config.resume)
     batches = search_batches(
         weights_half,
@@ -70,22 +72,37 @@ def search(
         start_step=done * steps,
     )
     if done < config.epochs:
-        trainer.fit(
-            batches,
-            epochs=config.epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
-            callbacks=[
-                cosine_schedule(config),
-                Record(folder, lambda: _describe(trainer, folder), report),
-                checkpoint,
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                *callbacks,
-            ],
-            verbose=0,
-        )
-    return trainer.network.genotype()
+        with _graph_optimizer_off():
+            trainer.fit(
+                batches,
+                epochs=config.epochs,
+                initial_epoch=done,
+                steps_per_epoch=steps,
+                validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
+                callbacks=[
+                    cosine_schedule(config),
+                    Record(folder, lambda: _describe(trainer, folder), report),
+                    checkpoint,
+                    keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    *callbacks,
+                ],
+                shuffle=False,  # the pipeline has shuffled
+                verbose=0,
+            )
+    genotype = trainer.network.genotype()
+    genotype.save(folder / runs.GENOTYPE)
+    return genotype
+
+
+@contextlib.contextmanager
+def _graph_optimizer_off():
+    """Without TensorFlow's graph optimiser: it takes longer on a supernet than it saves."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options(before)
 
 
 def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DARTS:

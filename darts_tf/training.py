@@ -30,20 +30,18 @@ def train(
     config: TrainConfig,
     genotype: Genotype,
     dataset: ImageDataset,
-    folder: pathlib.Path,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> dict[str, float]:
     """Trains a genotype's network from scratch on all training images, and keeps it.
 
-    Writes metrics and checkpoints into the run's folder after every epoch and the network at the
-    end. The test split is only watched: nothing is chosen by it.
+    Makes the run's folder, and writes metrics and checkpoints into it after every epoch and the
+    network at the end. The test split is only watched: nothing is chosen by it.
 
     Args:
         config: the settings.
         genotype: the cells.
         dataset: what to train and test on.
-        folder: of the run, which exists.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
 
@@ -51,7 +49,8 @@ def train(
         The metrics of the last epoch, `test_accuracy` among them.
 
     Raises:
-        ValueError: images too small, or a batch larger than the training split.
+        ValueError: images too small, a batch larger than the training split, or a folder that is
+            in use; nothing has been written then.
     """
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
@@ -59,6 +58,8 @@ def train(
     keras.utils.set_random_seed(config.seed)
     network = build_for(config, genotype, len(dataset.classes), preprocessing.channels)
     variables = [*network.variables, *network.optimizer.variables]
+    folder = runs.begin(config, dataset)
+    genotype.save(folder / runs.GENOTYPE)
     checkpoint, done = begin_or_resume(folder, variables, config.resume)
     if done < config.epochs:
         batches = train_batches(
@@ -86,6 +87,7 @@ def train(
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                 *callbacks,
             ],
+            shuffle=False,  # the pipeline has shuffled
             verbose=0,
         )
     with replacing(folder / runs.MODEL) as path:
@@ -183,10 +185,10 @@ def evaluate(
             f"Expected the dataset to have the classes of the run, {', '.join(classes)}. "
             f"Received: {', '.join(dataset.classes)}"
         )
-    return test_metrics(network, dataset.test, preprocessing, batch_size)
+    return accuracy_and_loss(network, dataset.test, preprocessing, batch_size)
 
 
-def test_metrics(network, split, preprocessing, batch_size=256) -> dict[str, float]:
+def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str, float]:
     """Loss and accuracy of a network on a split: `test_loss`, `test_accuracy`, `test_images`."""
     loss, accuracy = keras.metrics.Mean(), keras.metrics.SparseCategoricalAccuracy()
     cross = cross_entropy(0.0)

@@ -1,7 +1,7 @@
 """Trained networks for use elsewhere: SavedModel and TFLite, checked against Keras.
 
-`export` writes a folder, `load` opens it, one of its models, or a training run's folder, to classify
-images with. TensorFlow is imported when they are first used.
+`export` writes a folder; `load` opens it, one of its models, or a training run's folder, to
+classify images. TensorFlow is imported when they are first used.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 
 _HOME = {
-    "export": "writing",
     "FORMATS": "formats",
-    "ParityError": "parity",
     "Exported": "loading",
+    "ParityError": "parity",
+    "export": "writing",
     "load": "loading",
 }
 

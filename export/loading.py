@@ -8,10 +8,12 @@ import pathlib
 import zipfile
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
 from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.network import Network
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
@@ -72,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Exported:
     model = _model(path)
     classes, preprocessing = _description(model)
     if model.suffix == ".keras":
-        return Exported(classes, preprocessing, keras_logits(_keras(model), preprocessing))
+        return Exported(classes, preprocessing, keras_logits(load_network(model), preprocessing))
     form = FORMATS["saved_model" if model.is_dir() else "tflite"]
     return Exported(classes, preprocessing, _opened(form.open_logits, model))
 
@@ -87,7 +89,9 @@ def _model(path: pathlib.Path) -> pathlib.Path:
         for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
             if (path / name).exists():
                 return path / name
-    what = "has no model" if path.is_dir() else "is another file" if path.exists() else "is not there"
+    what = (
+        "has no model" if path.is_dir() else "is another file" if path.exists() else "is not there"
+    )
     raise ValueError(f"{WANTED}. Received: {str(path)!r}, which {what}")
 
 
@@ -106,12 +110,16 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
     )
 
 
-def _keras(path: pathlib.Path):
-    import keras
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """A trained network from a `.keras` file, without its optimizer.
 
-    import darts_tf.network  # noqa: F401 - Keras finds the class by its registered name
-
-    return _opened(keras.saving.load_model, path)
+    Raises:
+        ValueError: the file can't be read, or holds another model.
+    """
+    network = _opened(lambda file: keras.saving.load_model(file, compile=False), pathlib.Path(path))
+    if not isinstance(network, Network):
+        raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {str(path)!r}")
+    return network
 
 
 def _opened(open_model: Callable, path: pathlib.Path):

@@ -111,7 +111,7 @@ def _summary(network: Network, preprocessing: Preprocessing, classes, check_imag
         "input": {"dtype": "float32", "range": [0, 255], **preprocessing.to_dict()},
         "classes": len(classes),
         "parameters": count_params(network),
-        "macs": count_macs(network, image_size=height) if height == width else None,
+        "macs": count_macs(network, image_size=(height, width)),
         "check_images": check_images,
         "formats": {},
     }

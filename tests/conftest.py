@@ -20,6 +20,15 @@ def _seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture
+def float64():
+    """Layers and models made in the test compute in float64."""
+    from numerics import floatx
+
+    with floatx("float64"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
     """The folder of large reference data beside the repository; skips where it is absent."""

@@ -1,0 +1,77 @@
+"""`darts-tf demo`: the whole way from real images to an exported network, in a few minutes."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.export import export_with_progress
+from cli.search import search_with_progress
+from cli.train import train_with_progress
+from darts_tf import runs
+from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
+from darts_tf.training import evaluate
+
+
+def run(config: DemoConfig) -> int:
+    """Searches, trains, tests and exports, each as its own command would, and sums up."""
+    folders = {step: config.workdir / step for step in ("search", "train", "export")}
+    options = {"seed": config.seed, "overwrite": config.overwrite}
+    start = time.monotonic()
+
+    _title("1. search cells with the exact second-order gradient")
+    genotype = search_with_progress(
+        SearchConfig.from_preset("digits", workdir=folders["search"], **options)
+    )
+    searched = time.monotonic()
+
+    _title("2. train the network of the genotype from scratch")
+    found = folders["search"] / runs.GENOTYPE
+    train_with_progress(
+        TrainConfig.from_preset("digits", genotype=str(found), workdir=folders["train"], **options)
+    )
+
+    _title("3. test it as it was saved")
+    tested = evaluate(folders["train"])
+
+    _title("4. export it, and compare with Keras")
+    report = export_with_progress(
+        ExportConfig(
+            workdir=folders["train"], output=folders["export"], overwrite=config.overwrite
+        )
+    )
+    times = {"search": searched - start, "all": time.monotonic() - start}
+    Console(highlight=False).print(_summary(genotype, tested, report, times))
+    _say_where_to_look(config, folders)
+    return 0
+
+
+def _title(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def _summary(genotype, tested, report, times) -> Table:
+    table = Table(show_header=False, title="\ndarts-tf demo")
+    table.add_row("search", f"{times['search']:.0f} s")
+    table.add_row("genotype", str(genotype))
+    table.add_row("parameters", f"{report['parameters']:,}")
+    table.add_row("MACs", f"{report['macs']:,}")
+    table.add_row(
+        "test accuracy", f"{tested['test_accuracy']:.2%} of {tested['test_images']} images"
+    )
+    for model in report["formats"].values():
+        table.add_row(
+            model["path"],
+            f"{model['bytes']:,} bytes, differs from Keras by {model['difference']:.1e}",
+        )
+    table.add_row("everything", f"{times['all']:.0f} s")
+    return table
+
+
+def _say_where_to_look(config: DemoConfig, folders) -> None:
+    print(f"curves:    tensorboard --logdir {config.workdir}")
+    print(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
+    print(f"genotype:  darts-tf inspect --genotype {folders['search'] / runs.GENOTYPE}")
+    print("your own:  darts-tf search --dataset FOLDER --workdir DIR")

@@ -1,0 +1,68 @@
+"""What a run shows while it goes on."""
+
+from __future__ import annotations
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class EpochProgress(keras.callbacks.Callback):
+    """A line per epoch, and in a terminal a bar over the whole run with the time left.
+
+    Args:
+        epochs: of the whole run.
+        console: where to.
+    """
+
+    def __init__(self, epochs: int, console: Console | None = None):
+        super().__init__()
+        self.epochs = epochs
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.first_epoch = None
+
+    def on_train_begin(self, logs=None):
+        """Says why nothing seems to happen at first."""
+        self.console.print("tracing the training step, which takes a while; steps are fast then")
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task("", total=None)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Knows what is left when the first epoch of this process begins."""
+        if self.first_epoch is None:
+            self.first_epoch = epoch
+            steps = self.params["steps"] * (self.epochs - epoch)
+            self.bar.update(self.task, total=steps)
+            self.bar.start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        self.bar.advance(self.task)
+
+    def on_train_end(self, logs=None):
+        """Takes the bar away."""
+        self.bar.stop()
+
+    def report(self, metrics: dict) -> None:
+        """Prints the line of an epoch, and the genotype where there is one."""
+        shown = {name: value for name, value in metrics.items() if name in _SHOWN}
+        numbers = "  ".join(
+            f"{label}{shown[name]:{form}}"
+            for name, (label, form) in _SHOWN.items()
+            if name in shown
+        )
+        self.console.print(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {numbers}")
+        if "genotype" in metrics:
+            self.console.print(metrics["genotype"], style="dim")
+
+
+_SHOWN = {
+    "loss": ("loss ", ".4f"),
+    "accuracy": ("accuracy ", ".1%"),
+    "arch_loss": ("arch loss ", ".4f"),
+    "valid_accuracy": ("valid accuracy ", ".1%"),
+    "test_accuracy": ("test accuracy ", ".1%"),
+    "seconds": ("", ".1f"),
+}
+"""Metrics of the line in this order: what stands before each, and its format."""

@@ -1,0 +1,71 @@
+"""Numerical helpers of the tests: precision, comparison, and second derivatives."""
+
+from __future__ import annotations
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def floatx(name: str):
+    """Keras' default type, and with it the dtype policy of new layers, within a block."""
+    previous = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(previous[0])
+        keras.config.set_dtype_policy(previous[1])
+
+
+def relative_error(actual, expected) -> float:
+    """Largest difference as a multiple of the largest number expected."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def assert_close(actual, expected, relative: float) -> None:
+    """Arrays, or lists of them, agree to `relative` times the largest number of each array."""
+    if isinstance(expected, list | tuple):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
+            assert_close(one, other, relative)
+        return
+    expected = np.asarray(expected)
+    tolerance = relative * np.abs(expected).max(initial=0)
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=tolerance)
+
+
+def gradients(function, point: list) -> list:
+    """Gradients of a scalar function of a list of tensors; zeros where it does not depend."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(point)
+        value = function(point)
+    return tape.gradient(value, point, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def hessian_product(function, point: list, direction: list) -> list:
+    """The Hessian of a scalar function times a direction, by nested tapes."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(point)
+        first = gradients(function, point)
+    return tape.gradient(
+        first,
+        point,
+        output_gradients=direction,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+
+
+def hessian_difference(function, point: list, direction: list, step: float = 1e-6) -> list:
+    """The same by a central difference of first derivatives."""
+    sides = [
+        gradients(function, [p + sign * step * d for p, d in zip(point, direction, strict=True)])
+        for sign in (1, -1)
+    ]
+    return [(plus - minus) / (2 * step) for plus, minus in zip(*sides, strict=True)]
