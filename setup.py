@@ -20,6 +20,7 @@ setup(
         "tensorflow>=2.20",
         "keras>=3.10",
         "tensorflow-datasets>=4.9.7",
+        "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
         "tensorboard>=2.20",
         "ai-edge-litert>=1.2",
         "numpy>=1.26",

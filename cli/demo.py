@@ -38,9 +38,7 @@ def run(config: DemoConfig) -> int:
 
     _title("4. export it, and compare with Keras")
     report = export_with_progress(
-        ExportConfig(
-            workdir=folders["train"], output=folders["export"], overwrite=config.overwrite
-        )
+        ExportConfig(workdir=folders["train"], output=folders["export"], overwrite=config.overwrite)
     )
     times = {"search": searched - start, "all": time.monotonic() - start}
     Console(highlight=False).print(_summary(genotype, tested, report, times))

@@ -10,9 +10,9 @@ import export
 from cli import quiet
 from darts_tf import runs
 from darts_tf.configs import ExportConfig, TrainConfig
-from darts_tf.data import Preprocessing, load_dataset
+from darts_tf.data import load_dataset
+from darts_tf.training import load_run
 from export import folder
-from export.loading import load_network
 
 
 def run(config: ExportConfig) -> int:
@@ -25,16 +25,14 @@ def run(config: ExportConfig) -> int:
 
 def export_with_progress(config: ExportConfig) -> dict:
     """Exports a run's network with a line a step on standard output; returns the report."""
-    model = runs.existing(config.workdir, runs.MODEL)
-    described = runs.read_json(runs.existing(config.workdir, runs.DATASET))
-    preprocessing = Preprocessing.from_dict(described["preprocessing"])
-    folder.check_output(config.output, config.overwrite)  # before the dataset takes its time
-    images = _test_images(config, preprocessing.channels)
+    folder.check_output(config.output, config.overwrite)  # before the run takes its time
+    network, preprocessing, classes = load_run(config.workdir)
+    images = _test_images(config, len(classes), preprocessing.channels)
     with quiet.held_stderr():
         return export.export(
-            load_network(model),
+            network,
             preprocessing,
-            described["classes"],
+            classes,
             config.output,
             formats=config.format,
             images=images,
@@ -54,9 +52,12 @@ def table(report: dict) -> Table:
     return rows
 
 
-def _test_images(config: ExportConfig, channels: int) -> np.ndarray:
+def _test_images(config: ExportConfig, classes: int, channels: int) -> np.ndarray:
     trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
-    options = {"image_size": trained.image_size, "seed": trained.seed}
-    images = load_dataset(trained.dataset, limit=config.check_images, **options).test.images
+    limit = max(config.check_images, classes)  # a dataset has every class
+    dataset = load_dataset(
+        trained.dataset, image_size=trained.image_size, limit=limit, seed=trained.seed
+    )
+    images = dataset.test.images[: config.check_images]
     # A few images may all be gray where the whole dataset is not.
     return images if images.shape[-1] == channels else np.repeat(images, channels, -1)

@@ -10,14 +10,25 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from darts_tf.ops import halved
 from darts_tf.primitives import (
     PRIMITIVES,
     FactorizedReduce,
     ReLUConvBN,
     Zero,
-    halved,
 )
 from darts_tf.spaces import INPUTS, edges
+
+
+def reductions(cells: int) -> list[bool]:
+    """Which cells are reductions: those at one and two thirds of the depth.
+
+    Raises:
+        ValueError: fewer than 3 cells, which would leave no normal cell or no second reduction.
+    """
+    if cells < 3:
+        raise ValueError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
+    return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
 
 
 class MixedOp(keras.layers.Layer):
@@ -189,7 +200,8 @@ class Cell(keras.layers.Layer):
         """
         states = [self.preprocess0(s0, training=training), self.preprocess1(s1, training=training)]
         for i in range(0, len(self.pairs), 2):
-            states.append(sum(self._branch(states, j, drop_path, training) for j in (i, i + 1)))
+            first, second = (self._branch(states, j, drop_path, training) for j in (i, i + 1))
+            states.append(first + second)
         return tf.concat([states[i] for i in self.concat], -1)
 
     def _branch(self, states, index, drop_path, training):

@@ -90,6 +90,8 @@ class RunConfig(Config):
 class SearchConfig(RunConfig):
     """Search for cells with DARTS."""
 
+    epochs: int = setting(12, "positive")
+    """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
     """Where the cosine schedule of the learning rate ends."""
     arch_gradient: Literal["second_order", "first_order", "finite_difference"] = "second_order"
@@ -115,7 +117,7 @@ class TrainConfig(RunConfig):
 
     genotype: str
     """Name of a published genotype, or a JSON file such as a search's genotype.json."""
-    epochs: int = setting(30, "positive")
+    epochs: int = setting(20, "positive")
     """Passes over the training data."""
     channels: int = setting(16, "positive")
     """Channels of the first cell."""

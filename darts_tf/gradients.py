@@ -52,7 +52,7 @@ def finite_difference(
     gradients = _weight_gradients(loss, weights, alphas, train)
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
     epsilon = tf.math.divide_no_nan(
-        tf.cast(radius, valid_loss.dtype), tf.linalg.global_norm(direction)
+        tf.convert_to_tensor(radius, valid_loss.dtype), tf.linalg.global_norm(direction)
     )
     sides = []
     for sign in (1, -1):

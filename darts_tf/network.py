@@ -2,202 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import os
+import zipfile
 
 import keras
 import tensorflow as tf
 
-from darts_tf.cells import Cell
+from darts_tf.cells import Cell, reductions
 from darts_tf.genotype import Genotype
-from darts_tf.normalization import BatchNormalization
-from darts_tf.primitives import fan_in_uniform, halved, pad
-
-AUXILIARY_CHANNELS = (128, 768)
-MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
-"""Rows and columns an image needs so that 2x2 places are left after all reductions."""
-
-
-def reductions(cells: int) -> list[bool]:
-    """Which cells are reductions: those at one and two thirds of the depth.
-
-    Raises:
-        ValueError: fewer than 3 cells, which would leave no normal cell or no second reduction.
-    """
-    if cells < 3:
-        raise ValueError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
-    return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
-
-
-def check_image_size(height: int | None, width: int | None, stem: str) -> None:
-    """Refuses images that the network can't reduce; None stands for a size not known yet.
-
-    Raises:
-        ValueError: too small.
-    """
-    minimum = MINIMUM_SIZE[stem]
-    if any(size is not None and size < minimum for size in (height, width)):
-        raise ValueError(
-            f"Expected images of at least {minimum}x{minimum} pixels for the {stem} stem. "
-            f"Received: {height}x{width}"
-        )
-
-
-def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
-    """Refuses what is not a batch of images for a network.
-
-    Raises:
-        ValueError: not `(batch, height, width, channels)`, or too small.
-    """
-    shape = tuple(images.shape)
-    if len(shape) != 4 or shape[-1] != channels:
-        raise ValueError(
-            f"Expected images (batch, height, width, {channels}). Received: shape={shape}"
-        )
-    check_image_size(*shape[1:3], stem)
-
-
-class Stem(keras.layers.Layer):
-    """Image to first states: a 3x3 convolution, or three of stride 2 for large images.
-
-    Args:
-        kind: `"cifar"` or `"imagenet"`.
-        channels: of the output.
-    """
-
-    def __init__(self, kind: str, channels: int):
-        super().__init__()
-        self.kind = kind
-        self.channels = channels
-        self.strides = [1] if kind == "cifar" else [2, 2, 2]
-        self.outputs = [channels] if kind == "cifar" else [channels // 2, channels, channels]
-
-    def build(self, input_shape):
-        """Creates kernels and normalisations."""
-        self.kernels, self.norms = [], []
-        inputs = input_shape[-1]
-        for i, outputs in enumerate(self.outputs):
-            self.kernels.append(_kernel(self, 3, inputs, outputs, f"kernel_{i}"))
-            self.norms.append(_norm(outputs, f"norm_{i}"))
-            inputs = outputs
-
-    def call(self, images, training=False):
-        """One state, or `(s0, s1)` for ImageNet: the second is half the size of the first."""
-        outputs, x = [], images
-        for i, stride in enumerate(self.strides):
-            x = pad(tf.nn.relu(x) if i else x, (3, 3))
-            x = tf.nn.conv2d(x, self.kernels[i], stride, "VALID")
-            x = self.norms[i](x, training=training)
-            outputs.append(x)
-        return outputs[0] if self.kind == "cifar" else (outputs[1], outputs[2])
-
-    def macs(self, height, width):
-        """Multiply-accumulates for one image."""
-        sizes = self.output_sizes(height, width)
-        return sum(
-            rows * columns * math.prod(kernel.shape)
-            for (rows, columns), kernel in zip(sizes, self.kernels, strict=True)
-        )
-
-    def elementwise(self, height, width):
-        """Two for every normalised value and one for every rectified one, for one image."""
-        values = [
-            rows * columns * outputs
-            for (rows, columns), outputs in zip(
-                self.output_sizes(height, width), self.outputs, strict=True
-            )
-        ]
-        return 2 * sum(values) + sum(values[:-1])
-
-    def output_sizes(self, height, width):
-        """Rows and columns after each convolution."""
-        sizes = []
-        for stride in self.strides:
-            height, width = halved(height, stride), halved(width, stride)
-            sizes.append((height, width))
-        return sizes
-
-
-class ClassifierHead(keras.layers.Layer):
-    """Mean over all places, then a dense layer.
-
-    Args:
-        classes: number of logits.
-    """
-
-    def __init__(self, classes: int):
-        super().__init__()
-        self.classes = classes
-
-    def build(self, input_shape):
-        """Creates kernel and bias."""
-        features = input_shape[-1]
-        initializer = fan_in_uniform(features)
-        self.kernel = self.add_weight(
-            shape=(features, self.classes), initializer=initializer, name="kernel"
-        )
-        self.bias = self.add_weight(shape=(self.classes,), initializer=initializer, name="bias")
-
-    def call(self, x):
-        """`(batch, height, width, features)` to logits `(batch, classes)`."""
-        return tf.matmul(tf.reduce_mean(x, (1, 2)), self.kernel) + self.bias
-
-    def macs(self):
-        """Multiply-accumulates for one image."""
-        return math.prod(self.kernel.shape)
-
-
-class AuxiliaryHead(keras.layers.Layer):
-    """A second classifier on the features after the second reduction, for training only.
-
-    The reference pools 8x8 (CIFAR) or 7x7 (ImageNet) features to 2x2 and needs exactly that size.
-    Here larger features give more places, of which the mean is taken, and smaller ones are pooled
-    to 2x2 with a smaller window; at the reference's sizes nothing changes.
-
-    Args:
-        classes: number of logits.
-        stem: `"cifar"` or `"imagenet"`, which has a stride of 2 and no second normalisation.
-    """
-
-    def __init__(self, classes: int, stem: str):
-        super().__init__()
-        self.stem = stem
-        self.head = ClassifierHead(classes)
-
-    def build(self, input_shape):
-        """Creates kernels, normalisations and the classifier."""
-        first, second = AUXILIARY_CHANNELS
-        self.kernel1 = _kernel(self, 1, input_shape[-1], first, "kernel1")
-        self.kernel2 = _kernel(self, 2, first, second, "kernel2")
-        self.norm1 = _norm(first, "norm1")
-        self.norm2 = _norm(second, "norm2") if self.stem == "cifar" else None
-        self.head.build((None, None, None, second))
-
-    def call(self, x, training=False):
-        """`(batch, height, width, features)` to logits `(batch, classes)`."""
-        x = self._pool(tf.nn.relu(x))
-        x = tf.nn.relu(self.norm1(tf.nn.conv2d(x, self.kernel1, 1, "VALID"), training=training))
-        x = tf.nn.conv2d(x, self.kernel2, 1, "VALID")
-        if self.norm2:
-            x = self.norm2(x, training=training)
-        return self.head(tf.nn.relu(x))
-
-    def _pool(self, x):
-        smallest = min(x.shape[1:3])
-        window, stride = 5, 3 if self.stem == "cifar" else 2
-        if smallest < window + stride:
-            window, stride = smallest - 1, 1
-        return tf.nn.avg_pool2d(x, window, stride, "VALID")
-
-
-def _kernel(layer, size, inputs, outputs, name):
-    initializer = fan_in_uniform(size * size * inputs)
-    return layer.add_weight(shape=(size, size, inputs, outputs), initializer=initializer, name=name)
-
-
-def _norm(channels, name):
-    norm = BatchNormalization(name=name)
-    norm.build((None, None, None, channels))
-    return norm
+from darts_tf.heads import AuxiliaryHead, ClassifierHead
+from darts_tf.stems import MINIMUM_SIZE, Stem, check_images
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -344,3 +158,20 @@ def build_network(
     return Network(
         genotype, channels, cells, classes, stem, auxiliary, image_channels, float(drop_path)
     )
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """A trained network from a `.keras` file, without its optimizer.
+
+    Raises:
+        ValueError: the file is missing or broken, or holds another model.
+    """
+    path = os.fspath(path)
+    try:
+        network = keras.saving.load_model(path, compile=False)
+    except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"Expected a .keras file. Received: {path!r} ({reason})") from error
+    if not isinstance(network, Network):
+        raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
+    return network

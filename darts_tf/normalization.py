@@ -194,3 +194,10 @@ class BatchNormalization(keras.layers.Layer):
         """Constructor arguments."""
         own = {"affine": self.affine, "momentum": self.momentum, "epsilon": self.epsilon}
         return {**super().get_config(), **own}
+
+
+def built_normalization(channels: int, affine: bool, name: str) -> BatchNormalization:
+    """A normalisation of `channels` whose variables exist."""
+    norm = BatchNormalization(affine=affine, name=name)
+    norm.build((None, None, None, channels))
+    return norm

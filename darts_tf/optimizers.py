@@ -27,8 +27,7 @@ def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: f
     if not weight_decay:
         return gradients
     return [
-        g + tf.cast(weight_decay, g.dtype) * tf.convert_to_tensor(w)
-        for g, w in zip(gradients, weights, strict=True)
+        g + weight_decay * tf.convert_to_tensor(w) for g, w in zip(gradients, weights, strict=True)
     ]
 
 

@@ -22,8 +22,8 @@ from darts_tf.data import (
     steps_per_epoch,
 )
 from darts_tf.genotype import Genotype
-from darts_tf.network import check_image_size
 from darts_tf.search import DARTS
+from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
 
 

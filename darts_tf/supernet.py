@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.cells import SearchCell
+from darts_tf.cells import SearchCell, reductions
 from darts_tf.genotype import derive
-from darts_tf.network import ClassifierHead, Stem, check_images, reductions
+from darts_tf.heads import ClassifierHead
 from darts_tf.spaces import NODES, PRIMITIVES, edges
+from darts_tf.stems import Stem, check_images
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -104,7 +105,7 @@ class Supernet(keras.Model):
     def genotype(self):
         """The discrete cells that the alphas stand for now (sec. 2.4)."""
         normal, reduce = (np.asarray(alphas) for alphas in self.alphas)
-        return derive(normal, reduce)
+        return derive(normal, reduce, primitives=self.primitives)
 
     def get_config(self):
         """Constructor arguments."""

@@ -22,8 +22,9 @@ from darts_tf.data import (
 )
 from darts_tf.files import replacing
 from darts_tf.genotype import Genotype
-from darts_tf.network import Network, build_network, check_image_size
+from darts_tf.network import Network, build_network, load_network
 from darts_tf.optimizers import SGD
+from darts_tf.stems import check_image_size
 
 
 def train(
@@ -150,7 +151,7 @@ def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, 
     Raises:
         ValueError: no finished training run in the folder.
     """
-    network = keras.saving.load_model(runs.existing(workdir, runs.MODEL), compile=False)
+    network = load_network(runs.existing(workdir, runs.MODEL))
     described = runs.read_json(runs.existing(workdir, runs.DATASET))
     preprocessing = Preprocessing.from_dict(described["preprocessing"])
     return network, preprocessing, tuple(described["classes"])

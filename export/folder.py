@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -15,24 +14,30 @@ LABELS = "labels.txt"
 """The classes' names, one a line, in the order of the logits."""
 PREPROCESSING = "preprocessing.json"
 GENOTYPE = "genotype.json"
+EXTRA = "assets.extra"
+"""Inside a SavedModel, where its format leaves room for files of other programs."""
 
 
 def check_output(output: pathlib.Path, overwrite: bool) -> None:
     """Checks that the output is new or empty, or, to overwrite, an earlier export.
 
     Raises:
-        ValueError: it is something else. Not a file that an export did not write is ever deleted.
+        ValueError: it is something else. No file that an export did not write is ever deleted.
     """
-    if output.is_dir() and not any(output.iterdir()):
+    blocked = [path for path in (output, *output.parents) if path.is_file()]
+    if blocked:
+        raise ValueError(
+            f"Expected output to be a folder. Received: output={str(output)!r}, but "
+            f"{str(blocked[0])!r} is a file"
+        )
+    if not output.is_dir() or not any(output.iterdir()):
         return
-    if overwrite and output.is_dir():
-        _check_export(output)
-    elif os.path.lexists(output):
-        what = "is not empty" if output.is_dir() else "is a file"
+    if not overwrite:
         raise ValueError(
             "Expected output to be a new or empty folder (or --overwrite for an earlier export). "
-            f"Received: output={str(output)!r}, which {what}"
+            f"Received: output={str(output)!r}, which is not empty"
         )
+    _check_export(output)
 
 
 def _check_export(output: pathlib.Path) -> None:
@@ -74,7 +79,8 @@ def describe(folder: pathlib.Path, preprocessing, classes: Sequence[str]) -> Non
 def read_labels(folder: pathlib.Path) -> tuple[str, ...]:
     """The classes that `describe` wrote."""
     # Not splitlines(): a label may hold one of the rarer characters that it takes for line ends.
-    return tuple((folder / LABELS).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+    text = (folder / LABELS).read_bytes().decode("utf-8")
+    return tuple(text.removesuffix("\n").split("\n"))
 
 
 def digests(folder: pathlib.Path) -> dict[str, dict]:

@@ -8,18 +8,28 @@ import pathlib
 import zipfile
 from collections.abc import Callable
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network
+from darts_tf.network import load_network
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
 
 WANTED = "Expected the folder of a training run or of an export, or a .keras or .tflite file"
 SAVED_MODEL = "saved_model.pb"
+BROKEN = (
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+    zipfile.BadZipFile,
+)
+"""What Keras, TensorFlow and TFLite raise on a file that is broken or something else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,15 +99,14 @@ def _model(path: pathlib.Path) -> pathlib.Path:
         for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
             if (path / name).exists():
                 return path / name
-    what = (
-        "has no model" if path.is_dir() else "is another file" if path.exists() else "is not there"
-    )
+        raise ValueError(f"{WANTED}. Received: {str(path)!r}, which has no model")
+    what = "is another file" if path.exists() else "is not there"
     raise ValueError(f"{WANTED}. Received: {str(path)!r}, which {what}")
 
 
 def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
     """Labels and preprocessing of a model."""
-    for place in (model / "assets.extra", model.parent):
+    for place in (model / folder.EXTRA, model.parent):
         if (place / folder.LABELS).is_file():
             stored = runs.read_json(place / folder.PREPROCESSING)
             return folder.read_labels(place), Preprocessing.from_dict(stored)
@@ -110,22 +119,9 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
     )
 
 
-def load_network(path: str | os.PathLike[str]) -> Network:
-    """A trained network from a `.keras` file, without its optimizer.
-
-    Raises:
-        ValueError: the file can't be read, or holds another model.
-    """
-    network = _opened(lambda file: keras.saving.load_model(file, compile=False), pathlib.Path(path))
-    if not isinstance(network, Network):
-        raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {str(path)!r}")
-    return network
-
-
 def _opened(open_model: Callable, path: pathlib.Path):
-    """Calls a library that has many ways to say that a file is broken."""
     try:
         return open_model(path)
-    except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"Expected a model. Received: {str(path)!r} ({first_line})") from error

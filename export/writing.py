@@ -20,7 +20,7 @@ from darts_tf.names import unknown_name
 from darts_tf.network import Network
 from export import folder, parity
 from export.folding import fold_normalizations
-from export.formats import FORMATS, Format
+from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
 from export.inference import computes_in_half, float32_copy
 
@@ -74,14 +74,13 @@ def export(
         folder.describe(written, preprocessing, classes)
         network.genotype.save(written / folder.GENOTYPE)
         for name in formats:
-            report(f"writing {name}")
             path = written / FORMATS[name].path
+            report(f"writing {name}")
             FORMATS[name].write(inference, preprocessing, path)
             if path.is_dir():  # it should explain itself wherever it is moved to
-                folder.describe(path / "assets.extra", preprocessing, classes)
+                folder.describe(path / folder.EXTRA, preprocessing, classes)
             report(f"comparing {name} with Keras")
-            found = _compare(name, path, images, expected)
-            summary["formats"][name] = _measured(FORMATS[name], path, found)
+            summary["formats"][name] = _compare(name, path, images, expected)
         summary["files"] = folder.digests(written)
         runs.write_json(written / folder.REPORT, summary)
     return summary
@@ -102,7 +101,7 @@ def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence
             raise ValueError(f"Expected classes with names of one line. Received: {label!r}")
 
 
-def _summary(network: Network, preprocessing: Preprocessing, classes, check_images: int) -> dict:
+def _summary(network: Network, preprocessing: Preprocessing, classes, images: int) -> dict:
     height, width = preprocessing.height, preprocessing.width
     versions = {"darts_tf": darts_tf.__version__, "tensorflow": tf.__version__}
     return {
@@ -112,24 +111,16 @@ def _summary(network: Network, preprocessing: Preprocessing, classes, check_imag
         "classes": len(classes),
         "parameters": count_params(network),
         "macs": count_macs(network, image_size=(height, width)),
-        "check_images": check_images,
+        "check_images": images,
         "formats": {},
     }
 
 
-def _compare(name: str, path: pathlib.Path, images, expected) -> parity.Parity:
-    received = in_batches(FORMATS[name].open_logits(path), images)
-    found = parity.compare(expected, received)
-    parity.check(name, found, FORMATS[name].bound)
-    return found
-
-
-def _measured(form: Format, path: pathlib.Path, found: parity.Parity) -> dict:
-    paths = [path, *path.rglob("*")] if path.is_dir() else [path]
-    return {
-        "path": form.path,
-        "bytes": sum(p.stat().st_size for p in paths if p.is_file()),
-        "difference": found.difference,
-        "bound": form.bound,
-        "agreement": found.agreement,
-    }
+def _compare(name: str, path: pathlib.Path, images, expected) -> dict:
+    """What the report says of a model. Raises ParityError where it disagrees with Keras."""
+    form = FORMATS[name]
+    found = parity.compare(expected, in_batches(form.open_logits(path), images))
+    parity.check(name, found, form.bound)
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return {"path": form.path, "bytes": size, "bound": form.bound, **found._asdict()}

@@ -36,3 +36,29 @@ def shared() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip("needs the reference data folder ../shared beside the repository")
     return folder
+
+
+def _golden_path(name, request):
+    """From the copies in the repository, or from the shared folder."""
+    from golden_data import FOLDER
+
+    path = FOLDER / f"{name}.npz"
+    return path if path.exists() else request.getfixturevalue("shared") / "golden" / path.name
+
+
+@pytest.fixture(scope="session")
+def golden_search(request):
+    """A trainer at the point where the golden numbers of a search were taken, by file name."""
+    from golden_data import Golden, GoldenSearch
+
+    search = GoldenSearch(Golden(_golden_path(request.param, request)))
+    search.reset()
+    return search
+
+
+@pytest.fixture(scope="session")
+def golden_evaluation(request):
+    """The golden numbers of an evaluation network, by file name."""
+    from golden_data import Golden
+
+    return Golden(_golden_path(request.param, request))

@@ -29,15 +29,15 @@ def relative_error(actual, expected) -> float:
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
-def assert_close(actual, expected, relative: float) -> None:
+def assert_close(actual, expected, relative: float, absolute: float = 0.0) -> None:
     """Arrays, or lists of them, agree to `relative` times the largest number of each array."""
     if isinstance(expected, list | tuple):
         assert len(actual) == len(expected)
         for one, other in zip(actual, expected, strict=True):
-            assert_close(one, other, relative)
+            assert_close(one, other, relative, absolute)
         return
     expected = np.asarray(expected)
-    tolerance = relative * np.abs(expected).max(initial=0)
+    tolerance = max(relative * np.abs(expected).max(initial=0), absolute)
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=tolerance)
 
 

@@ -42,25 +42,29 @@ def avg_pool(x, size, stride, padding):
     return total / count
 
 
-def relu(x):
-    return np.maximum(x, 0)
-
-
 class Reference:
     """A model of the reference, by its state dict.
 
     Args:
         weights: name to array.
         training: normalise by the batch's statistics, not by the running ones.
+        drop_paths: drop every path that drop path may drop.
 
     Attributes:
         macs: multiply-accumulates of convolutions and dense layers so far, for one image.
+        elementwise: two for every normalised and one for every rectified value so far.
     """
 
-    def __init__(self, weights, training=False):
+    def __init__(self, weights, training=False, drop_paths=False):
         self.weights = weights
         self.training = training
+        self.drop_paths = drop_paths
         self.macs = 0
+        self.elementwise = 0
+
+    def relu(self, x):
+        self.elementwise += x[0].size
+        return np.maximum(x, 0)
 
     def conv(self, name, x, stride=(1, 1), padding=(0, 0), dilation=1):
         kernel = self.weights[f"{name}.weight"]
@@ -84,16 +88,17 @@ class Reference:
         mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
         if not self.training:
             mean, variance = (self.weights[f"{name}.running_{k}"] for k in ("mean", "var"))
+        self.elementwise += 2 * x[0].size
         y = (x - mean) / np.sqrt(variance + 1e-5)
         if f"{name}.weight" in self.weights:
             y = y * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
         return y
 
     def relu_conv_bn(self, name, x):
-        return self.norm(f"{name}.op.2", self.conv(f"{name}.op.1", relu(x)))
+        return self.norm(f"{name}.op.2", self.conv(f"{name}.op.1", self.relu(x)))
 
     def factorized_reduce(self, name, x):
-        x, stride = relu(x), (2, 2)
+        x, stride = self.relu(x), (2, 2)
         shifted = x[:, 1:, 1:]
         odd = [(0, length % 2) for length in x.shape[1:3]]  # not in the reference: even sizes only
         shifted = np.pad(shifted, [(0, 0), *odd, (0, 0)])
@@ -107,12 +112,14 @@ class Reference:
         padding = dilation * (kernel_size - 1) // 2
         for i in range(rounds):
             steps = (stride if i == 0 else 1,) * 2
-            x = self.conv(f"{name}.op.{4 * i + 1}", relu(x), steps, (padding, padding), dilation)
+            x = self.conv(
+                f"{name}.op.{4 * i + 1}", self.relu(x), steps, (padding, padding), dilation
+            )
             x = self.norm(f"{name}.op.{4 * i + 3}", self.conv(f"{name}.op.{4 * i + 2}", x))
         return x
 
     def conv_7x1_1x7(self, name, x, stride):
-        x = self.conv(f"{name}.1", relu(x), (1, stride), (0, 3))
+        x = self.conv(f"{name}.1", self.relu(x), (1, stride), (0, 3))
         return self.norm(f"{name}.3", self.conv(f"{name}.2", x, (stride, 1), (3, 0)))
 
     def pool(self, name, x, kind, stride):
@@ -140,7 +147,9 @@ class Reference:
         branches = []
         for i, (primitive, source) in enumerate(pairs):
             stride = 2 if reduction and source < 2 else 1
-            branches.append(self.op(primitive, f"{name}._ops.{i}", states[source], stride))
+            y = self.op(primitive, f"{name}._ops.{i}", states[source], stride)
+            identity = primitive == "skip_connect" and stride == 1
+            branches.append(0 * y if self.drop_paths and not identity else y)
             if i % 2:
                 states.append(branches[-2] + branches[-1])
         return np.concatenate([states[i] for i in concat], -1)
@@ -152,8 +161,8 @@ class Reference:
             return s, s
         halve = {"stride": (2, 2), "padding": (1, 1)}
         x = self.norm("stem0.1", self.conv("stem0.0", x, **halve))
-        s0 = self.norm("stem0.4", self.conv("stem0.3", relu(x), **halve))
-        return s0, self.norm("stem1.2", self.conv("stem1.1", relu(s0), **halve))
+        s0 = self.norm("stem0.4", self.conv("stem0.3", self.relu(x), **halve))
+        return s0, self.norm("stem1.2", self.conv("stem1.1", self.relu(s0), **halve))
 
     def network(self, genotype, x, cells, stem="cifar"):
         """Logits of an evaluation network."""

@@ -44,6 +44,8 @@ def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
     assert_close(layer(x, training=True), expected, 1e-12)
     assert layer.compute_output_shape(x.shape) == expected.shape
     assert layer.macs(*size) == reference.macs
+    if affine:  # the count is of discrete networks
+        assert layer.elementwise(*size) == reference.elementwise
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
@@ -62,6 +64,7 @@ def test_relu_conv_bn_changes_the_channels(size):
     reference = Reference(named_by_reference("in", layer), training=True)
     assert_close(y, reference.relu_conv_bn("in", x.numpy()), 1e-12)
     assert layer.macs(*size) == reference.macs
+    assert layer.elementwise(*size) == reference.elementwise
 
 
 @pytest.mark.parametrize("channels", [4, 5])
@@ -72,6 +75,7 @@ def test_factorized_reduce_changes_the_channels(size, channels):
     reference = Reference(named_by_reference("op", layer), training=True)
     assert_close(y, reference.factorized_reduce("op", x.numpy()), 1e-12)
     assert layer.macs(*size) == reference.macs
+    assert layer.elementwise(*size) == reference.elementwise
 
 
 def test_factorized_reduce_sees_even_places_then_odd_ones():

@@ -1,0 +1,93 @@
+"""Parameters and multiply-accumulates: the published table, and plain counting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy_reference import Reference
+from reference_names import network_shapes, random_state_dict
+
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.genotype import GENOTYPES
+from darts_tf.network import build_network
+from darts_tf.supernet import Supernet
+
+PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
+    "DARTS_V1": (3_169_414, 4_510_432),
+    "DARTS_V2": (3_349_342, 4_718_752),
+    "NASNet": (3_830_950, 5_564_320),
+    "AmoebaNet": (3_145_078, 4_627_360),
+    "PCDARTS": (3_634_678, 5_270_560),
+    "PDARTS": (3_433_798, 4_944_352),
+}
+MACS = {"DARTS_V1": (500.99e6, 505.86e6), "DARTS_V2": (528.36e6, 529_911_552)}
+AUXILIARY = (476_426, 1_260_776)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_networks_have_the_published_parameters_and_macs(name):
+    genotype = GENOTYPES[name]
+    cifar = build_network(genotype, 36, 20, 10)
+    imagenet = build_network(genotype, 48, 14, 1000, stem="imagenet")
+    assert (count_params(cifar), count_params(imagenet)) == PUBLISHED[name]
+    if name in MACS:
+        on_cifar, on_imagenet = MACS[name]
+        assert count_macs(cifar, 32) == pytest.approx(on_cifar, abs=0.005e6)
+        exact = isinstance(on_imagenet, int)
+        assert count_macs(imagenet, 224) == pytest.approx(on_imagenet, abs=0 if exact else 0.005e6)
+        heads = (n.auxiliary_head.trainable_variables for n in (cifar, imagenet))
+        assert tuple(sum(int(np.prod(v.shape)) for v in head) for head in heads) == AUXILIARY
+
+
+def test_zoo_is_covered():
+    assert set(PUBLISHED) == set(GENOTYPES)
+
+
+@pytest.mark.parametrize(("stem", "size"), [("cifar", (9, 8)), ("imagenet", (64, 70))])
+@pytest.mark.parametrize("name", GENOTYPES)
+def test_counts_are_those_of_a_plain_run(name, stem, size):
+    """Plain NumPy counts its products, normalised and rectified values while it computes."""
+    genotype = GENOTYPES[name]
+    network = build_network(genotype, 4, 3, 5, stem=stem)
+    state = random_state_dict(network_shapes(genotype, 4, 3, 5, stem=stem))
+    reference = Reference(state)
+    reference.network(genotype, np.zeros((1, *size, 3)), 3, stem)
+    assert count_macs(network, size) == reference.macs
+    assert count_elementwise(network, size) == reference.elementwise
+    trained = (
+        array.size
+        for key, array in state.items()
+        if not key.startswith("auxiliary_head") and key.endswith(("weight", "bias"))
+    )
+    assert count_params(network) == sum(trained)
+
+
+def test_costs_list_every_part_with_its_output():
+    network = build_network(GENOTYPES["DARTS_V2"], 4, 3, 5)
+    parts = costs(network, 9)
+    assert [part.name for part in parts] == [
+        "stem",
+        "cell 0 (normal)",
+        "cell 1 (reduction)",
+        "cell 2 (reduction)",
+        "classifier",
+    ]
+    outputs = [(part.height, part.width, part.channels) for part in parts]
+    assert outputs == [(9, 9, 12), (9, 9, 16), (5, 5, 32), (3, 3, 64), (1, 1, 5)]
+    assert sum(part.params for part in parts) == count_params(network)
+    assert parts[0].macs == 9 * 9 * 27 * 12
+    assert parts[-1].macs == 64 * 5
+
+
+def test_auxiliary_head_is_left_out():
+    genotype = GENOTYPES["DARTS_V2"]
+    pair = [build_network(genotype, 4, 3, 5, auxiliary=auxiliary) for auxiliary in (True, False)]
+    for count in (count_params, count_macs, count_elementwise):
+        assert count(pair[0]) == count(pair[1])
+
+
+def test_alphas_are_left_out():
+    supernet = Supernet(2, 3, 5)
+    assert count_params(supernet) + 2 * 14 * 8 == sum(
+        int(np.prod(v.shape)) for v in supernet.trainable_variables
+    )

@@ -1,0 +1,206 @@
+"""The estimators on bilevel problems whose answers are known."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numerics import assert_close, relative_error
+
+from darts_tf.gradients import ESTIMATORS, finite_difference, first_order, second_order
+
+XI, MOMENTUM, DECAY = 0.1, 0.9, 0.01
+DRAW = np.random.default_rng(0)
+SIZES = ((3, 2), (2, 4))  # of two pairs of weights and alphas
+MATRICES = [tf.constant(DRAW.normal(size=size)) for size in SIZES]
+VELOCITIES = [tf.constant(DRAW.normal(size=size[0])) for size in SIZES]
+TARGETS = [tf.constant(DRAW.normal(size=size[0])) for size in SIZES]
+SLOPES = [tf.constant(DRAW.normal(size=size[1])) for size in SIZES]
+WEIGHTS = [tf.constant(DRAW.normal(size=size[0])) for size in SIZES]
+ALPHAS = [tf.constant(DRAW.normal(size=size[1])) for size in SIZES]
+
+
+def half_squares(vectors):
+    return 0.5 * tf.add_n([tf.reduce_sum(v**2) for v in vectors])
+
+
+def images_of(alphas):
+    return [tf.linalg.matvec(m, a) for m, a in zip(MATRICES, alphas, strict=True)]
+
+
+def minus(first, second):
+    return [a - b for a, b in zip(first, second, strict=True)]
+
+
+def quadratic(weights, alphas, batch):
+    """L_train = ½|w − Aα|² and L_valid = ½|w − b|² + c·α."""
+    if batch == "train":
+        return half_squares(minus(weights, images_of(alphas)))
+    linear = tf.add_n([tf.tensordot(c, a, 1) for c, a in zip(SLOPES, alphas, strict=True)])
+    return half_squares(minus(weights, TARGETS)) + linear
+
+
+def plain_step(weights, gradients):
+    return [w - XI * g for w, g in zip(weights, gradients, strict=True)]
+
+
+def momentum_step(weights, gradients):
+    """w' = w + μ·velocity − ξ(∇L + λw)."""
+    return [
+        w + MOMENTUM * v - XI * (g + DECAY * w)
+        for w, g, v in zip(weights, gradients, VELOCITIES, strict=True)
+    ]
+
+
+def unrolled_answer(step):
+    """By hand: w' = step(w, w − Aα), dw'/dα = ξA, so that the gradient is ξAᵀ(w' − b) + c."""
+    virtual = step(WEIGHTS, minus(WEIGHTS, images_of(ALPHAS)))
+    gradients = [
+        XI * tf.linalg.matvec(m, w - b, transpose_a=True) + c
+        for m, w, b, c in zip(MATRICES, virtual, TARGETS, SLOPES, strict=True)
+    ]
+    return quadratic(virtual, ALPHAS, "valid"), gradients
+
+
+def first_order_answer(step):
+    return quadratic(WEIGHTS, ALPHAS, "valid"), SLOPES
+
+
+ANSWERS = {
+    "first_order": first_order_answer,
+    "second_order": unrolled_answer,
+    "finite_difference": unrolled_answer,  # exact: the gradient along alphas is linear in w
+}
+
+
+@pytest.mark.parametrize("step", [plain_step, momentum_step])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimator_solves_the_quadratic_problem(name, step):
+    loss, gradients = ANSWERS[name](step)
+    estimate = ESTIMATORS[name](quadratic, WEIGHTS, ALPHAS, "train", "valid", step)
+    assert_close(estimate[0], loss, 1e-14)
+    assert_close(estimate[1], gradients, 1e-9)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimator_gives_the_same_in_a_graph(name):
+    arguments = (quadratic, WEIGHTS, ALPHAS, "train", "valid", momentum_step)
+    eager = ESTIMATORS[name](*arguments)
+    graph = tf.function(lambda: ESTIMATORS[name](*arguments))()
+    assert_close(graph[0], eager[0], 1e-14)
+    assert_close(graph[1], eager[1], 1e-9)
+
+
+def smooth(weights, alphas, batch):
+    """Neither linear nor quadratic in anything."""
+    shift = 0.3 if batch == "train" else -0.2
+    mixed = [
+        tf.sin(w + shift) * tf.exp(0.3 * i)
+        for w, i in zip(weights, images_of([tf.nn.softmax(a) for a in alphas]), strict=True)
+    ]
+    return half_squares(mixed)
+
+
+def by_nested_tapes(loss, weights, alphas, train, valid, virtual_step):
+    """Eq. 6 with nothing taken apart: one tape around the virtual step and the valid loss."""
+    with tf.GradientTape() as outer:
+        outer.watch(alphas)
+        with tf.GradientTape() as inner:
+            inner.watch(weights)
+            train_loss = loss(weights, alphas, train)
+        virtual = virtual_step(weights, inner.gradient(train_loss, weights))
+        valid_loss = loss(virtual, alphas, valid)
+    return valid_loss, outer.gradient(valid_loss, alphas)
+
+
+SMOOTH = (smooth, WEIGHTS, ALPHAS, "train", "valid", momentum_step)
+
+
+def test_second_order_is_the_gradient_by_nested_tapes():
+    expected = by_nested_tapes(*SMOOTH)
+    actual = second_order(*SMOOTH)
+    assert_close(actual[0], expected[0], 1e-14)
+    assert_close(actual[1], expected[1], 1e-12)
+
+
+def test_second_order_is_the_slope_of_the_unrolled_loss():
+    """Central differences of L_valid(w'(α), α), one alpha after the other."""
+    _, gradients = second_order(*SMOOTH)
+
+    def unrolled(alphas):
+        return by_nested_tapes(smooth, WEIGHTS, alphas, "train", "valid", momentum_step)[0]
+
+    for which, gradient in enumerate(gradients):
+        for i in range(gradient.shape[0]):
+            step = tf.one_hot(i, gradient.shape[0], 1e-5, 0.0, dtype=tf.float64)
+            sides = [
+                unrolled([a + sign * step if k == which else a for k, a in enumerate(ALPHAS)])
+                for sign in (1, -1)
+            ]
+            assert float(sides[0] - sides[1]) / 2e-5 == pytest.approx(float(gradient[i]), rel=1e-6)
+
+
+def test_finite_difference_error_falls_with_the_square_of_the_radius():
+    _, exact = second_order(*SMOOTH)
+    errors = [
+        max(map(relative_error, finite_difference(*SMOOTH, radius=radius)[1], exact))
+        for radius in (1e-1, 1e-2, 1e-3)
+    ]
+    assert errors[1] == pytest.approx(errors[0] / 100, rel=0.1)
+    assert errors[2] == pytest.approx(errors[0] / 1e4, rel=0.1)
+    assert errors[2] < 1e-6
+
+
+def test_finite_difference_steps_the_radius_to_both_sides():
+    """Eq. 7: the train loss is seen at w ± radius · v/|v|, with v the gradient at w'."""
+    seen = []
+
+    def watching(weights, alphas, batch):
+        if batch == "train":
+            seen.append([np.asarray(w) for w in weights])
+        return smooth(weights, alphas, batch)
+
+    finite_difference(watching, *SMOOTH[1:], radius=0.05)
+    at, *sides = seen
+    assert len(sides) == 2
+    for side in sides:
+        distance = np.sqrt(sum(np.sum((s - w) ** 2) for s, w in zip(side, at, strict=True)))
+        assert distance == pytest.approx(0.05)
+    assert_close([(a + b) / 2 for a, b in zip(*sides, strict=True)], at, 1e-14)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_valid_loss_without_weights_leaves_the_direct_gradient(name):
+    """Then v = 0, which the finite difference would divide by."""
+
+    def loss(weights, alphas, batch):
+        if batch == "train":
+            return smooth(weights, alphas, batch)
+        return half_squares(alphas)
+
+    _, gradients = ESTIMATORS[name](loss, WEIGHTS, ALPHAS, "train", "valid", plain_step)
+    assert_close(gradients, ALPHAS, 1e-14)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_alphas_that_nothing_depends_on_get_zeros(name):
+    def loss(weights, alphas, batch):
+        return smooth(weights, alphas[:2], batch)
+
+    spare = tf.constant([1.0, 2.0, 3.0], tf.float64)
+    arguments = (WEIGHTS, [*ALPHAS, spare], "train", "valid", plain_step)
+    _, gradients = ESTIMATORS[name](loss, *arguments)
+    assert_close(gradients[2], np.zeros(3), 0)
+    expected = ESTIMATORS[name](smooth, WEIGHTS, ALPHAS, "train", "valid", plain_step)[1]
+    assert_close(gradients[:2], expected, 1e-14)
+
+
+def test_first_order_needs_no_train_batch_or_step():
+    _, gradients = first_order(smooth, WEIGHTS, ALPHAS, None, "valid", None)
+    value = functools.partial(smooth, WEIGHTS, batch="valid")
+    with tf.GradientTape() as tape:
+        tape.watch(ALPHAS)
+        loss = value(ALPHAS)
+    assert_close(gradients, tape.gradient(loss, ALPHAS), 1e-14)

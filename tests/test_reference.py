@@ -1,0 +1,150 @@
+"""Loading state dicts of the PyTorch reference."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from golden_data import FOLDER, Golden, values
+from numerics import assert_close
+from numpy_reference import Reference
+from reference_names import network_shapes, random_state_dict
+
+from darts_tf.genotype import GENOTYPES
+from darts_tf.network import build_network
+from darts_tf.reference import load_reference_weights
+from darts_tf.supernet import Supernet
+
+CHANNELS, CELLS, CLASSES = 4, 3, 5
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def made(name, stem="cifar"):
+    genotype = GENOTYPES[name]
+    network = build_network(genotype, CHANNELS, CELLS, CLASSES, stem=stem)
+    return network, random_state_dict(network_shapes(genotype, CHANNELS, CELLS, CLASSES, stem=stem))
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("name", GENOTYPES)
+def test_loaded_network_computes_what_the_reference_does(name, stem):
+    """All names and layouts, against plain NumPy run from the same state dict."""
+    network, state = made(name, stem)
+    load_reference_weights(network, state)
+    assert sum(v.size for k, v in state.items() if not k.endswith("num_batches_tracked")) == sum(
+        int(np.prod(v.shape)) for layer in network.layers for v in layer.variables
+    )
+    size = 8 if stem == "cifar" else 64
+    x = np.random.default_rng(1).normal(size=(2, size, size, 3))
+    expected = Reference(state).network(GENOTYPES[name], x, CELLS, stem)
+    assert_close(network(x)["logits"], expected, 1e-10)
+
+
+def test_every_variable_is_set():
+    network, state = made("AmoebaNet")
+    for layer in network.layers:
+        for variable in layer.variables:
+            variable.assign(np.full(variable.shape, np.nan))
+    load_reference_weights(network, state)
+    assert all(np.all(np.isfinite(v)) for v in values(network.weights))
+
+
+def test_counters_of_batches_are_not_needed():
+    network, state = made("DARTS_V2")
+    load_reference_weights(
+        network, {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    )
+
+
+def without(name):
+    return lambda state: state.pop(name)
+
+
+def with_another(name):
+    return lambda state: state.update({name: np.zeros(3)})
+
+
+def transposed(name):
+    return lambda state: state.update({name: state[name].T})
+
+
+def grown(name):
+    return lambda state: state.update({name: np.zeros((9, *state[name].shape[1:]))})
+
+
+NORM = "cells.0.preprocess0.op.2.running_var"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("stem.0.weight"), r"1 names missing \(first: \['stem.0.weight'\]\)"),
+        (without(NORM), "1 names missing .*running_var"),
+        (with_another("cells.9.extra"), r"1 unknown \(first: \['cells.9.extra'\]\)"),
+        (with_another("alphas_normal"), "1 unknown .*alphas_normal"),
+        (transposed("classifier.weight"), r"classifier.weight .*Received: shape=\(\d+, 5\)"),
+        (grown("stem.0.weight"), r"stem.0.weight to have shape \(3, 3, 3, 12\)"),
+        (grown(NORM), r"preprocess0.op.2.running_var .*Received: shape=\(9,\)"),
+    ],
+)
+def test_state_dict_of_another_network_changes_nothing(change, message):
+    network, state = made("DARTS_V2")
+    change(state)
+    before = values(network.variables)
+    with pytest.raises(ValueError, match=message):
+        load_reference_weights(network, state)
+    assert_close(values(network.variables), before, 0)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The state dict of a small supernet, with alphas, and its settings."""
+    golden = Golden(FOLDER / "cnn_search_small.npz")
+    alphas = {name: golden[name] for name in ("alphas_normal", "alphas_reduce")}
+    return {**golden.section("weights"), **alphas}, golden.meta
+
+
+@pytest.fixture
+def supernet(small):
+    _, meta = small
+    return Supernet(meta["channels"], meta["cells"], meta["classes"])
+
+
+def test_supernet_takes_alphas_or_keeps_its_own(small, supernet):
+    state, _ = small
+    own = values(supernet.alphas)
+    load_reference_weights(supernet, {k: v for k, v in state.items() if "alphas" not in k})
+    assert_close(values(supernet.alphas), own, 0)
+    load_reference_weights(supernet, state)
+    assert_close(values(supernet.alphas), [state["alphas_normal"], state["alphas_reduce"]], 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("cells.1._ops.3._ops.4.op.5.weight"), "1 names missing"),
+        (grown("cells.1._ops.3._ops.4.op.1.weight"), "cells.1._ops.3._ops.4.op.1.weight to have"),
+        (grown("alphas_reduce"), "alphas_reduce to have shape .*Received: shape="),
+    ],
+)
+def test_state_dict_of_another_supernet_changes_nothing(small, supernet, change, message):
+    state = dict(small[0])
+    change(state)
+    before = values(supernet.variables)
+    with pytest.raises(ValueError, match=message):
+        load_reference_weights(supernet, state)
+    assert_close(values(supernet.variables), before, 0)
+
+
+def test_pools_that_differ_between_edges_of_a_state_are_refused(small, supernet):
+    """One pool serves all edges that leave a state: its statistics can't differ."""
+    state = dict(small[0])
+    state["cells.0._ops.2._ops.1.1.running_mean"] = np.array([7.0, 7.0])
+    with pytest.raises(ValueError, match="copies on the other edges"):
+        load_reference_weights(supernet, state)
+
+
+def test_other_models_are_refused():
+    with pytest.raises(ValueError, match=r"a Supernet or a Network. Received: Sequential"):
+        load_reference_weights(keras.Sequential([keras.Input((2,))]), {})

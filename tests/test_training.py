@@ -1,0 +1,89 @@
+"""Training, testing and keeping a network, on very little data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from darts_tf import runs
+from darts_tf.configs import TrainConfig
+from darts_tf.data import load_dataset
+from darts_tf.genotype import GENOTYPES
+from darts_tf.training import build_for, cross_entropy, evaluate, load_run, train
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("digits", limit=48)
+
+
+def config(folder, **fields):
+    settings = {"genotype": "DARTS_V2", "epochs": 2, "auxiliary": True, "drop_path": 0.2}
+    return TrainConfig.from_preset("tiny", workdir=folder, **{**settings, "limit": 48, **fields})
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train") / "run"
+    metrics = train(config(folder), GENOTYPES["DARTS_V2"], dataset)
+    return folder, metrics
+
+
+def test_train_leaves_a_whole_run_folder(finished):
+    folder, metrics = finished
+    lines = runs.read_metrics(folder)
+    assert lines[-1] == metrics
+    assert {"loss", "accuracy", "test_loss", "test_accuracy"} <= set(metrics)
+    network, preprocessing, classes = load_run(folder)
+    assert network.genotype == GENOTYPES["DARTS_V2"]
+    assert preprocessing.channels == 1
+    assert classes == tuple("0123456789")
+
+
+def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
+    folder, metrics = finished
+    tested = evaluate(folder, batch_size=7)
+    assert tested["test_accuracy"] == pytest.approx(metrics["test_accuracy"])
+    assert tested["test_images"] == 48
+
+
+def test_resume_of_a_finished_run_changes_nothing(finished, dataset):
+    folder, metrics = finished
+    assert train(config(folder, resume=True), GENOTYPES["DARTS_V2"], dataset) == metrics
+
+
+def test_train_refuses_a_folder_in_use_and_leaves_it(finished, dataset):
+    folder, _ = finished
+    before = (folder / runs.MODEL).read_bytes()
+    with pytest.raises(ValueError, match="--overwrite"):
+        train(config(folder), GENOTYPES["DARTS_V2"], dataset)
+    assert (folder / runs.MODEL).read_bytes() == before
+
+
+def test_train_with_images_too_small_for_the_stem_writes_nothing(dataset, tmp_path):
+    with pytest.raises(ValueError, match="64x64.*8x8"):
+        train(config(tmp_path / "run", stem="imagenet"), GENOTYPES["DARTS_V2"], dataset)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_spreads_a_share_of_the_label(smoothing):
+    logits = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    labels = np.array([0, 3, 4, 1])
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    picked = log_p[np.arange(4), labels]
+    expected = -(1 - smoothing) * picked - smoothing * log_p.mean(-1)
+    loss = cross_entropy(smoothing)(tf.constant(labels), tf.constant(logits))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_auxiliary_loss_has_its_weight(tmp_path):
+    settings = config(tmp_path, drop_path=0.0, auxiliary_weight=0.4)
+    network = build_for(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
+    x, y = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32), np.arange(8)
+    outputs = network(x)
+    loss = cross_entropy(0.0)
+    parts = [float(tf.reduce_mean(loss(y, outputs[name]))) for name in ("logits", "auxiliary")]
+    total = network.evaluate(x, {"logits": y, "auxiliary": y}, verbose=0, return_dict=True)["loss"]
+    assert total == pytest.approx(parts[0] + 0.4 * parts[1], rel=1e-5)
