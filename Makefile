@@ -3,16 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow lint wheel clean
+.PHONY: demo test lint wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
-test: $(VENV)/.tests          ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
-
-test-slow: $(VENV)/.tests     ## the slow ones
-	$(BIN)/python -m pytest -m slow
+test: $(VENV)/.tests          ## all tests
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .
@@ -20,7 +17,12 @@ lint: $(VENV)/.tests          ## style and formatting
 
 wheel: $(VENV)/.tests         ## a wheel in dist/
 	$(BIN)/python -m pip install --quiet build
-	$(BIN)/python -m build --wheel
+	rm -rf dist && $(BIN)/python -m build --wheel
+
+check-wheel: wheel            ## the demo from that wheel in an empty environment, elsewhere
+	rm -rf build/check && $(PYTHON) -m venv build/check/venv
+	build/check/venv/bin/python -m pip install --quiet dist/*.whl
+	cd build/check && venv/bin/darts-tf demo
 
 clean:                        ## everything that the other targets made
 	rm -rf $(VENV) build dist *.egg-info runs/demo

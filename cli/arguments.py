@@ -68,7 +68,7 @@ def _check_flags(config_class, argv: Sequence[str]) -> None:
         if flag not in known:
             alike = nearest(flag, known)
             hint = f" Did you mean {alike}?" if alike else ""
-            raise UsageError(f"Unknown flag {flag}.{hint}")
+            raise UsageError(f"Expected a flag that --help lists. Received: {flag}.{hint}")
     missing = [flag for flag, field in known.items() if _is_required(field) and flag not in given]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
@@ -112,14 +112,11 @@ def _unwrapped() -> Iterator[None]:
 
 
 def _one_line(box: str, config_class) -> str:
-    """The first paragraph of a message that is drawn in a box."""
-    rows = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    paragraph = []
-    for row in rows:
-        if row and not row.strip("─"):
-            break
-        paragraph.append(row.strip())
-    text = " ".join(paragraph) or " ".join(box.split())
+    """The first paragraph below the title of a message in a box, drawn in Unicode or in ASCII."""
+    rows = [line.strip("│| ") for line in box.splitlines()[1:]]
+    rows = [row if row.strip("╭╮╰╯─+- ") else "" for row in rows]
+    paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda row: not row, rows))
+    text = " ".join(row.strip() for row in paragraph) or " ".join(box.split())
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "
     )

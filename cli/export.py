@@ -10,7 +10,7 @@ import export
 from cli import quiet
 from darts_tf import runs
 from darts_tf.configs import ExportConfig, TrainConfig
-from darts_tf.data import load_dataset
+from darts_tf.data import Preprocessing, as_read_by, load_dataset
 from darts_tf.training import load_run
 from export import folder
 
@@ -27,7 +27,7 @@ def export_with_progress(config: ExportConfig) -> dict:
     """Exports a run's network with a line a step on standard output; returns the report."""
     folder.check_output(config.output, config.overwrite)  # before the run takes its time
     network, preprocessing, classes = load_run(config.workdir)
-    images = _test_images(config, len(classes), preprocessing.channels)
+    images = _test_images(config, len(classes), preprocessing)
     with quiet.held_stderr():
         return export.export(
             network,
@@ -52,12 +52,10 @@ def table(report: dict) -> Table:
     return rows
 
 
-def _test_images(config: ExportConfig, classes: int, channels: int) -> np.ndarray:
+def _test_images(config: ExportConfig, classes: int, preprocessing: Preprocessing) -> np.ndarray:
     trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
     limit = max(config.check_images, classes)  # a dataset has every class
     dataset = load_dataset(
         trained.dataset, image_size=trained.image_size, limit=limit, seed=trained.seed
     )
-    images = dataset.test.images[: config.check_images]
-    # A few images may all be gray where the whole dataset is not.
-    return images if images.shape[-1] == channels else np.repeat(images, channels, -1)
+    return as_read_by(preprocessing, dataset.test.images[: config.check_images])

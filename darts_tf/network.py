@@ -171,7 +171,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         network = keras.saving.load_model(path, compile=False)
     except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"Expected a .keras file. Received: {path!r} ({reason})") from error
+        raise ValueError(f"Expected a model. Received: {path!r} ({reason})") from error
     if not isinstance(network, Network):
         raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
     return network

@@ -15,6 +15,8 @@ from darts_tf.data import (
     Augmentation,
     ImageDataset,
     Preprocessing,
+    Split,
+    as_read_by,
     evaluation_batches,
     load_dataset,
     steps_per_epoch,
@@ -186,7 +188,9 @@ def evaluate(
             f"Expected the dataset to have the classes of the run, {', '.join(classes)}. "
             f"Received: {', '.join(dataset.classes)}"
         )
-    return accuracy_and_loss(network, dataset.test, preprocessing, batch_size)
+    images = as_read_by(preprocessing, dataset.test.images)
+    split = Split(images, dataset.test.labels)
+    return accuracy_and_loss(network, split, preprocessing, batch_size)
 
 
 def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str, float]:

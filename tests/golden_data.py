@@ -57,24 +57,30 @@ class GoldenSearch:
         return Supernet(meta["channels"], meta["cells"], meta["classes"])
 
     def _new_trainer(self):
-        meta = self.golden.meta
+        """Settings of the reference, but for two places where its constants have another effect.
+
+        PyTorch clips by the norm plus 1e-6, and its Adam adds epsilon to the second moment's root
+        after the bias correction, Keras' before: both are made up for at the first step.
+        """
+        meta, norm = self.golden.meta, self.golden["grad_norm_before_clip"]
         trainer = DARTS(
             self.supernet,
             weight_decay=meta["weight_decay"],
-            clip_norm=meta["grad_clip"],
+            clip_norm=meta["grad_clip"] * norm / (norm + 1e-6),
             arch_weight_decay=meta["arch_weight_decay"],
         )
+        beta_1, beta_2 = meta["arch_betas"]
+        epsilon = 1e-8 * (1 - beta_2) ** 0.5
         trainer.compile(
             optimizer=keras.optimizers.SGD(meta["eta"], meta["momentum"]),
-            arch_optimizer=keras.optimizers.Adam(
-                meta["arch_lr"], *meta["arch_betas"], epsilon=1e-8
-            ),
+            arch_optimizer=keras.optimizers.Adam(meta["arch_lr"], beta_1, beta_2, epsilon),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         return trainer
 
     def reset(self):
         """Back to where the golden numbers were taken."""
+        self.trainer.arch_gradient = "second_order"
         load_reference_weights(self.supernet, self._state())
         for optimizer in (self.trainer.optimizer, self.trainer.arch_optimizer):
             for variable in optimizer.variables:

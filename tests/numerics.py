@@ -69,3 +69,15 @@ def hessian_difference(function, point: list, direction: list, step: float = 1e-
         for sign in (1, -1)
     ]
     return [(plus - minus) / (2 * step) for plus, minus in zip(*sides, strict=True)]
+
+
+def by_nested_tapes(loss, weights, alphas, train, valid, virtual_step):
+    """The unrolled valid loss and its gradient (eq. 6) with nothing taken apart."""
+    with tf.GradientTape() as outer:
+        outer.watch(alphas)
+        with tf.GradientTape() as inner:
+            inner.watch(weights)
+            train_loss = loss(weights, alphas, train)
+        virtual = virtual_step(weights, inner.gradient(train_loss, weights))
+        valid_loss = loss(virtual, alphas, valid)
+    return valid_loss, outer.gradient(valid_loss, alphas)

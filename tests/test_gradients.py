@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from numerics import assert_close, relative_error
+from numerics import assert_close, by_nested_tapes, relative_error
 
 from darts_tf.gradients import ESTIMATORS, finite_difference, first_order, second_order
 
@@ -101,18 +101,6 @@ def smooth(weights, alphas, batch):
         for w, i in zip(weights, images_of([tf.nn.softmax(a) for a in alphas]), strict=True)
     ]
     return half_squares(mixed)
-
-
-def by_nested_tapes(loss, weights, alphas, train, valid, virtual_step):
-    """Eq. 6 with nothing taken apart: one tape around the virtual step and the valid loss."""
-    with tf.GradientTape() as outer:
-        outer.watch(alphas)
-        with tf.GradientTape() as inner:
-            inner.watch(weights)
-            train_loss = loss(weights, alphas, train)
-        virtual = virtual_step(weights, inner.gradient(train_loss, weights))
-        valid_loss = loss(virtual, alphas, valid)
-    return valid_loss, outer.gradient(valid_loss, alphas)
 
 
 SMOOTH = (smooth, WEIGHTS, ALPHAS, "train", "valid", momentum_step)

@@ -11,8 +11,8 @@ from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.genotype import GENOTYPES, Genotype
 from darts_tf.cells import reductions
+from darts_tf.genotype import GENOTYPES, Genotype
 from darts_tf.network import build_network
 from darts_tf.reference import load_reference_weights
 

@@ -9,7 +9,7 @@ from darts_tf.data.pipeline import (
 )
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.sources import EMBEDDED, load_dataset
-from darts_tf.data.splits import ImageDataset, Split, split_halves
+from darts_tf.data.splits import ImageDataset, Split, as_read_by, split_halves
 
 __all__ = [
     "EMBEDDED",
@@ -17,6 +17,7 @@ __all__ = [
     "ImageDataset",
     "Preprocessing",
     "Split",
+    "as_read_by",
     "evaluation_batches",
     "load_dataset",
     "search_batches",

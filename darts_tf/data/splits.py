@@ -108,3 +108,12 @@ def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
     while quotas.sum() < limit:
         quotas[np.argmax(np.where(quotas < counts, exact - quotas, -np.inf))] += 1
     return quotas
+
+
+def as_read_by(preprocessing: Preprocessing, images: np.ndarray) -> np.ndarray:
+    """Gray images in the channels that a network reads.
+
+    A few images may all be gray, and so have one channel, where their whole dataset has three.
+    """
+    gray = images.shape[-1] == 1
+    return np.repeat(images, preprocessing.channels, -1) if gray else images

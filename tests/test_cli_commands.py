@@ -1,0 +1,210 @@
+"""The commands as a user types them, on a small folder of images."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cli.main import main
+from darts_tf import runs
+
+COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
+FAST = ["--preset", "tiny", "--arch-gradient", "first_order"]
+
+
+def write_images(folder: pathlib.Path, counts: dict[str, int], size: int = 9):
+    """Noisy squares whose class is their colour."""
+    random = np.random.default_rng(0)
+    for split, count in counts.items():
+        for name, colour in COLOURS.items():
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(random.normal(colour, 40, (size, size, 3)), 0, 255)
+                image = Image.fromarray(pixels.astype(np.uint8))
+                image.save(folder / split / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("images"), {"train": 16, "test": 8})
+
+
+@pytest.fixture(scope="module")
+def searched(images, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "search"
+    assert main(["search", *FAST, "--dataset", str(images), "--workdir", str(workdir)]) == 0
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def trained(images, searched):
+    workdir = searched.parent / "train"
+    arguments = ["--genotype", str(searched / runs.GENOTYPE), "--dataset", str(images)]
+    options = ["--preset", "tiny", "--epochs", "8", "--channels", "4"]
+    assert main(["train", *options, *arguments, "--workdir", str(workdir)]) == 0
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    output = trained.parent / "export"
+    assert main(["export", "--workdir", str(trained), "--output", str(output)]) == 0
+    return output
+
+
+def test_search_writes_a_genotype_of_the_folder(searched, images):
+    assert (searched / runs.GENOTYPE).is_file()
+    assert runs.read_json(searched / runs.CONFIG)["dataset"] == str(images)
+    assert runs.read_json(searched / runs.DATASET)["classes"] == list(COLOURS)
+
+
+def test_train_learns_the_classes(trained):
+    assert runs.read_metrics(trained)[-1]["test_accuracy"] > 0.8
+
+
+def test_evaluate_prints_the_accuracy_of_the_run(trained, capsys):
+    assert main(["evaluate", "--workdir", str(trained)]) == 0
+    accuracy = runs.read_metrics(trained)[-1]["test_accuracy"]
+    assert f"{accuracy:.2%}" in capsys.readouterr().out
+
+
+def test_export_writes_all_formats_and_its_report(exported):
+    report = json.loads((exported / "export_report.json").read_text())
+    assert set(report["formats"]) == {"saved_model", "tflite"}
+    assert all((exported / entry["path"]).exists() for entry in report["formats"].values())
+
+
+@pytest.mark.parametrize("model", ["train", "export", "export/model.tflite"])
+def test_predict_names_the_colour(exported, images, capsys, model):
+    paths = [str(images / "test" / name / "3.png") for name in COLOURS]
+    assert main(["predict", "--model", str(exported.parent / model), *paths, "--top", "1"]) == 0
+    out = capsys.readouterr().out
+    assert sum(f"{name}" in line for name, line in zip(COLOURS, _answers(out), strict=True)) >= 2
+
+
+def _answers(out):
+    """What stands behind the path in the line of each image."""
+    return [line.split(".png")[-1] for line in out.splitlines() if ".png" in line]
+
+
+def test_inspect_prints_both_conventions(capsys):
+    assert main(["inspect", "--genotype", "DARTS_V2"]) == 0
+    out = capsys.readouterr().out
+    assert "3,349,342" in out
+    assert "528,359,040" in out
+    assert "546,883,200" in out
+
+
+def one_line_of_wrong_use(capsys, arguments):
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("darts-tf: error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--dataset", "no_such_dataset"], "no_such_dataset"),
+        (["--dataset", "no/such/folder"], "no/such/folder"),
+        (["--preset", "tinny"], "tiny"),
+        (["--no-such-flag", "1"], "--no-such-flag"),
+        (["--epochs", "0"], "epochs"),
+        (["--batch-size", "99"], "batch_size"),
+        (["--arch-gradient", "third_order"], "third_order"),
+    ],
+)
+def test_search_answers_wrong_use_with_one_line_and_writes_nothing(
+    tmp_path, capsys, arguments, says
+):
+    command = ["search", "--preset", "tiny", "--workdir", tmp_path / "run", *arguments]
+    if "--preset" in arguments:
+        command = ["search", "--workdir", tmp_path / "run", *arguments]
+    assert says in one_line_of_wrong_use(capsys, command)
+    assert not (tmp_path / "run").exists()
+
+
+def break_image(folder):
+    path = folder / "test" / "red" / "0.png"
+    path.write_bytes(path.read_bytes()[:60])
+    return str(path)
+
+
+def remove(path):
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+
+
+def only_class(folder):
+    for split in ("train", "test"):
+        for name in ("blue", "green"):
+            remove(folder / split / name)
+    return "red"
+
+
+def extra_class(folder):
+    (folder / "test" / "violet").mkdir()
+    (folder / "test" / "violet" / "0.png").write_bytes(
+        (folder / "test" / "red" / "0.png").read_bytes()
+    )
+    return "violet"
+
+
+def no_classes(folder):
+    for name in COLOURS:
+        remove(folder / "train" / name)
+    return "train"
+
+
+def small_images(folder):
+    for path in folder.rglob("*.png"):
+        Image.open(path).resize((7, 7)).save(path)
+    return "7x7"
+
+
+@pytest.mark.parametrize("spoil", [break_image, only_class, extra_class, no_classes, small_images])
+def test_search_names_what_is_wrong_with_a_folder(tmp_path, capsys, spoil):
+    folder = write_images(tmp_path / "images", {"train": 4, "test": 2})
+    says = spoil(folder)
+    command = ["search", *FAST, "--dataset", folder, "--workdir", tmp_path / "run"]
+    assert says in one_line_of_wrong_use(capsys, command)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Genotype(normal=[])", "JSON"),
+        ('{"normal": [["sep_conf_3x3", 0], ["sep_conv_3x3", 1]]}', ""),
+        (None, "no_such_genotype"),
+    ],
+)
+def test_train_names_what_is_wrong_with_a_genotype(tmp_path, capsys, text, says):
+    name = "no_such_genotype"
+    if text is not None:
+        name = str(tmp_path / "genotype.json")
+        pathlib.Path(name).write_text(text)
+    command = ["train", "--preset", "tiny", "--genotype", name, "--workdir", tmp_path / "run"]
+    assert says in one_line_of_wrong_use(capsys, command)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_use_is_refused_and_left(searched, capsys):
+    before = sorted(path.name for path in searched.iterdir())
+    command = ["search", *FAST, "--workdir", searched]
+    assert "--overwrite" in one_line_of_wrong_use(capsys, command)
+    assert sorted(path.name for path in searched.iterdir()) == before
+
+
+def test_predict_names_an_image_that_is_none(trained, tmp_path, capsys):
+    path = tmp_path / "text.png"
+    path.write_text("not an image")
+    assert "text.png" in one_line_of_wrong_use(capsys, ["predict", "--model", trained, path])

@@ -1,0 +1,162 @@
+"""Who may import whom, read from the sources."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = ("darts_tf", "export", "cli")
+
+LIGHT = ("names", "files", "validation", "spaces", "genotype", "configs", "runs")
+"""Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
+
+HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn"}
+
+SEARCH_CODE = {f"darts_tf.{name}" for name in ("gradients", "search", "searching", "supernet")}
+
+MAY_IMPORT = {
+    "names": (),
+    "files": (),
+    "validation": ("names",),
+    "spaces": ("names",),
+    "genotype": ("files", "names", "spaces"),
+    "configs": ("names", "validation"),
+    "runs": ("files", "names"),
+    "gradients": (),
+    "normalization": (),
+    "ops": (),
+    "optimizers": (),
+    "primitives": ("normalization", "ops"),
+    "stems": ("normalization", "ops"),
+    "heads": ("normalization", "ops"),
+    "cells": ("primitives", "ops", "spaces"),
+    "network": ("cells", "genotype", "heads", "spaces", "stems"),
+    "supernet": ("cells", "genotype", "heads", "spaces", "stems"),
+    "search": ("gradients", "normalization", "optimizers"),
+    "counting": ("spaces",),
+    "reference": ("heads", "network", "primitives", "stems", "supernet"),
+    "callbacks": ("runs",),
+    "data": ("data", "files", "names"),
+    "searching": (
+        *("callbacks", "configs", "data", "genotype", "runs"),
+        *("search", "stems", "supernet"),
+    ),
+    "training": (
+        *("callbacks", "configs", "data", "files", "genotype", "runs"),
+        *("network", "optimizers", "stems"),
+    ),
+}
+"""Rows of the table: a module of the library, and what else of the library it may import."""
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(p): p for package in PACKAGES for p in (ROOT / package).rglob("*.py")}
+
+
+def imported(path):
+    """Full names of what a file imports anywhere in it: modules, or modules with a name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(name):
+    """The module of ours that a full name is or lies in; None for others'."""
+    while name and name not in SOURCES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+IMPORTS = {
+    module: {ours(name) for name in imported(path)} - {None} for module, path in SOURCES.items()
+}
+
+
+def reached(module):
+    """A module of ours and all that it imports, directly or not."""
+    found, open_ends = set(), [module]
+    while open_ends:
+        name = open_ends.pop()
+        if name not in found:
+            found.add(name)
+            open_ends += IMPORTS[name]
+    return found
+
+
+def row_of(module):
+    """The table's row for a module of the library: `data` for everything in that package."""
+    return module.split(".")[1] if "." in module else None
+
+
+LIBRARY = sorted(m for m in SOURCES if m.startswith("darts_tf."))
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_library_module_imports_what_the_table_says(module):
+    row = row_of(module)
+    assert row in MAY_IMPORT, f"{module} needs a row in MAY_IMPORT"
+    inside = {row_of(name) for name in IMPORTS[module] if name.startswith("darts_tf")}
+    assert inside <= set(MAY_IMPORT[row])
+
+
+def test_table_has_no_row_without_a_module():
+    assert set(MAY_IMPORT) == {row_of(module) for module in LIBRARY}
+
+
+def test_package_itself_imports_nothing_until_asked():
+    assert not IMPORTS["darts_tf"]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_module_reaches_no_tensorflow(name):
+    for module in reached(f"darts_tf.{name}"):
+        outside = {imported_name.split(".")[0] for imported_name in imported(SOURCES[module])}
+        assert not outside & HEAVY, module
+
+
+def test_light_modules_load_without_tensorflow():
+    modules = ", ".join(f"darts_tf.{name}" for name in LIGHT)
+    heavy = f"set(sys.modules) & {HEAVY!r}"
+    code = f"import sys, {modules}; sys.exit(', '.join({heavy}))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_library_imports_neither_export_nor_cli():
+    for module in ("darts_tf", *LIBRARY):
+        assert {name.split(".")[0] for name in IMPORTS[module]} <= {"darts_tf"}, module
+
+
+def test_export_reaches_no_search_code_and_no_cli():
+    for module in (m for m in SOURCES if m.split(".")[0] == "export"):
+        assert not reached(module) & SEARCH_CODE, module
+        assert "cli" not in {name.split(".")[0] for name in reached(module)}, module
+
+
+def test_only_the_program_imports_cli():
+    for module, names in IMPORTS.items():
+        if module.split(".")[0] != "cli":
+            assert not any(name.split(".")[0] == "cli" for name in names), module
+
+
+def test_cells_lie_between_primitives_and_networks():
+    assert "darts_tf.primitives" in IMPORTS["darts_tf.cells"]
+    for network in ("darts_tf.network", "darts_tf.supernet"):
+        assert "darts_tf.cells" in IMPORTS[network]
+        assert network not in reached("darts_tf.cells")
+
+
+def test_imports_have_no_cycles():
+    assert list(graphlib.TopologicalSorter(IMPORTS).static_order())

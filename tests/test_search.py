@@ -1,0 +1,303 @@
+"""The trainer: one step of Algorithm 1 against the reference's numbers and in closed form."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from golden_data import SEARCHES, values
+from numerics import assert_close, by_nested_tapes, floatx
+
+from darts_tf.gradients import ESTIMATORS
+from darts_tf.optimizers import clip_then_decay
+from darts_tf.search import DARTS
+from darts_tf.supernet import Supernet
+
+golden_searches = pytest.mark.parametrize("golden_search", SEARCHES, indirect=True)
+GOLDEN_NAMES = {  # name of the estimator's numbers, of its loss, and the tolerance
+    "first_order": ("first_order_{}", "loss_valid", 1e-8),
+    "second_order": ("second_order_exact_{}", "unrolled_loss_valid", 1e-8),
+    "finite_difference": ("second_order_finite_difference_{}", "unrolled_loss_valid", 1e-5),
+}
+
+
+@golden_searches
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_arch_gradients_are_those_of_the_reference(golden_search, name):
+    golden_search.reset()
+    golden_search.trainer.arch_gradient = name
+    loss, gradients = golden_search.trainer.arch_gradients(golden_search.train, golden_search.valid)
+    numbers, golden_loss, tolerance = GOLDEN_NAMES[name]
+    assert_close(loss, golden_search.golden[golden_loss], 1e-8)
+    assert_close(gradients, golden_search.golden.alphas(numbers), tolerance)
+
+
+@golden_searches
+def test_train_step_moves_alphas_and_weights_as_the_reference_does(golden_search):
+    golden_search.reset()
+    golden, supernet = golden_search.golden, golden_search.supernet
+    golden_search.trainer.arch_gradient = "finite_difference"
+    before = values(supernet.alphas) + values(supernet.network_weights)
+    golden_search.trainer.train_step((golden_search.train, golden_search.valid))
+    after = values(supernet.alphas) + values(supernet.network_weights)
+    expected = golden.alphas("{}_after_step") + golden_search.ours(
+        golden.section("weights_after_step")
+    )
+    assert_close(after, expected, 1e-8)
+    moved, should = ([a - b for a, b in zip(x, before, strict=True)] for x in (after, expected))
+    assert_close(moved, should, 1e-5)  # Keras takes Adam's beta as float32, whatever the type
+
+
+# A supernet that is small enough to differentiate by brute force
+
+
+def tiny(**changed):
+    return Supernet(**{"channels": 2, "cells": 3, "classes": 3, "nodes": 2, **changed})
+
+
+def made_trainer(network, arch_optimizer=None, momentum=0.9, **settings):
+    trainer = DARTS(network, **settings)
+    trainer.compile(
+        optimizer=keras.optimizers.SGD(0.025, momentum),
+        arch_optimizer=arch_optimizer or keras.optimizers.SGD(0.1),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+    )
+    rng = np.random.default_rng(7)
+    for velocity in trainer.optimizer.momentums if momentum else []:
+        velocity.assign(0.01 * rng.normal(size=velocity.shape))
+    return trainer
+
+
+def drawn_batch(seed, shape=(3, 8, 8, 3), classes=3, dtype="float64"):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape).astype(dtype)
+    return tf.constant(x), tf.constant(rng.integers(0, classes, shape[0]))
+
+
+@pytest.fixture(scope="module")
+def tiny_trainer():
+    """A trainer of a tiny supernet in float64, with momentum under way; not to be changed."""
+    keras.utils.set_random_seed(0)
+    with floatx("float64"):
+        network = tiny()
+        for alphas in network.alphas:
+            alphas.assign(np.random.default_rng(1).normal(size=alphas.shape))
+        return made_trainer(network)
+
+
+TRAIN, VALID = drawn_batch(0), drawn_batch(1)
+
+
+def arguments(trainer):
+    weights = [tf.constant(v) for v in values(trainer.network.network_weights)]
+    alphas = [tf.constant(a) for a in values(trainer.network.alphas)]
+    return trainer.loss_at, weights, alphas, TRAIN, VALID, trainer.virtual_step
+
+
+def test_second_order_is_the_gradient_by_nested_tapes(tiny_trainer):
+    expected_loss, expected = by_nested_tapes(*arguments(tiny_trainer))
+    loss, gradients = tiny_trainer.arch_gradients(TRAIN, VALID)
+    assert_close(loss, expected_loss, 1e-12)
+    assert_close(gradients, expected, 1e-9)
+
+
+def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
+    """Central difference of L_valid(w'(α), α) along a random direction of the alphas."""
+    _, weights, alphas, *_ = arguments(tiny_trainer)
+    rng = np.random.default_rng(3)
+    direction = [tf.constant(rng.normal(size=a.shape)) for a in alphas]
+
+    def unrolled(step):
+        moved = [a + step * d for a, d in zip(alphas, direction, strict=True)]
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = tiny_trainer.loss_at(weights, moved, TRAIN)
+        virtual = tiny_trainer.virtual_step(weights, tape.gradient(loss, weights))
+        return float(tiny_trainer.loss_at(virtual, moved, VALID))
+
+    _, gradients = tiny_trainer.arch_gradients(TRAIN, VALID)
+    slope = sum(float(tf.reduce_sum(g * d)) for g, d in zip(gradients, direction, strict=True))
+    assert (unrolled(1e-6) - unrolled(-1e-6)) / 2e-6 == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_second_order_in_a_graph_is_the_eager_one():
+    """Graphs once lost the second derivative of a pool without a word."""
+    network = tiny(
+        primitives=("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "dil_conv_3x3")
+    )
+    trainer = made_trainer(network)
+    eager = trainer.arch_gradients(TRAIN, VALID)
+    graph = tf.function(trainer.arch_gradients, autograph=False)(TRAIN, VALID)
+    assert_close(graph[0], eager[0], 1e-12)
+    assert_close(graph[1], eager[1], 1e-10)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_arch_gradients_change_nothing(tiny_trainer, name):
+    """Neither weights nor alphas, nor the running statistics or the momentum."""
+    variables = [*tiny_trainer.network.variables, *tiny_trainer.optimizer.variables]
+    before = values(variables)
+    tiny_trainer.arch_gradient = name
+    tiny_trainer.arch_gradients(TRAIN, VALID)
+    tiny_trainer.arch_gradient = "second_order"
+    assert_close(values(variables), before, 0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_running_statistics_move_once_a_step():
+    """By the weights' pass alone: at the old weights, on the train batch, with the new alphas."""
+    network = tiny(primitives=("none", "avg_pool_3x3", "skip_connect", "dil_conv_3x3"))
+    trainer, start = made_trainer(network), values(network.variables)
+    trainer.train_step((TRAIN, VALID))
+    after = {v.path: np.asarray(v) for v in network.non_trainable_variables}
+    alphas = values(network.alphas)
+    for variable, value in zip(network.variables, start, strict=True):
+        variable.assign(value)
+    for variable, value in zip(network.alphas, alphas, strict=True):
+        variable.assign(value)
+    network(TRAIN[0], training=True)
+    assert after
+    for variable in network.non_trainable_variables:
+        assert_close(variable, after[variable.path], 1e-12, 1e-15)
+
+
+def test_fit_trains_alphas_and_weights_and_takes_a_partial_batch():
+    """Compiled, with two batches of four and of two images: the size is not known to the graph."""
+    network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))
+    trainer = made_trainer(network, keras.optimizers.Adam(3e-4, 0.5, 0.999))
+    pairs = [drawn_batch(seed, (6, 8, 8, 3), dtype="float32") for seed in (0, 1)]
+    batches = tf.data.Dataset.from_tensor_slices(tuple(pairs)).batch(4)
+    before = values(network.trainable_variables)
+    history = trainer.fit(batches, epochs=1, shuffle=False, verbose=0).history
+    assert set(history) == {"loss", "arch_loss", "accuracy"}
+    assert np.all(np.isfinite([*history.values()]))
+    for after, start in zip(values(network.trainable_variables), before, strict=True):
+        assert np.all(np.isfinite(after))
+        assert not np.array_equal(after, start)
+
+
+def test_mixed_bfloat16_trains():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        trainer = made_trainer(tiny(nodes=1))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network, before = trainer.network, values(trainer.network.trainable_variables)
+    batches = [drawn_batch(seed, dtype="float32") for seed in (0, 1)]
+    results = trainer.train_step(batches)
+    assert np.all(np.isfinite([float(v) for v in results.values()]))
+    after = values(network.trainable_variables)
+    assert {v.dtype for v in after} == {np.dtype("float32")}
+    assert all(np.all(np.isfinite(v)) for v in after)
+    assert all(not np.array_equal(a, b) for a, b in zip(after[:2], before[:2], strict=True))
+
+
+# A network of one alpha a feature: what a step does, by hand
+
+
+class Scaled(keras.Model):
+    """Logits of features that alphas scale. All that a trainer asks of a network."""
+
+    def __init__(self):
+        super().__init__()
+        draw = keras.initializers.RandomNormal(stddev=1.0)
+        alphas, self.kernel, self.bias = (
+            self.add_weight(shape=shape, initializer=draw) for shape in ((4,), (4, 3), (3,))
+        )
+        self.alphas = [alphas]
+        self.built = True
+
+    @property
+    def network_weights(self):
+        return [self.kernel, self.bias]
+
+    def call(self, x, training=False):
+        return tf.matmul(x * tf.exp(self.alphas[0]), self.kernel) + self.bias
+
+
+def features(seed, count=5):
+    return drawn_batch(seed, (count, 4))
+
+
+def loss_gradients(network, batch, variables):
+    x, y = batch
+    with tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, network(x))
+        loss = tf.reduce_mean(losses)
+    return tape.gradient(loss, [v.value for v in variables])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+def test_train_step_is_algorithm_one(clip_norm):
+    """First the alphas, then the weights at the new alphas: clipped without them, then decayed."""
+    network = Scaled()
+    settings = {"weight_decay": 0.02, "arch_weight_decay": 0.3, "clip_norm": clip_norm}
+    trainer = made_trainer(network, arch_gradient="first_order", momentum=0.0, **settings)
+    train, valid = features(0), features(1)
+    (alphas,), weights = values(network.alphas), values(network.network_weights)
+    (slope,) = loss_gradients(network, valid, network.alphas)
+    moved = alphas - 0.1 * (np.asarray(slope) + 0.3 * alphas)
+    trainer.train_step((train, valid))
+    assert_close(network.alphas[0], moved, 1e-12)
+
+    after = values(network.network_weights)
+    for variable, value in zip(network.network_weights, weights, strict=True):
+        variable.assign(value)
+    gradients = [np.asarray(g) for g in loss_gradients(network, train, network.network_weights)]
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    scale = 1.0 if clip_norm is None else clip_norm / norm
+    assert scale <= 1
+    expected = [w - 0.025 * (scale * g + 0.02 * w) for w, g in zip(weights, gradients, strict=True)]
+    assert_close(after, expected, 1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_virtual_step_is_the_next_step_of_the_optimizer(momentum):
+    """Unclipped; the velocity, which contains the learning rate, is used and kept."""
+    network = Scaled()
+    trainer = made_trainer(network, momentum=momentum, weight_decay=0.02, clip_norm=1e-3)
+    weights = [tf.constant(v) for v in values(network.network_weights)]
+    gradients = [tf.cos(3 * w) for w in weights]
+    virtual = values(trainer.virtual_step(weights, gradients))
+    decayed = clip_then_decay(gradients, weights, None, 0.02)
+    trainer.optimizer.apply(decayed, network.network_weights)
+    assert_close(values(network.network_weights), virtual, 1e-8)
+    by_hand = [w - 0.025 * (g + 0.02 * w) for w, g in zip(weights, gradients, strict=True)]
+    assert momentum or values(virtual)[0] == pytest.approx(by_hand[0].numpy())
+
+
+@pytest.mark.usefixtures("float64")
+def test_losses_are_means_over_all_images_of_an_epoch():
+    """Nothing learns here; two batches of four and one image, for two epochs."""
+    network = Scaled()
+    trainer = made_trainer(network, keras.optimizers.SGD(0.0), momentum=0.0)
+    trainer.optimizer.learning_rate = 0.0
+    train, valid = features(0), features(1)
+    batches = tf.data.Dataset.from_tensor_slices((train, valid)).batch(4)
+    history = trainer.fit(batches, epochs=2, shuffle=False, verbose=0).history
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(train[1], network(train[0]))
+    mean = float(tf.reduce_mean(losses))
+    assert history["loss"] == pytest.approx([mean, mean])
+    accuracy = np.mean(np.argmax(network(train[0]), -1) == train[1])
+    assert history["accuracy"] == pytest.approx([accuracy, accuracy])
+    evaluated = trainer.evaluate(*train, batch_size=2, verbose=0, return_dict=True)
+    assert evaluated == pytest.approx({"loss": mean, "accuracy": accuracy})
+
+
+def test_unknown_estimator_is_refused():
+    message = "one of .*first_order.*Received: arch_gradient='third_order'"
+    with pytest.raises(ValueError, match=message):
+        DARTS(Scaled(), "third_order")
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["adam", keras.optimizers.SGD(0.1, 0.9, nesterov=True)], ids=["adam", "nesterov"]
+)
+def test_optimizer_that_the_virtual_step_cannot_repeat_is_refused(optimizer):
+    with pytest.raises(ValueError, match="SGD without nesterov.*Received: optimizer="):
+        DARTS(Scaled()).compile(optimizer, "adam", "mse")
