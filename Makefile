@@ -9,19 +9,19 @@ demo: $(VENV)/.package        ## the main job on handwritten digits, to an expor
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
 test: $(VENV)/.tests          ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 wheel: $(VENV)/.tests         ## a wheel in dist/
-	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m pip install -qq build
 	rm -rf dist && $(BIN)/python -m build --wheel
 
 check-wheel: wheel            ## the demo from that wheel in an empty environment, elsewhere
 	rm -rf build/check && $(PYTHON) -m venv build/check/venv
-	build/check/venv/bin/python -m pip install --quiet dist/*.whl
+	build/check/venv/bin/python -m pip install -qq dist/*.whl
 	cd build/check && venv/bin/darts-tf demo
 
 clean:                        ## everything that the other targets made
@@ -29,10 +29,10 @@ clean:                        ## everything that the other targets made
 
 $(VENV)/.package: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install -qq --upgrade pip
+	$(BIN)/python -m pip install -qq --editable .
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.package
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	$(BIN)/python -m pip install -qq --editable ".[test]"
 	touch $@

@@ -17,19 +17,19 @@ setup(
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
     python_requires=">=3.10",
     install_requires=[
-        "tensorflow>=2.20",
-        "keras>=3.10",
+        "tensorflow>=2.21",
+        "keras>=3.15",
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
-        "tensorboard>=2.20",
-        "ai-edge-litert>=1.2",
+        "tensorboard>=2.19",
+        "ai-edge-litert>=2.0",
         "numpy>=1.26",
         "scikit-learn>=1.4",
         "tyro>=1.0",
         "rich>=13.7",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},
     classifiers=[

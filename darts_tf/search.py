@@ -60,14 +60,15 @@ class DARTS(keras.Model):
             optimizer: of the weights, a `keras.optimizers.SGD`: the virtual step repeats its
                 rule, momentum included. Decay and clipping are this trainer's, not its.
             arch_optimizer: of the alphas.
-            loss: `loss(labels, logits)`, a scalar, or the name of a Keras loss.
+            loss: `loss(labels, logits)`, a scalar or one number per image.
             metrics: as in Keras; they see the train batch before the weights' step. Give
                 objects rather than names: Keras makes those at the first step, which is then
                 traced twice.
             **kwargs: passed on to `keras.Model.compile`.
 
         Raises:
-            ValueError: `optimizer` is of another kind.
+            ValueError: `optimizer` is of another kind, or `loss` is the name of a Keras loss,
+                which would take probabilities.
         """
         optimizer = keras.optimizers.get(optimizer)
         if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
@@ -75,9 +76,13 @@ class DARTS(keras.Model):
                 "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
                 f"virtual step repeats. Received: {optimizer=}"
             )
+        if not callable(loss):
+            raise ValueError(
+                f"Expected loss to be a function of labels and logits. Received: {loss=}"
+            )
         kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-        self.loss_function = keras.losses.get(loss)
+        self.loss_function = lambda labels, logits: tf.reduce_mean(loss(labels, logits))
         self.arch_optimizer = keras.optimizers.get(arch_optimizer)
         self.weights_to_train = self.network.network_weights
         self.optimizer.build(self.weights_to_train)
@@ -105,7 +110,9 @@ class DARTS(keras.Model):
             return self.loss_function(y, self.network(x, training=True))
 
     def virtual_step(self, weights, gradients):
-        """W' = w + μ·velocity − ξ(∇L + λw), the optimizer's own next step, unclipped.
+        """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
+
+        It is the optimizer's own next step, unclipped.
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """

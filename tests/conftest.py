@@ -46,17 +46,17 @@ def _golden_path(name, request):
     return path if path.exists() else request.getfixturevalue("shared") / "golden" / path.name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def golden_search(request):
     """A trainer at the point where the golden numbers of a search were taken, by file name."""
-    from golden_data import Golden, GoldenSearch
+    from golden_data import search_at
 
-    search = GoldenSearch(Golden(_golden_path(request.param, request)))
+    search = search_at(_golden_path(request.param, request))
     search.reset()
     return search
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def golden_evaluation(request):
     """The golden numbers of an evaluation network, by file name."""
     from golden_data import Golden

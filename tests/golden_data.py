@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 
@@ -50,7 +51,6 @@ class GoldenSearch:
         with floatx("float64"):
             self.supernet, self._scratch = self._new_supernet(), self._new_supernet()
             self.trainer = self._new_trainer()
-        self.reset()
 
     def _new_supernet(self):
         meta = self.golden.meta
@@ -113,6 +113,12 @@ class GoldenSearch:
     def statistics(supernet) -> list[np.ndarray]:
         """Running means and variances of every normalisation."""
         return values(v for v in supernet.variables if v.name.startswith("moving"))
+
+
+@functools.cache
+def search_at(path: pathlib.Path) -> GoldenSearch:
+    """The trainer of a golden file, made once; `reset` it before use."""
+    return GoldenSearch(Golden(path))
 
 
 def values(variables) -> list[np.ndarray]:

@@ -130,7 +130,10 @@ def test_every_command_has_its_file_and_config():
     [
         ([], "Expected a command: demo, search, train, .*Received: none"),
         (["serch"], "Received: command='serch'. Did you mean 'search'?"),
-        (["--verbose"], "Expected command to be one of demo, search, .*Received: command='--verbose'"),
+        (
+            ["--verbose"],
+            "Expected command to be one of demo, search, .*Received: command='--verbose'",
+        ),
         (["search"], "Expected --workdir. Received: none"),
         (["train"], "Expected --workdir and --genotype. Received: none"),
         (["predict", "a.png"], "Expected --model. Received: none"),

@@ -26,7 +26,6 @@ def tiny(**changed):
 
 @golden_searches
 def test_supernet_gives_the_reference_logits_in_eval_mode(golden_search):
-    golden_search.reset()
     logits = golden_search.supernet(golden_search.golden["x_train"])
     assert_close(logits, golden_search.golden["logits_eval_mode"], EXACT)
 
@@ -45,7 +44,6 @@ def training_pass(golden_search):
 @golden_searches
 def test_supernet_gives_the_reference_training_pass(golden_search):
     """Logits, loss, gradients of all weights and alphas, and running statistics."""
-    golden_search.reset()
     golden = golden_search.golden
     logits, loss, for_weights, for_alphas = training_pass(golden_search)
     assert_close(logits, golden["logits_train_mode"], EXACT)
@@ -60,7 +58,6 @@ def test_supernet_gives_the_reference_training_pass(golden_search):
 @golden_searches
 def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golden_search):
     """The norm that the weight step clips by; it includes the weights alone."""
-    golden_search.reset()
     golden = golden_search.golden
     for variable, moved in zip(
         golden_search.supernet.alphas, golden.alphas("{}_after_step"), strict=True
@@ -72,7 +69,6 @@ def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golde
 
 @golden_searches
 def test_supernet_gives_the_reference_valid_loss_in_train_mode(golden_search):
-    golden_search.reset()
     x, y = golden_search.valid
     with untracked_statistics():
         logits = golden_search.supernet(x, training=True)

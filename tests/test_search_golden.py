@@ -1,0 +1,56 @@
+"""The trainer against the numbers of the PyTorch reference, in float64."""
+
+from __future__ import annotations
+
+import pytest
+from golden_data import SEARCHES, values
+from numerics import assert_close
+
+from darts_tf.gradients import ESTIMATORS
+
+EXACT, DIFFERENCE = 1e-8, 1e-5
+GOLDEN_NAMES = {  # an estimator's numbers, its loss, and what the numbers support
+    "first_order": ("first_order_{}", "loss_valid", EXACT),
+    "second_order": ("second_order_exact_{}", "unrolled_loss_valid", EXACT),
+    "finite_difference": (
+        "second_order_finite_difference_{}",
+        "unrolled_loss_valid",
+        DIFFERENCE,
+    ),
+}
+golden_searches = pytest.mark.parametrize("golden_search", SEARCHES, indirect=True)
+
+
+def assert_golden(estimate, golden, name):
+    numbers, loss, tolerance = GOLDEN_NAMES[name]
+    assert_close(estimate[0], golden[loss], EXACT)
+    assert_close(estimate[1], golden.alphas(numbers), tolerance)
+
+
+@golden_searches
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "finite_difference"])
+def test_arch_gradients_are_those_of_the_reference(golden_search, name):
+    trainer = golden_search.trainer
+    trainer.arch_gradient = name
+    estimate = trainer.arch_gradients(golden_search.train, golden_search.valid)
+    assert_golden(estimate, golden_search.golden, name)
+
+
+@golden_searches
+def test_train_step_is_that_of_the_reference(golden_search, monkeypatch):
+    """The finite difference, and alphas and weights after the step that it leads to."""
+    golden, supernet = golden_search.golden, golden_search.supernet
+    trainer, estimates = golden_search.trainer, []
+    trainer.arch_gradient = "finite_difference"
+    estimate = trainer.arch_gradients
+    record = lambda *batches: estimates.append(estimate(*batches)) or estimates[0]  # noqa: E731
+    monkeypatch.setattr(trainer, "arch_gradients", record)
+    before = values(supernet.alphas) + values(supernet.network_weights)
+    trainer.train_step((golden_search.train, golden_search.valid))
+    assert_golden(estimates[0], golden, "finite_difference")
+    after = values(supernet.alphas) + values(supernet.network_weights)
+    weights = golden_search.ours(golden.section("weights_after_step"))
+    expected = golden.alphas("{}_after_step") + weights
+    assert_close(after, expected, EXACT)
+    moved, should = ([a - b for a, b in zip(x, before, strict=True)] for x in (after, expected))
+    assert_close(moved, should, 1e-5)  # Keras takes Adam's beta as float32, whatever the type
