@@ -227,7 +227,15 @@ class Conv7x1And1x7(Primitive):
     """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's).
 
     Only for discrete networks: it has no groups.
+
+    Raises:
+        ValueError: several groups.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.groups != 1:
+            raise ValueError(f"Expected one group for conv_7x1_1x7. Received: groups={self.groups}")
 
     def build(self, input_shape):
         """Creates both kernels and the normalisation."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from golden_data import FOLDER, Golden, values
-from numerics import assert_close
+from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 
@@ -105,10 +105,11 @@ def small():
     return {**golden.section("weights"), **alphas}, golden.meta
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def supernet(small):
     _, meta = small
-    return Supernet(meta["channels"], meta["cells"], meta["classes"])
+    with floatx("float64"):
+        return Supernet(meta["channels"], meta["cells"], meta["classes"])
 
 
 def test_supernet_takes_alphas_or_keeps_its_own(small, supernet):
