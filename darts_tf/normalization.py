@@ -98,7 +98,7 @@ def _forward_kernel(x, epsilon):
 
 
 def _backward_kernel(dy, x, y, variance, epsilon, reserved):
-    """Dx = r (dy − m(dy) − y m(dy y)), with m(·) the mean over batch and places."""
+    """Gives dx = r (dy − m(dy) − y m(dy y)), with m(·) the mean over batch and places."""
     if x.dtype == tf.float64:
         dc = dy - _mean(dy)
         return _scale(x, variance, epsilon) * (dc - y * _mean(dc * y))
@@ -121,13 +121,13 @@ def _mean(x):
 
 
 def _bessel(x):
-    """N / (n − 1), which makes a variance unbiased; 1 for a single value, as the kernel has it."""
+    """Bessel's n / (n − 1), which makes a variance unbiased; 1 for a single value, as the kernel has it."""
     count = tf.cast(tf.size(x) // x.shape[-1], tf.float64)
     return tf.cast(count / tf.maximum(count - 1, 1), x.dtype)
 
 
 def _scale(x, variance, epsilon):
-    """R = 1 / sqrt(biased variance + ε), in the type of `x`."""
+    """The factor r = 1 / sqrt(biased variance + ε), in the type of `x`."""
     return tf.math.rsqrt(tf.cast(variance, x.dtype) / _bessel(x) + epsilon)
 
 

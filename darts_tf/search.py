@@ -67,15 +67,11 @@ class DARTS(keras.Model):
             **kwargs: passed on to `keras.Model.compile`.
 
         Raises:
-            ValueError: `optimizer` is of another kind, or `loss` is the name of a Keras loss,
+            ValueError: `optimizer` is of another kind or clips or decays, or `loss` is the name of a Keras loss,
                 which would take probabilities.
         """
         optimizer = keras.optimizers.get(optimizer)
-        if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
-            raise ValueError(
-                "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
-                f"virtual step repeats. Received: {optimizer=}"
-            )
+        _check_optimizer(optimizer)
         if not callable(loss):
             raise ValueError(
                 f"Expected loss to be a function of labels and logits. Received: {loss=}"
@@ -180,7 +176,7 @@ class DARTS(keras.Model):
         }
 
     def _weight_step(self, batch):
-        """W ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
+        """Moves w ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
         x, y = batch
         watched = [w.value for w in self.weights_to_train]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -193,3 +189,19 @@ class DARTS(keras.Model):
         )
         self.optimizer.apply(gradients, self.weights_to_train)
         return loss, logits
+
+
+def _check_optimizer(optimizer):
+    """Refuses one whose next step the virtual step would not repeat."""
+    if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
+        raise ValueError(
+            "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
+            f"virtual step repeats. Received: {optimizer=}"
+        )
+    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
+    doubled = [name for name in own if getattr(optimizer, name, None)]
+    if doubled:
+        raise ValueError(
+            "Expected an optimizer that neither clips nor decays, which the trainer does. "
+            f"Received: one with {', '.join(doubled)}"
+        )

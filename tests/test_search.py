@@ -283,3 +283,10 @@ def test_loss_may_be_one_number_per_image():
     actual = trainer.arch_gradients(train, valid)
     assert_close(actual[0], expected[0], 1e-12)
     assert_close(actual[1], expected[1], 1e-12)
+
+
+@pytest.mark.parametrize("setting", ["weight_decay", "clipnorm", "global_clipnorm"])
+def test_optimizer_that_decays_or_clips_as_well_is_refused(setting):
+    optimizer = keras.optimizers.SGD(0.1, **{setting: 0.5})
+    with pytest.raises(ValueError, match=f"neither clips nor decays.*{setting}"):
+        DARTS(Scaled()).compile(optimizer, "adam", keras.losses.MeanSquaredError())
