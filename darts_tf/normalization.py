@@ -121,7 +121,7 @@ def _mean(x):
 
 
 def _bessel(x):
-    """Bessel's n / (n − 1), which makes a variance unbiased; 1 for a single value, as the kernel has it."""
+    """Bessel's n / (n − 1), which makes a variance unbiased; 1 for a single value."""
     count = tf.cast(tf.size(x) // x.shape[-1], tf.float64)
     return tf.cast(count / tf.maximum(count - 1, 1), x.dtype)
 

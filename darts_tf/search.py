@@ -67,8 +67,8 @@ class DARTS(keras.Model):
             **kwargs: passed on to `keras.Model.compile`.
 
         Raises:
-            ValueError: `optimizer` is of another kind or clips or decays, or `loss` is the name of a Keras loss,
-                which would take probabilities.
+            ValueError: `optimizer` is of another kind or clips or decays, or `loss` is the name of
+                a Keras loss, which would take probabilities.
         """
         optimizer = keras.optimizers.get(optimizer)
         _check_optimizer(optimizer)
@@ -176,7 +176,7 @@ class DARTS(keras.Model):
         }
 
     def _weight_step(self, batch):
-        """Moves w ← w − ξ∇w L_train(w, α) with the alphas just moved; updates running statistics."""
+        """Moves w ← w − ξ∇w L_train(w, α), the alphas just moved, and the running statistics."""
         x, y = batch
         watched = [w.value for w in self.weights_to_train]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
