@@ -17,12 +17,12 @@ lint: $(VENV)/.tests          ## style and formatting
 
 wheel: $(VENV)/.tests         ## a wheel in dist/
 	$(BIN)/python -m pip install -qq build
-	rm -rf dist && $(BIN)/python -m build --wheel
+	rm -rf dist build && $(BIN)/python -m build --wheel
 
 check-wheel: wheel            ## the demo from that wheel in an empty environment, elsewhere
-	rm -rf build/check && $(PYTHON) -m venv build/check/venv
-	build/check/venv/bin/python -m pip install -qq dist/*.whl
-	cd build/check && venv/bin/darts-tf demo
+	folder=$$(mktemp -d) && $(PYTHON) -m venv $$folder/venv \
+	&& $$folder/venv/bin/python -m pip install -qq dist/*.whl \
+	&& cd $$folder && venv/bin/darts-tf demo
 
 clean:                        ## everything that the other targets made
 	rm -rf $(VENV) build dist *.egg-info runs/demo

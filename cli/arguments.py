@@ -16,6 +16,7 @@ from darts_tf.configs import PRESETS, RunConfig, preset_fields
 from darts_tf.names import nearest
 
 HELP = ("-h", "--help")
+RESUME = "--resume"
 
 
 class UsageError(ValueError):
@@ -69,7 +70,8 @@ def _check_flags(config_class, argv: Sequence[str]) -> None:
             alike = nearest(flag, known)
             hint = f" Did you mean {alike}?" if alike else ""
             raise UsageError(f"Expected a flag that --help lists. Received: {flag}.{hint}")
-    missing = [flag for flag, field in known.items() if _is_required(field) and flag not in given]
+    needed = {"--workdir"} if RESUME in given else known  # a resumed run knows the rest
+    missing = [flag for flag in needed if _is_required(known[flag]) and flag not in given]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
 
@@ -84,6 +86,8 @@ def _defaults(config_class, argv: Sequence[str]):
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
+        if RESUME in argv and default is tyro.MISSING and field.name != "workdir":
+            default = ""
         object.__setattr__(blank, field.name, preset.get(field.name, default))
     return blank
 

@@ -13,12 +13,16 @@ from cli.train import train_with_progress
 from darts_tf import runs
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
 from darts_tf.training import evaluate
+from export import folder
 
 
 def run(config: DemoConfig) -> int:
     """Searches, trains, tests and exports, each as its own command would, and sums up."""
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
+    for step in ("search", "train"):
+        runs.check(folders[step], overwrite=config.overwrite)
+    folder.check_output(folders["export"], config.overwrite)
     start = time.monotonic()
 
     _title("1. search cells with the exact second-order gradient")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from cli import quiet
 from darts_tf.configs import EvaluateConfig
 from darts_tf.training import evaluate
 
 
 def run(config: EvaluateConfig) -> int:
     """Prints loss and accuracy on the test split of the run's dataset."""
-    metrics = evaluate(config.workdir, batch_size=config.batch_size, limit=config.limit)
+    with quiet.held_stderr():
+        metrics = evaluate(config.workdir, batch_size=config.batch_size, limit=config.limit)
     print(
         f"test accuracy {metrics['test_accuracy']:.2%}  loss {metrics['test_loss']:.4f}  "
         f"on {metrics['test_images']:,} images"

@@ -26,9 +26,9 @@ def run(config: ExportConfig) -> int:
 def export_with_progress(config: ExportConfig) -> dict:
     """Exports a run's network with a line a step on standard output; returns the report."""
     folder.check_output(config.output, config.overwrite)  # before the run takes its time
-    network, preprocessing, classes = load_run(config.workdir)
-    images = _test_images(config, len(classes), preprocessing)
     with quiet.held_stderr():
+        network, preprocessing, classes = load_run(config.workdir)
+        images = _test_images(config, len(classes), preprocessing)
         return export.export(
             network,
             preprocessing,

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class EpochProgress(keras.callbacks.Callback):
     """A line per epoch, and in a terminal a bar over the whole run with the time left.
 
+    A context manager, which gives the terminal back however the run ends.
+
     Args:
         epochs: of the whole run.
         console: where to.
@@ -19,30 +21,30 @@ class EpochProgress(keras.callbacks.Callback):
         super().__init__()
         self.epochs = epochs
         self.console = console or Console(highlight=False, soft_wrap=True)
-        self.first_epoch = None
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.bar.stop()
 
     def on_train_begin(self, logs=None):
         """Says why nothing seems to happen at first."""
         self.console.print("tracing the training step, which takes a while; steps are fast then")
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=self.console, transient=True)
-        self.task = self.bar.add_task("", total=None)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Knows what is left when the first epoch of this process begins."""
-        if self.first_epoch is None:
-            self.first_epoch = epoch
+        if self.task is None:
             steps = self.params["steps"] * (self.epochs - epoch)
-            self.bar.update(self.task, total=steps)
+            self.task = self.bar.add_task("", total=steps)
             self.bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
         self.bar.advance(self.task)
-
-    def on_train_end(self, logs=None):
-        """Takes the bar away."""
-        self.bar.stop()
 
     def report(self, metrics: dict) -> None:
         """Prints the line of an epoch, and the genotype where there is one."""

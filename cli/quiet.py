@@ -26,13 +26,19 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
-    """Holds back all that reaches file descriptor 2; lets it out if the block raises."""
+    """Holds back all that reaches file descriptor 2; lets it out if the block fails.
+
+    A ValueError says in its own words what is wrong with the input; what TensorFlow has written
+    about it goes.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except ValueError:
+            raise
         except BaseException:
             sys.stderr.flush()
             held.seek(0)

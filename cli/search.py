@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cli import quiet
 from cli.progress import EpochProgress
 from darts_tf import runs
 from darts_tf.configs import SearchConfig
@@ -12,21 +13,37 @@ from darts_tf.searching import search
 
 def run(config: SearchConfig) -> int:
     """Searches, and prints the genotype as it evolves."""
-    genotype = search_with_progress(runs.settings(config))
+    config = begin(config)
+    genotype = search_with_progress(config)
     path = config.workdir / runs.GENOTYPE
     print(f"\n{genotype}\n\ngenotype: {path}")
     print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
     return 0
 
 
+def begin(config):
+    """The settings to run with, once the folder is known to be fit for the run."""
+    runs.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    if config.resume:
+        print(f"going on with the settings of {config.workdir / runs.CONFIG}")
+    return runs.settings(config)
+
+
+def load(config):
+    """The dataset of a run, once it has been introduced on standard output."""
+    with quiet.held_stderr():
+        dataset = load_dataset(
+            config.dataset, image_size=config.image_size, limit=config.limit, seed=config.seed
+        )
+    print(describe(dataset), flush=True)
+    return dataset
+
+
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
-    dataset = load_dataset(
-        config.dataset, image_size=config.image_size, limit=config.limit, seed=config.seed
-    )
-    print(describe(dataset), flush=True)
-    progress = EpochProgress(config.epochs)
-    return search(config, dataset, report=progress.report, callbacks=(progress,))
+    dataset = load(config)
+    with EpochProgress(config.epochs) as progress:
+        return search(config, dataset, report=progress.report, callbacks=(progress,))
 
 
 def describe(dataset) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from cli.progress import EpochProgress
-from cli.search import describe
+from cli.search import begin, load
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
-from darts_tf.data import load_dataset
 from darts_tf.genotype import load_genotype
 from darts_tf.training import train
 
 
 def run(config: TrainConfig) -> int:
     """Trains the network from scratch, tests it and keeps it."""
-    metrics = train_with_progress(runs.settings(config))
+    config = begin(config)
+    metrics = train_with_progress(config)
     print(f"\ntest accuracy {metrics['test_accuracy']:.2%}")
     print(f"network: {config.workdir / runs.MODEL}")
     print(f"next: darts-tf export --workdir {config.workdir} --output DIR")
@@ -22,10 +22,8 @@ def run(config: TrainConfig) -> int:
 
 def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
-    genotype = load_genotype(config.genotype)
-    dataset = load_dataset(
-        config.dataset, image_size=config.image_size, limit=config.limit, seed=config.seed
-    )
-    print(describe(dataset), flush=True)
-    progress = EpochProgress(config.epochs)
-    return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))
+    own = config.workdir / runs.GENOTYPE
+    genotype = load_genotype(own if config.resume else config.genotype)
+    dataset = load(config)
+    with EpochProgress(config.epochs) as progress:
+        return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))

@@ -76,17 +76,23 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes and reports."""
-        metrics = {self._readable(name): float(value) for name, value in (logs or {}).items()}
+        metrics = self._readable(logs or {})
         seconds = round(time.monotonic() - self.start, 3)
         line = {"epoch": epoch, **metrics, "seconds": seconds, **self.describe()}
         runs.append_metrics(self.folder, line)
         if self.report:
             self.report(line)
 
-    def _readable(self, name):
-        """Keras' name without what several outputs add to it."""
-        name = name.replace("logits_", "")
-        return f"{self.held_out}_{name[4:]}" if name.startswith("val_") else name
+    def _readable(self, logs):
+        """The main output's numbers under plain names, the sum of all losses as `total_loss`."""
+        readable = {}
+        for name, value in logs.items():
+            held_out, plain = name.startswith("val_"), name.removeprefix("val_")
+            if plain == "loss" and name.replace("loss", "logits_loss") in logs:
+                plain = "total_loss"
+            plain = plain.removeprefix("logits_")
+            readable[f"{self.held_out}_{plain}" if held_out else plain] = float(value)
+        return readable
 
 
 class Checkpoint(keras.callbacks.Callback):

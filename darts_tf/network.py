@@ -150,9 +150,10 @@ def build_network(
         raise ValueError(f"Expected stem to be one of {list(MINIMUM_SIZE)}. Received: {stem=}")
     if not 0 <= drop_path < 1:
         raise ValueError(f"Expected drop_path in [0, 1). Received: {drop_path=}")
-    if min(channels, classes, image_channels) < 1:
+    least = 2 if stem == "imagenet" else 1  # its first convolution has half of them
+    if channels < least or min(classes, image_channels) < 1:
         raise ValueError(
-            "Expected positive channels, classes and image_channels. "
+            f"Expected at least {least} channels, and positive classes and image_channels. "
             f"Received: {channels=}, {classes=}, {image_channels=}"
         )
     return Network(

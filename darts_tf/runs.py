@@ -51,20 +51,34 @@ def create(
     Raises:
         ValueError: The folder is not empty, holds no run to resume, or something else than a run.
     """
+    folder = check(workdir, overwrite=overwrite, resume=resume)
+    if overwrite and folder.is_dir():
+        _delete_run(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def check(
+    workdir: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+) -> pathlib.Path:
+    """Checks what `create` checks, and changes nothing; returns the folder's path.
+
+    Raises:
+        ValueError: as `create`.
+    """
     folder = pathlib.Path(workdir)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"Expected workdir to be a folder. Received: the file {folder}")
+    blocked = [path for path in (folder, *folder.parents) if path.is_file()]
+    if blocked:
+        raise ValueError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
     if resume:
         _check_run(folder, "resume")
-        return folder
-    if folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise ValueError(
                 "Expected workdir to be a new or empty folder (or --overwrite, or --resume). "
                 f"Received: workdir={str(folder)!r}, which is not empty"
             )
-        _delete_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+        _check_only_run(folder)
     return folder
 
 
@@ -91,13 +105,32 @@ def begin(config, dataset) -> pathlib.Path:
     Args:
         config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
         dataset: What it runs on. Only the name, classes and preprocessing are written.
+
+    Raises:
+        ValueError: as `create`, or the dataset is not the one of the run to resume.
     """
+    described = {
+        "name": dataset.name,
+        "classes": dataset.classes,
+        "preprocessing": dataset.preprocessing.to_dict(),
+    }
+    if config.resume:
+        _check_same_dataset(pathlib.Path(config.workdir) / DATASET, described)
     folder = create(config.workdir, overwrite=config.overwrite, resume=config.resume)
-    write_json(folder / CONFIG, config.to_dict())
-    description = {"name": dataset.name, "classes": dataset.classes}
-    preprocessing = dataset.preprocessing.to_dict()
-    write_json(folder / DATASET, {**description, "preprocessing": preprocessing})
+    if not config.resume:
+        write_json(folder / DATASET, described)
+        write_json(folder / CONFIG, {**config.to_dict(), "dataset": dataset.name})
     return folder
+
+
+def _check_same_dataset(path: pathlib.Path, described: Mapping[str, object]) -> None:
+    begun = read_json(path)
+    differing = [name for name, value in _plain(described).items() if begun.get(name) != value]
+    if differing:
+        raise ValueError(
+            f"Expected the dataset that the run was begun with, {path}. "
+            f"Received: one with other {' and '.join(differing)}"
+        )
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -198,17 +231,19 @@ def _check_run(folder: pathlib.Path, purpose: str) -> None:
         )
 
 
-def _delete_run(folder: pathlib.Path) -> None:
+def _check_only_run(folder: pathlib.Path) -> None:
     _check_run(folder, "overwrite")
-    entries = sorted(folder.iterdir())
-    foreign = [entry.name for entry in entries if not _is_ours(entry.name)]
+    foreign = sorted(entry.name for entry in folder.iterdir() if not _is_ours(entry.name))
     if foreign:
         raise ValueError(
             "Expected workdir to hold nothing but the run to overwrite. "
             f"Received: workdir={str(folder)!r} with {', '.join(foreign[:5])}"
         )
+
+
+def _delete_run(folder: pathlib.Path) -> None:
     # the config goes last: what is left of a deletion that fails is a run still
-    for entry in sorted(entries, key=lambda entry: entry.name == CONFIG):
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == CONFIG):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

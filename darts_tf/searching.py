@@ -128,7 +128,13 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
 
 def _describe(trainer: DARTS, folder: pathlib.Path) -> dict:
     """Writes alphas and genotype, and gives the genotype as text for the metrics."""
-    runs.save_alphas(folder, *(np.asarray(alphas) for alphas in trainer.network.alphas))
+    alphas = [np.asarray(variable) for variable in trainer.network.alphas]
+    if not all(np.isfinite(array).all() for array in alphas):
+        raise RuntimeError(
+            "the search diverged: its alphas are no longer finite. The epochs before are kept; "
+            "begin again with a lower --learning-rate or --arch-learning-rate"
+        )
+    runs.save_alphas(folder, *alphas)
     genotype = trainer.network.genotype()
     genotype.save(folder / runs.GENOTYPE)
     return {"genotype": str(genotype)}

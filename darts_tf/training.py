@@ -62,7 +62,8 @@ def train(
     network = build_for(config, genotype, len(dataset.classes), preprocessing.channels)
     variables = [*network.variables, *network.optimizer.variables]
     folder = runs.begin(config, dataset)
-    genotype.save(folder / runs.GENOTYPE)
+    if not config.resume:
+        genotype.save(folder / runs.GENOTYPE)
     checkpoint, done = begin_or_resume(folder, variables, config.resume)
     if done < config.epochs:
         batches = train_batches(

@@ -53,6 +53,16 @@ def test_record_writes_and_reports_one_line_an_epoch(tmp_path):
     assert lines[0]["more"] == 1
 
 
+def test_record_calls_the_sum_of_losses_total_and_the_main_one_loss(tmp_path):
+    record = callbacks.Record(tmp_path, dict, None, held_out="test")
+    record.on_epoch_begin(0)
+    losses = {"loss": 3.0, "logits_loss": 2.0, "auxiliary_loss": 2.5}
+    record.on_epoch_end(0, {**losses, **{f"val_{k}": v + 1 for k, v in losses.items()}})
+    (line,) = runs.read_metrics(tmp_path)
+    assert (line["loss"], line["total_loss"], line["auxiliary_loss"]) == (2.0, 3.0, 2.5)
+    assert (line["test_loss"], line["test_total_loss"]) == (3.0, 4.0)
+
+
 def test_checkpoint_restores_the_last_epoch_and_keeps_few(tmp_path):
     variable = keras.Variable(np.zeros(3), name="v")
     checkpoint = callbacks.Checkpoint(tmp_path, [variable, variable])

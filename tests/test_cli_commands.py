@@ -100,10 +100,11 @@ def test_inspect_prints_both_conventions(capsys):
     assert "546,883,200" in out
 
 
-def one_line_of_wrong_use(capsys, arguments):
-    capsys.readouterr()
+def one_line_of_wrong_use(capture, arguments):
+    """`capture` is `capfd`, so that what TensorFlow writes by itself counts too."""
+    capture.readouterr()
     assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
+    captured = capture.readouterr()
     (line,) = captured.err.splitlines()
     assert line.startswith("darts-tf: error: ")
     return line
@@ -122,12 +123,12 @@ def one_line_of_wrong_use(capsys, arguments):
     ],
 )
 def test_search_answers_wrong_use_with_one_line_and_writes_nothing(
-    tmp_path, capsys, arguments, says
+    tmp_path, capfd, arguments, says
 ):
     command = ["search", "--preset", "tiny", "--workdir", tmp_path / "run", *arguments]
     if "--preset" in arguments:
         command = ["search", "--workdir", tmp_path / "run", *arguments]
-    assert says in one_line_of_wrong_use(capsys, command)
+    assert says in one_line_of_wrong_use(capfd, command)
     assert not (tmp_path / "run").exists()
 
 
@@ -135,6 +136,20 @@ def break_image(folder):
     path = folder / "test" / "red" / "0.png"
     path.write_bytes(path.read_bytes()[:60])
     return str(path)
+
+
+def break_jpeg(folder):
+    path = folder / "train" / "red" / "0.png"
+    Image.open(path).resize((40, 40)).save(path.with_suffix(".jpg"))
+    path.unlink()
+    whole = path.with_suffix(".jpg").read_bytes()
+    path.with_suffix(".jpg").write_bytes(whole[: len(whole) // 2])
+    return "0.jpg"
+
+
+def dangling_link(folder):
+    (folder / "train" / "red" / "link.png").symlink_to("nowhere.png")
+    return "link.png"
 
 
 def remove(path):
@@ -170,12 +185,23 @@ def small_images(folder):
     return "7x7"
 
 
-@pytest.mark.parametrize("spoil", [break_image, only_class, extra_class, no_classes, small_images])
-def test_search_names_what_is_wrong_with_a_folder(tmp_path, capsys, spoil):
+SPOILERS = [
+    break_image,
+    break_jpeg,
+    dangling_link,
+    only_class,
+    extra_class,
+    no_classes,
+    small_images,
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+def test_search_names_what_is_wrong_with_a_folder(tmp_path, capfd, spoil):
     folder = write_images(tmp_path / "images", {"train": 4, "test": 2})
     says = spoil(folder)
     command = ["search", *FAST, "--dataset", folder, "--workdir", tmp_path / "run"]
-    assert says in one_line_of_wrong_use(capsys, command)
+    assert says in one_line_of_wrong_use(capfd, command)
     assert not (tmp_path / "run").exists()
 
 
@@ -187,24 +213,43 @@ def test_search_names_what_is_wrong_with_a_folder(tmp_path, capsys, spoil):
         (None, "no_such_genotype"),
     ],
 )
-def test_train_names_what_is_wrong_with_a_genotype(tmp_path, capsys, text, says):
+def test_train_names_what_is_wrong_with_a_genotype(tmp_path, capfd, text, says):
     name = "no_such_genotype"
     if text is not None:
         name = str(tmp_path / "genotype.json")
         pathlib.Path(name).write_text(text)
     command = ["train", "--preset", "tiny", "--genotype", name, "--workdir", tmp_path / "run"]
-    assert says in one_line_of_wrong_use(capsys, command)
+    assert says in one_line_of_wrong_use(capfd, command)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_in_use_is_refused_and_left(searched, capsys):
+def test_a_folder_in_use_is_refused_and_left(searched, capfd):
     before = sorted(path.name for path in searched.iterdir())
     command = ["search", *FAST, "--workdir", searched]
-    assert "--overwrite" in one_line_of_wrong_use(capsys, command)
+    assert "--overwrite" in one_line_of_wrong_use(capfd, command)
     assert sorted(path.name for path in searched.iterdir()) == before
 
 
-def test_predict_names_an_image_that_is_none(trained, tmp_path, capsys):
+def test_resumed_training_needs_its_folder_alone(trained, capsys):
+    assert main(["train", "--workdir", str(trained), "--resume"]) == 0
+    accuracy = runs.read_metrics(trained)[-1]["test_accuracy"]
+    assert f"test accuracy {accuracy:.2%}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_a_folder_below_a_file_is_refused(tmp_path, capfd, command):
+    (tmp_path / "file").write_text("")
+    more = ["--genotype", "DARTS_V2"] if command == "train" else []
+    line = one_line_of_wrong_use(capfd, [command, *more, "--workdir", tmp_path / "file" / "run"])
+    assert "Expected workdir to be a folder" in line
+
+
+def test_too_few_channels_for_the_imagenet_stem_are_refused(capfd):
+    command = ["inspect", "--genotype", "DARTS_V2", "--stem", "imagenet", "--channels", "1"]
+    assert "at least 2 channels" in one_line_of_wrong_use(capfd, command)
+
+
+def test_predict_names_an_image_that_is_none(trained, tmp_path, capfd):
     path = tmp_path / "text.png"
     path.write_text("not an image")
-    assert "text.png" in one_line_of_wrong_use(capsys, ["predict", "--model", trained, path])
+    assert "text.png" in one_line_of_wrong_use(capfd, ["predict", "--model", trained, path])

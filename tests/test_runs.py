@@ -115,7 +115,28 @@ def test_settings_of_a_resumed_run_are_those_it_began_with(run):
     assert runs.settings(given) is given
     resumed = runs.settings(configs.SearchConfig(workdir=run, channels=99, resume=True))
     assert resumed == configs.SearchConfig(workdir=run, resume=True)
-    assert runs.begin(resumed, _Dataset) == run
+
+
+def test_resume_refuses_another_dataset_and_changes_nothing(tmp_path):
+    folder = runs.begin(configs.SearchConfig(workdir=tmp_path / "run"), _Dataset)
+    resumed = configs.SearchConfig(workdir=folder, resume=True)
+    assert runs.begin(resumed, _Dataset) == folder
+    before = (folder / runs.DATASET).read_bytes()
+
+    class Renamed(_Dataset):
+        classes = ("0", "2")
+
+    with pytest.raises(ValueError, match="the run was begun with.*other classes"):
+        runs.begin(resumed, Renamed)
+    assert (folder / runs.DATASET).read_bytes() == before
+
+
+def test_check_refuses_a_folder_below_a_file_and_makes_none(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="Expected workdir to be a folder.*file"):
+        runs.check(tmp_path / "file" / "run")
+    assert runs.check(tmp_path / "new") == tmp_path / "new"
+    assert not (tmp_path / "new").exists()
 
 
 def test_settings_of_another_kind_of_run_are_refused(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,6 +22,17 @@ def dataset():
 def config(folder, **fields):
     settings = {"genotype": "DARTS_V2", "epochs": 2, "auxiliary": True, "drop_path": 0.2}
     return TrainConfig.from_preset("tiny", workdir=folder, **{**settings, "limit": 48, **fields})
+
+
+class StopAfter(keras.callbacks.Callback):
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +57,17 @@ def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
     folder, metrics = finished
     tested = evaluate(folder, batch_size=7)
     assert tested["test_accuracy"] == pytest.approx(metrics["test_accuracy"])
+    assert tested["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-4)
     assert tested["test_images"] == 48
+
+
+def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):  # in the second epoch, with random paths dropped
+        train(config(folder), GENOTYPES["DARTS_V2"], dataset, callbacks=(StopAfter(4),))
+    metrics = train(config(folder, resume=True), GENOTYPES["DARTS_V2"], dataset)
+    assert metrics["loss"] == pytest.approx(finished[1]["loss"], rel=1e-5)
+    assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
 
 
 def test_resume_of_a_finished_run_changes_nothing(finished, dataset):

@@ -120,10 +120,19 @@ def _encoded(files: Files) -> Encoded:
 
     def items(first: int, count: int):
         for path in files.paths[first : first + count]:
-            yield path, tf.constant(pathlib.Path(path).read_bytes())
+            yield path, tf.constant(_read(path))
 
     batches = tf.data.Dataset.from_tensor_slices(files.paths).batch(CHUNK)
     return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), len(files.paths), items)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"Expected a readable image. Received: {path} ({error.strerror})"
+        ) from error
 
 
 def _shortened(names: list[str]) -> str:

@@ -83,6 +83,7 @@ def load_dataset(
         classes, train, test = _load_embedded(name, **options)
     elif _is_folder(name):
         classes, train, test = load_folder(name, **options)
+        name = os.path.abspath(os.path.expanduser(name))
     else:
         classes, train, test = load_tfds(name, **options, other_names=EMBEDDED)
         published = PUBLISHED_STATISTICS.get(base_name(name))
