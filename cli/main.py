@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from darts_tf.names import unknown_name
+from darts_tf.names import first_line, unknown_name
 
 COMMANDS = {
     "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),
@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(WRONG_USE, f"error: {error}")
     except Exception as error:
         hint = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows where)"
-        first_line = (str(error).strip().splitlines() or ["no message"])[0]
-        return _fail(FAILED, f"failed: {type(error).__name__}: {first_line}{hint}")
+        return _fail(FAILED, f"failed: {type(error).__name__}: {first_line(error)}{hint}")
 
 
 def _run(argv: list[str]) -> int:

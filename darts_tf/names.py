@@ -1,4 +1,4 @@
-"""One wording for every unknown name: what is known, what is nearest, what came."""
+"""Wording of errors: unknown names with what is known and nearest, and others' messages."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def unknown_name(kind: str, name: object, known: Iterable[object]) -> ValueError
     return ValueError(
         f"Expected {kind} to be one of {', '.join(known)}. Received: {kind}={name!r:.80}.{hint}"
     )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

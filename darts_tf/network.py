@@ -11,6 +11,7 @@ import tensorflow as tf
 from darts_tf.cells import Cell, reductions
 from darts_tf.genotype import Genotype
 from darts_tf.heads import AuxiliaryHead, ClassifierHead
+from darts_tf.names import first_line
 from darts_tf.stems import MINIMUM_SIZE, Stem, check_images
 
 
@@ -171,8 +172,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     try:
         network = keras.saving.load_model(path, compile=False)
     except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"Expected a model. Received: {path!r} ({reason})") from error
+        raise ValueError(f"Expected a model. Received: {path!r} ({first_line(error)})") from error
     if not isinstance(network, Network):
         raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
     return network

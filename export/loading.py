@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.names import first_line
 from darts_tf.network import load_network
 from export import folder
 from export.formats import FORMATS
@@ -123,5 +124,5 @@ def _opened(open_model: Callable, path: pathlib.Path):
     try:
         return open_model(path)
     except BROKEN as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"Expected a model. Received: {str(path)!r} ({first_line})") from error
+        reason = first_line(error)
+        raise ValueError(f"Expected a model. Received: {str(path)!r} ({reason})") from error

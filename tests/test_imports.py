@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "stems": ("normalization", "ops"),
     "heads": ("normalization", "ops"),
     "cells": ("primitives", "ops", "spaces"),
-    "network": ("cells", "genotype", "heads", "spaces", "stems"),
+    "network": ("cells", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "spaces", "stems"),
     "search": ("gradients", "normalization", "optimizers"),
     "counting": ("spaces",),

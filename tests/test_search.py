@@ -247,10 +247,12 @@ def test_losses_are_means_over_all_images_of_an_epoch():
     history = trainer.fit(batches, epochs=2, shuffle=False, verbose=0).history
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(train[1], network(train[0]))
     mean = float(tf.reduce_mean(losses))
+    history = {name: [float(value) for value in values] for name, values in history.items()}
     assert history["loss"] == pytest.approx([mean, mean])
     accuracy = np.mean(np.argmax(network(train[0]), -1) == train[1])
     assert history["accuracy"] == pytest.approx([accuracy, accuracy])
     evaluated = trainer.evaluate(*train, batch_size=2, verbose=0, return_dict=True)
+    evaluated = {name: float(value) for name, value in evaluated.items()}
     assert evaluated == pytest.approx({"loss": mean, "accuracy": accuracy})
 
 

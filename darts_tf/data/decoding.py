@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.preprocessing import decode_rgb, resize
+from darts_tf.names import first_line
 
 MIN_SIDE, MAX_SIDE = 8, 224
 MAX_BYTES = 8 * 2**30
@@ -104,7 +105,7 @@ def _decode(encoded: Encoded, height: int, width: int, resizes: bool) -> np.ndar
             start += len(batch)
     except tf.errors.OpError as error:
         _explain(encoded, start, None if resizes else (height, width))
-        raise ValueError(f"Expected readable images. Received: {_first_line(error)}") from error
+        raise ValueError(f"Expected readable images. Received: {first_line(error)}") from error
     return images
 
 
@@ -133,7 +134,3 @@ def _is_gray(images: np.ndarray) -> bool:
         np.array_equal(i[..., 0], i[..., 1]) and np.array_equal(i[..., 0], i[..., 2])
         for i in images
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Split, limited_indices
+from darts_tf.names import first_line
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -76,7 +77,7 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
     # Each dataset's own code runs here, and raises what it likes.
     except Exception as error:
         if is_known(name):
-            reason = f"{name} ({_first_line(error)})"
+            reason = f"{name} ({first_line(error)})"
             raise ValueError(f"Expected a dataset of TFDS. Received: {reason}") from error
         known = sorted({*tfds.list_builders(), *other_names})
         nearest = difflib.get_close_matches(base_name(name).lower(), known) or sorted(other_names)
@@ -112,7 +113,7 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
     # Network, disk, checksums, files to be fetched by hand: every dataset raises its own.
     except Exception as error:
         raise OSError(
-            f"Dataset {name} could not be downloaded or prepared: {_first_line(error)}"
+            f"Dataset {name} could not be downloaded or prepared: {first_line(error)}"
         ) from error
 
 
@@ -166,7 +167,3 @@ def _select(
             yield f"image {indices[i]} of the {split} split of {builder.name}", contents
 
     return Encoded(images.batch(CHUNK), len(indices), items), labels[indices]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
