@@ -30,5 +30,5 @@ def unknown_name(kind: str, name: object, known: Iterable[object]) -> ValueError
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message."""
+    return (str(error).strip().splitlines() or ["no message"])[0]

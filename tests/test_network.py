@@ -118,9 +118,9 @@ def test_network_refuses_what_is_no_batch_of_its_images(shape):
         ({"stem": "mnist"}, "stem to be one of .*cifar.*imagenet.*Received: stem='mnist'"),
         ({"drop_path": 1.0}, "drop_path in .*Received: drop_path=1.0"),
         ({"drop_path": -0.1}, "drop_path in .*Received: drop_path=-0.1"),
-        ({"channels": 0}, "positive channels.*Received: channels=0"),
-        ({"classes": 0}, "positive channels.*classes=0"),
-        ({"image_channels": 0}, "positive channels.*image_channels=0"),
+        ({"channels": 0}, "at least 1 channels.*Received: channels=0"),
+        ({"classes": 0}, "positive classes.*classes=0"),
+        ({"image_channels": 0}, "positive classes and image_channels.*image_channels=0"),
         ({"cells": 2}, "at least 3 cells.*Received: cells=2"),
     ],
 )
