@@ -17,7 +17,7 @@ setup(
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
     python_requires=">=3.10",
     install_requires=[
-        "tensorflow>=2.20",
+        "tensorflow>=2.21",
         "keras>=3.12",
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
