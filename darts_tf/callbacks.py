@@ -135,3 +135,13 @@ def begin_or_resume(folder, variables, resume: bool) -> tuple[Checkpoint, int]:
     epochs_done = checkpoint.restore()
     runs.keep_metrics(folder, epochs_done)
     return checkpoint, epochs_done
+
+
+def of_every_run(config, record: Record, checkpoint: Checkpoint) -> list[keras.callbacks.Callback]:
+    """Schedule, record, checkpoint and TensorBoard, in the order that they depend on.
+
+    The checkpoint comes after the record: what is stopped in between repeats the epoch, and
+    `begin_or_resume` drops the line that would stand twice.
+    """
+    board = keras.callbacks.TensorBoard(record.folder / "tensorboard", write_graph=False)
+    return [cosine_schedule(config), record, checkpoint, board]

@@ -162,6 +162,11 @@ def build_network(
     )
 
 
+def logits_of(outputs: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
+    """The logits of what a network gives, built with an auxiliary head or without."""
+    return outputs["logits"] if isinstance(outputs, dict) else outputs
+
+
 def load_network(path: str | os.PathLike[str]) -> Network:
     """A trained network from a `.keras` file, without its optimizer.
 

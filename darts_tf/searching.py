@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf import runs
-from darts_tf.callbacks import Record, begin_or_resume, cosine_schedule
+from darts_tf.callbacks import Record, begin_or_resume, of_every_run
 from darts_tf.configs import SearchConfig
 from darts_tf.data import (
     Augmentation,
@@ -71,6 +71,7 @@ def search(
         epochs=config.epochs,
         start_step=done * steps,
     )
+    record = Record(folder, lambda: _describe(trainer, folder), report)
     if done < config.epochs:
         with _graph_optimizer_off():
             trainer.fit(
@@ -80,18 +81,13 @@ def search(
                 steps_per_epoch=steps,
                 validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
                 callbacks=[
-                    cosine_schedule(config),
-                    Record(folder, lambda: _describe(trainer, folder), report),
-                    checkpoint,
-                    keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    *of_every_run(config, record, checkpoint),
                     *callbacks,
                 ],
                 shuffle=False,  # the pipeline has shuffled
                 verbose=0,
             )
-    genotype = trainer.network.genotype()
-    genotype.save(folder / runs.GENOTYPE)
-    return genotype
+    return trainer.network.genotype()
 
 
 @contextlib.contextmanager

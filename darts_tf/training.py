@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf import runs
-from darts_tf.callbacks import DropPathRamp, Record, begin_or_resume, cosine_schedule
+from darts_tf.callbacks import DropPathRamp, Record, begin_or_resume, of_every_run
 from darts_tf.configs import TrainConfig
 from darts_tf.data import (
     Augmentation,
@@ -24,7 +24,7 @@ from darts_tf.data import (
 )
 from darts_tf.files import replacing
 from darts_tf.genotype import Genotype
-from darts_tf.network import Network, build_network, load_network
+from darts_tf.network import Network, build_network, load_network, logits_of
 from darts_tf.optimizers import SGD
 from darts_tf.stems import check_image_size
 
@@ -84,11 +84,8 @@ def train(
                 evaluation_batches(dataset.test, preprocessing, 256), config.auxiliary
             ),
             callbacks=[
-                cosine_schedule(config),
                 *([DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []),
-                Record(folder, dict, report, held_out="test"),
-                checkpoint,
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                *of_every_run(config, Record(folder, dict, report, held_out="test"), checkpoint),
                 *callbacks,
             ],
             shuffle=False,  # the pipeline has shuffled
@@ -201,8 +198,7 @@ def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str
 
     @tf.function(autograph=False, reduce_retracing=True)
     def step(x, y):
-        outputs = network(x, training=False)
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+        logits = logits_of(network(x, training=False))
         loss.update_state(cross(y, logits))
         accuracy.update_state(y, logits)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.network import logits_of
 from export.inference import image_shape
 
 BATCH = 16
@@ -35,7 +36,6 @@ def keras_logits(network, preprocessing: Preprocessing) -> Callable[[np.ndarray]
 
     def logits(images):
         outputs = network(preprocessing.normalize(images), training=False)
-        outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
-        return np.asarray(outputs, np.float32)
+        return np.asarray(logits_of(outputs), np.float32)
 
     return logits

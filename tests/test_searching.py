@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
+from interrupting import KillAfter, Killed
 
 from darts_tf import runs
 from darts_tf.configs import SearchConfig
@@ -21,23 +21,6 @@ def dataset():
 def config(folder, **fields):
     settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8}
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAfter(keras.callbacks.Callback):
-    """Stops a run between an epoch's end and the next epoch's."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
 
 
 @pytest.fixture(scope="module")

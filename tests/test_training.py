@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from interrupting import KillAfter, Killed
 
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
@@ -22,17 +22,6 @@ def dataset():
 def config(folder, **fields):
     settings = {"genotype": "DARTS_V2", "epochs": 2, "auxiliary": True, "drop_path": 0.2}
     return TrainConfig.from_preset("tiny", workdir=folder, **{**settings, "limit": 48, **fields})
-
-
-class StopAfter(keras.callbacks.Callback):
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +52,8 @@ def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
 
 def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
     folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):  # in the second epoch, with random paths dropped
-        train(config(folder), GENOTYPES["DARTS_V2"], dataset, callbacks=(StopAfter(4),))
+    with pytest.raises(Killed):  # in the second epoch, with random paths dropped
+        train(config(folder), GENOTYPES["DARTS_V2"], dataset, callbacks=(KillAfter(4),))
     metrics = train(config(folder, resume=True), GENOTYPES["DARTS_V2"], dataset)
     assert metrics["loss"] == pytest.approx(finished[1]["loss"], rel=1e-5)
     assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
