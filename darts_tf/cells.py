@@ -10,13 +10,13 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf.ops import halved
-from darts_tf.primitives import (
-    PRIMITIVES,
-    FactorizedReduce,
-    ReLUConvBN,
-    Zero,
-)
+from darts_tf.constants import filled
+from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
+from darts_tf.normalization import tracking
+from darts_tf.operation import views
+from darts_tf.ops import halved, weighted_sums
+from darts_tf.primitives import PRIMITIVES, Identity, Zero
+from darts_tf.sharing import Shared
 from darts_tf.spaces import INPUTS, edges
 
 
@@ -45,10 +45,11 @@ class MixedOp(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, stride: int, edges: int, primitives: tuple[str, ...]):
-        super().__init__()
+        super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
         self.edges = edges
         self.primitives = primitives
+        self.kind = (channels, stride, edges, primitives)
         self.ops = []
         for name in primitives:
             op = PRIMITIVES[name](channels, stride, False, edges)
@@ -57,7 +58,7 @@ class MixedOp(keras.layers.Layer):
     def build(self, input_shape):
         """Builds every candidate."""
         for op in self.ops:
-            op.build((*input_shape[:-1], op.groups * self.channels))
+            op.build(input_shape)
 
     def call(self, state, weights, training=False):
         """Mixes.
@@ -70,20 +71,23 @@ class MixedOp(keras.layers.Layer):
         Returns:
             A list with one mixed tensor per edge.
         """
-        spread = self._spread(state)
-        per_channel = tf.unstack(tf.repeat(weights, self.channels, 0), axis=1)
-        terms = []
-        for op, weight in zip(self.ops, per_channel, strict=True):
+        seen = views(state, self.edges)
+        columns = tf.transpose(weights)[:, :, None]
+        factors = tf.reshape(
+            columns * filled(1.0, (self.channels,), weights.dtype), (len(self.ops), -1)
+        )
+        terms, shared, rows = [], [], []
+        for row, (op, factor) in enumerate(zip(self.ops, tf.unstack(factors), strict=True)):
             if isinstance(op, Zero):  # takes its share of the softmax and adds nothing
                 continue
-            shared = op.groups < self.edges
-            y = op(state if shared else spread, training=training)
-            terms.append(weight * (self._spread(y) if shared else y))
+            if op.weightless:
+                shared.append(op(seen[op.reads], training=training))
+                rows.append(row)
+            else:
+                terms.append(op(seen[op.reads], scale=factor, training=training))
+        if shared:
+            terms.append(weighted_sums(shared, tf.gather(factors, rows)))
         return tf.split(tf.add_n(terms), self.edges, -1)
-
-    def _spread(self, x):
-        """A copy for every edge, side by side in the channels."""
-        return tf.concat([x] * self.edges, -1) if self.edges > 1 else x
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -101,13 +105,15 @@ class SearchCell(keras.layers.Layer):
             cells ago is twice as large.
         nodes: intermediate states.
         primitives: candidates on every edge.
+        shared: where the mixed operations' graphs are shared with other cells.
     """
 
-    def __init__(self, channels, reduction, reduction_previous, nodes, primitives):
-        super().__init__()
+    def __init__(self, channels, reduction, reduction_previous, nodes, primitives, shared=None):
+        super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
         self.reduction = reduction
         self.nodes = nodes
+        self.shared = shared or Shared()
         self.rows = {edge: row for row, edge in enumerate(edges(nodes))}
         self.preprocess0 = preprocess(channels, reduction_previous, affine=False)
         self.preprocess1 = preprocess(channels, False, affine=False)
@@ -140,14 +146,24 @@ class SearchCell(keras.layers.Layer):
         Returns:
             `(batch, height, width, nodes * channels)`, half the size in a reduction cell.
         """
-        states = [self.preprocess0(s0, training=training), self.preprocess1(s1, training=training)]
+        states = [
+            layer(views(s)[layer.reads], training=training)
+            for layer, s in ((self.preprocess0, s0), (self.preprocess1, s1))
+        ]
         arriving = {target: [] for _, target in self.rows}
-        for source, mixed in enumerate(self.mixed):
+        by_source = sorted(self.rows)
+        parts = tf.split(
+            tf.gather(weights, [self.rows[edge] for edge in by_source]),
+            [mixed.edges for mixed in self.mixed],
+        )
+        for source, (mixed, part) in enumerate(zip(self.mixed, parts, strict=True)):
             if source in arriving:
                 states.append(tf.add_n(arriving[source]))
-            leaving = [edge for edge in self.rows if edge[0] == source]
-            edge_weights = tf.gather(weights, [self.rows[edge] for edge in leaving])
-            outputs = mixed(states[source], edge_weights, training=training)
+            if training:
+                outputs = self.shared(mixed, states[source], part, track=tracking())
+            else:
+                outputs = mixed(states[source], part)
+            leaving = [edge for edge in by_source if edge[0] == source]
             for (_, target), output in zip(leaving, outputs, strict=True):
                 arriving[target].append(output)
         states.append(tf.add_n(arriving[len(states)]))
@@ -163,6 +179,9 @@ class Cell(keras.layers.Layer):
         channels: of every state.
         reduction: whether primitives on the two inputs have stride 2.
         reduction_previous: whether the input from two cells ago is twice as large.
+
+    Attributes:
+        droppable: at which pairs drop path may drop what a primitive gives: all but identities.
     """
 
     def __init__(self, pairs, concat, channels, reduction, reduction_previous):
@@ -177,6 +196,7 @@ class Cell(keras.layers.Layer):
             PRIMITIVES[name](channels, 2 if reduction and source < INPUTS else 1, True)
             for name, source in pairs
         ]
+        self.droppable = [i for i, op in enumerate(self.ops) if not isinstance(op, Identity)]
 
     def build(self, s0_shape, s1_shape):
         """Builds the parts for inputs of these shapes."""
@@ -185,30 +205,35 @@ class Cell(keras.layers.Layer):
         for op in self.ops:
             op.build((None, None, None, self.channels))
 
-    def call(self, s0, s1, drop_path=None, training=False):
+    def call(self, s0, s1, *drop_path, training=False):
         """Runs the cell.
 
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
-            drop_path: function applied to what every primitive gives, except where it is an
-                identity; None for none.
+            *drop_path: factors `(batch, 1, 1, 1)` of what the primitives at `droppable` give, or
+                none at all.
             training: whether the normalisations use the batch's statistics.
 
         Returns:
             `(batch, height, width, len(concat) * channels)`, half the size in a reduction cell.
         """
-        states = [self.preprocess0(s0, training=training), self.preprocess1(s1, training=training)]
+        factors = dict(zip(self.droppable, drop_path, strict=True)) if drop_path else {}
+        states = [
+            layer(views(s)[layer.reads], training=training)
+            for layer, s in ((self.preprocess0, s0), (self.preprocess1, s1))
+        ]
+        seen = [views(state) for state in states]
         for i in range(0, len(self.pairs), 2):
-            first, second = (self._branch(states, j, drop_path, training) for j in (i, i + 1))
+            first, second = (self._branch(seen, j, factors, training) for j in (i, i + 1))
             states.append(first + second)
+            seen.append(views(states[-1]))
         return tf.concat([states[i] for i in self.concat], -1)
 
-    def _branch(self, states, index, drop_path, training):
-        (name, source), op = self.pairs[index], self.ops[index]
-        y = op(states[source], training=training)
-        identity = name == "skip_connect" and op.stride == 1
-        return y if drop_path is None or identity else drop_path(y)
+    def _branch(self, seen, index, factors, training):
+        op = self.ops[index]
+        y = op(seen[self.pairs[index][1]][op.reads], training=training)
+        return y * factors[index] if index in factors else y
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the output for the previous cell's rows and columns."""

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from darts_tf.differentiation import weights_fixed
+
 FINITE_DIFFERENCE_RADIUS = 1e-2
 
 
 def first_order(loss, weights, alphas, train, valid, virtual_step):
     """∇α L_valid(w, α): the weights as they are, ξ = 0 (sec. 2.3)."""
     del train, virtual_step
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with weights_fixed(1), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(alphas)
         valid_loss = loss(weights, alphas, valid)
     return valid_loss, _gradient(tape, valid_loss, alphas)
@@ -36,7 +38,8 @@ def second_order(loss, weights, alphas, train, valid, virtual_step):
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(alphas)
-        gradients = _weight_gradients(loss, weights, alphas, train)
+        with weights_fixed(2):
+            gradients = _weight_gradients(loss, weights, alphas, train)
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
     implicit = _gradient(outer, gradients, alphas, output_gradients=direction)
     return valid_loss, _add(direct, implicit)
@@ -56,7 +59,8 @@ def finite_difference(
     )
     sides = []
     for sign in (1, -1):
-        moved = [w + sign * epsilon * d for w, d in zip(weights, direction, strict=True)]
+        step = sign * epsilon
+        moved = [w + step * d for w, d in zip(weights, direction, strict=True)]
         sides.append(first_order(loss, moved, alphas, None, train, None)[1])
     implicit = [
         tf.math.divide_no_nan(plus - minus, 2 * epsilon) for plus, minus in zip(*sides, strict=True)

@@ -90,20 +90,23 @@ class Network(keras.Model):
         check_images(images, self.stem_kind, self.image_channels)
         stem = self.stem(images, training=training)
         s0, s1 = (stem, stem) if self.stem_kind == "cifar" else stem
-        drop_path = self._drop_path if training and self._config["drop_path"] else None
+        drop_path = self._drop_path(images) if training and self._config["drop_path"] else None
         auxiliary = None
         for i, cell in enumerate(self.cells):
-            s0, s1 = s1, cell(s0, s1, drop_path=drop_path, training=training)
+            factors = [next(drop_path) for _ in cell.droppable] if drop_path else []
+            s0, s1 = s1, cell(s0, s1, *factors, training=training)
             if self.auxiliary_head and i == self.auxiliary_after:
                 auxiliary = self.auxiliary_head(s1, training=training)
         logits = self.head(s1)
         return logits if auxiliary is None else {"logits": logits, "auxiliary": auxiliary}
 
-    def _drop_path(self, y):
-        """Drops a path for whole samples and makes up for it in the others (sec. A.2)."""
-        keep = 1 - tf.cast(self.drop_path_rate, y.dtype)
-        draw = keras.random.uniform((tf.shape(y)[0], 1, 1, 1), dtype=y.dtype, seed=self._seed)
-        return y * tf.floor(keep + draw) / keep
+    def _drop_path(self, images):
+        """Factors that drop paths for whole samples and make up for it in the others (sec. A.2)."""
+        paths = sum(len(cell.droppable) for cell in self.cells)
+        keep = 1 - tf.convert_to_tensor(self.drop_path_rate)
+        shape = (paths, tf.shape(images)[0], 1, 1, 1)
+        draws = keras.random.uniform(shape, dtype=keep.dtype, seed=self._seed)
+        return iter(tf.unstack(tf.cast(tf.floor(keep + draws) / keep, self.compute_dtype)))
 
     def get_config(self):
         """Constructor arguments."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from darts_tf.constants import filled
+
 
 def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: float):
     """Clips by the global norm over all gradients, then adds `weight_decay * weights`.
@@ -23,12 +25,13 @@ def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: f
         The list of gradients to hand to an optimizer that has no decay of its own.
     """
     if clip_norm is not None:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        norm = tf.linalg.global_norm(gradients)
+        scale = clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
+        gradients = [scale * g for g in gradients]
     if not weight_decay:
         return gradients
-    return [
-        g + weight_decay * tf.convert_to_tensor(w) for g, w in zip(gradients, weights, strict=True)
-    ]
+    decay = filled(weight_decay, (), tf.convert_to_tensor(weights[0]).dtype)
+    return [g + decay * tf.convert_to_tensor(w) for g, w in zip(gradients, weights, strict=True)]
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -54,6 +57,27 @@ class SGD(keras.optimizers.SGD):
         variables = trainable_variables or self._trainable_variables
         super().apply(clip_then_decay(grads, variables, self.clip_norm, self.l2), variables)
 
+    def update_step(self, gradient, variable, learning_rate):
+        """Keras' own step with momentum, as the one operation that TensorFlow has for it."""
+        if not self.momentum or self.nesterov:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        dtype = gradient.dtype
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=_handle(variable),
+            accum=_handle(velocity),
+            lr=tf.cast(learning_rate, dtype),
+            grad=gradient,
+            momentum=filled(self.momentum, (), dtype),
+        )
+
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "l2": self.l2, "clip_norm": self.clip_norm}
+
+
+def _handle(variable):
+    """The resource of a Keras or TensorFlow variable."""
+    variable = variable.value if isinstance(variable, keras.Variable) else variable
+    return variable.handle

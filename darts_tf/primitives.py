@@ -3,6 +3,7 @@
 `PRIMITIVES` maps a name to `(channels, stride, affine, groups) -> layer`; a search is not affine
 and has a group for every edge that leaves a state. Adding a primitive is a layer and a line there.
 
+What a layer reads of a state, its attribute `reads` says: `views` makes it, once for all layers.
 Every layer keeps the spatial size at stride 1 and divides it by `stride`, rounding up, otherwise;
 `macs(height, width)` counts its multiply-accumulates for one image of that size at its input.
 """
@@ -10,60 +11,12 @@ Every layer keeps the spatial size at stride 1 and divides it by `stride`, round
 from __future__ import annotations
 
 import functools
-import math
 
-import keras
 import tensorflow as tf
 
-from darts_tf.normalization import built_normalization
-from darts_tf.ops import avg_pool, depthwise, fan_in_uniform, halved, max_pool, pad, pointwise
-
-
-class Primitive(keras.layers.Layer):
-    """What all primitives share: same channels in and out, and the stride's output size.
-
-    Args:
-        channels: of one group.
-        stride: 1 or 2.
-        affine: whether the normalisations have scale and shift.
-        groups: independent copies, side by side in the channels: the edges of a search that leave
-            one state. A discrete network has one.
-
-    Attributes:
-        weightless: whether it gives the same on every edge, having no weights of its own.
-    """
-
-    weightless = False
-
-    def __init__(
-        self, channels: int, stride: int = 1, affine: bool = True, groups: int = 1, **kwargs
-    ):
-        super().__init__(**kwargs)
-        self.channels = channels
-        self.stride = stride
-        self.affine = affine
-        self.groups = groups
-
-    def compute_output_shape(self, input_shape):
-        """`(batch, height / stride, width / stride, groups * channels)`, rounded up."""
-        batch, height, width, _ = input_shape
-        sizes = (None if s is None else halved(s, self.stride) for s in (height, width))
-        return (batch, *sizes, self.groups * self.channels)
-
-    def macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates for one image of this size at the input."""
-        return 0
-
-    def elementwise(self, height: int, width: int) -> int:
-        """Two for every normalised value and one for every rectified one, for one image."""
-        return 0
-
-    def _add_pointwise(self, inputs, outputs, name):
-        shape = (self.groups, inputs, outputs)
-        return self.add_weight(shape=shape, initializer=fan_in_uniform(inputs), name=name)
-
-    def _add_norm(self, name):
-        return built_normalization(self.groups * self.channels, self.affine, name)
+from darts_tf.convolutions import Conv7x1And1x7, FactorizedReduce, SeparableConv
+from darts_tf.operation import Primitive
+from darts_tf.ops import avg_pool, max_pool
 
 
 class Zero(Primitive):
@@ -109,161 +62,6 @@ class Pool(Primitive):
         """Pooled `x`."""
         x = {"max": max_pool, "avg": avg_pool}[self.kind](x, self.stride)
         return self.norm(x, training=training) if self.norm else x
-
-
-class ReLUConvBN(Primitive):
-    """ReLU, 1x1 convolution, normalisation: brings a cell's input to the cell's channels."""
-
-    def build(self, input_shape):
-        """Creates kernel and normalisation."""
-        self.kernel = self._add_pointwise(input_shape[-1], self.channels, "kernel")
-        self.norm = self._add_norm("norm")
-
-    def call(self, x, training=False):
-        """`(batch, height, width, any)` to `(batch, height, width, channels)`."""
-        return self.norm(pointwise(tf.nn.relu(x), self.kernel), training=training)
-
-    def macs(self, height, width):
-        """One product per weight and place."""
-        return height * width * math.prod(self.kernel.shape)
-
-    def elementwise(self, height, width):
-        """See `Primitive`."""
-        return height * width * (self.kernel.shape[1] + 2 * self.channels)
-
-
-class FactorizedReduce(Primitive):
-    """Halves the size without losing places: even rows and columns beside odd ones.
-
-    `skip_connect` at stride 2, and what brings a cell's input down after a reduction cell. The
-    second half of the channels sees the image from its second row and column on.
-    """
-
-    def build(self, input_shape):
-        """Creates both kernels and the normalisation of their outputs side by side."""
-        inputs, half = input_shape[-1] // self.groups, self.channels // 2
-        self.kernel_even = self._add_pointwise(inputs, half, "kernel_even")
-        self.kernel_odd = self._add_pointwise(inputs, self.channels - half, "kernel_odd")
-        self.norm = self._add_norm("norm")
-
-    def call(self, x, training=False):
-        """`(batch, height, width, any)` to `(batch, height / 2, width / 2, channels)`."""
-        x = tf.nn.relu(x)
-        even, odd = pointwise(x, self.kernel_even, 2), pointwise(_odd(x), self.kernel_odd, 2)
-        halves = zip(*(tf.split(half, self.groups, -1) for half in (even, odd)), strict=True)
-        y = tf.concat([part for group in halves for part in group], -1)
-        return self.norm(y, training=training)
-
-    def macs(self, height, width):
-        """One product per weight and place of the output."""
-        kernels = math.prod(self.kernel_even.shape) + math.prod(self.kernel_odd.shape)
-        return halved(height, 2) * halved(width, 2) * kernels
-
-    def elementwise(self, height, width):
-        """See `Primitive`."""
-        rectified = height * width * self.kernel_even.shape[1]
-        return rectified + 2 * halved(height, 2) * halved(width, 2) * self.channels
-
-
-def _odd(x):
-    """From the second row and column on; an odd size lacks the last odd one, which is zero."""
-    extra = [size % 2 for size in x.shape[1:3]]
-    x = x[:, 1:, 1:]
-    return tf.pad(x, [[0, 0], *([0, e] for e in extra), [0, 0]]) if any(extra) else x
-
-
-class SeparableConv(Primitive):
-    """`sep_conv` (two rounds) and `dil_conv` (one, dilated): ReLU, depthwise, 1x1, normalisation.
-
-    Args:
-        kernel_size: rows and columns of the depthwise kernel.
-        dilation: distance of its taps.
-        rounds: how often the sequence is applied; the stride belongs to the first.
-    """
-
-    def __init__(self, *args, kernel_size: int, dilation: int = 1, rounds: int = 1, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.kernel_size = kernel_size
-        self.dilation = dilation
-        self.rounds = rounds
-
-    def build(self, input_shape):
-        """Creates depthwise and pointwise kernels and the normalisations, round by round."""
-        size, channels = self.kernel_size, self.channels
-        shape = (size, size, self.groups * channels, 1)
-        self.depthwise, self.pointwise, self.norms = [], [], []
-        for i in range(self.rounds):
-            initializer = fan_in_uniform(size * size)
-            self.depthwise.append(
-                self.add_weight(shape=shape, initializer=initializer, name=f"depthwise_{i}")
-            )
-            self.pointwise.append(self._add_pointwise(channels, channels, f"pointwise_{i}"))
-            self.norms.append(self._add_norm(f"norm_{i}"))
-
-    def call(self, x, training=False):
-        """`(batch, height, width, groups * channels)`, divided by the stride."""
-        strides = [self.stride] + [1] * (self.rounds - 1)
-        for stride, spatial, mix, norm in zip(
-            strides, self.depthwise, self.pointwise, self.norms, strict=True
-        ):
-            x = depthwise(tf.nn.relu(x), spatial, stride, self.dilation)
-            x = norm(pointwise(x, mix), training=training)
-        return x
-
-    def macs(self, height, width):
-        """One product per weight and place of the output, each round."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        per_place = self.groups * self.channels * (self.kernel_size**2 + self.channels)
-        return self.rounds * places * per_place
-
-    def elementwise(self, height, width):
-        """See `Primitive`."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        rectified = height * width + (self.rounds - 1) * places
-        return self.groups * self.channels * (rectified + 2 * self.rounds * places)
-
-
-class Conv7x1And1x7(Primitive):
-    """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's).
-
-    Only for discrete networks: it has no groups.
-
-    Raises:
-        ValueError: several groups.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if self.groups != 1:
-            raise ValueError(f"Expected one group for conv_7x1_1x7. Received: groups={self.groups}")
-
-    def build(self, input_shape):
-        """Creates both kernels and the normalisation."""
-        channels = self.channels
-        initializer = fan_in_uniform(7 * channels)
-        shape = {
-            "kernel_row": (1, 7, channels, channels),
-            "kernel_column": (7, 1, channels, channels),
-        }
-        for name, size in shape.items():
-            setattr(self, name, self.add_weight(shape=size, initializer=initializer, name=name))
-        self.norm = self._add_norm("norm")
-
-    def call(self, x, training=False):
-        """The stride goes along the columns first, then along the rows."""
-        x = tf.nn.conv2d(pad(tf.nn.relu(x), (1, 7)), self.kernel_row, (1, self.stride), "VALID")
-        x = tf.nn.conv2d(pad(x, (7, 1)), self.kernel_column, (self.stride, 1), "VALID")
-        return self.norm(x, training=training)
-
-    def macs(self, height, width):
-        """One product per weight and place of each convolution's output."""
-        rows, columns = halved(height, self.stride), halved(width, self.stride)
-        return 7 * self.channels**2 * columns * (height + rows)
-
-    def elementwise(self, height, width):
-        """See `Primitive`."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        return self.channels * (height * width + 2 * places)
 
 
 def _skip(channels, stride, affine, groups=1):

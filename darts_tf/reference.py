@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf import network, primitives
+from darts_tf import convolutions, network, primitives
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
@@ -123,10 +123,10 @@ LAYERS = {
     primitives.Zero: lambda layer: [],
     primitives.Identity: lambda layer: [],
     primitives.Pool: lambda layer: _below("1", _norm(layer.norm)) if layer.norm else [],
-    primitives.ReLUConvBN: _relu_conv_bn,
-    primitives.FactorizedReduce: _factorized_reduce,
-    primitives.SeparableConv: _separable,
-    primitives.Conv7x1And1x7: _conv_7x1_1x7,
+    convolutions.ReLUConvBN: _relu_conv_bn,
+    convolutions.FactorizedReduce: _factorized_reduce,
+    convolutions.SeparableConv: _separable,
+    convolutions.Conv7x1And1x7: _conv_7x1_1x7,
 }
 
 

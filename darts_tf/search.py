@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from darts_tf.constants import filled
 from darts_tf.gradients import ESTIMATORS
-from darts_tf.normalization import untracked_statistics
+from darts_tf.normalization import tracked_statistics
 from darts_tf.optimizers import clip_then_decay
 
 
@@ -99,11 +100,19 @@ class DARTS(keras.Model):
         Returns:
             The scalar loss.
         """
+        with tracked_statistics(False):
+            loss, _, _ = self._at(weights, alphas, batch)
+        return loss
+
+    def _at(self, weights, alphas, batch):
+        """Loss, logits, and what the other variables would become."""
         x, y = batch
         variables = [*self.weights_to_train, *self.network.alphas]
         mapping = list(zip(variables, [*weights, *alphas], strict=True))
-        with keras.StatelessScope(state_mapping=mapping), untracked_statistics():
-            return self.loss_function(y, self.network(x, training=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            logits = self.network(x, training=True)
+        moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
+        return self.loss_function(y, logits), logits, moved
 
     def virtual_step(self, weights, gradients):
         """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
@@ -112,18 +121,17 @@ class DARTS(keras.Model):
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """
-        xi = tf.convert_to_tensor(self.optimizer.learning_rate)
-        momentum = self.optimizer.momentum
-        steps = [
-            -tf.cast(xi, w.dtype) * g
-            for w, g in zip(
-                weights, clip_then_decay(gradients, weights, None, self.weight_decay), strict=True
+        dtype = weights[0].dtype
+        minus_xi = -tf.cast(self.optimizer.learning_rate, dtype)
+        decayed = clip_then_decay(gradients, weights, None, self.weight_decay)
+        virtual = [w + minus_xi * g for w, g in zip(weights, decayed, strict=True)]
+        if self.optimizer.momentum:
+            momentum, velocities = (
+                filled(self.optimizer.momentum, (), dtype),
+                self.optimizer.momentums,
             )
-        ]
-        if momentum:
-            velocities = self.optimizer.momentums
-            steps = [s + momentum * v for s, v in zip(steps, velocities, strict=True)]
-        return [w + s for w, s in zip(weights, steps, strict=True)]
+            virtual = [w + momentum * v for w, v in zip(virtual, velocities, strict=True)]
+        return virtual
 
     def arch_gradients(self, train_batch, valid_batch):
         """The gradient of the valid loss with respect to the alphas, by the chosen estimator.
@@ -136,8 +144,7 @@ class DARTS(keras.Model):
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
             without their weight decay.
         """
-        weights = [tf.convert_to_tensor(w) for w in self.weights_to_train]
-        alphas = [tf.convert_to_tensor(a) for a in self.network.alphas]
+        weights, alphas = self._values()
         estimate = ESTIMATORS[self.arch_gradient]
         return estimate(self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step)
 
@@ -152,6 +159,8 @@ class DARTS(keras.Model):
         valid_loss, gradients = self.arch_gradients(train_batch, valid_batch)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         self.arch_optimizer.apply(gradients, self.network.alphas)
+        with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
+            train_batch = tf.nest.map_structure(tf.identity, train_batch)
         loss, logits = self._weight_step(train_batch)
         self.arch_loss.update_state(valid_loss)
         return self._results(train_batch, logits, loss)
@@ -177,18 +186,22 @@ class DARTS(keras.Model):
 
     def _weight_step(self, batch):
         """Moves w ← w − ξ∇w L_train(w, α), the alphas just moved, and the running statistics."""
-        x, y = batch
-        watched = [w.value for w in self.weights_to_train]
+        weights, alphas = self._values()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(watched)
-            logits = self.network(x, training=True)
-            loss = self.loss_function(y, logits)
-        gradients = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = clip_then_decay(
-            gradients, self.weights_to_train, self.clip_norm, self.weight_decay
-        )
+            tape.watch(weights)
+            loss, logits, moved = self._at(weights, alphas, batch)
+        gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = clip_then_decay(gradients, weights, self.clip_norm, self.weight_decay)
         self.optimizer.apply(gradients, self.weights_to_train)
+        for variable, value in moved:
+            if value is not None:
+                variable.assign(value)
         return loss, logits
+
+    def _values(self):
+        """Weights and alphas as they are now."""
+        variables = self.weights_to_train, self.network.alphas
+        return ([tf.convert_to_tensor(v) for v in group] for group in variables)
 
 
 def _check_optimizer(optimizer):

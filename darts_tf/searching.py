@@ -22,6 +22,7 @@ from darts_tf.data import (
     steps_per_epoch,
 )
 from darts_tf.genotype import Genotype
+from darts_tf.optimizers import SGD
 from darts_tf.search import DARTS
 from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
@@ -112,7 +113,7 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
         arch_weight_decay=config.arch_weight_decay,
     )
     trainer.compile(
-        optimizer=keras.optimizers.SGD(config.learning_rate, config.momentum),
+        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
         arch_optimizer=keras.optimizers.Adam(
             config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2, epsilon=1e-8
         ),

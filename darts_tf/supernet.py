@@ -9,6 +9,7 @@ import tensorflow as tf
 from darts_tf.cells import SearchCell, reductions
 from darts_tf.genotype import derive
 from darts_tf.heads import ClassifierHead
+from darts_tf.sharing import Shared
 from darts_tf.spaces import NODES, PRIMITIVES, edges
 from darts_tf.stems import Stem, check_images
 
@@ -58,10 +59,12 @@ class Supernet(keras.Model):
         self.primitives = tuple(primitives)
         self.stem = Stem("cifar", stem_multiplier * channels)
         self.cells = []
-        previous = False
+        previous, shared = False, Shared()
         for reduction in reductions(cells):
             channels *= 2 if reduction else 1
-            self.cells.append(SearchCell(channels, reduction, previous, nodes, self.primitives))
+            self.cells.append(
+                SearchCell(channels, reduction, previous, nodes, self.primitives, shared)
+            )
             previous = reduction
         self.head = ClassifierHead(classes)
         self._build_all(image_channels)
@@ -100,7 +103,7 @@ class Supernet(keras.Model):
 
     def _edge_weights(self, alphas):
         """Softmax over the primitives of each edge (eq. 2)."""
-        return tf.cast(tf.nn.softmax(tf.convert_to_tensor(alphas)), self.compute_dtype)
+        return tf.nn.softmax(tf.convert_to_tensor(alphas))
 
     def genotype(self):
         """The discrete cells that the alphas stand for now (sec. 2.4)."""

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from darts_tf.convolutions import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
 from darts_tf.network import Network
 from darts_tf.normalization import BatchNormalization
-from darts_tf.primitives import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
 from darts_tf.stems import Stem
 
 KERNELS = {
@@ -37,7 +37,7 @@ class Shift:
 
     values: tf.Tensor
 
-    def __call__(self, x, training=False):
+    def __call__(self, x, scale=None, training=False):
         """Shifted `x`, `(batch, height, width, channels)`."""
         return tf.nn.bias_add(x, self.values)
 

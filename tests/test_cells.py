@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from applying import applied
 from numerics import assert_close
 from numpy_reference import Reference, named_by_reference
 
 from darts_tf.cells import Cell, MixedOp, SearchCell, preprocess
+from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.genotype import GENOTYPES
 from darts_tf.primitives import PRIMITIVES as LAYERS
-from darts_tf.primitives import FactorizedReduce, Identity, ReLUConvBN
+from darts_tf.primitives import Identity
 from darts_tf.spaces import PRIMITIVES, edges
 
 CHANNELS = 4
@@ -48,7 +50,7 @@ def explicit_mix(mixed, stride, x, weights, edge):
     """Eq. 2 written out for one edge: the weighted sum over primitives."""
     rows = mixed.edges
     return sum(
-        weight * single(op, name, edge, stride, rows)(x, training=True)
+        weight * applied(single(op, name, edge, stride, rows), x, training=True)
         for op, name, weight in zip(mixed.ops, mixed.primitives, weights[edge], strict=True)
     )
 
@@ -77,7 +79,10 @@ def test_mixed_op_keeps_one_pool_and_its_statistics_for_all_edges():
 
 def explicit_cell(cell, s0, s1, weights):
     """Every node adds, edge by edge in the order of the alphas, what its inputs send."""
-    states = [cell.preprocess0(s0, training=True), cell.preprocess1(s1, training=True)]
+    states = [
+        applied(layer, s, training=True)
+        for layer, s in ((cell.preprocess0, s0), (cell.preprocess1, s1))
+    ]
     for node in range(cell.nodes):
         total = 0.0
         for row, (source, target) in enumerate(edges(cell.nodes)):
@@ -111,7 +116,7 @@ def test_search_cell_reads_alphas_node_by_node_with_inputs_ascending():
     a = np.arange(1.0, 10) / 10
     y = cell(s0, s1, tf.constant(np.stack([1 - a, a], 1)), training=True)
     first, second = (
-        np.asarray(layer(s, training=True))
+        np.asarray(applied(layer, s, training=True))
         for layer, s in ((cell.preprocess0, s0), (cell.preprocess1, s1))
     )
     two = a[0] * first + a[1] * second
@@ -159,15 +164,19 @@ def test_drop_path_spares_identities_alone():
     """Where everything else is dropped, only what came through identities is left."""
     pairs = (("skip_connect", 0), ("sep_conv_3x3", 1), ("max_pool_3x3", 0), ("skip_connect", 2))
     cell, s0, s1 = discrete(pairs, (2, 3))
-    dropped = cell(s0, s1, drop_path=tf.zeros_like, training=True)
-    first = cell.preprocess0(s0, training=True)
+    assert cell.droppable == [1, 2]
+    dropped = cell(s0, s1, *[tf.zeros((2, 1, 1, 1), "float64")] * 2, training=True)
+    first = applied(cell.preprocess0, s0, training=True)
     assert_close(dropped, tf.concat([first, first], -1), 1e-12)
 
 
 def test_drop_path_drops_a_skip_that_reduces():
     cell, s0, s1 = discrete(ALL_SKIPS, (2, 3), reduction=True)
     assert [type(op) for op in cell.ops] == [*[FactorizedReduce] * 3, Identity]
-    tenfold = cell(s0, s1, drop_path=lambda y: 10 * y, training=True)
+    assert cell.droppable == [0, 1, 2]
+    tenfold = cell(
+        s0, s1, *[tf.fill((2, 1, 1, 1), tf.constant(10.0, "float64"))] * 3, training=True
+    )
     plain = cell(s0, s1, training=True)
     assert_close(tenfold, 10 * plain, 1e-12)
 

@@ -134,18 +134,22 @@ def test_build_network_refuses_what_cannot_be(changed, message):
 
 def test_dropped_paths_are_whole_samples_and_the_others_make_up_for_them():
     network = tiny(drop_path=0.25)
-    y = network._drop_path(tf.ones((4000, 2, 3, 5))).numpy()
-    assert np.all(y == y[:, :1, :1, :1])  # one draw a sample
-    assert_close(np.unique(y), np.array([0, 1 / 0.75]), 1e-6)
-    assert y.mean() == pytest.approx(1, abs=0.05)
-    assert not np.array_equal(y, network._drop_path(tf.ones((4000, 2, 3, 5))))
+    images = tf.ones((4000, 8, 8, 3))
+    factors = [factor.numpy() for factor in network._drop_path(images)]
+    assert len(factors) == sum(len(cell.droppable) for cell in network.cells)
+    for factor in factors:
+        assert factor.shape == (4000, 1, 1, 1)
+        assert_close(np.unique(factor), np.array([0, 1 / 0.75]), 1e-6)
+        assert factor.mean() == pytest.approx(1, abs=0.05)
+    assert not np.array_equal(factors[0], factors[1])
+    assert not np.array_equal(factors[0], next(network._drop_path(images)))
 
 
 def test_drop_path_rate_can_be_changed():
     network = tiny(drop_path=0.25)
     assert float(network.drop_path_rate) == 0.25
     network.drop_path_rate.assign(0.5)
-    y = network._drop_path(tf.ones((1000, 1, 1, 1)))
+    y = next(network._drop_path(tf.ones((1000, 8, 8, 3))))
     assert_close(np.unique(y), np.array([0.0, 2.0]), 0)
 
 

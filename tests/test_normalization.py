@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product, relative_error
 
-from darts_tf.normalization import BatchNormalization, normalize, untracked_statistics
+from darts_tf.normalization import BatchNormalization, normalize, tracked_statistics
 
 EPSILON = 1e-5
 SHAPE = (3, 4, 5, 2)
@@ -71,6 +71,35 @@ def test_normalize_has_the_value_and_gradient_of_plain_moments(dtype, tolerance)
     point, _ = point_and_direction(dtype)
     expected = gradients(two_layers(plain), point_and_direction()[0])
     assert_close(gradients(two_layers(ours), point), expected, tolerance)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_scale_and_offset_have_their_second_derivatives(mode, dtype, tolerance):
+    """Along everything: values, gradients and a product with the Hessian."""
+
+    def scalar(norm):
+        def function(point):
+            z = norm(*point)
+            weights = tf.reshape(tf.range(tf.size(z), dtype=tf.float32), tf.shape(z))
+            return tf.reduce_sum(tf.cast(tf.cos(weights), z.dtype) * z**3)
+
+        return function
+
+    def ours_scaled(x, scale, offset):
+        return normalize(x, EPSILON, scale, offset)[0]
+
+    def plain_scaled(x, scale, offset):
+        return plain(x) * scale + offset
+
+    shapes = (SHAPE, (2,), (2,))
+    point, direction = ([drawn(s, 3 * k + i) for i, s in enumerate(shapes)] for k in (0, 1))
+    narrow = [[tf.cast(t, dtype) for t in tensors] for tensors in (point, direction)]
+    assert_close(ours_scaled(*narrow[0]), plain_scaled(*point), tolerance)
+    expected = gradients(scalar(plain_scaled), point)
+    assert_close(gradients(scalar(ours_scaled), narrow[0]), expected, tolerance)
+    product = MODES[mode](lambda: hessian_product(scalar(ours_scaled), *narrow))()
+    assert_close(product, hessian_product(scalar(plain_scaled), point, direction), tolerance)
 
 
 def test_normalize_takes_a_batch_of_unknown_size():
@@ -164,11 +193,11 @@ def test_layer_without_affine_has_nothing_to_train():
     assert len(layer.non_trainable_variables) == 2
 
 
-def test_untracked_statistics_leave_running_ones_alone():
+def test_tracked_statistics_leave_running_ones_alone():
     layer = BatchNormalization(affine=False)
     x = drawn(dtype="float32")
-    with untracked_statistics():
-        with untracked_statistics():
+    with tracked_statistics(False):
+        with tracked_statistics(False):
             y = layer(x, training=True)
         layer(x, training=True)
     assert_close(layer.moving_mean, np.zeros(2), 0)
@@ -177,9 +206,9 @@ def test_untracked_statistics_leave_running_ones_alone():
     assert np.all(np.asarray(layer.moving_mean) != 0)
 
 
-def test_untracked_statistics_end_with_an_error():
+def test_tracked_statistics_end_with_an_error():
     layer = BatchNormalization(affine=False)
-    with pytest.raises(KeyError), untracked_statistics():
+    with pytest.raises(KeyError), tracked_statistics(False):
         raise KeyError
     layer(drawn(dtype="float32"), training=True)
     assert np.all(np.asarray(layer.moving_mean) != 0)
@@ -187,12 +216,12 @@ def test_untracked_statistics_end_with_an_error():
 
 def test_mixed_bfloat16_keeps_statistics_in_float32():
     layer = BatchNormalization(dtype="mixed_bfloat16")
-    y = layer(drawn(dtype="float32"), training=True)
+    y = layer(drawn(dtype="bfloat16"), training=True)
     assert y.dtype == tf.bfloat16
     assert_close(tf.cast(y, tf.float64), plain(drawn()), 0.02)
     assert layer.moving_variance.dtype == layer.gamma.dtype == "float32"
     assert_close(layer.moving_mean, 0.1 * np.mean(drawn(), (0, 1, 2)), 0.01)
-    assert layer(drawn(dtype="float32")).dtype == tf.bfloat16
+    assert layer(drawn(dtype="bfloat16")).dtype == tf.bfloat16
 
 
 def test_bfloat16_second_derivative_is_near_the_exact_one():

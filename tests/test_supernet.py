@@ -11,7 +11,7 @@ from numerics import assert_close
 
 from darts_tf.counting import count_params
 from darts_tf.genotype import derive
-from darts_tf.normalization import untracked_statistics
+from darts_tf.normalization import tracked_statistics
 from darts_tf.spaces import PRIMITIVES
 from darts_tf.supernet import Supernet
 
@@ -78,7 +78,7 @@ def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golde
 @golden_searches
 def test_supernet_gives_the_reference_valid_loss_in_train_mode(golden_search):
     x, y = golden_search.valid
-    with untracked_statistics():
+    with tracked_statistics(False):
         logits = golden_search.supernet(x, training=True)
     loss = golden_search.trainer.loss_function(y, logits)
     assert_close(loss, golden_search.golden["loss_valid"], EXACT)

@@ -1,0 +1,142 @@
+"""One graph for all layers of a kind.
+
+A supernet has dozens of layers that differ in nothing but the values of their variables. Traced
+one by one, in every pass over every batch, they make a graph of a hundred thousand operations that
+takes minutes to build. Here a kind of layer is traced once as three functions of its inputs and
+variables, forward, backward and the derivative of backward, which every layer of the kind calls in
+every pass.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from darts_tf.constants import filled
+from darts_tf.differentiation import custom_gradient, weights_fixed_from
+from darts_tf.keeping import recording, replaying
+from darts_tf.normalization import tracked_statistics
+
+
+class Shared:
+    """Calls layers in training, those of one kind by one graph.
+
+    A layer's `kind` says which layers have the same graph. They take tensors and give one or a
+    list. Results may be differentiated twice along inputs and trainable variables.
+    """
+
+    def __init__(self):
+        self._kinds = {}
+
+    def __call__(self, layer: keras.layers.Layer, *inputs: tf.Tensor, track: bool):
+        """What `layer(*inputs, training=True)` gives, as a list.
+
+        Args:
+            layer: built, with a `kind`.
+            *inputs: as the layer takes them.
+            track: whether the layer's other variables change, as running statistics do.
+        """
+        if layer.kind not in self._kinds:
+            self._kinds[layer.kind] = _Kind(layer)
+        return self._kinds[layer.kind](layer, inputs, track)
+
+
+class _Kind:
+    """The functions of one kind; `template` is a layer of it."""
+
+    def __init__(self, template: keras.layers.Layer):
+        self.template = template
+        settings = {"autograph": False, "experimental_attributes": {"_noinline": True}}
+        self._forward, self._backward, self._second = (
+            tf.function(function, **settings)
+            for function in (self._trace_forward, self._trace_backward, self._trace_second)
+        )
+
+    def __call__(self, layer, inputs, track):
+        """See `Shared`."""
+        weights = [tf.convert_to_tensor(v) for v in layer.trainable_variables]
+        moved = layer.non_trainable_variables
+        held = [tf.convert_to_tensor(v) if track else filled(0.0, v.shape, v.dtype) for v in moved]
+        count, fixed_from, assigned = len(inputs), weights_fixed_from(), []
+        self._forward.get_concrete_function(inputs, tuple(weights), held)  # see custom_gradient
+
+        @custom_gradient
+        def forward(*arguments):
+            inputs, weights = arguments[:count], arguments[count:]
+            outputs, updates, kept = self._forward(inputs, weights, held)
+            assigned.extend(updates)
+
+            def gradient(*upstreams):
+                return self._gradient(inputs, weights, held, kept, upstreams, fixed_from)
+
+            return outputs, gradient
+
+        outputs = forward(*inputs, *weights)
+        if track:
+            for variable, value in zip(moved, assigned, strict=True):
+                variable.assign(value)
+        return outputs
+
+    def _gradient(self, inputs, weights, held, kept, upstreams, fixed_from):
+        """Gradients along inputs and weights, themselves differentiable."""
+        n, m = len(inputs), len(inputs) + len(weights)
+        along = {"along_weights": fixed_from > 1}
+        self._backward.get_concrete_function(inputs, weights, held, kept, upstreams, **along)
+
+        @custom_gradient
+        def backward(*arguments):
+            parts = arguments[:n], arguments[n:m], held, kept, arguments[m:]
+
+            def gradient(*directions):
+                return self._second(*parts, directions, along_weights=fixed_from > 2)
+
+            return self._backward(*parts, **along), gradient
+
+        gradients = backward(*inputs, *weights, *upstreams)
+        return gradients if fixed_from > 1 else [*gradients, *[None] * len(weights)]
+
+    def _run(self, inputs, weights, held):
+        """The template at other values; also the variables that it would have assigned."""
+        layer = self.template
+        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
+        mapping = list(zip(variables, [*weights, *held], strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope, tracked_statistics(True):
+            outputs = tf.nest.flatten(layer(*inputs, training=True))
+        return outputs, [scope.get_current_value(v) for v in layer.non_trainable_variables]
+
+    def _trace_forward(self, inputs, weights, held):
+        with recording() as kept:
+            outputs, updates = self._run(inputs, weights, held)
+        return outputs, updates, kept
+
+    def _trace_backward(self, inputs, weights, held, kept, upstreams, along_weights):
+        return self._differentiated(inputs, weights, held, kept, upstreams, along_weights)
+
+    def _trace_second(self, inputs, weights, held, kept, upstreams, directions, along_weights):
+        """What the gradients, multiplied by `directions`, send to all that they depend on."""
+        sources = [*inputs, *(weights if along_weights else ()), *upstreams]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            gradients = self._differentiated(inputs, weights, held, kept, upstreams, True)
+        found = tape.gradient(
+            gradients,
+            sources,
+            output_gradients=directions,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        if along_weights:
+            return found
+        n = len(inputs)
+        return [*found[:n], *[None] * len(weights), *found[n:]]
+
+    def _differentiated(self, inputs, weights, held, kept, upstreams, along_weights):
+        sources = [*inputs, *(weights if along_weights else ())]
+        with tf.GradientTape(watch_accessed_variables=False) as tape, replaying(kept):
+            tape.watch(sources)
+            outputs, _ = self._run(inputs, weights, held)
+        return tape.gradient(
+            outputs,
+            sources,
+            output_gradients=upstreams,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
