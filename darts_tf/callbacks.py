@@ -47,6 +47,25 @@ class DropPathRamp(keras.callbacks.Callback):
         self.model.drop_path_rate.assign(self.rate * epoch / self.epochs)
 
 
+class MoveAlphasFrom(keras.callbacks.Callback):
+    """Lets a search's weights learn alone before an epoch.
+
+    Args:
+        epoch: the first, counted from 0, that moves the alphas.
+    """
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Has the step traced anew where it changes."""
+        moves = epoch >= self.epoch
+        if moves != self.model.moves_alphas:
+            self.model.moves_alphas = moves
+            self.model.make_train_function(force=True)
+
+
 class Record(keras.callbacks.Callback):
     """Writes a line of metrics after every epoch, and reports it.
 

@@ -14,7 +14,7 @@ from darts_tf.constants import filled
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
-from darts_tf.ops import halved, weighted_sums
+from darts_tf.ops import halve, halved, shuffle, weighted_sums
 from darts_tf.primitives import PRIMITIVES, Identity, Zero
 from darts_tf.sharing import Shared
 from darts_tf.spaces import INPUTS, edges
@@ -42,40 +42,67 @@ class MixedOp(keras.layers.Layer):
         stride: 2 where the state is an input of a reduction cell.
         edges: how many edges leave the state.
         primitives: names of the candidates, in the order of the alphas' columns.
+        partial: only the first of so many parts of the channels is mixed, the others pass by
+            (Xu et al. 2020, section 3.1).
+
+    Attributes:
+        kind: mixed operations of one kind have the same graph.
     """
 
-    def __init__(self, channels: int, stride: int, edges: int, primitives: tuple[str, ...]):
+    def __init__(
+        self,
+        channels: int,
+        stride: int,
+        edges: int,
+        primitives: tuple[str, ...],
+        partial: int = 1,
+    ):
         super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
         self.edges = edges
         self.primitives = primitives
-        self.kind = (channels, stride, edges, primitives)
+        self.kind = (channels, stride, edges, primitives, partial)
+        self.stride = stride
+        self.partial = partial
+        self.mixed = channels // partial
         self.ops = []
         for name in primitives:
-            op = PRIMITIVES[name](channels, stride, False, edges)
-            self.ops.append(PRIMITIVES[name](channels, stride, False) if op.weightless else op)
+            op = PRIMITIVES[name](self.mixed, stride, False, edges)
+            self.ops.append(PRIMITIVES[name](self.mixed, stride, False) if op.weightless else op)
 
     def build(self, input_shape):
         """Builds every candidate."""
         for op in self.ops:
-            op.build(input_shape)
+            op.build((*input_shape[:-1], self.mixed))
 
-    def call(self, state, weights, training=False):
+    def call(self, state, weights, edge_weights=None, training=False):
         """Mixes.
 
         Args:
             state: `(batch, height, width, channels)`.
             weights: softmaxed alphas of the edges, `(edges, primitives)`.
+            edge_weights: factors of whole edges, `(edges,)`; None for 1.
             training: whether the normalisations use the batch's statistics.
 
         Returns:
-            A list with one mixed tensor per edge.
+            A list with one mixed tensor per edge, the channels that passed by last.
         """
+        if edge_weights is None:
+            edge_weights = filled(1.0, (self.edges,), weights.dtype)
+        else:
+            weights = weights * edge_weights[:, None]
+        if self.partial == 1:
+            return self._mix(state, weights, training)
+        first, rest = tf.split(state, [self.mixed, self.channels - self.mixed], -1)
+        mixed = self._mix(first, weights, training)
+        rest = halve(rest) if self.stride == 2 else rest
+        passed = weighted_sums([rest], _per_channel(edge_weights[:, None], rest.shape[-1]))
+        passed = tf.split(passed, self.edges, -1)
+        return [tf.concat(parts, -1) for parts in zip(mixed, passed, strict=True)]
+
+    def _mix(self, state, weights, training):
         seen = views(state, self.edges)
-        columns = tf.transpose(weights)[:, :, None]
-        factors = tf.reshape(
-            columns * filled(1.0, (self.channels,), weights.dtype), (len(self.ops), -1)
-        )
+        factors = _per_channel(weights, self.mixed)
         terms, shared, rows = [], [], []
         for row, (op, factor) in enumerate(zip(self.ops, tf.unstack(factors), strict=True)):
             if isinstance(op, Zero):  # takes its share of the softmax and adds nothing
@@ -88,6 +115,12 @@ class MixedOp(keras.layers.Layer):
         if shared:
             terms.append(weighted_sums(shared, tf.gather(factors, rows)))
         return tf.split(tf.add_n(terms), self.edges, -1)
+
+
+def _per_channel(weights, channels):
+    """From `(edges, n)` to `(n, edges * channels)`: the edges side by side in the channels."""
+    columns = tf.transpose(weights)[:, :, None] * filled(1.0, (channels,), weights.dtype)
+    return tf.reshape(columns, (weights.shape[1], -1))
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -105,14 +138,18 @@ class SearchCell(keras.layers.Layer):
             cells ago is twice as large.
         nodes: intermediate states.
         primitives: candidates on every edge.
+        partial: see `MixedOp`.
         shared: where the mixed operations' graphs are shared with other cells.
     """
 
-    def __init__(self, channels, reduction, reduction_previous, nodes, primitives, shared=None):
+    def __init__(
+        self, channels, reduction, reduction_previous, nodes, primitives, partial=1, shared=None
+    ):
         super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
         self.reduction = reduction
         self.nodes = nodes
+        self.partial = partial
         self.shared = shared or Shared()
         self.rows = {edge: row for row, edge in enumerate(edges(nodes))}
         self.preprocess0 = preprocess(channels, reduction_previous, affine=False)
@@ -123,6 +160,7 @@ class SearchCell(keras.layers.Layer):
                 stride=2 if reduction and source < INPUTS else 1,
                 edges=sum(edge[0] == source for edge in self.rows),
                 primitives=primitives,
+                partial=partial,
             )
             for source in range(INPUTS + nodes - 1)
         ]
@@ -134,13 +172,14 @@ class SearchCell(keras.layers.Layer):
         for mixed in self.mixed:
             mixed.build((None, None, None, self.channels))
 
-    def call(self, s0, s1, weights, training=False):
+    def call(self, s0, s1, weights, edge_weights=None, training=False):
         """Runs the cell.
 
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
             weights: softmaxed alphas, `(edges, primitives)`.
+            edge_weights: factors of the edges, `(edges,)`; None for 1.
             training: whether the normalisations use the batch's statistics.
 
         Returns:
@@ -152,22 +191,27 @@ class SearchCell(keras.layers.Layer):
         ]
         arriving = {target: [] for _, target in self.rows}
         by_source = sorted(self.rows)
-        parts = tf.split(
-            tf.gather(weights, [self.rows[edge] for edge in by_source]),
-            [mixed.edges for mixed in self.mixed],
-        )
+        order = [self.rows[edge] for edge in by_source]
+        given = [weights] if edge_weights is None else [weights, edge_weights]
+        leaving = [mixed.edges for mixed in self.mixed]
+        parts = zip(*(tf.split(tf.gather(array, order), leaving) for array in given), strict=True)
         for source, (mixed, part) in enumerate(zip(self.mixed, parts, strict=True)):
             if source in arriving:
-                states.append(tf.add_n(arriving[source]))
+                states.append(self._node(arriving[source]))
             if training:
-                outputs = self.shared(mixed, states[source], part, track=tracking())
+                outputs = self.shared(mixed, states[source], *part, track=tracking())
             else:
-                outputs = mixed(states[source], part)
-            leaving = [edge for edge in by_source if edge[0] == source]
-            for (_, target), output in zip(leaving, outputs, strict=True):
+                outputs = mixed(states[source], *part)
+            targets = [edge[1] for edge in by_source if edge[0] == source]
+            for target, output in zip(targets, outputs, strict=True):
                 arriving[target].append(output)
-        states.append(tf.add_n(arriving[len(states)]))
+        states.append(self._node(arriving[len(states)]))
         return tf.concat(states[INPUTS:], -1)
+
+    def _node(self, arriving):
+        """The sum of the edges; its channels are dealt out anew where only some were mixed."""
+        total = tf.add_n(arriving)
+        return shuffle(total, self.partial) if self.partial > 1 else total
 
 
 class Cell(keras.layers.Layer):

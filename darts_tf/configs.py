@@ -16,7 +16,7 @@ import tyro
 from darts_tf.names import unknown_name
 from darts_tf.validation import Config, setting
 
-Preset = Literal["digits", "cifar10", "tiny"]
+Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
 Stem = Literal["cifar", "imagenet"]
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
@@ -59,6 +59,10 @@ class RunConfig(Config):
     """Resize images to this height and width; by default they keep the dataset's size."""
     limit: int | None = setting(None, "positive")
     """Use at most so many images of each split."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Type to compute in; weights, statistics and architecture parameters stay float32."""
+    jit_compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the training step with XLA; by default where there is a GPU."""
     seed: int = setting(0, "zero or more")
     """Start of every random number; runs with one seed repeat each other."""
     overwrite: bool = False
@@ -101,6 +105,11 @@ class SearchConfig(RunConfig):
     """Channels of the supernet's first cell."""
     cells: int = setting(3, "3 or more")
     """Cells of the supernet; those at one and two thirds are reductions."""
+    partial_channels: int = setting(1, "positive")
+    """Mix only one k-th of every state's channels, for this k, and let the others pass
+    (PC-DARTS): less memory and time."""
+    arch_from_epoch: int = setting(0, "zero or more")
+    """First epoch that moves the architecture parameters; before it weights learn alone."""
     arch_learning_rate: float = setting(3e-3, "positive")
     """Learning rate of the architecture's Adam."""
     arch_beta_1: float = setting(0.5, "from 0 to below 1")
@@ -109,6 +118,19 @@ class SearchConfig(RunConfig):
     """Decay of that Adam's second moment."""
     arch_weight_decay: float = setting(1e-3, "zero or more")
     """L2 penalty of the architecture parameters."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.channels % self.partial_channels:
+            raise ValueError(
+                "Expected channels to be a multiple of partial_channels. Received: "
+                f"channels={self.channels}, partial_channels={self.partial_channels}"
+            )
+        if self.arch_from_epoch >= self.epochs:
+            raise ValueError(
+                f"Expected arch_from_epoch to be below epochs={self.epochs}, or nothing is "
+                f"searched. Received: arch_from_epoch={self.arch_from_epoch}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,25 +253,45 @@ SEARCH_PRESETS = {
         "crop_padding": 4,
         "flip": True,
     },
+    # Xu et al. 2020, section 4.2: partial channels on CIFAR-10
+    "pc-darts": {
+        "dataset": "cifar10",
+        "epochs": 50,
+        "batch_size": 256,
+        "learning_rate": 0.1,
+        "learning_rate_min": 0.0,
+        "channels": 16,
+        "cells": 8,
+        "partial_channels": 4,
+        "arch_from_epoch": 15,
+        "arch_learning_rate": 6e-4,
+        "arch_gradient": "first_order",
+        "crop_padding": 4,
+        "flip": True,
+    },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
 }
 """Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
 
+# Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
+_CIFAR10_EVALUATION = {
+    "dataset": "cifar10",
+    "epochs": 600,
+    "batch_size": 96,
+    "channels": 36,
+    "cells": 20,
+    "auxiliary": True,
+    "drop_path": 0.2,
+    "crop_padding": 4,
+    "flip": True,
+    "cutout": 16,
+}
+
 TRAIN_PRESETS = {
     "digits": {},
-    # Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
-    "cifar10": {
-        "dataset": "cifar10",
-        "epochs": 600,
-        "batch_size": 96,
-        "channels": 36,
-        "cells": 20,
-        "auxiliary": True,
-        "drop_path": 0.2,
-        "crop_padding": 4,
-        "flip": True,
-        "cutout": 16,
-    },
+    "cifar10": _CIFAR10_EVALUATION,
+    # Xu et al. 2020, section 4.2
+    "pc-darts": {**_CIFAR10_EVALUATION, "drop_path": 0.3},
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
 }
 """Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""

@@ -117,33 +117,48 @@ def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
         raise ValueError(f"{path}: {error}") from error
 
 
-def derive(alphas_normal, alphas_reduce, *, primitives: tuple[str, ...] = PRIMITIVES) -> Genotype:
+def derive(
+    alphas_normal,
+    alphas_reduce,
+    edges_normal=None,
+    edges_reduce=None,
+    *,
+    primitives: tuple[str, ...] = PRIMITIVES,
+) -> Genotype:
     """The discrete cells that architecture parameters stand for. Liu et al. 2019, section 2.4.
 
     On every edge the operation with the largest softmax weight is kept, `none` left out, and its
     weight is the edge's strength; every node keeps its two strongest edges. Of equals the first
-    wins. `none` takes its share of the softmax all the same.
+    wins. `none` takes its share of the softmax all the same. Where edges have parameters of their
+    own (Xu et al. 2020, section 3.2), their softmax over the edges into a node multiplies the
+    strengths.
 
     Args:
         alphas_normal: (edges, primitives) array: one row per pair of `spaces.edges(nodes)`, for
             any number of nodes.
         alphas_reduce: The same for the reduction cell.
+        edges_normal: (edges,) array, or None for edges that are weighed alike.
+        edges_reduce: The same for the reduction cell.
         primitives: What the columns stand for.
 
     Raises:
         ValueError: An array of another shape, or a number that is not finite.
     """
-    normal = _derive_cell("alphas_normal", alphas_normal, primitives)
-    reduce = _derive_cell("alphas_reduce", alphas_reduce, primitives)
+    normal = _derive_cell("normal", alphas_normal, edges_normal, primitives)
+    reduce = _derive_cell("reduce", alphas_reduce, edges_reduce, primitives)
     return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
 
 
-def _derive_cell(name: str, alphas, primitives: tuple[str, ...]) -> Pairs:
+def _derive_cell(cell: str, alphas, edges, primitives: tuple[str, ...]) -> Pairs:
     columns = [i for i, primitive in enumerate(primitives) if primitive != NONE]
-    weights = _softmax(_checked_alphas(name, alphas, len(primitives)))[:, columns]
+    alphas = _checked_alphas(f"alphas_{cell}", alphas, (None, len(primitives)))
+    weights = _softmax(alphas)[:, columns]
+    rows = len(weights)
+    edges = np.zeros(rows) if edges is None else _checked_alphas(f"edges_{cell}", edges, (rows,))
     pairs, start = [], 0
-    for node in range(nodes_of(len(weights))):
-        rows = weights[start : start + INPUTS + node]
+    for node in range(nodes_of(rows)):
+        into = slice(start, start + INPUTS + node)
+        rows = weights[into] * _softmax(edges[None, into]).T
         strongest = np.argsort(-rows.max(axis=1), kind="stable")[:2]
         pairs += [(primitives[columns[rows[i].argmax()]], int(i)) for i in strongest]
         start += len(rows)
@@ -159,17 +174,20 @@ def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
     return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
 
 
-def _checked_alphas(name: str, alphas, columns: int) -> np.ndarray:
+def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Finite numbers in an array of this shape, None standing for any number of edges."""
     alphas = np.asarray(alphas, dtype=np.float64)
-    if alphas.ndim != 2 or alphas.shape[1] != columns:
+    fits = len(shape) == alphas.ndim and all(
+        size in (None, actual) for size, actual in zip(shape, alphas.shape, strict=True)
+    )
+    if not fits:
+        sizes = ", ".join("edges" if size is None else str(size) for size in shape)
         raise ValueError(
-            f"Expected an array of shape (edges, {columns}). Received: {name}.shape={alphas.shape}"
+            f"Expected an array of shape ({sizes}). Received: {name}.shape={alphas.shape}"
         )
     if not np.isfinite(alphas).all():
-        row, column = np.argwhere(~np.isfinite(alphas))[0]
-        raise ValueError(
-            f"Expected finite numbers. Received: {name}[{row}, {column}]={alphas[row, column]}"
-        )
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(alphas))[0])
+        raise ValueError(f"Expected finite numbers. Received: {name}{list(place)}={alphas[place]}")
     nodes_of(len(alphas))
     return alphas
 

@@ -140,6 +140,19 @@ def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     return tf.nn.max_pool2d(pad(x, (3, 3), "SYMMETRIC"), 3, stride, "VALID")
 
 
+def halve(x: tf.Tensor) -> tf.Tensor:
+    """2x2 maximum over the places inside the image, with a stride of 2."""
+    border = [[0, 0], *([0, size % 2] for size in x.shape[1:3]), [0, 0]]
+    return tf.nn.max_pool2d(tf.pad(x, border, "SYMMETRIC"), 2, 2, "VALID")  # as in max_pool
+
+
+def shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
+    """Deals the channels out anew: the first of every group, then the second of every group."""
+    size = x.shape[-1] // groups
+    parts = tf.reshape(x, integers(-1, *x.shape[1:3], groups, size))
+    return tf.reshape(tf.transpose(parts, (0, 1, 2, 4, 3)), integers(-1, *x.shape[1:]))
+
+
 def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     """3x3 mean over the places inside the image: padding does not count."""
     if stride == 1:

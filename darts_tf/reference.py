@@ -14,7 +14,7 @@ from darts_tf import convolutions, network, primitives
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
-ALPHAS = ("alphas_normal", "alphas_reduce")
+ALPHAS = ("alphas_normal", "alphas_reduce", "betas_normal", "betas_reduce")
 
 
 def load_reference_weights(model: keras.Model, state_dict) -> None:
@@ -194,7 +194,7 @@ def _auxiliary_head(head):
 
 
 def _supernet(model):
-    alphas = list(zip(ALPHAS, model.alphas, strict=True))
+    alphas = list(zip(ALPHAS, model.alphas, strict=False))
     entries = _whole(alphas + _stem(model.stem) + _below("classifier", _head(model.head)))
     for i, cell in enumerate(model.cells):
         entries += [(f"cells.{i}.{name}", *rest) for name, *rest in _search_cell(cell)]

@@ -201,14 +201,22 @@ def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
     files.write_text(pathlib.Path(folder) / METRICS, text)
 
 
-def save_alphas(folder: str | os.PathLike[str], normal, reduce) -> None:
-    """Replaces the run's architecture parameters: two (edges, primitives) arrays."""
+ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
+"""The arrays in the file of architecture parameters, in the order of a supernet's `alphas`."""
+
+
+def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
+    """Replaces the run's architecture parameters: the arrays of a supernet's `alphas`."""
+    arrays = dict(zip(ALPHAS_NAMES, map(np.asarray, alphas), strict=False))
     with files.replacing(pathlib.Path(folder) / ALPHAS) as path:
-        np.savez(path, normal=np.asarray(normal), reduce=np.asarray(reduce))
+        np.savez(path, **arrays)
 
 
-def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The run's architecture parameters, (edges, primitives): normal and reduction.
+def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
+    """The run's architecture parameters, as `derive` takes them.
+
+    Two arrays (edges, primitives), normal and reduction; after a search with partial channels two
+    more, (edges,).
 
     Raises:
         ValueError: No such file, or it holds something else.
@@ -216,7 +224,8 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]
     path = pathlib.Path(folder) / ALPHAS
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return arrays["normal"], arrays["reduce"]
+            needed = ALPHAS_NAMES if len(arrays.files) > 2 else ALPHAS_NAMES[:2]
+            return tuple(arrays[name] for name in needed)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"Expected a file with the arrays normal and reduce. Received: {str(path)!r} ({error})"

@@ -27,6 +27,10 @@ class DARTS(keras.Model):
         clip_norm: largest global norm of the weights' gradient; None for no clipping.
         arch_weight_decay: L2 on the alphas, part of their gradient.
 
+    Attributes:
+        moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
+            before a change needs `make_train_function(force=True)`.
+
     Raises:
         ValueError: unknown `arch_gradient`.
     """
@@ -52,6 +56,7 @@ class DARTS(keras.Model):
         self.arch_weight_decay = arch_weight_decay
         self.mean_loss = keras.metrics.Mean("loss")
         self.arch_loss = keras.metrics.Mean("arch_loss")
+        self.moves_alphas = True
         self.built = True
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
@@ -152,10 +157,13 @@ class DARTS(keras.Model):
         """One iteration of Algorithm 1.
 
         Returns:
-            `loss` of the train batch, `arch_loss`, the loss that the alphas descend, and the
-            compiled metrics on the train batch; means since the start of the epoch.
+            `loss` of the train batch, `arch_loss`, the loss that the alphas descend (unless they
+            stay), and the compiled metrics on the train batch; means since the start of the epoch.
         """
         train_batch, valid_batch = data
+        if not self.moves_alphas:
+            loss, logits = self._weight_step(train_batch)
+            return self._results(train_batch, logits, loss)
         valid_loss, gradients = self.arch_gradients(train_batch, valid_batch)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         self.arch_optimizer.apply(gradients, self.network.alphas)
@@ -163,26 +171,21 @@ class DARTS(keras.Model):
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
         loss, logits = self._weight_step(train_batch)
         self.arch_loss.update_state(valid_loss)
-        return self._results(train_batch, logits, loss)
+        results = self._results(train_batch, logits, loss)
+        return {**results, "arch_loss": self.arch_loss.result()}
 
     def test_step(self, data):
         """Loss and metrics of the network with its running statistics."""
         x, y = data
         logits = self.network(x, training=False)
-        results = self._results(data, logits, self.loss_function(y, logits))
-        del results["arch_loss"]
-        return results
+        return self._results(data, logits, self.loss_function(y, logits))
 
     def _results(self, batch, logits, loss):
         """Means since the start of the epoch."""
         x, y = batch
         self.mean_loss.update_state(loss, sample_weight=tf.shape(y)[0])
         results = self.compute_metrics(x, y, logits)
-        return {
-            **results,
-            "loss": self.mean_loss.result(),
-            "arch_loss": self.arch_loss.result(),
-        }
+        return {**results, "loss": self.mean_loss.result()}
 
     def _weight_step(self, batch):
         """Moves w ← w − ξ∇w L_train(w, α), the alphas just moved, and the running statistics."""

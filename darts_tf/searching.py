@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from darts_tf import runs
-from darts_tf.callbacks import Record, begin_or_resume, of_every_run
+from darts_tf.callbacks import MoveAlphasFrom, Record, begin_or_resume, of_every_run
 from darts_tf.configs import SearchConfig
 from darts_tf.data import (
     Augmentation,
@@ -21,6 +19,7 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
+from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
 from darts_tf.search import DARTS
@@ -57,7 +56,8 @@ def search(
     weights_half, alphas_half = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size) for half in (weights_half, alphas_half))
     keras.utils.set_random_seed(config.seed)
-    trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)
+    with dtype_policy(config.precision):
+        trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)
     optimizers = (trainer.optimizer, trainer.arch_optimizer)
     variables = [*trainer.variables, *(v for o in optimizers for v in o.variables)]
     folder = runs.begin(config, dataset)
@@ -74,15 +74,16 @@ def search(
     )
     record = Record(folder, lambda: _describe(trainer, folder), report)
     if done < config.epochs:
-        with _graph_optimizer_off():
+        with graph_optimizer_off():
             trainer.fit(
-                batches,
+                on_device(batches),
                 epochs=config.epochs,
                 initial_epoch=done,
                 steps_per_epoch=steps,
                 validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
                 callbacks=[
                     *of_every_run(config, record, checkpoint),
+                    MoveAlphasFrom(config.arch_from_epoch),
                     *callbacks,
                 ],
                 shuffle=False,  # the pipeline has shuffled
@@ -91,20 +92,15 @@ def search(
     return trainer.network.genotype()
 
 
-@contextlib.contextmanager
-def _graph_optimizer_off():
-    """Without TensorFlow's graph optimiser: it takes longer on a supernet than it saves."""
-    before = tf.config.optimizer.get_experimental_options()
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options(before)
-
-
 def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DARTS:
     """The compiled trainer of a new supernet, with the reference's optimizers."""
-    supernet = Supernet(config.channels, config.cells, classes, image_channels)
+    supernet = Supernet(
+        config.channels,
+        config.cells,
+        classes,
+        image_channels,
+        partial_channels=config.partial_channels,
+    )
     trainer = DARTS(
         supernet,
         arch_gradient=config.arch_gradient,
@@ -119,6 +115,7 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=compiles(config.jit_compile),
     )
     return trainer
 

@@ -10,7 +10,7 @@ from darts_tf.cells import SearchCell, reductions
 from darts_tf.genotype import derive
 from darts_tf.heads import ClassifierHead
 from darts_tf.sharing import Shared
-from darts_tf.spaces import NODES, PRIMITIVES, edges
+from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, edges
 from darts_tf.stems import Stem, check_images
 
 
@@ -22,7 +22,8 @@ class Supernet(keras.Model):
 
     Attributes:
         alphas: `[normal, reduce]`, variables `(edges, primitives)`; all normal cells share one and
-            all reduction cells the other.
+            all reduction cells the other. With partial channels there are two more of `(edges,)`
+            for the edges as a whole, in the same order.
         network_weights: the other trainable variables, w in the paper.
 
     Args:
@@ -33,6 +34,11 @@ class Supernet(keras.Model):
         nodes: intermediate states a cell.
         primitives: candidates on every edge, `none` among them.
         stem_multiplier: channels of the stem as a multiple of `channels`.
+        partial_channels: 1, or k to mix 1/k of a state's channels and let the others pass (Xu et
+            al. 2020): less memory and time, and edges with weights of their own.
+
+    Raises:
+        ValueError: fewer than 3 cells, or channels that cannot be parted into `partial_channels`.
     """
 
     def __init__(
@@ -44,9 +50,15 @@ class Supernet(keras.Model):
         nodes: int = NODES,
         primitives: tuple[str, ...] = PRIMITIVES,
         stem_multiplier: int = 3,
+        partial_channels: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if partial_channels < 1 or channels % partial_channels:
+            raise ValueError(
+                f"Expected channels to be a multiple of partial_channels. "
+                f"Received: {channels=}, {partial_channels=}"
+            )
         self._config = {
             "channels": channels,
             "cells": cells,
@@ -55,6 +67,7 @@ class Supernet(keras.Model):
             "nodes": nodes,
             "primitives": tuple(primitives),
             "stem_multiplier": stem_multiplier,
+            "partial_channels": partial_channels,
         }
         self.primitives = tuple(primitives)
         self.stem = Stem("cifar", stem_multiplier * channels)
@@ -63,7 +76,15 @@ class Supernet(keras.Model):
         for reduction in reductions(cells):
             channels *= 2 if reduction else 1
             self.cells.append(
-                SearchCell(channels, reduction, previous, nodes, self.primitives, shared)
+                SearchCell(
+                    channels,
+                    reduction,
+                    previous,
+                    nodes,
+                    self.primitives,
+                    partial_channels,
+                    shared,
+                )
             )
             previous = reduction
         self.head = ClassifierHead(classes)
@@ -71,10 +92,14 @@ class Supernet(keras.Model):
 
     def _build_all(self, image_channels):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
-        shape = (len(edges(self._config["nodes"])), len(self.primitives))
+        rows = len(edges(self._config["nodes"]))
+        shapes = {"alphas": (rows, len(self.primitives))}
+        if self._config["partial_channels"] > 1:
+            shapes["edges"] = (rows,)
         noise = keras.initializers.RandomNormal(stddev=1e-3)
         self.alphas = [
-            self.add_weight(shape=shape, initializer=noise, name=f"alphas_{kind}", autocast=False)
+            self.add_weight(shape=shape, initializer=noise, name=f"{name}_{kind}", autocast=False)
+            for name, shape in shapes.items()
             for kind in ("normal", "reduce")
         ]
         self.stem.build((None, None, None, image_channels))
@@ -94,21 +119,22 @@ class Supernet(keras.Model):
     def call(self, images, training=False):
         """Logits `(batch, classes)` of images `(batch, height, width, channels)`."""
         check_images(images, "cifar", self._config["image_channels"])
-        normal, reduce = (self._edge_weights(alphas) for alphas in self.alphas)
+        alphas = [tf.convert_to_tensor(a) for a in self.alphas]
+        given = [tf.nn.softmax(a) for a in alphas[:2]] + [self._over_edges(a) for a in alphas[2:]]
         s0 = s1 = self.stem(images, training=training)
         for cell in self.cells:
-            weights = reduce if cell.reduction else normal
-            s0, s1 = s1, cell(s0, s1, weights, training=training)
+            weights = given[int(cell.reduction) :: 2]  # softmax over primitives (eq. 2), or edges
+            s0, s1 = s1, cell(s0, s1, *weights, training=training)
         return self.head(s1)
 
-    def _edge_weights(self, alphas):
-        """Softmax over the primitives of each edge (eq. 2)."""
-        return tf.nn.softmax(tf.convert_to_tensor(alphas))
+    def _over_edges(self, alphas):
+        """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
+        sizes = [INPUTS + node for node in range(self._config["nodes"])]
+        return tf.concat([tf.nn.softmax(part) for part in tf.split(alphas, sizes)], 0)
 
     def genotype(self):
         """The discrete cells that the alphas stand for now (sec. 2.4)."""
-        normal, reduce = (np.asarray(alphas) for alphas in self.alphas)
-        return derive(normal, reduce, primitives=self.primitives)
+        return derive(*map(np.asarray, self.alphas), primitives=self.primitives)
 
     def get_config(self):
         """Constructor arguments."""

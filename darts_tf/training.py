@@ -22,6 +22,7 @@ from darts_tf.data import (
     steps_per_epoch,
     train_batches,
 )
+from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
 from darts_tf.files import replacing
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, build_network, load_network, logits_of
@@ -59,7 +60,8 @@ def train(
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
     steps = steps_per_epoch(dataset.train, config.batch_size)
     keras.utils.set_random_seed(config.seed)
-    network = build_for(config, genotype, len(dataset.classes), preprocessing.channels)
+    with dtype_policy(config.precision):
+        network = build_for(config, genotype, len(dataset.classes), preprocessing.channels)
     variables = [*network.variables, *network.optimizer.variables]
     folder = runs.begin(config, dataset)
     if not config.resume:
@@ -75,22 +77,24 @@ def train(
             epochs=config.epochs,
             start_step=done * steps,
         )
-        network.fit(
-            _with_targets(batches, config.auxiliary),
-            epochs=config.epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            validation_data=_with_targets(
-                evaluation_batches(dataset.test, preprocessing, 256), config.auxiliary
-            ),
-            callbacks=[
-                *([DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []),
-                *of_every_run(config, Record(folder, dict, report, held_out="test"), checkpoint),
-                *callbacks,
-            ],
-            shuffle=False,  # the pipeline has shuffled
-            verbose=0,
-        )
+        record = Record(folder, dict, report, held_out="test")
+        with graph_optimizer_off():
+            network.fit(
+                on_device(_with_targets(batches, config.auxiliary)),
+                epochs=config.epochs,
+                initial_epoch=done,
+                steps_per_epoch=steps,
+                validation_data=_with_targets(
+                    evaluation_batches(dataset.test, preprocessing, 256), config.auxiliary
+                ),
+                callbacks=[
+                    *([DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []),
+                    *of_every_run(config, record, checkpoint),
+                    *callbacks,
+                ],
+                shuffle=False,  # the pipeline has shuffled
+                verbose=0,
+            )
     with replacing(folder / runs.MODEL) as path:
         network.save(path)
     return runs.read_metrics(folder)[-1]
@@ -120,8 +124,7 @@ def build_for(
             "metrics": {"logits": [accuracy]},
         }
     optimizer = SGD(config.learning_rate, config.momentum, config.weight_decay, config.clip_norm)
-    # XLA's depthwise convolutions are slow on CPUs
-    network.compile(optimizer=optimizer, jit_compile=False, **outputs)
+    network.compile(optimizer=optimizer, jit_compile=compiles(config.jit_compile), **outputs)
     network.optimizer.build(network.trainable_variables)
     return network
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.execution import dtype_policy
 from darts_tf.network import Network
 
 HALF = ("float16", "bfloat16")
@@ -21,7 +19,7 @@ def float32_copy(network: Network) -> Network:
     A network of mixed precision keeps its weights in float32, so that nothing is lost.
     """
     without = {"auxiliary": False, "drop_path": 0.0, "dtype": "float32"}
-    with _dtype_policy("float32"):
+    with dtype_policy("float32"):
         copy = type(network).from_config({**network.get_config(), **without})
     for target, source in zip(_parts(copy), _parts(network), strict=True):
         target.set_weights(source.get_weights())
@@ -63,14 +61,3 @@ def image_shape(preprocessing: Preprocessing, batch: int | None) -> tuple[int | 
 def _parts(network: Network) -> list[keras.layers.Layer]:
     """What inference needs, in the same order for every network of one genotype and depth."""
     return [network.stem, *network.cells, network.head]
-
-
-@contextlib.contextmanager
-def _dtype_policy(policy: str) -> Iterator[None]:
-    """Within this block new layers have this policy: they take it from a global setting."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)

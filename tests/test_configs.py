@@ -102,7 +102,9 @@ def test_digits_are_never_mirrored_or_blanked():
 
 
 def test_unknown_preset_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="one of digits, cifar10, tiny. Received: preset='cifar'"):
+    with pytest.raises(
+        ValueError, match="one of digits, cifar10, pc-darts, tiny. Received: preset='cifar'"
+    ):
         SearchConfig.from_preset("cifar", workdir="run")
 
 
@@ -133,7 +135,7 @@ def test_unknown_preset_is_named_with_the_known_ones():
         ({"dataset": 3}, "dataset to be a text. Received: dataset=3"),
         ({"workdir": 3}, "workdir to be a path. Received: workdir=3"),
         ({"arch_gradient": "second"}, "one of second_order, .*Did you mean 'second_order'?"),
-        ({"preset": "cifar"}, "Expected preset to be one of digits, cifar10, tiny"),
+        ({"preset": "cifar"}, "Expected preset to be one of digits, cifar10, pc-darts, tiny"),
         ({"overwrite": True, "resume": True}, "one of overwrite and resume. Received: both"),
         ({"chanels": 8}, "Expected field to be one of .*Did you mean 'channels'?"),
     ],

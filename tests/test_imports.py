@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "runs": ("files", "names"),
     "constants": (),
     "differentiation": (),
+    "execution": (),
     "keeping": ("differentiation",),
     "gradients": ("differentiation",),
     "normalization": ("constants", "differentiation", "keeping"),
@@ -53,11 +54,11 @@ MAY_IMPORT = {
     "callbacks": ("runs",),
     "data": ("data", "files", "names"),
     "searching": (
-        *("callbacks", "configs", "data", "genotype", "runs"),
+        *("callbacks", "configs", "data", "execution", "genotype", "runs"),
         *("optimizers", "search", "stems", "supernet"),
     ),
     "training": (
-        *("callbacks", "configs", "data", "files", "genotype", "runs"),
+        *("callbacks", "configs", "data", "execution", "files", "genotype", "runs"),
         *("network", "optimizers", "stems"),
     ),
 }

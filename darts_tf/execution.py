@@ -1,0 +1,71 @@
+"""How TensorFlow runs: threads, precision, compilation. Nothing here changes what is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+CHAINS = 8
+"""Operations that a cell has ready at a time, about: one chain per primitive on two states."""
+
+
+def prefer_parallel_operations() -> None:
+    """Gives every operation few threads and runs many operations at once.
+
+    A cell is many small operations side by side. Splitting each of them over all cores costs more
+    than it gains: with one thread each, a search step is a fifth faster on two cores. Does nothing
+    where the user has set TF_NUM_INTRAOP_THREADS or TF_NUM_INTEROP_THREADS, or TensorFlow runs
+    already.
+    """
+    if {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"} & set(os.environ):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # it runs already
+        tf.config.threading.set_intra_op_parallelism_threads(-(-cores // CHAINS))
+        tf.config.threading.set_inter_op_parallelism_threads(cores)
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def compiles(jit_compile: str) -> bool:
+    """Whether to compile with XLA: `"on"`, `"off"`, or `"auto"`, which is where a GPU is.
+
+    XLA's depthwise convolutions are 10 to 20 times slower than TensorFlow's on CPUs.
+    """
+    return has_gpu() if jit_compile == "auto" else jit_compile == "on"
+
+
+@contextlib.contextmanager
+def dtype_policy(policy: str) -> Iterator[None]:
+    """Within this block new layers have this policy: they take it from a global setting."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+@contextlib.contextmanager
+def graph_optimizer_off() -> Iterator[None]:
+    """Without TensorFlow's graph optimiser: it takes longer on a large graph than it saves."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options(before)
+
+
+def on_device(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches that are copied to the GPU, if there is one, while the step before runs."""
+    if not has_gpu():
+        return batches
+    return batches.apply(tf.data.experimental.prefetch_to_device("/GPU:0"))
