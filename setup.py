@@ -24,6 +24,7 @@ setup(
         "tensorboard>=2.19",
         "ai-edge-litert>=2.0",
         "numpy>=1.26",
+        "psutil>=5.9",
         "scikit-learn>=1.4",
         "tyro>=1.0",
         "rich>=13.7",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import keras
+import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from darts_tf.preflight import gigabytes
 
 
 class EpochProgress(keras.callbacks.Callback):
@@ -14,12 +19,14 @@ class EpochProgress(keras.callbacks.Callback):
 
     Args:
         epochs: of the whole run.
+        changes: an epoch whose steps take longer than those before.
         console: where to.
     """
 
-    def __init__(self, epochs: int, console: Console | None = None):
+    def __init__(self, epochs: int, changes: int = 0, console: Console | None = None):
         super().__init__()
         self.epochs = epochs
+        self.changes = changes
         self.console = console or Console(highlight=False, soft_wrap=True)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.console, transient=True)
@@ -37,14 +44,29 @@ class EpochProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Knows what is left when the first epoch of this process begins."""
+        self.epoch, self.measured = epoch, self.task is not None and epoch != self.changes
         if self.task is None:
             steps = self.params["steps"] * (self.epochs - epoch)
             self.task = self.bar.add_task("", total=steps)
             self.bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar."""
+        """Moves the bar, and says what to expect once some steps are done."""
         self.bar.advance(self.task)
+        if batch == 0:  # it was traced and compiled
+            self.began = time.monotonic()
+        elif batch == MEASURED and not self.measured:
+            self._forecast((time.monotonic() - self.began) / MEASURED)
+
+    def _forecast(self, step):
+        until = self.changes if self.epoch < self.changes else self.epochs
+        epoch = step * self.params["steps"]
+        memory = psutil.Process().memory_info().rss
+        self.console.print(
+            f"{step:.3f} s a step, {duration(epoch)} an epoch, "
+            f"{duration(epoch * (until - self.epoch))} until epoch {until}; "
+            f"{gigabytes(memory)} of memory"
+        )
 
     def report(self, metrics: dict) -> None:
         """Prints the line of an epoch, and the genotype where there is one."""
@@ -57,6 +79,17 @@ class EpochProgress(keras.callbacks.Callback):
         self.console.print(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {numbers}")
         if "genotype" in metrics:
             self.console.print(metrics["genotype"], style="dim")
+
+
+MEASURED = 5
+"""Steps whose mean time the forecast is made from."""
+
+
+def duration(seconds: float) -> str:
+    """As people say it: 42 s, 7 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 _SHOWN = {

@@ -8,6 +8,7 @@ from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.genotype import Genotype
+from darts_tf.preflight import check_memory
 from darts_tf.searching import search
 
 
@@ -42,7 +43,9 @@ def load(config):
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
     dataset = load(config)
-    with EpochProgress(config.epochs) as progress:
+    size = dataset.preprocessing
+    print(f"needs {check_memory(config, size.height, size.width)}", flush=True)
+    with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
         return search(config, dataset, report=progress.report, callbacks=(progress,))
 
 

@@ -185,6 +185,7 @@ class DARTS(keras.Model):
         x, y = batch
         self.mean_loss.update_state(loss, sample_weight=tf.shape(y)[0])
         results = self.compute_metrics(x, y, logits)
+        results.pop("arch_loss", None)
         return {**results, "loss": self.mean_loss.result()}
 
     def _weight_step(self, batch):

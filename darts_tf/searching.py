@@ -19,9 +19,10 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
+from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, has_gpu, on_device
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
+from darts_tf.preflight import check_memory
 from darts_tf.search import DARTS
 from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
@@ -49,12 +50,14 @@ def search(
         The genotype of the alphas after the last epoch.
 
     Raises:
-        ValueError: images too small, a batch larger than half of the training images, or a folder
-            that is in use; nothing has been written then.
+        ValueError: images too small, a batch larger than half of the training images, more memory
+            needed than is free, or a folder that is in use; nothing has been written then.
     """
     check_image_size(dataset.preprocessing.height, dataset.preprocessing.width, "cifar")
     weights_half, alphas_half = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size) for half in (weights_half, alphas_half))
+    if not has_gpu():
+        check_memory(config, dataset.preprocessing.height, dataset.preprocessing.width)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(config.precision):
         trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)

@@ -48,13 +48,14 @@ MAY_IMPORT = {
     ),
     "network": ("cells", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
+    "preflight": ("cells", "configs", "ops", "spaces"),
     "search": ("constants", "gradients", "normalization", "optimizers"),
     "counting": ("spaces",),
     "reference": ("convolutions", "heads", "network", "primitives", "stems", "supernet"),
     "callbacks": ("runs",),
     "data": ("data", "files", "names"),
     "searching": (
-        *("callbacks", "configs", "data", "execution", "genotype", "runs"),
+        *("callbacks", "configs", "data", "execution", "genotype", "preflight", "runs"),
         *("optimizers", "search", "stems", "supernet"),
     ),
     "training": (
