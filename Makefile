@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint wheel check-wheel clean
+.PHONY: demo test bench lint wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
 test: $(VENV)/.tests          ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
+	$(BIN)/python benchmarks/command_line.py
+	$(BIN)/python benchmarks/search_step.py
+	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/input_pipeline.py
+	$(BIN)/python benchmarks/roofline.py
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .

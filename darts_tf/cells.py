@@ -14,7 +14,8 @@ from darts_tf.constants import filled
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
-from darts_tf.ops import halve, halved, shuffle, weighted_sums
+from darts_tf.ops import halved, shuffle, weighted_sums
+from darts_tf.pooling import halve
 from darts_tf.primitives import PRIMITIVES, Identity, Zero
 from darts_tf.sharing import Shared
 from darts_tf.spaces import INPUTS, edges

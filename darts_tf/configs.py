@@ -241,33 +241,21 @@ class DemoConfig(Config):
     """Delete an earlier demo in the folder first."""
 
 
+# Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
+_CIFAR10_SEARCH = {
+    **{"dataset": "cifar10", "epochs": 50, "channels": 16, "cells": 8},
+    **{"arch_learning_rate": 3e-4, "crop_padding": 4, "flip": True},
+}
+
 SEARCH_PRESETS = {
     "digits": {},
-    # Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
-    "cifar10": {
-        "dataset": "cifar10",
-        "epochs": 50,
-        "channels": 16,
-        "cells": 8,
-        "arch_learning_rate": 3e-4,
-        "crop_padding": 4,
-        "flip": True,
-    },
+    "cifar10": _CIFAR10_SEARCH,
     # Xu et al. 2020, section 4.2: partial channels on CIFAR-10
     "pc-darts": {
-        "dataset": "cifar10",
-        "epochs": 50,
-        "batch_size": 256,
-        "learning_rate": 0.1,
-        "learning_rate_min": 0.0,
-        "channels": 16,
-        "cells": 8,
-        "partial_channels": 4,
-        "arch_from_epoch": 15,
-        "arch_learning_rate": 6e-4,
-        "arch_gradient": "first_order",
-        "crop_padding": 4,
-        "flip": True,
+        **_CIFAR10_SEARCH,
+        **{"batch_size": 256, "learning_rate": 0.1, "learning_rate_min": 0.0},
+        **{"partial_channels": 4, "arch_gradient": "first_order"},
+        **{"arch_learning_rate": 6e-4, "arch_from_epoch": 15},
     },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
 }

@@ -91,13 +91,12 @@ def _gradient(dz, x, scale, mean, variance, epsilon, scaled, reserved):
     places: dx = γ r (dz − m(dz) − y m(dz y)), dγ = Σ dz y, dβ = Σ dz.
 
     Mean and variance depend on `x`; the closed forms along `x` hold that dependence, so they get
-    no gradient of their own. (They are arguments all the same: TensorFlow searches the graph
-    behind whatever such a function takes from outside, which took minutes.)
+    no gradient of their own.
     """
     sums = []  # dγ and dβ
 
     @custom_gradient
-    def along_x(dz, x, scale, mean, variance, *reserved):
+    def along_x(dz, x, scale):
         dx, *both = _backward_kernel(dz, x, scale, mean, variance, epsilon, reserved)
         sums.extend(both)
 
@@ -119,29 +118,29 @@ def _gradient(dz, x, scale, mean, variance, epsilon, scaled, reserved):
                 - tf.cast(r * p, x.dtype) * dx
                 - tf.cast(of_x * mean, x.dtype)
             )
-            return along_dz, along_x, count * r * s, *[None] * (2 + len(reserved))
+            return along_dz, along_x, count * r * s
 
         return dx, gradient
 
-    dx = along_x(dz, x, scale, mean, variance, *reserved)
+    dx = along_x(dz, x, scale)
     if not scaled:
         return dx, *sums
 
     @custom_gradient
-    def along_scale_and_offset(dz, x, mean, variance, dscale, doffset):
+    def along_scale_and_offset(dz, x):
         """What the kernel gave already."""
 
         def gradient(a, b):
             """Of a Σ dz y + b Σ dz: a y + b along dz, a r (dc − q y) along x."""
             r, count = _inverse_deviation(x, variance, epsilon), _count(x)
-            q, mean_dz = dscale / count, doffset / count
+            q, mean_dz = (s / count for s in sums)
             y = (_wide(x) - mean) * r
             along_x = a * r * (_wide(dz) - mean_dz - q * y)
-            return tf.cast(a * y + b, dz.dtype), tf.cast(along_x, x.dtype), *[None] * 4
+            return tf.cast(a * y + b, dz.dtype), tf.cast(along_x, x.dtype)
 
-        return [tf.identity(dscale), tf.identity(doffset)], gradient
+        return [tf.identity(s) for s in sums], gradient
 
-    return dx, *along_scale_and_offset(dz, x, mean, variance, *sums)
+    return dx, *along_scale_and_offset(dz, x)
 
 
 def _forward_kernel(x, scale, offset, epsilon):

@@ -6,10 +6,7 @@ the stride is 2. All images are `(batch, height, width, channels)` with known he
 
 from __future__ import annotations
 
-import functools
-
 import keras
-import numpy as np
 import tensorflow as tf
 
 from darts_tf.constants import diagonal_blocks, integers, tiled_identity
@@ -132,44 +129,11 @@ def _in_strips(x, upstream, shape, stride, padding):
     return tf.concat(strips, 1)
 
 
-def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """3x3 maximum over the places inside the image."""
-    # A mirrored border repeats values that the window holds already: the maximum is unchanged.
-    # (The op's own padding loses the second derivative: explicit padding has none, and that of
-    # SAME comes out as zero in a graph.)
-    return tf.nn.max_pool2d(pad(x, (3, 3), "SYMMETRIC"), 3, stride, "VALID")
-
-
-def halve(x: tf.Tensor) -> tf.Tensor:
-    """2x2 maximum over the places inside the image, with a stride of 2."""
-    border = [[0, 0], *([0, size % 2] for size in x.shape[1:3]), [0, 0]]
-    return tf.nn.max_pool2d(tf.pad(x, border, "SYMMETRIC"), 2, 2, "VALID")  # as in max_pool
-
-
 def shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
     """Deals the channels out anew: the first of every group, then the second of every group."""
     size = x.shape[-1] // groups
     parts = tf.reshape(x, integers(-1, *x.shape[1:3], groups, size))
     return tf.reshape(tf.transpose(parts, (0, 1, 2, 4, 3)), integers(-1, *x.shape[1:]))
-
-
-def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """3x3 mean over the places inside the image: padding does not count."""
-    if stride == 1:
-        return tf.nn.avg_pool2d(x, 3, 1, "SAME")
-    mean_of_nine = tf.nn.avg_pool2d(pad(x, (3, 3)), 3, stride, "VALID")
-    return mean_of_nine * tf.constant(_nine_over_inside(*x.shape[1:3], stride), x.dtype)
-
-
-@functools.lru_cache
-def _nine_over_inside(height: int, width: int, stride: int) -> np.ndarray:
-    """9 / (places of each 3x3 window that lie inside the image), `(1, height', width', 1)`."""
-
-    def inside(size):
-        centers = np.arange(0, size, stride)
-        return np.minimum(centers + 1, size - 1) - np.maximum(centers - 1, 0) + 1
-
-    return 9.0 / np.outer(inside(height), inside(width))[None, :, :, None]
 
 
 def pointwise(x: tf.Tensor, kernel, training: bool = True) -> tf.Tensor:

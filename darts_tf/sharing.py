@@ -40,6 +40,15 @@ class Shared:
             self._kinds[layer.kind] = _Kind(layer)
         return self._kinds[layer.kind](layer, inputs, track)
 
+    def functions(self) -> list:
+        """All concrete functions traced so far, for whoever wants to look at them."""
+        return [
+            concrete
+            for kind in self._kinds.values()
+            for function in (kind._forward, kind._backward, kind._second)
+            for concrete in function._list_all_concrete_functions()
+        ]
+
 
 class _Kind:
     """The functions of one kind; `template` is a layer of it."""

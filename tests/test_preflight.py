@@ -1,0 +1,76 @@
+"""The estimate of a search's memory, and the refusal of one that cannot fit."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from darts_tf import preflight
+from darts_tf.configs import SearchConfig
+
+
+def config(**changed):
+    return SearchConfig(workdir="run", **changed)
+
+
+MEASURED = [  # gradient, channels, cells, batch, size, partial, GB at most in use (BENCHMARKS.md)
+    ("first_order", 16, 8, 16, 32, 1, 2.00),
+    ("first_order", 16, 8, 64, 32, 4, 2.33),
+    ("first_order", 8, 3, 64, 32, 1, 1.90),
+    ("first_order", 16, 5, 32, 16, 1, 1.56),
+    ("second_order", 16, 8, 16, 32, 1, 3.16),
+    ("second_order", 16, 8, 64, 32, 4, 3.96),
+    ("second_order", 8, 3, 64, 32, 1, 2.99),
+    ("second_order", 16, 5, 32, 16, 1, 2.19),
+    ("finite_difference", 16, 8, 16, 32, 1, 2.67),
+    ("finite_difference", 16, 8, 64, 32, 4, 3.18),
+    ("finite_difference", 8, 3, 64, 32, 1, 2.25),
+    ("finite_difference", 16, 5, 32, 16, 1, 1.83),
+]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "channels", "cells", "batch", "size", "partial", "peak"), MEASURED
+)
+def test_estimate_is_near_what_was_measured(gradient, channels, cells, batch, size, partial, peak):
+    settings = config(
+        arch_gradient=gradient,
+        channels=channels,
+        cells=cells,
+        batch_size=batch,
+        partial_channels=partial,
+    )
+    assert preflight.estimated_bytes(settings, size, size) / 1e9 == pytest.approx(peak, rel=0.2)
+
+
+def test_estimate_grows_with_the_batch_and_falls_with_precision_and_partial_channels():
+    base = preflight.estimated_bytes(config(channels=16), 32, 32)
+    assert preflight.estimated_bytes(config(channels=16, batch_size=128), 32, 32) > base
+    for less in ({"precision": "mixed_bfloat16"}, {"partial_channels": 4}):
+        assert preflight.estimated_bytes(config(channels=16, **less), 32, 32) < base
+
+
+def test_search_that_cannot_fit_is_refused_with_what_to_change(monkeypatch):
+    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e9))
+    with pytest.raises(ValueError, match=r"the 1.0 GB.*batch_size=64, .*--partial-channels 4"):
+        preflight.check_memory(config(), 32, 32)
+
+
+def test_search_that_fits_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e12))
+    line = preflight.check_memory(config(), 8, 8)
+    assert line.startswith("about 1.")
+    assert line.endswith(" GB of memory, of 1000.0 GB that are free")
+
+
+def test_available_memory_is_the_control_groups_where_that_is_less(monkeypatch, tmp_path):
+    monkeypatch.setattr(preflight, "CGROUP", tmp_path)
+    whole = psutil.virtual_memory().total
+    assert 0 < preflight.available_bytes() <= whole
+    for limit, expected in ((str(10**6), 10**6 - 10), ("max", None)):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("10\n")
+        if expected:
+            assert preflight.available_bytes() == expected
+        else:
+            assert preflight.available_bytes() > 10**6
