@@ -1,7 +1,9 @@
-"""What all benchmarks share: the machine, memory, tables, and results as JSON."""
+"""What all benchmarks share: the machine, steps, memory, tables, and results as JSON."""
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +21,9 @@ from rich.table import Table
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 
+PARTS = ("imports", "building", "tracing", "first run")
+"""Of a start, in their order."""
+
 
 def environment() -> dict:
     """Versions, processor and load: what a number cannot be read without."""
@@ -27,13 +32,18 @@ def environment() -> dict:
         **{name: metadata.version(name) for name in packages},
         "python": platform.python_version(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": cores(),
         "load_average": os.getloadavg(),
         "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": " ".join(["python", *sys.argv]),
     }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    from darts_tf.execution import cores
+
+    return cores()
 
 
 def _processor() -> str:
@@ -58,6 +68,72 @@ def seconds(function: Callable, *args, repeat: int = 7) -> float:
         function(*args)
         times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def step_arguments(description: str, **sizes: int) -> argparse.ArgumentParser:
+    """The command line of a benchmark of steps: sizes with these defaults, and how it runs."""
+    parser = argparse.ArgumentParser(description=description)
+    for name, size in sizes.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--json", action="store_true", help="measure here; print JSON alone")
+    return parser
+
+
+def random_batch(batch_size: int, size: int, seed: int = 0):
+    """Colour images and labels of ten classes, and their types with any number of images."""
+    import numpy as np
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    x = tf.constant(rng.normal(size=(batch_size, size, size, 3)), tf.float32)
+    y = tf.constant(rng.integers(0, 10, batch_size), tf.int32)
+    return (x, y), tuple(tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (x, y))
+
+
+def start_and_steps(step, inputs: tuple, marks: list[float], repeat: int) -> dict:
+    """What a TensorFlow function of fixed signature costs.
+
+    Args:
+        step: gives a scalar.
+        inputs: to call it with.
+        marks: when the process began, when all was imported, and when all was built.
+        repeat: calls after the first.
+
+    Returns:
+        `step`, the median time of a call; `start`, that from the process's beginning to the end of
+        the first, and each of its `PARTS`; `steps`, all times; memory, of the process and of
+        tensors; and the nodes of the graph.
+    """
+    import tensorflow as tf
+
+    from darts_tf.execution import graph_optimizer_off
+
+    times = []
+    with graph_optimizer_off():
+        nodes = len(step.get_concrete_function().graph.get_operations())
+        marks = [*marks, time.perf_counter()]
+        float(step(*inputs))
+        marks.append(time.perf_counter())
+        for _ in range(repeat):
+            begun = time.perf_counter()
+            float(step(*inputs))
+            times.append(time.perf_counter() - begun)
+    try:
+        tensors = tf.config.experimental.get_memory_info("CPU:0")["peak"] / 1e9
+    except ValueError:  # only where oneDNN allocates
+        tensors = None
+    parts = [end - begun for begun, end in itertools.pairwise(marks)]
+    return {
+        "step": statistics.median(times),
+        "start": marks[-1] - marks[0],
+        **dict(zip(PARTS, parts, strict=True)),
+        "peak_gb": peak_gigabytes(),
+        "tensors_gb": tensors,
+        "nodes": nodes,
+        "steps": times,
+    }
 
 
 def show(title: str, columns: Iterable[str], rows: Iterable[Iterable]) -> None:

@@ -130,9 +130,8 @@ def main():
     parser.add_argument("--batch-size", type=int, default=16)
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import numpy as np
     import tensorflow as tf
-    from measuring import save, show
+    from measuring import cores, random_batch, save, show
 
     from darts_tf.configs import SearchConfig
     from darts_tf.execution import graph_optimizer_off, prefer_parallel_operations
@@ -141,9 +140,7 @@ def main():
     prefer_parallel_operations()
     config = SearchConfig(workdir="unused", **vars(args))
     trainer = build_trainer(config, classes=10, image_channels=3)
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(args.batch_size, 32, 32, 3)), tf.float32)
-    data = ((x, tf.constant(rng.integers(0, 10, args.batch_size))),) * 2
+    data = (random_batch(args.batch_size, size=32)[0],) * 2
     step = tf.function(lambda: trainer.train_step(data)["loss"], autograph=False)
     with graph_optimizer_off():
         graph = step.get_concrete_function().graph
@@ -161,11 +158,10 @@ def main():
         rows.append([kind, count, arithmetic / 1e9, moved / 1e9, bound, limit, times[kind]])
         rows[-1].append(f"{limit / times[kind]:.0%}" if times[kind] else "-")
     rows.sort(key=lambda row: -row[6])
-    cores = len(os.sched_getaffinity(0))
     total = [sum(row[i] for row in rows) for i in (1, 2, 3, 5, 6)]
     rows.append(["all", *total[:3], "", *total[3:], f"{total[3] / total[4]:.0%}"])
     columns = ("kind", "count", "GFLOP", "GB", "bound by", "limit s", "measured s", "of the limit")
-    show(f"a {args.arch_gradient} step of {elapsed:.2f} s on {cores} cores", columns, rows)
+    show(f"a {args.arch_gradient} step of {elapsed:.2f} s on {cores()} cores", columns, rows)
     machine = {"gflops_of_a_core": flop_rate / 1e9, "gigabytes_a_second_of_a_core": byte_rate / 1e9}
     show("one core", machine, [machine.values()])
     save(f"roofline_{args.arch_gradient}", {"machine": machine, "step": elapsed, "rows": rows})

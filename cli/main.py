@@ -71,7 +71,9 @@ def _run_command(name: str, argv: list[str]) -> int:
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
         quiet.import_tensorflow()
-        quiet.prefer_parallel_operations()
+        from darts_tf.execution import prefer_parallel_operations
+
+        prefer_parallel_operations()  # before TensorFlow runs anything
         return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt:
         if hasattr(config, "resume"):

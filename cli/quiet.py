@@ -24,13 +24,6 @@ def import_tensorflow() -> None:
         tf.config.list_physical_devices()
 
 
-def prefer_parallel_operations() -> None:
-    """See `execution.prefer_parallel_operations`: before TensorFlow runs anything."""
-    from darts_tf.execution import prefer_parallel_operations
-
-    prefer_parallel_operations()
-
-
 @contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
     """Holds back all that reaches file descriptor 2; lets it out if the block fails.

@@ -129,6 +129,12 @@ def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
     return (FactorizedReduce if reduce else ReLUConvBN)(channels, 2 if reduce else 1, affine)
 
 
+def _preprocessed(cell, s0, s1, training):
+    """Both inputs of a cell with its channels and of one size: states 0 and 1."""
+    parts = ((cell.preprocess0, s0), (cell.preprocess1, s1))
+    return [layer(views(s)[layer.reads], training=training) for layer, s in parts]
+
+
 class SearchCell(keras.layers.Layer):
     """A cell of the supernet: every node adds up the mixed edges from all earlier states.
 
@@ -186,10 +192,7 @@ class SearchCell(keras.layers.Layer):
         Returns:
             `(batch, height, width, nodes * channels)`, half the size in a reduction cell.
         """
-        states = [
-            layer(views(s)[layer.reads], training=training)
-            for layer, s in ((self.preprocess0, s0), (self.preprocess1, s1))
-        ]
+        states = _preprocessed(self, s0, s1, training)
         arriving = {target: [] for _, target in self.rows}
         by_source = sorted(self.rows)
         order = [self.rows[edge] for edge in by_source]
@@ -264,10 +267,7 @@ class Cell(keras.layers.Layer):
             `(batch, height, width, len(concat) * channels)`, half the size in a reduction cell.
         """
         factors = dict(zip(self.droppable, drop_path, strict=True)) if drop_path else {}
-        states = [
-            layer(views(s)[layer.reads], training=training)
-            for layer, s in ((self.preprocess0, s0), (self.preprocess1, s1))
-        ]
+        states = _preprocessed(self, s0, s1, training)
         seen = [views(state) for state in states]
         for i in range(0, len(self.pairs), 2):
             first, second = (self._branch(seen, j, factors, training) for j in (i, i + 1))

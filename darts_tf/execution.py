@@ -23,10 +23,14 @@ def prefer_parallel_operations() -> None:
     """
     if {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"} & set(os.environ):
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # it runs already
-        tf.config.threading.set_intra_op_parallelism_threads(-(-cores // CHAINS))
-        tf.config.threading.set_inter_op_parallelism_threads(cores)
+        tf.config.threading.set_intra_op_parallelism_threads(-(-cores() // CHAINS))
+        tf.config.threading.set_inter_op_parallelism_threads(cores())
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def has_gpu() -> bool:

@@ -19,7 +19,7 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, has_gpu, on_device
+from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
@@ -56,8 +56,7 @@ def search(
     check_image_size(dataset.preprocessing.height, dataset.preprocessing.width, "cifar")
     weights_half, alphas_half = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size) for half in (weights_half, alphas_half))
-    if not has_gpu():
-        check_memory(config, dataset.preprocessing.height, dataset.preprocessing.width)
+    check_memory(config, dataset.preprocessing.height, dataset.preprocessing.width)
     keras.utils.set_random_seed(config.seed)
     with dtype_policy(config.precision):
         trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)

@@ -58,7 +58,7 @@ class _Kind:
         settings = {"autograph": False, "experimental_attributes": {"_noinline": True}}
         self._forward, self._backward, self._second = (
             tf.function(function, **settings)
-            for function in (self._trace_forward, self._trace_backward, self._trace_second)
+            for function in (self._trace_forward, self._differentiated, self._trace_second)
         )
 
     def __call__(self, layer, inputs, track):
@@ -118,9 +118,6 @@ class _Kind:
             outputs, updates = self._run(inputs, weights, held)
         return outputs, updates, kept
 
-    def _trace_backward(self, inputs, weights, held, kept, upstreams, along_weights):
-        return self._differentiated(inputs, weights, held, kept, upstreams, along_weights)
-
     def _trace_second(self, inputs, weights, held, kept, upstreams, directions, along_weights):
         """What the gradients, multiplied by `directions`, send to all that they depend on."""
         sources = [*inputs, *(weights if along_weights else ()), *upstreams]
@@ -139,6 +136,7 @@ class _Kind:
         return [*found[:n], *[None] * len(weights), *found[n:]]
 
     def _differentiated(self, inputs, weights, held, kept, upstreams, along_weights):
+        """Gradients along inputs and, if wanted, weights."""
         sources = [*inputs, *(weights if along_weights else ())]
         with tf.GradientTape(watch_accessed_variables=False) as tape, replaying(kept):
             tape.watch(sources)

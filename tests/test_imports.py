@@ -49,7 +49,7 @@ MAY_IMPORT = {
     ),
     "network": ("cells", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
-    "preflight": ("cells", "configs", "ops", "spaces"),
+    "preflight": ("cells", "configs", "execution", "ops", "spaces"),
     "search": ("constants", "gradients", "normalization", "optimizers"),
     "counting": ("spaces",),
     "reference": ("convolutions", "heads", "network", "primitives", "stems", "supernet"),

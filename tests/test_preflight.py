@@ -63,6 +63,12 @@ def test_search_that_fits_says_what_it_needs(monkeypatch):
     assert line.endswith(" GB of memory, of 1000.0 GB that are free")
 
 
+def test_with_a_gpu_the_hosts_memory_refuses_nothing(monkeypatch):
+    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e9))
+    monkeypatch.setattr(preflight, "has_gpu", lambda: True)
+    assert preflight.check_memory(config(), 32, 32).endswith("on the GPU")
+
+
 def test_available_memory_is_the_control_groups_where_that_is_less(monkeypatch, tmp_path):
     monkeypatch.setattr(preflight, "CGROUP", tmp_path)
     whole = psutil.virtual_memory().total
