@@ -8,7 +8,6 @@ A search step draws two batches: crops, flips and normalisation on 32x32 colour 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 
 
@@ -20,7 +19,9 @@ def main():
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--consumed", type=float, help="images a second that training takes")
     args = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cli.quiet import start_tensorflow
+
+    start_tensorflow()
     import numpy as np
     from measuring import save, show
 

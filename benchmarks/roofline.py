@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import collections
 import math
-import os
 import pathlib
 import tempfile
 import time
 
 KINDS = {
     "MatMul": "1x1 convolutions",
+    "BatchMatMulV2": "1x1 convolutions",
     "DepthwiseConv2dNative": "depthwise",
     "DepthwiseConv2dNativeBackpropInput": "depthwise, along the input",
     "DepthwiseConv2dNativeBackpropFilter": "depthwise, along the kernel",
@@ -46,6 +46,8 @@ def flops(op) -> float:
     if op.type == "MatMul":
         rows, columns = op.inputs[0].shape
         return 2 * out * (rows if op.get_attr("transpose_a") else columns)
+    if op.type == "BatchMatMulV2":
+        return 2 * out * op.inputs[0].shape[-2 if op.get_attr("adj_x") else -1]
     if op.type == "DepthwiseConv2dNative":
         return 2 * out * math.prod(op.inputs[1].shape[:2])
     if op.type == "DepthwiseConv2dNativeBackpropInput":
@@ -129,15 +131,16 @@ def main():
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=16)
     args = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cli.quiet import start_tensorflow
+
+    start_tensorflow()
     import tensorflow as tf
     from measuring import cores, random_batch, save, show
 
     from darts_tf.configs import SearchConfig
-    from darts_tf.execution import graph_optimizer_off, prefer_parallel_operations
+    from darts_tf.execution import graph_optimizer_off
     from darts_tf.searching import build_trainer
 
-    prefer_parallel_operations()
     config = SearchConfig(workdir="unused", **vars(args))
     trainer = build_trainer(config, classes=10, image_channels=3)
     data = (random_batch(args.batch_size, size=32)[0],) * 2

@@ -12,7 +12,6 @@ import time
 BEGAN = time.perf_counter()
 
 import json  # noqa: E402
-import os  # noqa: E402
 
 import measuring  # noqa: E402
 
@@ -35,14 +34,15 @@ def arguments():
 
 def measure(args) -> dict:
     """Steps of one estimator, in this process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cli.quiet import start_tensorflow
+
+    start_tensorflow()
     import tensorflow as tf
 
     from darts_tf.configs import SearchConfig
-    from darts_tf.execution import dtype_policy, prefer_parallel_operations
+    from darts_tf.execution import dtype_policy
     from darts_tf.searching import build_trainer
 
-    prefer_parallel_operations()
     marks = [BEGAN, time.perf_counter()]
     names = ("cells", "channels", "batch_size", "partial_channels", "precision", "jit_compile")
     settings = {name: getattr(args, name) for name in names}

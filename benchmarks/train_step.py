@@ -8,7 +8,6 @@ import time
 BEGAN = time.perf_counter()
 
 import json  # noqa: E402
-import os  # noqa: E402
 
 import measuring  # noqa: E402
 
@@ -26,15 +25,16 @@ def arguments():
 
 def measure(args) -> dict:
     """Steps, in this process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cli.quiet import start_tensorflow
+
+    start_tensorflow()
     import tensorflow as tf
 
     from darts_tf.configs import TrainConfig
-    from darts_tf.execution import dtype_policy, prefer_parallel_operations
+    from darts_tf.execution import dtype_policy
     from darts_tf.genotype import load_genotype
     from darts_tf.training import build_for
 
-    prefer_parallel_operations()
     marks = [BEGAN, time.perf_counter()]
     names = ("genotype", "cells", "channels", "batch_size", "drop_path", "precision")
     settings = {name: getattr(args, name) for name in names}

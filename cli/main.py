@@ -70,10 +70,7 @@ def _run_command(name: str, argv: list[str]) -> int:
 
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
-        quiet.import_tensorflow()
-        from darts_tf.execution import prefer_parallel_operations
-
-        prefer_parallel_operations()  # before TensorFlow runs anything
+        quiet.start_tensorflow()
         return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt:
         if hasattr(config, "resume"):

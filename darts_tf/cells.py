@@ -14,9 +14,10 @@ from darts_tf.constants import filled
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
-from darts_tf.ops import halved, shuffle, weighted_sums
+from darts_tf.ops import halved, joined, shuffle
 from darts_tf.pooling import halve
 from darts_tf.primitives import PRIMITIVES, Identity, Zero
+from darts_tf.products import weighted_sums
 from darts_tf.sharing import Shared
 from darts_tf.spaces import INPUTS, edges
 
@@ -99,7 +100,7 @@ class MixedOp(keras.layers.Layer):
         rest = halve(rest) if self.stride == 2 else rest
         passed = weighted_sums([rest], _per_channel(edge_weights[:, None], rest.shape[-1]))
         passed = tf.split(passed, self.edges, -1)
-        return [tf.concat(parts, -1) for parts in zip(mixed, passed, strict=True)]
+        return [joined(parts) for parts in zip(mixed, passed, strict=True)]
 
     def _mix(self, state, weights, training):
         seen = views(state, self.edges)
@@ -210,7 +211,7 @@ class SearchCell(keras.layers.Layer):
             for target, output in zip(targets, outputs, strict=True):
                 arriving[target].append(output)
         states.append(self._node(arriving[len(states)]))
-        return tf.concat(states[INPUTS:], -1)
+        return joined(states[INPUTS:])
 
     def _node(self, arriving):
         """The sum of the edges; its channels are dealt out anew where only some were mixed."""
@@ -273,7 +274,7 @@ class Cell(keras.layers.Layer):
             first, second = (self._branch(seen, j, factors, training) for j in (i, i + 1))
             states.append(first + second)
             seen.append(views(states[-1]))
-        return tf.concat([states[i] for i in self.concat], -1)
+        return joined([states[i] for i in self.concat])
 
     def _branch(self, seen, index, factors, training):
         op = self.ops[index]

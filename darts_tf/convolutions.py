@@ -6,8 +6,10 @@ import math
 
 import tensorflow as tf
 
+from darts_tf.filters import conv2d, depthwise
 from darts_tf.operation import Primitive
-from darts_tf.ops import conv2d, depthwise, fan_in_uniform, halved, pad, pointwise
+from darts_tf.ops import fan_in_uniform, halved, pad, relu
+from darts_tf.products import pointwise
 
 
 class ReLUConvBN(Primitive):
@@ -128,7 +130,8 @@ class SeparableConv(Primitive):
         """`(batch, height, width, groups * channels)`, divided by the stride."""
         for i in range(self.rounds):
             stride, last = (self.stride if i == 0 else 1), i == self.rounds - 1
-            x = depthwise(tf.nn.relu(x) if i else x, self.depthwise[i], stride, self.dilation)
+            x = relu(x) if i else x
+            x = depthwise(x, self.depthwise[i], stride, self.dilation, training)
             x = pointwise(x, self.pointwise[i], training)
             x = self.norms[i](x, scale=scale if last else None, training=training)
         return x

@@ -57,10 +57,10 @@ def finite_difference(
     epsilon = tf.math.divide_no_nan(
         tf.convert_to_tensor(radius, valid_loss.dtype), tf.linalg.global_norm(direction)
     )
+    steps = [epsilon * d for d in direction]
     sides = []
-    for sign in (1, -1):
-        step = sign * epsilon
-        moved = [w + step * d for w, d in zip(weights, direction, strict=True)]
+    for side in (tf.add, tf.subtract):
+        moved = [side(w, step) for w, step in zip(weights, steps, strict=True)]
         sides.append(first_order(loss, moved, alphas, None, train, None)[1])
     implicit = [
         tf.math.divide_no_nan(plus - minus, 2 * epsilon) for plus, minus in zip(*sides, strict=True)

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from darts_tf.differentiation import custom_gradient
-
 _state = threading.local()
 
 
@@ -60,25 +58,3 @@ def keep(compute: Callable[[], list[tf.Tensor]]) -> list[tf.Tensor]:
     if recorded is not None:
         recorded.append(results)
     return results
-
-
-def kept(function: Callable[..., tf.Tensor], *args: tf.Tensor) -> tf.Tensor:
-    """`function(*args)`, worth keeping.
-
-    In a replay its gradient is taken of a second call, of which only what the gradient reads is
-    ever computed: of a product, nothing.
-    """
-    if _current()[1] is None:
-        return keep(lambda: [function(*args)])[0]
-
-    @custom_gradient
-    def forward(*args):
-        def gradient(upstream):
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(args)
-                again = function(*args)
-            return tape.gradient(again, args, upstream)
-
-        return keep(lambda: None)[0], gradient
-
-    return forward(*args)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.normalization import built_normalization
-from darts_tf.ops import fan_in_uniform, halved, spread
+from darts_tf.ops import fan_in_uniform, halved, relu, spread
 
 
 def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:
@@ -15,7 +15,7 @@ def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:
     `state` itself; `rectified`, what is left above zero; and `spread`, a rectified copy for every
     group, side by side in the channels.
     """
-    rectified = tf.nn.relu(state)
+    rectified = relu(state)
     return {"state": state, "rectified": rectified, "spread": spread(rectified, groups)}
 
 

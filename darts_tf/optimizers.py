@@ -55,6 +55,7 @@ class SGD(keras.optimizers.SGD):
     def apply(self, grads, trainable_variables=None):
         """One update of the variables by these gradients."""
         variables = trainable_variables or self._trainable_variables
+        self._rate = tf.convert_to_tensor(self.learning_rate)  # read once, not for every variable
         super().apply(clip_then_decay(grads, variables, self.clip_norm, self.l2), variables)
 
     def update_step(self, gradient, variable, learning_rate):
@@ -67,7 +68,7 @@ class SGD(keras.optimizers.SGD):
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=_handle(variable),
             accum=_handle(velocity),
-            lr=tf.cast(learning_rate, dtype),
+            lr=tf.cast(self._rate, dtype),
             grad=gradient,
             momentum=filled(self.momentum, (), dtype),
         )

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import functools
-import itertools
 
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.constants import integers
 from darts_tf.differentiation import custom_gradient
 from darts_tf.ops import pad
 
 
 def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     """3x3 maximum over the places inside the image."""
+    if stride == 1:
+        return _maximum(x, 3, 1, "SAME")
     # a mirrored border repeats values that the window holds already: the maximum is unchanged
     return _maximum(pad(x, (3, 3), "SYMMETRIC"), 3, stride)
 
 
-def _maximum(x, size, stride):
-    """Of windows without padding, with a second derivative of our own.
+def _maximum(x, size, stride, padding="VALID"):
+    """Of windows, with a second derivative of our own.
 
     TensorFlow's is zero in graphs where the padding is SAME, XLA's compares and returns in 16 bits.
     """
     settings = {
         "ksize": (1, size, size, 1),
         "strides": (1, stride, stride, 1),
-        "padding": "VALID",
+        "padding": padding,
     }
+
+    def along_direction(direction):
+        if padding == "VALID":
+            return _at_maximum(x, direction, size, stride)
+        windows = [pad(t, (size, size), "SYMMETRIC") for t in (x, direction)]
+        return _at_maximum(*windows, size, stride)
 
     @custom_gradient
     def forward(x):
@@ -38,7 +46,7 @@ def _maximum(x, size, stride):
             gradient = tf.raw_ops.MaxPoolGrad(
                 orig_input=x, orig_output=y, grad=upstream, **settings
             )
-            return gradient, lambda direction: _at_maximum(x, direction, size, stride)
+            return gradient, along_direction
 
         return y, along
 
@@ -47,17 +55,29 @@ def _maximum(x, size, stride):
 
 def _at_maximum(x, values, size, stride):
     """`values` where `x` is largest in a window; of equals the first, row by row."""
-    rows, columns = ((s - size) // stride * stride + 1 for s in x.shape[1:3])
-    best = chosen = None
-    for i, j in itertools.product(range(size), repeat=2):
-        place = (slice(None), slice(i, i + rows, stride), slice(j, j + columns, stride))
-        here, value = x[place], values[place]
-        if best is None:
-            best, chosen = here, value
-        else:
-            chosen = tf.where(here > best, value, chosen)
-            best = tf.maximum(here, best)
-    return chosen
+    for axis in (2, 1):  # the largest of each window's rows, then of these
+        parts = zip(*(_places(t, axis, size, stride) for t in (x, values)), strict=True)
+        x, values = next(parts)
+        for here, value in parts:
+            values = tf.where(here > x, value, values)
+            x = tf.maximum(here, x)
+    return values
+
+
+def _places(x, axis, size, stride):
+    """The first place of every window along an axis, the second and so on."""
+    length = (x.shape[axis] - size) // stride * stride + 1
+    for first in range(size):
+        begin, end, strides = [0, 0, 0], [0, *x.shape[1:3]], [1, 1, 1]
+        begin[axis], end[axis], strides[axis] = first, first + length, stride
+        yield tf.raw_ops.StridedSlice(
+            input=x,
+            begin=integers(*begin),
+            end=integers(*end),
+            strides=integers(*strides),
+            begin_mask=1,
+            end_mask=1,
+        )
 
 
 def halve(x: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
+from darts_tf.differentiation import custom_gradient
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.normalization import tracked_statistics
 from darts_tf.optimizers import clip_then_decay
@@ -122,34 +123,42 @@ class DARTS(keras.Model):
     def virtual_step(self, weights, gradients):
         """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
 
-        It is the optimizer's own next step, unclipped.
+        It is the optimizer's own next step, unclipped. It may be differentiated along the
+        gradients; the weights are where they are.
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """
         dtype = weights[0].dtype
-        minus_xi = -tf.cast(self.optimizer.learning_rate, dtype)
-        decayed = clip_then_decay(gradients, weights, None, self.weight_decay)
-        virtual = [w + minus_xi * g for w, g in zip(weights, decayed, strict=True)]
+        minus_rate = -tf.cast(self.optimizer.learning_rate, dtype)
+        share = 1 + minus_rate * self.weight_decay
+        parts = [[share * w for w in weights]]
         if self.optimizer.momentum:
-            momentum, velocities = (
-                filled(self.optimizer.momentum, (), dtype),
-                self.optimizer.momentums,
-            )
-            virtual = [w + momentum * v for w, v in zip(virtual, velocities, strict=True)]
-        return virtual
+            momentum = filled(self.optimizer.momentum, (), dtype)
+            parts.append([momentum * v for v in self.optimizer.momentums])
 
-    def arch_gradients(self, train_batch, valid_batch):
+        def descent(gradients):
+            return [minus_rate * g for g in gradients]
+
+        @custom_gradient
+        def stepped(*gradients):
+            terms = zip(*parts, descent(gradients), strict=True)
+            return [tf.add_n(t) for t in terms], lambda *upstreams: descent(upstreams)
+
+        return stepped(*gradients)
+
+    def arch_gradients(self, train_batch, valid_batch, weights=None):
         """The gradient of the valid loss with respect to the alphas, by the chosen estimator.
 
         Args:
             train_batch: `(x, y)` for the virtual step.
             valid_batch: `(x, y)` for the valid loss.
+            weights: the network's, where they have been read already.
 
         Returns:
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
             without their weight decay.
         """
-        weights, alphas = self._values()
+        weights, alphas = weights or self._weights(), self._alphas()
         estimate = ESTIMATORS[self.arch_gradient]
         return estimate(self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step)
 
@@ -161,15 +170,16 @@ class DARTS(keras.Model):
             stay), and the compiled metrics on the train batch; means since the start of the epoch.
         """
         train_batch, valid_batch = data
+        weights = self._weights()
         if not self.moves_alphas:
-            loss, logits = self._weight_step(train_batch)
+            loss, logits = self._weight_step(weights, train_batch)
             return self._results(train_batch, logits, loss)
-        valid_loss, gradients = self.arch_gradients(train_batch, valid_batch)
+        valid_loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         self.arch_optimizer.apply(gradients, self.network.alphas)
         with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
-        loss, logits = self._weight_step(train_batch)
+        loss, logits = self._weight_step(weights, train_batch)
         self.arch_loss.update_state(valid_loss)
         results = self._results(train_batch, logits, loss)
         return {**results, "arch_loss": self.arch_loss.result()}
@@ -188,9 +198,9 @@ class DARTS(keras.Model):
         results.pop("arch_loss", None)
         return {**results, "loss": self.mean_loss.result()}
 
-    def _weight_step(self, batch):
+    def _weight_step(self, weights, batch):
         """Moves w ← w − ξ∇w L_train(w, α), the alphas just moved, and the running statistics."""
-        weights, alphas = self._values()
+        alphas = self._alphas()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             loss, logits, moved = self._at(weights, alphas, batch)
@@ -202,10 +212,11 @@ class DARTS(keras.Model):
                 variable.assign(value)
         return loss, logits
 
-    def _values(self):
-        """Weights and alphas as they are now."""
-        variables = self.weights_to_train, self.network.alphas
-        return ([tf.convert_to_tensor(v) for v in group] for group in variables)
+    def _weights(self):
+        return [tf.convert_to_tensor(v) for v in self.weights_to_train]
+
+    def _alphas(self):
+        return [tf.convert_to_tensor(v) for v in self.network.alphas]
 
 
 def _check_optimizer(optimizer):

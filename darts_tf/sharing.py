@@ -58,7 +58,7 @@ class _Kind:
         settings = {"autograph": False, "experimental_attributes": {"_noinline": True}}
         self._forward, self._backward, self._second = (
             tf.function(function, **settings)
-            for function in (self._trace_forward, self._differentiated, self._trace_second)
+            for function in (self._trace_forward, self._trace_backward, self._trace_second)
         )
 
     def __call__(self, layer, inputs, track):
@@ -95,35 +95,44 @@ class _Kind:
         @custom_gradient
         def backward(*arguments):
             parts = arguments[:n], arguments[n:m], held, kept, arguments[m:]
+            gradients, kept_too = self._backward(*parts, **along)
 
             def gradient(*directions):
-                return self._second(*parts, directions, along_weights=fixed_from > 2)
+                return self._second(*parts, kept_too, directions, along_weights=fixed_from > 2)
 
-            return self._backward(*parts, **along), gradient
+            return gradients, gradient
 
         gradients = backward(*inputs, *weights, *upstreams)
         return gradients if fixed_from > 1 else [*gradients, *[None] * len(weights)]
 
-    def _run(self, inputs, weights, held):
+    def _run(self, inputs, weights, held, track):
         """The template at other values; also the variables that it would have assigned."""
         layer = self.template
         variables = [*layer.trainable_variables, *layer.non_trainable_variables]
         mapping = list(zip(variables, [*weights, *held], strict=True))
-        with keras.StatelessScope(state_mapping=mapping) as scope, tracked_statistics(True):
+        with keras.StatelessScope(state_mapping=mapping) as scope, tracked_statistics(track):
             outputs = tf.nest.flatten(layer(*inputs, training=True))
         return outputs, [scope.get_current_value(v) for v in layer.non_trainable_variables]
 
     def _trace_forward(self, inputs, weights, held):
         with recording() as kept:
-            outputs, updates = self._run(inputs, weights, held)
+            outputs, updates = self._run(inputs, weights, held, track=True)
         return outputs, updates, kept
 
-    def _trace_second(self, inputs, weights, held, kept, upstreams, directions, along_weights):
+    def _trace_backward(self, inputs, weights, held, kept, upstreams, along_weights):
+        with recording() as kept_too:
+            gradients = self._differentiated(inputs, weights, held, kept, upstreams, along_weights)
+        return gradients, kept_too if along_weights else []
+
+    def _trace_second(
+        self, inputs, weights, held, kept, upstreams, kept_too, directions, along_weights
+    ):
         """What the gradients, multiplied by `directions`, send to all that they depend on."""
         sources = [*inputs, *(weights if along_weights else ()), *upstreams]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            gradients = self._differentiated(inputs, weights, held, kept, upstreams, True)
+            with replaying(kept_too):
+                gradients = self._differentiated(inputs, weights, held, kept, upstreams, True)
         found = tape.gradient(
             gradients,
             sources,
@@ -140,7 +149,7 @@ class _Kind:
         sources = [*inputs, *(weights if along_weights else ())]
         with tf.GradientTape(watch_accessed_variables=False) as tape, replaying(kept):
             tape.watch(sources)
-            outputs, _ = self._run(inputs, weights, held)
+            outputs, _ = self._run(inputs, weights, held, track=False)
         return tape.gradient(
             outputs,
             sources,

@@ -25,7 +25,7 @@ TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
 def ran(monkeypatch) -> list:
     """Replaces every command by one that records its config; gives the list of records."""
     records = []
-    monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
+    monkeypatch.setattr(quiet, "start_tensorflow", lambda: None)
     for name in COMMANDS:
         command = types.ModuleType(f"cli.{name}")
         command.run = lambda config: records.append(config) or 0
@@ -172,7 +172,7 @@ def test_wrong_use_is_one_line_and_status_2(ran, capsys, argv, message):
 
 def failing(monkeypatch, error: BaseException) -> None:
     """Makes the command `search` raise."""
-    monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
+    monkeypatch.setattr(quiet, "start_tensorflow", lambda: None)
     command = types.ModuleType("cli.search")
 
     def run(config):
@@ -250,7 +250,7 @@ def test_reader_that_goes_away_leaves_no_noise():
 
 
 def test_tensorflow_starts_without_a_word_on_stderr():
-    check = "from cli import quiet; quiet.import_tensorflow(); import tensorflow; print('started')"
+    check = "from cli import quiet; quiet.start_tensorflow(); import tensorflow; print('started')"
     started = python("-c", check)
     assert (started.stdout, started.stderr) == ("started\n", "")
 

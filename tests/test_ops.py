@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf import ops
+from darts_tf import filters, ops, products
+from darts_tf.bilinear import bilinear
 from darts_tf.constants import diagonal_blocks, filled, integers, tiled_identity
 from darts_tf.convolutions import FactorizedReduce
 
@@ -43,28 +44,57 @@ def loops(x, kernel, stride, dilation):
     return tf.add_n(taps)[:, ::stride, ::stride]
 
 
+def test_a_bilinear_function_has_derivatives_of_all_orders():
+    """The third, of a trilinear form without symmetry, against TensorFlow's own."""
+    form = drawn(2, 3, 4)
+    point = [drawn(2, seed=1), drawn(3, seed=2)]
+    partials = ("ijk,i,j->k", "ijk,j,k->i", "ijk,k,i->j")
+    ours = bilinear(*(lambda s, t, e=e: tf.einsum(e, form, s, t) for e in partials))
+
+    def plain(a, b):
+        return tf.einsum(partials[0], form, a, b)
+
+    same_derivatives(ours, plain, point)
+
+    def third(function):
+        def second(point):
+            curved = lambda p: tf.reduce_sum(tf.sin(function(*p)))  # noqa: E731
+            return tf.add_n([tf.reduce_sum(t**2) for t in hessian_product(curved, point, point)])
+
+        return gradients(second, point)
+
+    assert_close(third(ours), third(plain), 1e-11)
+
+
+def test_relu_and_its_derivatives():
+    x = drawn(2, 3, 4, 2)
+    same_derivatives(ops.relu, tf.nn.relu, [x])
+
+
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation):
     """Kernels wider than a strip among them."""
     point = [drawn(2, 7, 8, 3), drawn(size, size, 3, 1, seed=1)]
     same_derivatives(
-        lambda x, k: ops.depthwise(x, k, stride, dilation),
+        lambda x, k: filters.depthwise(x, k, stride, dilation),
         lambda x, k: loops(x, k, stride, dilation),
         point,
     )
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("inputs", [2, products.APART // 3 + 1])
 @pytest.mark.parametrize("groups", [1, 3])
-def test_pointwise_is_a_product_of_each_group(groups, training):
-    point = [drawn(2, 3, 4, groups * 2), drawn(groups, 2, 5, seed=1)]
+def test_pointwise_is_a_product_of_each_group(groups, inputs, training):
+    """Of few channels, which are multiplied together, and of many, group by group."""
+    point = [drawn(2, 3, 4, groups * inputs), drawn(groups, inputs, 5, seed=1) / inputs]
 
     def by_groups(x, kernel):
         pairs = zip(tf.split(x, groups, -1), tf.unstack(kernel), strict=True)
         return tf.concat([tf.tensordot(part, matrix, 1) for part, matrix in pairs], -1)
 
-    same_derivatives(lambda x, k: ops.pointwise(x, k, training), by_groups, point)
+    same_derivatives(lambda x, k: products.pointwise(x, k, training), by_groups, point)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -84,7 +114,16 @@ def test_weighted_sums_add_what_groups_weigh(groups):
         wide = [tf.concat([x] * groups, -1) for x in (first, second)]
         return factors[0] * wide[0] + factors[1] * wide[1]
 
-    same_derivatives(lambda a, b, f: ops.weighted_sums([a, b], f), explicit, [*xs, factors])
+    same_derivatives(lambda a, b, f: products.weighted_sums([a, b], f), explicit, [*xs, factors])
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("places", [(6, 8), (7, 5)])
+def test_native_dilation_is_that_of_residues(size, places):
+    """In float32, where oneDNN knows it."""
+    point = [tf.cast(t, "float32") for t in (drawn(2, *places, 3), drawn(size, size, 3, 1))]
+    native = filters._filtered(*point, dilation=2, native=True)
+    assert_close(native, loops(*point, 1, 2), 1e-5)
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])

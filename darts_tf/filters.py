@@ -1,0 +1,180 @@
+"""Convolutions, with gradients that are faster than TensorFlow's where there are such.
+
+Padding is symmetric as in the reference: TensorFlow's own SAME pads only bottom and right when
+the stride is 2. All images are `(batch, height, width, channels)` with known height and width.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.bilinear import bilinear
+from darts_tf.constants import integers
+from darts_tf.ops import every_other, pad
+
+STRIP = 3
+"""Columns of a depthwise kernel up to which oneDNN's gradient is fast: 12 times, for 5 and 5."""
+
+
+def conv2d(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
+    """Convolution, worth keeping; `kernel` is `(rows, columns, in, out)`."""
+    raw, shape, size = tf.raw_ops, integers(*kernel.shape), tf.shape(x)
+    settings = {"strides": (1, *np.broadcast_to(stride, 2), 1), "padding": padding}
+    return bilinear(
+        lambda x, kernel: raw.Conv2D(input=x, filter=kernel, **settings),
+        lambda kernel, upstream: raw.Conv2DBackpropInput(
+            input_sizes=size, filter=kernel, out_backprop=upstream, **settings
+        ),
+        lambda upstream, x: raw.Conv2DBackpropFilter(
+            input=x, filter_sizes=shape, out_backprop=upstream, **settings
+        ),
+        worth_keeping=True,
+    )(x, tf.cast(kernel, x.dtype))
+
+
+def depthwise(
+    x: tf.Tensor, kernel, stride: int = 1, dilation: int = 1, training: bool = True
+) -> tf.Tensor:
+    """Depthwise convolution with symmetric zero padding.
+
+    Args:
+        x: the images.
+        kernel: `(rows, columns, channels, 1)`, odd numbers of rows and columns.
+        stride: of the windows' centres.
+        dilation: distance of a window's places; together with a stride both are 2.
+        training: whether gradients are wanted. At inference a dilated convolution is written as
+            TFLite and all devices know it.
+    """
+    kernel = tf.cast(kernel, x.dtype)
+    if stride == dilation == 2:
+        # A window of dilation 2 at even places reads even places only. The op itself is silently
+        # wrong when both are set.
+        x, stride, dilation = every_other(x), 1, 1
+    if stride > 1:
+        return _strided(pad(x, tuple(kernel.shape[:2])), kernel, stride)
+    filtered = functools.partial(_filtered, dilation=dilation, native=training)
+    shape = kernel.shape
+    return bilinear(
+        filtered,
+        lambda kernel, upstream: filtered(upstream, tf.reverse(kernel, integers(0, 1))),
+        lambda upstream, x: _along_kernel(x, upstream, shape, dilation),
+    )(x, kernel)
+
+
+def _strided(x, kernel, stride):
+    """Without padding."""
+    size, shape = tf.shape(x), kernel.shape
+    settings = {"strides": (1, stride, stride, 1), "padding": "VALID"}
+    return bilinear(
+        lambda x, kernel: tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **settings),
+        lambda kernel, upstream: tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+            input_sizes=size, filter=kernel, out_backprop=upstream, **settings
+        ),
+        lambda upstream, x: _in_strips(x, upstream, shape, stride),
+    )(x, kernel)
+
+
+def _filtered(x, kernel, dilation, native):
+    """With zeros around, at every place."""
+    settings = {"filter": kernel, "strides": (1, 1, 1, 1)}
+    if dilation == 1:
+        return tf.raw_ops.DepthwiseConv2dNative(input=x, padding="SAME", **settings)
+    if native and knows_dilation(x.dtype):
+        dilations = (1, dilation, dilation, 1)
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x, padding="SAME", dilations=dilations, **settings
+        )
+    y = tf.raw_ops.DepthwiseConv2dNative(
+        input=_residues(x, dilation, kernel.shape), padding="VALID", **settings
+    )
+    crops = [[0, -size % dilation] for size in x.shape[1:3]]
+    return tf.raw_ops.BatchToSpaceND(input=y, block_shape=[dilation] * 2, crops=crops)
+
+
+def _residues(x, dilation, shape=(1, 1)):
+    """The places of every residue as an image of its own, with zeros around.
+
+    A dilated window never mixes the places of different residues. The padding is part of the
+    split, which is how TFLite knows a dilation.
+    """
+    reach = [dilation * (size // 2) for size in shape[:2]]
+    paddings = [[r, r + -size % dilation] for r, size in zip(reach, x.shape[1:3], strict=True)]
+    return tf.raw_ops.SpaceToBatchND(input=x, block_shape=[dilation] * 2, paddings=paddings)
+
+
+@functools.cache
+def knows_dilation(dtype: tf.DType) -> bool:
+    """Whether TensorFlow's depthwise convolution is right here when dilated, at stride 1.
+
+    oneDNN's is, and three times faster than one of residues. Others refuse or ignore a dilation.
+    """
+    with tf.init_scope():
+        x = tf.reshape(tf.range(2 * 6 * 5 * 3, dtype=tf.float32) % 7, (2, 6, 5, 3))
+        kernel = tf.reshape(tf.range(27, dtype=tf.float32) % 5, (3, 3, 3, 1))
+        settings = {"strides": (1, 1, 1, 1), "padding": "SAME", "dilations": (1, 2, 2, 1)}
+
+        @tf.function(autograph=False)
+        def dilated(x, kernel):
+            return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **settings)
+
+        expected = _filtered(x, kernel, 2, native=False)
+        try:
+            found = dilated(tf.cast(x, dtype), tf.cast(kernel, dtype))
+        except tf.errors.UnimplementedError:
+            return False
+        return bool(tf.reduce_all(found == tf.cast(expected, dtype)))
+
+
+def _along_kernel(x, upstream, shape, dilation):
+    if dilation > 1:
+        x, upstream = (_residues(t, dilation) for t in (x, upstream))
+    return _in_strips(x, upstream, shape, padded=True)
+
+
+def _in_strips(x, upstream, shape, stride=1, padded=False):
+    """The gradient along a depthwise kernel of this shape, some columns at a time.
+
+    Args:
+        x: what the kernel's windows lie in, or what lies in the middle of it, if `padded`.
+        upstream: one value a window.
+        shape: of the kernel.
+        stride: of the windows.
+        padded: with as many zeros as windows centred on all places of `x` need.
+    """
+    rows, columns, channels, _ = shape
+    settings = {"strides": (1, stride, stride, 1), "out_backprop": upstream}
+    if columns <= STRIP:
+        return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+            input=x,
+            filter_sizes=integers(*shape),
+            padding="SAME" if padded else "VALID",
+            **settings,
+        )
+    with tf.control_dependencies([upstream]):  # else strips of x would wait in memory from early on
+        x = tf.identity(x)
+    reach = (upstream.shape[2] - 1) * stride + STRIP
+    above, before = (rows // 2, columns // 2) if padded else (0, 0)
+    found = []
+    for first in [*range(0, columns - STRIP, STRIP), columns - STRIP]:
+        strip = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+            input=_columns(x, first - before, first - before + reach, above),
+            filter_sizes=integers(rows, STRIP, channels, 1),
+            padding="VALID",
+            **settings,
+        )
+        overlap = STRIP * len(found) - first  # the last strip begins before the one before ends
+        found.append(strip[:, overlap:] if overlap else strip)
+    return tf.concat(found, 1)
+
+
+def _columns(x, first, last, above):
+    """Columns of an image that may begin before it and end behind it, in zeros; rows as well."""
+    height, width = x.shape[1:3]
+    start, end = max(first, 0), min(last, width)
+    if (start, end) != (0, width):
+        x = tf.slice(x, integers(0, 0, start, 0), integers(-1, -1, end - start, -1))
+    missing = [[0, 0], [above, above], [start - first, last - end], [0, 0]]
+    return tf.pad(x, missing) if any(map(any, missing)) else x

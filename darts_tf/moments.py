@@ -1,0 +1,196 @@
+"""Normalisation by a batch's moments whose second derivative is exact.
+
+The stock Keras layer takes its moments from `tf.nn.moments`, which stops the gradient of the mean
+inside the variance. First derivatives come out right, second ones do not, so the exact
+architecture gradient (Liu et al. 2019, eq. 6) would be silently wrong. Here the gradient and the
+gradient of the gradient are written in closed form: right, and with fewer passes over memory.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from darts_tf.constants import filled
+from darts_tf.differentiation import custom_gradient
+from darts_tf.keeping import keep
+
+
+def normalize(x, epsilon, scale=None, offset=None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Normalises over all axes but the last, then scales and shifts; twice differentiable.
+
+    Args:
+        x: `(batch, height, width, channels)`.
+        epsilon: added to the variance.
+        scale: factor of each channel `(channels,)`, in the type of the statistics; None for 1.
+        offset: added to each channel `(channels,)`; None for 0. Needs a `scale`.
+
+    Returns:
+        `(z, mean, variance)`: with y the normalised `x`, `z = scale * y + offset`; and the batch's
+        mean and unbiased variance `(channels,)`, which are not meant to be differentiated. They
+        are float32 where `x` has 16 bits.
+    """
+    statistics = []  # beside the function: as outputs they would get gradients of zeros
+    channels, dtype = x.shape[-1], _statistics_dtype(x)
+    scaled = scale is not None
+    scale = filled(1.0, (channels,), dtype) if scale is None else tf.cast(scale, dtype)
+    offset = filled(0.0, (channels,), dtype) if offset is None else tf.cast(offset, dtype)
+
+    @custom_gradient
+    def forward(x, scale, offset):
+        z = []  # not kept: it costs little where a gradient reads it at all
+
+        def compute():
+            result, mean, unbiased, *reserved = _forward_kernel(x, scale, offset, epsilon)
+            z.append(result)
+            return [unbiased, *_Batch.of(x, mean, unbiased, epsilon), *reserved]
+
+        unbiased, *kept = keep(compute)
+        batch, reserved = _Batch(*kept[:4]), kept[4:]
+        statistics.extend((batch.mean, unbiased))
+        if not z:
+            z.append(_affine(x, scale, offset, batch, epsilon))
+
+        def gradient(dz):
+            return _gradient(dz, x, scale, batch, epsilon, scaled, reserved)
+
+        return z[0], gradient
+
+    return forward(x, scale, offset), *statistics
+
+
+class _Batch(NamedTuple):
+    """What a batch tells of each channel, over all places of all images."""
+
+    mean: tf.Tensor
+    variance: tf.Tensor  # biased
+    r: tf.Tensor  # 1 / sqrt(variance + ε)
+    count: tf.Tensor  # of values, a scalar
+
+    @classmethod
+    def of(cls, x, mean, unbiased, epsilon):
+        """From an unbiased variance."""
+        count = _count(x)
+        variance = unbiased / _bessel(count)
+        return cls(mean, variance, tf.math.rsqrt(variance + epsilon), count)
+
+
+def _gradient(dz, x, scale, batch, epsilon, scaled, reserved):
+    """Gradients along x, scale and offset, which can be differentiated along dz, x and scale.
+
+    With y the normalised x, r = 1 / sqrt(var + ε), γ the scale and m(·) the mean over batch and
+    places: dx = γ r (dz − m(dz) − y m(dz y)), dγ = Σ dz y, dβ = Σ dz.
+
+    Mean and variance depend on `x`; the closed forms along `x` hold that dependence, so they get
+    no gradient of their own.
+    """
+    sums = []  # dγ and dβ
+
+    @custom_gradient
+    def backward(dz, x, scale):
+        dx, *both = keep(lambda: [*_backward_kernel(dz, x, scale, batch, epsilon, reserved)])
+        sums.extend(both)
+
+        def gradient(u, *of_sums):
+            """Along dz, x and scale, of Σ u dx, and of Σ a dγ + b dβ where there is a scale.
+
+            With uc, dc centred, p = m(uc y), q = m(dc y) and S = m(uc dc) − p q. Of the first,
+            along dz: A = γ r (uc − p y), which is what the kernel gives for u; along γ: n r S;
+            along x: γ r² ((2 p q − S) y − q uc − p dc), written with what is at hand, which is
+            −γ r² S y − q r A − p r dx. Of the second, a y + b and a r (dc − q y).
+            """
+            along_dz, *u_sums = _backward_kernel(u, x, scale, batch, epsilon, reserved)
+            (p, mean_u), (q, mean_dz) = ([s / batch.count for s in t] for t in (u_sums, both))
+            s = _sum(_wide(u) * _wide(dz)) / batch.count - mean_u * mean_dz - p * q
+            r = batch.r
+            slope, shift = -scale * r * r * s, tf.zeros_like(s)
+            terms = [_times(along_dz, -q * r), _times(dx, -p * r)]
+            if scaled:
+                a, b = of_sums
+                slope, shift = slope - a * r * q, -a * r * mean_dz
+                terms.append(_times(dz, a * r))
+                along_dz += _affine(x, a, b, batch, epsilon)
+            along_x = tf.add_n([_affine(x, slope, shift, batch, epsilon), *terms])
+            return along_dz, along_x, batch.count * r * s
+
+        return [dx, *both] if scaled else dx, gradient
+
+    if scaled:
+        return backward(dz, x, scale)
+    return backward(dz, x, scale), *sums
+
+
+def _affine(x, scale, offset, batch, epsilon):
+    """`scale * y + offset`, y being the normalised x."""
+    if x.dtype != tf.float64:
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=scale,
+            offset=offset,
+            mean=batch.mean,
+            variance=batch.variance,
+            epsilon=epsilon,
+            is_training=False,
+        )[0]
+    return (x - batch.mean) * batch.r * scale + offset  # the fused kernel has no float64
+
+
+def _times(x, factors):
+    """In the type of x."""
+    return x * tf.cast(factors, x.dtype)
+
+
+def _forward_kernel(x, scale, offset, epsilon):
+    """Normalised, scaled and shifted x, mean, unbiased variance, what the backward kernel wants."""
+    if x.dtype != tf.float64:
+        none = filled(0.0, (0,))
+        z, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=scale, offset=offset, mean=none, variance=none, epsilon=epsilon
+        )
+        return z, mean, variance, *reserved
+    count = _count(x)
+    mean = _sum(x) / count
+    unbiased = _sum(tf.square(x - mean)) / count * _bessel(count)
+    z = _affine(x, scale, offset, _Batch.of(x, mean, unbiased, epsilon), epsilon)
+    return z, mean, unbiased
+
+
+def _backward_kernel(dz, x, scale, batch, epsilon, reserved):
+    """dx, dγ and dβ as `_gradient` says."""
+    if x.dtype == tf.float64:
+        mean, _, r, count = batch
+        y = (x - mean) * r
+        d_scale, d_offset = _sum(dz * y), _sum(dz)
+        return scale * r * (dz - (d_offset + d_scale * y) / count), d_scale, d_offset
+    spaces = {f"reserve_space_{i}": space for i, space in enumerate(reserved, 1)}
+    return tf.raw_ops.FusedBatchNormGradV3(
+        y_backprop=dz, x=x, scale=scale, epsilon=epsilon, **spaces
+    )[:3]
+
+
+def _statistics_dtype(x):
+    return tf.float64 if x.dtype == tf.float64 else tf.float32
+
+
+def _wide(x):
+    """In the type of the statistics."""
+    return tf.cast(x, _statistics_dtype(x))
+
+
+def _sum(x):
+    """Over all axes but the last: as the gradient of a bias, thrice as fast as `reduce_sum`."""
+    return tf.raw_ops.BiasAddGrad(out_backprop=x)
+
+
+def _count(x):
+    """How many values a channel has."""
+    dtype = _statistics_dtype(x)
+    if x.shape.is_fully_defined():
+        return filled(float(x.shape.num_elements() // x.shape[-1]), (), dtype)
+    return tf.cast(tf.size(x) // x.shape[-1], dtype)
+
+
+def _bessel(count):
+    """Bessel's n / (n − 1), which makes a variance unbiased; 1 for a single value."""
+    return count / tf.maximum(count - 1, 1)
