@@ -14,18 +14,20 @@ def config(**changed):
 
 
 MEASURED = [  # gradient, channels, cells, batch, size, partial, GB at most in use (BENCHMARKS.md)
-    ("first_order", 16, 8, 16, 32, 1, 2.00),
-    ("first_order", 16, 8, 64, 32, 4, 2.33),
-    ("first_order", 8, 3, 64, 32, 1, 1.90),
-    ("first_order", 16, 5, 32, 16, 1, 1.56),
-    ("second_order", 16, 8, 16, 32, 1, 3.16),
-    ("second_order", 16, 8, 64, 32, 4, 3.96),
-    ("second_order", 8, 3, 64, 32, 1, 2.99),
-    ("second_order", 16, 5, 32, 16, 1, 2.19),
+    ("first_order", 16, 8, 16, 32, 1, 2.03),
+    ("first_order", 16, 8, 64, 32, 4, 2.36),
+    ("first_order", 8, 3, 64, 32, 1, 2.00),
+    ("first_order", 16, 5, 32, 16, 1, 1.59),
+    ("first_order", 16, 8, 256, 32, 4, 5.43),
+    ("first_order", 16, 8, 256, 32, 1, 10.95),
+    ("second_order", 16, 8, 16, 32, 1, 3.47),
+    ("second_order", 16, 8, 64, 32, 4, 4.31),
+    ("second_order", 8, 3, 64, 32, 1, 3.18),
+    ("second_order", 16, 5, 32, 16, 1, 2.28),
     ("finite_difference", 16, 8, 16, 32, 1, 2.67),
-    ("finite_difference", 16, 8, 64, 32, 4, 3.18),
+    ("finite_difference", 16, 8, 64, 32, 4, 3.22),
     ("finite_difference", 8, 3, 64, 32, 1, 2.25),
-    ("finite_difference", 16, 5, 32, 16, 1, 1.83),
+    ("finite_difference", 16, 5, 32, 16, 1, 1.86),
 ]
 
 
@@ -40,7 +42,7 @@ def test_estimate_is_near_what_was_measured(gradient, channels, cells, batch, si
         batch_size=batch,
         partial_channels=partial,
     )
-    assert preflight.estimated_bytes(settings, size, size) / 1e9 == pytest.approx(peak, rel=0.2)
+    assert preflight.estimated_bytes(settings, size, size) / 1e9 == pytest.approx(peak, rel=0.18)
 
 
 def test_estimate_grows_with_the_batch_and_falls_with_precision_and_partial_channels():
