@@ -35,7 +35,7 @@ def bilinear(*partials: Callable, worth_keeping: bool = False) -> Callable:
                 along_first, along_second = functions[places[1]], functions[places[2]]
                 return along_first(second, third), along_second(third, first)
 
-            for place, tensor in zip(places, (first, second), strict=False):
+            for place, tensor in zip(places[:2], (first, second), strict=True):
                 shapes[place] = shapes[place] or tensor.shape
                 tensor.set_shape(shapes[place])
             if i == 0 and worth_keeping:

@@ -79,19 +79,27 @@ def _strided(x, kernel, stride):
 
 def _filtered(x, kernel, dilation, native):
     """With zeros around, at every place."""
-    settings = {"filter": kernel, "strides": (1, 1, 1, 1)}
-    if dilation == 1:
-        return tf.raw_ops.DepthwiseConv2dNative(input=x, padding="SAME", **settings)
-    if native and knows_dilation(x.dtype):
-        dilations = (1, dilation, dilation, 1)
-        return tf.raw_ops.DepthwiseConv2dNative(
-            input=x, padding="SAME", dilations=dilations, **settings
-        )
+    if dilation == 1 or (native and knows_dilation(x.dtype)):
+        return _at_once(x, kernel, dilation)
     y = tf.raw_ops.DepthwiseConv2dNative(
-        input=_residues(x, dilation, kernel.shape), padding="VALID", **settings
+        input=_residues(x, dilation, kernel.shape),
+        filter=kernel,
+        strides=(1, 1, 1, 1),
+        padding="VALID",
     )
     crops = [[0, -size % dilation] for size in x.shape[1:3]]
     return tf.raw_ops.BatchToSpaceND(input=y, block_shape=[dilation] * 2, crops=crops)
+
+
+def _at_once(x, kernel, dilation):
+    """One operation, right where there is no dilation or `knows_dilation`."""
+    return tf.raw_ops.DepthwiseConv2dNative(
+        input=x,
+        filter=kernel,
+        strides=(1, 1, 1, 1),
+        padding="SAME",
+        dilations=(1, dilation, dilation, 1),
+    )
 
 
 def _residues(x, dilation, shape=(1, 1)):
@@ -114,15 +122,10 @@ def knows_dilation(dtype: tf.DType) -> bool:
     with tf.init_scope():
         x = tf.reshape(tf.range(2 * 6 * 5 * 3, dtype=tf.float32) % 7, (2, 6, 5, 3))
         kernel = tf.reshape(tf.range(27, dtype=tf.float32) % 5, (3, 3, 3, 1))
-        settings = {"strides": (1, 1, 1, 1), "padding": "SAME", "dilations": (1, 2, 2, 1)}
-
-        @tf.function(autograph=False)
-        def dilated(x, kernel):
-            return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **settings)
-
         expected = _filtered(x, kernel, 2, native=False)
+        dilated = tf.function(_at_once, autograph=False)
         try:
-            found = dilated(tf.cast(x, dtype), tf.cast(kernel, dtype))
+            found = dilated(tf.cast(x, dtype), tf.cast(kernel, dtype), 2)
         except tf.errors.UnimplementedError:
             return False
         return bool(tf.reduce_all(found == tf.cast(expected, dtype)))
