@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test bench lint wheel check-wheel clean
+.PHONY: demo test test-long bench lint wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
 test: $(VENV)/.tests          ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-long: $(VENV)/.tests     ## 50 kills at random moments; a quarter of an hour
+	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/test_killing.py
 
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
 	$(BIN)/python benchmarks/command_line.py

@@ -26,11 +26,15 @@ setup(
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
+        "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"],
+        "test": [
+            *("pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
+            *("jsonschema>=4.20", "pyyaml>=6"),  # the manifests in deploy/
+        ],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},
     classifiers=[

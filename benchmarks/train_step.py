@@ -33,20 +33,22 @@ def measure(args) -> dict:
     from darts_tf.configs import TrainConfig
     from darts_tf.execution import dtype_policy
     from darts_tf.genotype import load_genotype
-    from darts_tf.training import build_for
+    from darts_tf.training import build_trainer
 
     marks = [BEGAN, time.perf_counter()]
     names = ("genotype", "cells", "channels", "batch_size", "drop_path", "precision")
     settings = {name: getattr(args, name) for name in names}
     config = TrainConfig(workdir="unused", auxiliary=True, **settings)
     with dtype_policy(config.precision):
-        network = build_for(config, load_genotype(config.genotype), classes=10, image_channels=3)
+        trainer = build_trainer(
+            config, load_genotype(config.genotype), classes=10, image_channels=3
+        )
     marks.append(time.perf_counter())
     batch, types = measuring.random_batch(args.batch_size, size=32)
 
     @tf.function(autograph=False, input_signature=types)
     def step(x, y):
-        return network.train_step((x, {"logits": y, "auxiliary": y}))["loss"]
+        return trainer.train_step((x, y))["loss"]
 
     return measuring.start_and_steps(step, batch, marks, args.steps)
 

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 import tyro
 
 from darts_tf.configs import PRESETS, RunConfig, preset_fields
+from darts_tf.errors import InputError
 from darts_tf.names import nearest
 
 HELP = ("-h", "--help")
 RESUME = "--resume"
 
 
-class UsageError(ValueError):
+class UsageError(InputError):
     """The command line itself is wrong."""
 
 
@@ -33,19 +34,39 @@ def parse(config_class, argv: Sequence[str], prog: str):
 
     Raises:
         UsageError: Unknown flag, missing flag or a value that cannot be, in one line.
-        ValueError: Unknown preset.
+        InputError: Unknown preset.
         SystemExit: With status 0, once help is printed.
     """
-    default = _defaults(config_class, argv)
     if set(HELP) & set(argv):
+        default = _defaults(config_class, argv)
         return tyro.cli(config_class, args=HELP[:1], default=default, prog=prog)
     _check_flags(config_class, argv)
+    begun = _begun(config_class, argv) if RESUME in argv else None
+    default = begun or _defaults(config_class, argv)
     messages = io.StringIO()
     try:
         with _unwrapped(), contextlib.redirect_stderr(messages):
-            return tyro.cli(config_class, args=argv, default=default, prog=prog)
+            config = tyro.cli(config_class, args=argv, default=default, prog=prog)
     except SystemExit:
         raise UsageError(_one_line(messages.getvalue(), config_class)) from None
+    if begun:
+        _check_same(begun, config)
+    return config
+
+
+def _begun(config_class, argv: Sequence[str]):
+    """The settings of the run to resume."""
+    from darts_tf.beginning import resumed  # NumPy comes with it: not for every command line
+
+    return resumed(config_class, _value_of("--workdir", argv))
+
+
+def _check_same(begun, config) -> None:
+    from darts_tf import beginning, runs
+
+    # one dataset has several names: it is compared when it has been loaded
+    then, now = ({**c.to_dict(), "dataset": None} for c in (begun, config))
+    beginning.check_settings(begun.workdir / runs.CONFIG, then, now)
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:
@@ -86,20 +107,23 @@ def _defaults(config_class, argv: Sequence[str]):
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
-        if RESUME in argv and default is tyro.MISSING and field.name != "workdir":
-            default = ""
         object.__setattr__(blank, field.name, preset.get(field.name, default))
     return blank
 
 
 def _preset_of(argv: Sequence[str]) -> str:
-    name = RunConfig.preset
+    return _value_of("--preset", argv) or RunConfig.preset
+
+
+def _value_of(flag: str, argv: Sequence[str]) -> str:
+    """What was given for a flag, the last time; empty where it was not."""
+    value = ""
     for word, following in itertools.pairwise([*argv, ""]):
-        if word == "--preset" and following:
-            name = following
-        elif word.startswith("--preset="):
-            name = word.partition("=")[2]
-    return name
+        if word == flag and following:
+            value = following
+        elif word.startswith(f"{flag}="):
+            value = word.partition("=")[2]
+    return value
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from rich.table import Table
 from cli.export import export_with_progress
 from cli.search import search_with_progress
 from cli.train import train_with_progress
-from darts_tf import runs
+from darts_tf import beginning, runs
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
 from darts_tf.training import evaluate
 from export import folder
@@ -21,7 +21,7 @@ def run(config: DemoConfig) -> int:
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
     for step in ("search", "train"):
-        runs.check(folders[step], overwrite=config.overwrite)
+        beginning.check(folders[step], overwrite=config.overwrite)
     folder.check_output(folders["export"], config.overwrite)
     start = time.monotonic()
 

@@ -56,6 +56,10 @@ def _test_images(config: ExportConfig, classes: int, preprocessing: Preprocessin
     trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
     limit = max(config.check_images, classes)  # a dataset has every class
     dataset = load_dataset(
-        trained.dataset, image_size=trained.image_size, limit=limit, seed=trained.seed
+        trained.dataset,
+        image_size=trained.image_size,
+        limit=limit,
+        seed=trained.seed,
+        max_bad_images=trained.max_bad_images,
     )
     return as_read_by(preprocessing, dataset.test.images[: config.check_images])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
+from darts_tf.errors import InputError
 from darts_tf.names import first_line, unknown_name
 
 COMMANDS = {
@@ -18,18 +20,20 @@ COMMANDS = {
     "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
     "predict": ("PredictConfig", "classify image files"),
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
+    "launch": ("LaunchConfig", "search or train in several processes that share the work"),
+    "doctor": ("DoctorConfig", "show what matters for a bug report"),
 }
 """Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USE = 0, 1, 2
 DEBUG = "DARTS_TF_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status.
 
-    0: done. 2: wrong use. 130: stopped by Ctrl-C. 1: anything else. Every failure is one line on
-    stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback comes before it.
+    0: done. 2: wrong use. 130: stopped by Ctrl-C, 143: by SIGTERM. 1: anything else. Every failure
+    is one line on stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback comes before it.
     """
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
@@ -38,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or DONE)
     except KeyboardInterrupt as stop:
-        return _fail(INTERRUPTED, f"stopped{stop}")
+        return _fail(128 + getattr(stop, "signal", signal.SIGINT), f"stopped{stop}")
     except BrokenPipeError:
         # the reader of our output went away; leave nothing for the interpreter to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except ValueError as error:
+    except InputError as error:
         return _fail(WRONG_USE, f"error: {error}")
     except Exception as error:
         hint = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows where)"
@@ -58,7 +62,7 @@ def _run(argv: list[str]) -> int:
         print(f"darts-tf {_version()}")
         return DONE
     if not argv:
-        raise ValueError(f"Expected a command: {', '.join(COMMANDS)}. Received: none")
+        raise InputError(f"Expected a command: {', '.join(COMMANDS)}. Received: none")
     if argv[0] not in COMMANDS:
         raise unknown_name("command", argv[0], COMMANDS)
     return _run_command(argv[0], argv[1:])
@@ -68,17 +72,25 @@ def _run_command(name: str, argv: list[str]) -> int:
     from cli import arguments, quiet
     from darts_tf import configs
 
+    if name == "launch":  # the words after its -- are another command's
+        return importlib.import_module("cli.launch").main(argv)
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
-        quiet.start_tensorflow()
-        return importlib.import_module(f"cli.{name}").run(config)
-    except KeyboardInterrupt:
-        if hasattr(config, "resume"):
-            kept = (
-                f"; finished epochs are kept in {config.workdir}, and --resume goes on from there"
-            )
-            raise KeyboardInterrupt(kept) from None
-        raise
+        if name != "doctor":  # which has to work where TensorFlow does not
+            quiet.start_tensorflow()
+        with quiet.logged():
+            return importlib.import_module(f"cli.{name}").run(config)
+    except KeyboardInterrupt as stop:
+        if stop.args or not hasattr(config, "resume") or not _is_run(config.workdir):
+            raise
+        kept = f"; {config.workdir} is as it was, and --resume goes on from its last checkpoint"
+        raise KeyboardInterrupt(kept) from None
+
+
+def _is_run(folder) -> bool:
+    from darts_tf.runs import is_run
+
+    return is_run(folder)
 
 
 def _fail(status: int, message: str) -> int:

@@ -11,6 +11,7 @@ import export
 from cli import quiet
 from darts_tf.configs import PredictConfig
 from darts_tf.data import Preprocessing
+from darts_tf.errors import InputError
 
 
 def run(config: PredictConfig) -> int:
@@ -29,11 +30,11 @@ def run(config: PredictConfig) -> int:
 def _decoded(preprocessing: Preprocessing, path: pathlib.Path) -> np.ndarray:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
-        raise ValueError(f"Expected an image file. Received: {str(path)!r}, which {what}")
+        raise InputError(f"Expected an image file. Received: {str(path)!r}, which {what}")
     try:
         return preprocessing.decode(path.read_bytes()).numpy()
     except tf.errors.InvalidArgumentError as error:
-        raise ValueError(
+        raise InputError(
             "Expected a whole JPEG, PNG, GIF or BMP file. "
             f"Received: {str(path)!r}, which cannot be decoded"
         ) from error

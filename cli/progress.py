@@ -9,7 +9,7 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from darts_tf.preflight import gigabytes
+from darts_tf.names import gigabytes
 
 
 class EpochProgress(keras.callbacks.Callback):
@@ -45,6 +45,7 @@ class EpochProgress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Knows what is left when the first epoch of this process begins."""
         self.epoch, self.measured = epoch, self.task is not None and epoch != self.changes
+        self.first = None
         if self.task is None:
             steps = self.params["steps"] * (self.epochs - epoch)
             self.task = self.bar.add_task("", total=steps)
@@ -53,9 +54,9 @@ class EpochProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar, and says what to expect once some steps are done."""
         self.bar.advance(self.task)
-        if batch == 0:  # it was traced and compiled
-            self.began = time.monotonic()
-        elif batch == MEASURED and not self.measured:
+        if self.first is None:  # it was traced and compiled
+            self.first, self.began = batch, time.monotonic()
+        elif batch == self.first + MEASURED and not self.measured:
             self._forecast((time.monotonic() - self.began) / MEASURED)
 
     def _forecast(self, step):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
+import logging.handlers
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+
+from darts_tf.errors import InputError
 
 
 def start_tensorflow() -> None:
@@ -37,10 +41,31 @@ def _import_tensorflow():
 
 
 @contextlib.contextmanager
+def logged() -> Iterator[None]:
+    """Within this block warnings are printed, and the log is kept for a run that begins later."""
+    logger, printer = logging.getLogger("darts_tf"), _Printer(logging.WARNING)
+    kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
+    for handler in (printer, kept):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in (printer, kept):
+            logger.removeHandler(handler)
+
+
+class _Printer(logging.Handler):
+    """Prints, where a progress bar knows of it."""
+
+    def emit(self, record):
+        print(f"{record.levelname.lower()}: {record.getMessage()}", flush=True)
+
+
+@contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
     """Holds back all that reaches file descriptor 2; lets it out if the block fails.
 
-    A ValueError says in its own words what is wrong with the input; what TensorFlow has written
+    An `InputError` says in its own words what is wrong with the input; what TensorFlow has written
     about it goes.
     """
     sys.stderr.flush()
@@ -49,7 +74,7 @@ def held_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except ValueError:
+        except InputError:
             raise
         except BaseException:
             sys.stderr.flush()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cli import quiet
 from cli.progress import EpochProgress
-from darts_tf import runs
+from darts_tf import beginning, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
+from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.genotype import Genotype
 from darts_tf.preflight import check_memory
 from darts_tf.searching import search
@@ -14,7 +15,7 @@ from darts_tf.searching import search
 
 def run(config: SearchConfig) -> int:
     """Searches, and prints the genotype as it evolves."""
-    config = begin(config)
+    prepare(config)
     genotype = search_with_progress(config)
     path = config.workdir / runs.GENOTYPE
     print(f"\n{genotype}\n\ngenotype: {path}")
@@ -22,19 +23,26 @@ def run(config: SearchConfig) -> int:
     return 0
 
 
-def begin(config):
-    """The settings to run with, once the folder is known to be fit for the run."""
-    runs.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+def prepare(config) -> None:
+    """Checks the folder of the run and makes its strategy, before anything takes its time."""
+    if is_chief():  # it makes the folder, and may have done so already
+        beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
         print(f"going on with the settings of {config.workdir / runs.CONFIG}")
-    return runs.settings(config)
+    strategy = make_strategy(config.strategy, config.devices)
+    if strategy.num_replicas_in_sync > 1:
+        print(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}", flush=True)
 
 
 def load(config):
     """The dataset of a run, once it has been introduced on standard output."""
     with quiet.held_stderr():
         dataset = load_dataset(
-            config.dataset, image_size=config.image_size, limit=config.limit, seed=config.seed
+            config.dataset,
+            image_size=config.image_size,
+            limit=config.limit,
+            seed=config.seed,
+            max_bad_images=config.max_bad_images,
         )
     print(describe(dataset), flush=True)
     return dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cli.progress import EpochProgress
-from cli.search import begin, load
+from cli.search import load, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.genotype import load_genotype
@@ -12,7 +12,7 @@ from darts_tf.training import train
 
 def run(config: TrainConfig) -> int:
     """Trains the network from scratch, tests it and keeps it."""
-    config = begin(config)
+    prepare(config)
     metrics = train_with_progress(config)
     print(f"\ntest accuracy {metrics['test_accuracy']:.2%}")
     print(f"network: {config.workdir / runs.MODEL}")

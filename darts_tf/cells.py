@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from darts_tf.constants import filled
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
+from darts_tf.errors import InputError
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
 from darts_tf.ops import halved, joined, shuffle
@@ -26,10 +27,10 @@ def reductions(cells: int) -> list[bool]:
     """Which cells are reductions: those at one and two thirds of the depth.
 
     Raises:
-        ValueError: fewer than 3 cells, which would leave no normal cell or no second reduction.
+        InputError: fewer than 3 cells, which would leave no normal cell or no second reduction.
     """
     if cells < 3:
-        raise ValueError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
+        raise InputError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
     return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
 
 

@@ -1,8 +1,6 @@
 """Every setting of every command: frozen dataclasses, the only place where defaults live.
 
 The command line makes its flags from these fields and shows the text below a field as its help.
-A preset is an entry of a plain dict: the fields in which it differs from the class's defaults.
-The defaults themselves are the preset `digits`.
 """
 
 from __future__ import annotations
@@ -13,7 +11,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError
+from darts_tf.names import shown, unknown_name
+from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.validation import Config, setting
 
 Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
@@ -63,8 +63,29 @@ class RunConfig(Config):
     """Type to compute in; weights, statistics and architecture parameters stay float32."""
     jit_compile: Literal["auto", "on", "off"] = "auto"
     """Compile the training step with XLA; by default where there is a GPU."""
-    seed: int = setting(0, "zero or more")
+    seed: int = setting(0, "zero or more, below 2**32")
     """Start of every random number; runs with one seed repeat each other."""
+    deterministic: bool = False
+    """Use deterministic operations alone: runs with one seed are equal bit for bit."""
+    strategy: Literal["auto", "one", "mirrored", "multi_worker", "tpu"] = "auto"
+    """How devices share the work, by tf.distribute. By default `multi_worker` where TF_CONFIG
+    names several workers, `mirrored` for several devices, else `one`."""
+    devices: int | None = setting(None, "positive")
+    """Devices of this host: GPUs, or parts of the processor where there are none. By default one,
+    and with `mirrored` all GPUs."""
+    sync_batch_norm: bool = False
+    """Normalise by the statistics of the whole batch rather than of each device's part of it."""
+    checkpoint_steps: int | None = setting(None, "positive")
+    """Save a checkpoint after every so many steps too, not only after every epoch."""
+    checkpoint_minutes: float | None = setting(10.0, "positive")
+    """Save a checkpoint after so many minutes too."""
+    keep_checkpoints: int = setting(3, "positive")
+    """How many checkpoints to keep, the last ones."""
+    max_bad_images: int = setting(0, "zero or more")
+    """Leave out at most so many damaged training images, each named in the log."""
+    max_bad_steps: int = setting(10, "positive")
+    """Steps in a row without finite numbers, all of them skipped, after which the run goes back to
+    its last checkpoint with a lower learning rate."""
     overwrite: bool = False
     """Delete the earlier run in the folder first."""
     resume: bool = False
@@ -73,19 +94,19 @@ class RunConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         if self.learning_rate_min > self.learning_rate:
-            raise ValueError(
+            raise InputError(
                 f"Expected learning_rate_min to be at most learning_rate={self.learning_rate}. "
                 f"Received: learning_rate_min={self.learning_rate_min}"
             )
         if self.overwrite and self.resume:
-            raise ValueError("Expected one of overwrite and resume. Received: both")
+            raise InputError("Expected one of overwrite and resume. Received: both")
 
     @classmethod
     def from_preset(cls, preset: str, **fields):
         """The config of a preset by its name, with `fields` in place of the preset's own.
 
         Raises:
-            ValueError: Unknown preset or field, or a value that cannot be.
+            InputError: Unknown preset or field, or a value that cannot be.
         """
         return cls.from_dict({**preset_fields(cls, preset), **fields})
 
@@ -122,14 +143,14 @@ class SearchConfig(RunConfig):
     def __post_init__(self):
         super().__post_init__()
         if self.channels % self.partial_channels:
-            raise ValueError(
+            raise InputError(
                 "Expected channels to be a multiple of partial_channels. Received: "
-                f"channels={self.channels}, partial_channels={self.partial_channels}"
+                f"channels={shown(self.channels)}, partial_channels={shown(self.partial_channels)}"
             )
         if self.arch_from_epoch >= self.epochs:
-            raise ValueError(
-                f"Expected arch_from_epoch to be below epochs={self.epochs}, or nothing is "
-                f"searched. Received: arch_from_epoch={self.arch_from_epoch}"
+            raise InputError(
+                f"Expected arch_from_epoch to be below epochs={shown(self.epochs)}, or nothing is "
+                f"searched. Received: arch_from_epoch={shown(self.arch_from_epoch)}"
             )
 
 
@@ -187,7 +208,7 @@ class ExportConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         if not self.format or len(set(self.format)) < len(self.format):
-            raise ValueError(
+            raise InputError(
                 f"Expected format to name each format once. Received: {' '.join(self.format)!r}"
             )
 
@@ -206,7 +227,7 @@ class PredictConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         if not self.images:
-            raise ValueError("Expected one image file or more. Received: none")
+            raise InputError("Expected one image file or more. Received: none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -235,54 +256,29 @@ class DemoConfig(Config):
 
     workdir: pathlib.Path = pathlib.Path("runs/demo")
     """Folder for the three steps' folders: search, train and export."""
-    seed: int = setting(0, "zero or more")
+    seed: int = setting(0, "zero or more, below 2**32")
     """Start of every random number."""
     overwrite: bool = False
     """Delete an earlier demo in the folder first."""
 
 
-# Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
-_CIFAR10_SEARCH = {
-    **{"dataset": "cifar10", "epochs": 50, "channels": 16, "cells": 8},
-    **{"arch_learning_rate": 3e-4, "crop_padding": 4, "flip": True},
-}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoctorConfig(Config):
+    """Show what matters for a bug report: versions, devices, memory, whether TensorFlow works."""
 
-SEARCH_PRESETS = {
-    "digits": {},
-    "cifar10": _CIFAR10_SEARCH,
-    # Xu et al. 2020, section 4.2: partial channels on CIFAR-10
-    "pc-darts": {
-        **_CIFAR10_SEARCH,
-        **{"batch_size": 256, "learning_rate": 0.1, "learning_rate_min": 0.0},
-        **{"partial_channels": 4, "arch_gradient": "first_order"},
-        **{"arch_learning_rate": 6e-4, "arch_from_epoch": 15},
-    },
-    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
-}
-"""Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
+    json: bool = False
+    """Print one JSON object, for programs."""
 
-# Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
-_CIFAR10_EVALUATION = {
-    "dataset": "cifar10",
-    "epochs": 600,
-    "batch_size": 96,
-    "channels": 36,
-    "cells": 20,
-    "auxiliary": True,
-    "drop_path": 0.2,
-    "crop_padding": 4,
-    "flip": True,
-    "cutout": 16,
-}
 
-TRAIN_PRESETS = {
-    "digits": {},
-    "cifar10": _CIFAR10_EVALUATION,
-    # Xu et al. 2020, section 4.2
-    "pc-darts": {**_CIFAR10_EVALUATION, "drop_path": 0.3},
-    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
-}
-"""Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LaunchConfig(Config):
+    """Run the search or train that follows `--` in several processes, which share the work."""
+
+    workers: int = setting(dataclasses.MISSING, "positive")
+    """How many, as in: darts-tf launch --workers 2 -- search --workdir DIR."""
+    logs: pathlib.Path | None = None
+    """Folder for the output of all but the first; by default one that is kept after a failure."""
+
 
 PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}
 """The configs that have presets."""
@@ -292,7 +288,7 @@ def preset_fields(config_class: type[RunConfig], preset: str) -> dict[str, objec
     """The fields that a preset sets, its own name among them.
 
     Raises:
-        ValueError: Unknown preset.
+        InputError: Unknown preset.
     """
     presets = PRESETS[config_class]
     if preset not in presets:

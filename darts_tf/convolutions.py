@@ -6,6 +6,7 @@ import math
 
 import tensorflow as tf
 
+from darts_tf.errors import InputError
 from darts_tf.filters import conv2d, depthwise
 from darts_tf.operation import Primitive
 from darts_tf.ops import fan_in_uniform, halved, pad, relu
@@ -155,7 +156,7 @@ class Conv7x1And1x7(Primitive):
     Only for discrete networks: it has no groups.
 
     Raises:
-        ValueError: several groups.
+        InputError: several groups.
     """
 
     reads = "rectified"
@@ -163,7 +164,7 @@ class Conv7x1And1x7(Primitive):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.groups != 1:
-            raise ValueError(f"Expected one group for conv_7x1_1x7. Received: groups={self.groups}")
+            raise InputError(f"Expected one group for conv_7x1_1x7. Received: groups={self.groups}")
 
     def build(self, input_shape):
         """Creates both kernels and the normalisation."""

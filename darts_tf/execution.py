@@ -1,4 +1,4 @@
-"""How TensorFlow runs: threads, precision, compilation. Nothing here changes what is computed."""
+"""How TensorFlow runs: threads, precision, compilation, determinism; not what it computes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def compiles(jit_compile: str) -> bool:
     XLA's depthwise convolutions are 10 to 20 times slower than TensorFlow's on CPUs.
     """
     return has_gpu() if jit_compile == "auto" else jit_compile == "on"
+
+
+def make_deterministic(deterministic: bool) -> None:
+    """Has TensorFlow use deterministic operations alone from now on, if that is asked for.
+
+    It cannot be taken back in a process.
+    """
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,9 @@ import re
 import numpy as np
 
 from darts_tf import files
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError
+from darts_tf.names import shown, unknown_name
+from darts_tf.parsing import parse_json
 from darts_tf.spaces import (
     ALL_PRIMITIVES,
     INPUTS,
@@ -37,7 +39,7 @@ class Genotype:
         (('sep_conv_3x3', 0), ('sep_conv_3x3', 1))
 
     Raises:
-        ValueError: An unknown primitive, an input that does not exist yet, a number of pairs that
+        InputError: An unknown primitive, an input that does not exist yet, a number of pairs that
             is not two a node, or a concat of states that are not nodes of the cell.
     """
 
@@ -77,18 +79,18 @@ class Genotype:
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Genotype:
+    def from_json(cls, text: str | bytes) -> Genotype:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: Not JSON (with line and column), fields missing or unknown, or a cell that
+            InputError: Not JSON (with line and column), fields missing or unknown, or a cell that
                 cannot be.
         """
-        fields = _parsed(text)
+        fields = parse_json(text)
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(fields, dict) or sorted(fields) != sorted(names):
-            received = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
-            raise ValueError(
+            received = shown(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
+            raise InputError(
                 f"Expected a JSON object with the keys {', '.join(names)}. Received: {received}"
             )
         return cls(**fields)
@@ -102,19 +104,19 @@ def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
     """A genotype of the zoo by its name, or one from a JSON file.
 
     Raises:
-        ValueError: Neither a name of `GENOTYPES` nor a file, or a file that holds no genotype.
+        InputError: Neither a name of `GENOTYPES` nor a file, or a file that holds no genotype.
     """
     if path_or_name in GENOTYPES:
         return GENOTYPES[path_or_name]
     path = pathlib.Path(path_or_name)
     if os.path.isdir(path):
-        raise ValueError(f"Expected a genotype's name or JSON file. Received: the folder {path}")
+        raise InputError(f"Expected a genotype's name or JSON file. Received: the folder {path}")
     if not os.path.isfile(path):
         raise unknown_name("genotype", str(path), [*GENOTYPES, "the path of a JSON file"])
     try:
-        return Genotype.from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        return Genotype.from_json(path.read_bytes())
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def derive(
@@ -142,7 +144,7 @@ def derive(
         primitives: What the columns stand for.
 
     Raises:
-        ValueError: An array of another shape, or a number that is not finite.
+        InputError: An array of another shape, or a number that is not finite.
     """
     normal = _derive_cell("normal", alphas_normal, edges_normal, primitives)
     reduce = _derive_cell("reduce", alphas_reduce, edges_reduce, primitives)
@@ -182,25 +184,14 @@ def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndar
     )
     if not fits:
         sizes = ", ".join("edges" if size is None else str(size) for size in shape)
-        raise ValueError(
+        raise InputError(
             f"Expected an array of shape ({sizes}). Received: {name}.shape={alphas.shape}"
         )
     if not np.isfinite(alphas).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(alphas))[0])
-        raise ValueError(f"Expected finite numbers. Received: {name}{list(place)}={alphas[place]}")
+        raise InputError(f"Expected finite numbers. Received: {name}{list(place)}={alphas[place]}")
     nodes_of(len(alphas))
     return alphas
-
-
-def _parsed(text: str):
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"Expected JSON. Received: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from error
-    except RecursionError as error:
-        raise ValueError("Expected JSON of a genotype. Received: JSON nested too deep") from error
 
 
 def _short(primitive: str) -> str:

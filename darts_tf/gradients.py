@@ -9,6 +9,11 @@ An estimator is a pure function; `ESTIMATORS` names them. All take
   decay the weights' optimizer has,
 
 and return `(valid_loss, gradients)`, one gradient per entry of `alphas`.
+
+Where replicas share the work, `loss` gives a replica's share of the loss of the global batch.
+Shares are summed over the replicas where the paper's formulas need the whole: the gradient that
+the virtual step takes, the one at the virtual weights, and the product with the mixed second
+derivative. What is returned is the whole, on every replica.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from darts_tf.differentiation import weights_fixed
+from darts_tf.distribution import all_sum
 
 FINITE_DIFFERENCE_RADIUS = 1e-2
 
@@ -23,10 +29,9 @@ FINITE_DIFFERENCE_RADIUS = 1e-2
 def first_order(loss, weights, alphas, train, valid, virtual_step):
     """∇α L_valid(w, α): the weights as they are, ξ = 0 (sec. 2.3)."""
     del train, virtual_step
-    with weights_fixed(1), tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(alphas)
-        valid_loss = loss(weights, alphas, valid)
-    return valid_loss, _gradient(tape, valid_loss, alphas)
+    valid_loss, share = _arch_gradients(loss, weights, alphas, valid)
+    valid_loss, *gradients = all_sum([valid_loss, *share])
+    return valid_loss, gradients
 
 
 def second_order(loss, weights, alphas, train, valid, virtual_step):
@@ -39,10 +44,13 @@ def second_order(loss, weights, alphas, train, valid, virtual_step):
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(alphas)
         with weights_fixed(2):
-            gradients = _weight_gradients(loss, weights, alphas, train)
+            # one operation at the end: from several, a tape goes back in an order of its own on
+            # every replica, and they would not meet where they exchange sums
+            share = tf.identity_n(_weight_gradients(loss, weights, alphas, train))
+    gradients = all_sum(share)
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
-    implicit = _gradient(outer, gradients, alphas, output_gradients=direction)
-    return valid_loss, _add(direct, implicit)
+    implicit = _gradient(outer, share, alphas, output_gradients=direction)
+    return valid_loss, all_sum(_add(direct, implicit))
 
 
 def finite_difference(
@@ -52,7 +60,7 @@ def finite_difference(
 
     `radius` is the length of the step in weight space to either side.
     """
-    gradients = _weight_gradients(loss, weights, alphas, train)
+    gradients = all_sum(_weight_gradients(loss, weights, alphas, train))
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
     epsilon = tf.math.divide_no_nan(
         tf.convert_to_tensor(radius, valid_loss.dtype), tf.linalg.global_norm(direction)
@@ -61,11 +69,11 @@ def finite_difference(
     sides = []
     for side in (tf.add, tf.subtract):
         moved = [side(w, step) for w, step in zip(weights, steps, strict=True)]
-        sides.append(first_order(loss, moved, alphas, None, train, None)[1])
+        sides.append(_arch_gradients(loss, moved, alphas, train)[1])
     implicit = [
         tf.math.divide_no_nan(plus - minus, 2 * epsilon) for plus, minus in zip(*sides, strict=True)
     ]
-    return valid_loss, _add(direct, implicit)
+    return valid_loss, all_sum(_add(direct, implicit))
 
 
 ESTIMATORS = {
@@ -73,6 +81,14 @@ ESTIMATORS = {
     "second_order": second_order,
     "finite_difference": finite_difference,
 }
+
+
+def _arch_gradients(loss, weights, alphas, batch):
+    """A replica's share of the loss and of its gradient along the alphas."""
+    with weights_fixed(1), tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(alphas)
+        value = loss(weights, alphas, batch)
+    return value, _gradient(tape, value, alphas)
 
 
 def _weight_gradients(loss, weights, alphas, batch):
@@ -83,7 +99,7 @@ def _weight_gradients(loss, weights, alphas, batch):
 
 
 def _unrolled(loss, weights, alphas, gradients, valid, virtual_step):
-    """L_valid(w', α), its gradient along α, and what it sends back to the train gradients."""
+    """L_valid(w', α), a share of its gradient along α, what it sends back to train gradients."""
     with tf.GradientTape(watch_accessed_variables=False) as step:
         step.watch(gradients)
         virtual = virtual_step(weights, gradients)
@@ -91,6 +107,7 @@ def _unrolled(loss, weights, alphas, gradients, valid, virtual_step):
         tape.watch([virtual, alphas])
         valid_loss = loss(virtual, alphas, valid)
     at_virtual, direct = _gradient(tape, valid_loss, [virtual, alphas])
+    valid_loss, *at_virtual = all_sum([valid_loss, *at_virtual])
     return valid_loss, direct, _gradient(step, virtual, gradients, output_gradients=at_virtual)
 
 

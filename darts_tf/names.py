@@ -1,9 +1,41 @@
-"""Wording of errors: unknown names with what is known and nearest, and others' messages."""
+"""Wording of errors: unknown names with what is known and nearest, values, others' messages."""
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+from darts_tf.errors import InputError
+
+SHOWN = 80
+"""Characters of a value that an error shows."""
+
+LISTED = 240
+"""Characters of the names that an error lists."""
+
+_SHORT = reprlib.Repr()  # looks at the start of a long or deep value only
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = SHOWN
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: its `repr` in one line, shortened where it is long."""
+    try:
+        return shortened(_SHORT.repr(value), SHOWN)
+    except ValueError:  # Python writes no integer of several thousand digits
+        return "a number with too many digits"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names with commas between them, as many as an error has room for."""
+    return shortened(", ".join(map(str, names)), LISTED)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text in one line, its end replaced by dots where it is longer than `length`."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 3]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -13,7 +45,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
-def unknown_name(kind: str, name: object, known: Iterable[object]) -> ValueError:
+def unknown_name(kind: str, name: object, known: Iterable[object]) -> InputError:
     """A one-line error for a name that is not in `known`; the caller raises it.
 
     Args:
@@ -24,9 +56,14 @@ def unknown_name(kind: str, name: object, known: Iterable[object]) -> ValueError
     known = [str(candidate) for candidate in known]
     alike = nearest(name, known) if isinstance(name, str) else None
     hint = f" Did you mean {alike!r}?" if alike else ""
-    return ValueError(
-        f"Expected {kind} to be one of {', '.join(known)}. Received: {kind}={name!r:.80}.{hint}"
+    return InputError(
+        f"Expected {kind} to be one of {listed(known)}. Received: {kind}={shown(name)}.{hint}"
     )
+
+
+def gigabytes(count: float) -> str:
+    """Bytes as people read them."""
+    return f"{count / 1e9:.1f} GB"
 
 
 def first_line(error: BaseException) -> str:

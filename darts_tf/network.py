@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.cells import Cell, reductions
+from darts_tf.distribution import replica
+from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.heads import AuxiliaryHead, ClassifierHead
 from darts_tf.names import first_line
@@ -105,7 +107,8 @@ class Network(keras.Model):
         paths = sum(len(cell.droppable) for cell in self.cells)
         keep = 1 - tf.convert_to_tensor(self.drop_path_rate)
         shape = (paths, tf.shape(images)[0], 1, 1, 1)
-        draws = keras.random.uniform(shape, dtype=keep.dtype, seed=self._seed)
+        seed = tf.cast(self._seed.next(), tf.int32) + [0, replica()]  # replicas draw their own
+        draws = tf.random.stateless_uniform(shape, seed, dtype=keep.dtype)
         return iter(tf.unstack(tf.cast(tf.floor(keep + draws) / keep, self.compute_dtype)))
 
     def get_config(self):
@@ -148,15 +151,15 @@ def build_network(
         A Keras model from images `(batch, height, width, image_channels)` to logits.
 
     Raises:
-        ValueError: unknown stem, fewer than 3 cells, or numbers out of range.
+        InputError: unknown stem, fewer than 3 cells, or numbers out of range.
     """
     if stem not in MINIMUM_SIZE:
-        raise ValueError(f"Expected stem to be one of {list(MINIMUM_SIZE)}. Received: {stem=}")
+        raise InputError(f"Expected stem to be one of {list(MINIMUM_SIZE)}. Received: {stem=}")
     if not 0 <= drop_path < 1:
-        raise ValueError(f"Expected drop_path in [0, 1). Received: {drop_path=}")
+        raise InputError(f"Expected drop_path in [0, 1). Received: {drop_path=}")
     least = 2 if stem == "imagenet" else 1  # its first convolution has half of them
     if channels < least or min(classes, image_channels) < 1:
-        raise ValueError(
+        raise InputError(
             f"Expected at least {least} channels, and positive classes and image_channels. "
             f"Received: {channels=}, {classes=}, {image_channels=}"
         )
@@ -174,13 +177,13 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     """A trained network from a `.keras` file, without its optimizer.
 
     Raises:
-        ValueError: the file is missing or broken, or holds another model.
+        InputError: the file is missing or broken, or holds another model.
     """
     path = os.fspath(path)
     try:
         network = keras.saving.load_model(path, compile=False)
     except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"Expected a model. Received: {path!r} ({first_line(error)})") from error
+        raise InputError(f"Expected a model. Received: {path!r} ({first_line(error)})") from error
     if not isinstance(network, Network):
-        raise ValueError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
+        raise InputError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
     return network

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
+from darts_tf.distribution import all_sum, replicas
 from darts_tf.moments import normalize
 
 _state = threading.local()
 
 
 @contextlib.contextmanager
-def tracked_statistics(track: bool):
+def tracked_statistics(track: bool) -> Iterator[None]:
     """Within this block training passes move the running statistics, or leave them alone.
 
     The virtual steps of the bilevel gradient look at the network in places where it never goes:
@@ -32,6 +34,22 @@ def tracked_statistics(track: bool):
 def tracking() -> bool:
     """Whether a training pass moves the running statistics now."""
     return getattr(_state, "tracking", True)
+
+
+@contextlib.contextmanager
+def synchronized_statistics(synchronize: bool) -> Iterator[None]:
+    """Within this block training passes normalise by the statistics of all replicas' images."""
+    previous = synchronized()
+    _state.synchronized = synchronize
+    try:
+        yield
+    finally:
+        _state.synchronized = previous
+
+
+def synchronized() -> bool:
+    """Whether a training pass takes the statistics of all replicas now."""
+    return getattr(_state, "synchronized", False) and replicas() > 1
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -73,7 +91,7 @@ class BatchNormalization(keras.layers.Layer):
             scale: a further factor of each channel `(channels,)`, which costs nothing here.
             training: whether to use the batch's statistics, and to track them.
         """
-        if not training:
+        if not (training and self.trainable):  # as Keras' own layer, which is frozen so
             factor, shift = (
                 part if scale is None else part * scale for part in self.inference_scale_and_shift()
             )
@@ -82,7 +100,8 @@ class BatchNormalization(keras.layers.Layer):
         if self.affine:
             offset = self.beta if scale is None else self.beta * scale
             scale = self.gamma if scale is None else self.gamma * scale
-        y, mean, variance = normalize(x, self.epsilon, scale, offset)
+        total = all_sum if synchronized() else None
+        y, mean, variance = normalize(x, self.epsilon, scale, offset, total)
         if tracking():
             self._track(self.moving_mean, mean)
             self._track(self.moving_variance, variance)

@@ -10,9 +10,12 @@ import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
+from darts_tf.distribution import all_sum, handle
 
 
-def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: float):
+def clip_then_decay(
+    gradients, weights, clip_norm: float | None, weight_decay: float, norm: tf.Tensor | None = None
+):
     """Clips by the global norm over all gradients, then adds `weight_decay * weights`.
 
     Args:
@@ -20,12 +23,13 @@ def clip_then_decay(gradients, weights, clip_norm: float | None, weight_decay: f
         weights: the arrays they belong to.
         clip_norm: largest global norm; None for no clipping.
         weight_decay: strength of the L2 term.
+        norm: the gradients' global norm, where it is known.
 
     Returns:
         The list of gradients to hand to an optimizer that has no decay of its own.
     """
     if clip_norm is not None:
-        norm = tf.linalg.global_norm(gradients)
+        norm = tf.linalg.global_norm(gradients) if norm is None else norm
         scale = clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
         gradients = [scale * g for g in gradients]
     if not weight_decay:
@@ -53,10 +57,18 @@ class SGD(keras.optimizers.SGD):
         self.clip_norm = clip_norm
 
     def apply(self, grads, trainable_variables=None):
-        """One update of the variables by these gradients."""
+        """One update of the variables by these gradients, summed over all replicas first."""
+        self.apply_summed(all_sum(grads), trainable_variables)
+
+    def apply_summed(self, grads, trainable_variables=None):
+        """The same by gradients that are sums over all replicas already."""
         variables = trainable_variables or self._trainable_variables
         self._rate = tf.convert_to_tensor(self.learning_rate)  # read once, not for every variable
         super().apply(clip_then_decay(grads, variables, self.clip_norm, self.l2), variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Nothing, in place of Keras' sum over the replicas, which comes after the clipping."""
+        return grads_and_vars
 
     def update_step(self, gradient, variable, learning_rate):
         """Keras' own step with momentum, as the one operation that TensorFlow has for it."""
@@ -66,8 +78,8 @@ class SGD(keras.optimizers.SGD):
         velocity = self.momentums[self._get_variable_index(variable)]
         dtype = gradient.dtype
         tf.raw_ops.ResourceApplyKerasMomentum(
-            var=_handle(variable),
-            accum=_handle(velocity),
+            var=handle(variable),
+            accum=handle(velocity),
             lr=tf.cast(self._rate, dtype),
             grad=gradient,
             momentum=filled(self.momentum, (), dtype),
@@ -76,9 +88,3 @@ class SGD(keras.optimizers.SGD):
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "l2": self.l2, "clip_norm": self.clip_norm}
-
-
-def _handle(variable):
-    """The resource of a Keras or TensorFlow variable."""
-    variable = variable.value if isinstance(variable, keras.Variable) else variable
-    return variable.handle

@@ -8,7 +8,9 @@ import psutil
 
 from darts_tf.cells import reductions
 from darts_tf.configs import SearchConfig
+from darts_tf.errors import InputError
 from darts_tf.execution import has_gpu
+from darts_tf.names import gigabytes
 from darts_tf.ops import halved
 from darts_tf.spaces import INPUTS, NODES
 
@@ -77,13 +79,13 @@ def check_memory(config: SearchConfig, height: int, width: int) -> str:
     A GPU does not tell what it has free: there the need is told and not checked.
 
     Raises:
-        ValueError: More than is free: it says what to change.
+        InputError: More than is free: it says what to change.
     """
     needed, available = estimated_bytes(config, height, width), available_bytes()
     if has_gpu():
         return f"about {gigabytes(needed)} of memory, most of it on the GPU"
     if needed > available:
-        raise ValueError(
+        raise InputError(
             f"Expected a search that fits into the {gigabytes(available)} of memory that are "
             f"free. Received: one that needs about {gigabytes(needed)}, with "
             f"batch_size={config.batch_size}, channels={config.channels}, "
@@ -91,8 +93,3 @@ def check_memory(config: SearchConfig, height: int, width: int) -> str:
             f"mix fewer channels, --partial-channels 4"
         )
     return f"about {gigabytes(needed)} of memory, of {gigabytes(available)} that are free"
-
-
-def gigabytes(count: float) -> str:
-    """As people read it."""
-    return f"{count / 1e9:.1f} GB"

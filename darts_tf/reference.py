@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from darts_tf import convolutions, network, primitives
+from darts_tf.errors import InputError
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
@@ -27,7 +28,7 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
             `alphas_normal` and `alphas_reduce` may be among a supernet's.
 
     Raises:
-        ValueError: a name is missing or unknown or a shape differs; nothing is changed then.
+        InputError: a name is missing or unknown or a shape differs; nothing is changed then.
     """
     entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
     given = {k: v for k, v in state_dict.items() if not k.endswith(IGNORED)}
@@ -38,7 +39,7 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
             array = _our_layout(name, np.asarray(given[name]), variable, groups)
             _, parts = values.setdefault(id(variable), (variable, {}))
             if not np.array_equal(parts.setdefault(group, array), array):
-                raise ValueError(
+                raise InputError(
                     f"Expected {name} to equal its copies on the other edges of its state"
                 )
     for variable, parts in values.values():
@@ -50,7 +51,7 @@ def _check_names(known, given):
     required = {name for name in known if name not in ALPHAS}
     missing, unknown = sorted(required - given), sorted(given - known)
     if missing or unknown:
-        raise ValueError(
+        raise InputError(
             f"Expected the state dict of this architecture: {len(missing)} names missing "
             f"(first: {missing[:1]}), {len(unknown)} unknown (first: {unknown[:1]})"
         )
@@ -69,7 +70,7 @@ def _our_layout(name, array, variable, groups):
     if groups > 1:
         expected[_group_axis(variable)] //= groups
     if list(array.shape) != expected:
-        raise ValueError(
+        raise InputError(
             f"Expected {name} to have shape {tuple(expected)} in channels-last layout. "
             f"Received: shape={given} in the reference's layout"
         )
@@ -203,7 +204,7 @@ def _supernet(model):
 
 def _network(model):
     if not isinstance(model, network.Network):
-        raise ValueError(f"Expected a Supernet or a Network. Received: {type(model).__name__}")
+        raise InputError(f"Expected a Supernet or a Network. Received: {type(model).__name__}")
     pairs = _stem(model.stem) + _below("classifier", _head(model.head))
     for i, cell in enumerate(model.cells):
         pairs += _below(f"cells.{i}", _cell(cell))

@@ -7,12 +7,14 @@ import tensorflow as tf
 
 from darts_tf.constants import filled
 from darts_tf.differentiation import custom_gradient
+from darts_tf.distribution import apply_summed
+from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
-from darts_tf.normalization import tracked_statistics
 from darts_tf.optimizers import clip_then_decay
+from darts_tf.trainer import Trainer, counted
 
 
-class DARTS(keras.Model):
+class DARTS(Trainer):
     """Trains a supernet's weights and its architecture alternately.
 
     A batch is a pair `((x, y), (x_valid, y_valid))`: one of the half of the data that the weights
@@ -27,13 +29,14 @@ class DARTS(keras.Model):
         weight_decay: L2 on the weights, part of their gradient.
         clip_norm: largest global norm of the weights' gradient; None for no clipping.
         arch_weight_decay: L2 on the alphas, part of their gradient.
+        sync_batch_norm: as in `Trainer`.
 
     Attributes:
         moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
             before a change needs `make_train_function(force=True)`.
 
     Raises:
-        ValueError: unknown `arch_gradient`.
+        InputError: unknown `arch_gradient`.
     """
 
     def __init__(
@@ -43,57 +46,70 @@ class DARTS(keras.Model):
         weight_decay: float = 3e-4,
         clip_norm: float | None = 5.0,
         arch_weight_decay: float = 1e-3,
+        sync_batch_norm: bool = False,
     ):
-        super().__init__()
+        super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
         if arch_gradient not in ESTIMATORS:
-            raise ValueError(
+            raise InputError(
                 f"Expected arch_gradient to be one of {list(ESTIMATORS)}. "
                 f"Received: {arch_gradient=}"
             )
-        self.network = network
         self.arch_gradient = arch_gradient
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
         self.arch_weight_decay = arch_weight_decay
-        self.mean_loss = keras.metrics.Mean("loss")
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.moves_alphas = True
-        self.built = True
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
-        """Sets the optimizers of weights and alphas, the loss on logits, and the metrics.
+        """As `Trainer.compile`, and the optimizer of the alphas.
 
         Args:
             optimizer: of the weights, a `keras.optimizers.SGD`: the virtual step repeats its
                 rule, momentum included. Decay and clipping are this trainer's, not its.
             arch_optimizer: of the alphas.
-            loss: `loss(labels, logits)`, a scalar or one number per image.
-            metrics: as in Keras; they see the train batch before the weights' step. Give
-                objects rather than names: Keras makes those at the first step, which is then
-                traced twice.
-            **kwargs: passed on to `keras.Model.compile`.
+            loss: as there.
+            metrics: as there.
+            **kwargs: as there.
 
         Raises:
-            ValueError: `optimizer` is of another kind or clips or decays, or `loss` is the name of
-                a Keras loss, which would take probabilities.
+            InputError: as there, or `optimizer` is of another kind.
         """
         optimizer = keras.optimizers.get(optimizer)
-        _check_optimizer(optimizer)
-        if not callable(loss):
-            raise ValueError(
-                f"Expected loss to be a function of labels and logits. Received: {loss=}"
+        if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
+            raise InputError(
+                "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
+                f"virtual step repeats. Received: {optimizer=}"
             )
-        kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-        self.loss_function = lambda labels, logits: tf.reduce_mean(loss(labels, logits))
+        super().compile(optimizer, loss, metrics, **kwargs)
         self.arch_optimizer = keras.optimizers.get(arch_optimizer)
-        self.weights_to_train = self.network.network_weights
-        self.optimizer.build(self.weights_to_train)
         self.arch_optimizer.build(self.network.alphas)
 
-    def call(self, x, training=False):
-        """What the network gives."""
-        return self.network(x, training=training)
+    @property
+    def metrics(self):
+        """As `Trainer.metrics`, and the mean of the loss that the alphas descend."""
+        return [*super().metrics, self.arch_loss]
+
+    def _weights_to_train(self):
+        return self.network.network_weights
+
+    def optimizer_variables(self):
+        """Of both optimizers."""
+        return [*super().optimizer_variables(), *self.arch_optimizer.variables]
+
+    def trained_variables(self):
+        """Weights and alphas."""
+        return [*super().trained_variables(), *self.network.alphas]
+
+    @property
+    def variant(self):
+        """Whether the alphas move."""
+        return self.moves_alphas
+
+    def results(self, training=True):
+        """As `Trainer.results`; `arch_loss` where the alphas move."""
+        results = super().results(training)
+        if not (training and self.moves_alphas):
+            results.pop("arch_loss", None)
+        return results
 
     def loss_at(self, weights, alphas, batch):
         """L(w, α) on a batch, a pure function: no variable changes.
@@ -104,21 +120,11 @@ class DARTS(keras.Model):
             batch: `(x, y)`.
 
         Returns:
-            The scalar loss.
+            The scalar loss; on a replica, its share of the loss of the global batch.
         """
-        with tracked_statistics(False):
-            loss, _, _ = self._at(weights, alphas, batch)
-        return loss
-
-    def _at(self, weights, alphas, batch):
-        """Loss, logits, and what the other variables would become."""
-        x, y = batch
         variables = [*self.weights_to_train, *self.network.alphas]
         mapping = list(zip(variables, [*weights, *alphas], strict=True))
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            logits = self.network(x, training=True)
-        moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
-        return self.loss_function(y, logits), logits, moved
+        return self.loss_of(mapping, counted(batch)[0])
 
     def virtual_step(self, weights, gradients):
         """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
@@ -158,7 +164,8 @@ class DARTS(keras.Model):
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
             without their weight decay.
         """
-        weights, alphas = weights or self._weights(), self._alphas()
+        train_batch, valid_batch = counted(train_batch, valid_batch)
+        weights, alphas = weights or self.read(self.weights_to_train), self._alphas()
         estimate = ESTIMATORS[self.arch_gradient]
         return estimate(self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step)
 
@@ -169,67 +176,26 @@ class DARTS(keras.Model):
             `loss` of the train batch, `arch_loss`, the loss that the alphas descend (unless they
             stay), and the compiled metrics on the train batch; means since the start of the epoch.
         """
-        train_batch, valid_batch = data
-        weights = self._weights()
-        if not self.moves_alphas:
-            loss, logits = self._weight_step(weights, train_batch)
-            return self._results(train_batch, logits, loss)
-        valid_loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
+        return self.unless_not_finite(lambda: self._step(*counted(*data)))
+
+    def _step(self, train_batch, valid_batch):
+        weights, numbers = self.read(self.weights_to_train), []
+        if self.moves_alphas:
+            numbers, train_batch = self._arch_step(weights, train_batch, valid_batch)
+        others = list(zip(self.network.alphas, self._alphas(), strict=True))
+        loss, norm, moved = self.weight_step(weights, train_batch, others)
+        return [*numbers, loss, norm], moved
+
+    def _arch_step(self, weights, train_batch, valid_batch):
+        """Moves the alphas; gives the valid loss, the gradient's norm, and the train batch."""
+        loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
+        norm = tf.linalg.global_norm(gradients)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
-        self.arch_optimizer.apply(gradients, self.network.alphas)
+        apply_summed(self.arch_optimizer, gradients, self.network.alphas)
+        self.arch_loss.update_state(loss)
         with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
-        loss, logits = self._weight_step(weights, train_batch)
-        self.arch_loss.update_state(valid_loss)
-        results = self._results(train_batch, logits, loss)
-        return {**results, "arch_loss": self.arch_loss.result()}
-
-    def test_step(self, data):
-        """Loss and metrics of the network with its running statistics."""
-        x, y = data
-        logits = self.network(x, training=False)
-        return self._results(data, logits, self.loss_function(y, logits))
-
-    def _results(self, batch, logits, loss):
-        """Means since the start of the epoch."""
-        x, y = batch
-        self.mean_loss.update_state(loss, sample_weight=tf.shape(y)[0])
-        results = self.compute_metrics(x, y, logits)
-        results.pop("arch_loss", None)
-        return {**results, "loss": self.mean_loss.result()}
-
-    def _weight_step(self, weights, batch):
-        """Moves w ← w − ξ∇w L_train(w, α), the alphas just moved, and the running statistics."""
-        alphas = self._alphas()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            loss, logits, moved = self._at(weights, alphas, batch)
-        gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = clip_then_decay(gradients, weights, self.clip_norm, self.weight_decay)
-        self.optimizer.apply(gradients, self.weights_to_train)
-        for variable, value in moved:
-            if value is not None:
-                variable.assign(value)
-        return loss, logits
-
-    def _weights(self):
-        return [tf.convert_to_tensor(v) for v in self.weights_to_train]
+        return [loss, norm], train_batch
 
     def _alphas(self):
-        return [tf.convert_to_tensor(v) for v in self.network.alphas]
-
-
-def _check_optimizer(optimizer):
-    """Refuses one whose next step the virtual step would not repeat."""
-    if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
-        raise ValueError(
-            "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
-            f"virtual step repeats. Received: {optimizer=}"
-        )
-    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
-    doubled = [name for name in own if getattr(optimizer, name, None)]
-    if doubled:
-        raise ValueError(
-            "Expected an optimizer that neither clips nor decays, which the trainer does. "
-            f"Received: one with {', '.join(doubled)}"
-        )
+        return self.read(self.network.alphas)

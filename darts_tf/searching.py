@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 
 import keras
 import numpy as np
 
-from darts_tf import runs
-from darts_tf.callbacks import MoveAlphasFrom, Record, begin_or_resume, of_every_run
+from darts_tf import beginning, runs
+from darts_tf.callbacks import MoveAlphasFrom, Record, of_every_run
 from darts_tf.configs import SearchConfig
 from darts_tf.data import (
     Augmentation,
     ImageDataset,
-    evaluation_batches,
     search_batches,
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
+from darts_tf.distribution import is_chief, make_strategy, spread
+from darts_tf.execution import compiles, dtype_policy, make_deterministic
+from darts_tf.fitting import fit, held_out_batches
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
@@ -37,7 +39,7 @@ def search(
     """Searches for cells on half of the training images for the weights and half for the alphas.
 
     Makes the run's folder, and writes metrics, alphas, the current genotype and checkpoints into
-    it after every epoch. `valid_accuracy` is the supernet's on the alphas' half, without
+    it, at least after every epoch. `valid_accuracy` is the supernet's on the alphas' half, without
     augmentation and with the running statistics.
 
     Args:
@@ -50,47 +52,57 @@ def search(
         The genotype of the alphas after the last epoch.
 
     Raises:
-        ValueError: images too small, a batch larger than half of the training images, more memory
-            needed than is free, or a folder that is in use; nothing has been written then.
+        InputError: images too small, a batch larger than half of the training images, more memory
+            needed than is free, or a folder that is in use; nothing has been written then. Or
+            what is to be resumed was begun with other settings.
+        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after going back once.
+        OSError: a file could not be written; earlier checkpoints are as they were.
     """
-    check_image_size(dataset.preprocessing.height, dataset.preprocessing.width, "cifar")
-    weights_half, alphas_half = split_halves(dataset.train, config.seed)
-    steps, _ = (steps_per_epoch(half, config.batch_size) for half in (weights_half, alphas_half))
-    check_memory(config, dataset.preprocessing.height, dataset.preprocessing.width)
-    keras.utils.set_random_seed(config.seed)
-    with dtype_policy(config.precision):
-        trainer = build_trainer(config, len(dataset.classes), dataset.preprocessing.channels)
-    optimizers = (trainer.optimizer, trainer.arch_optimizer)
-    variables = [*trainer.variables, *(v for o in optimizers for v in o.variables)]
-    folder = runs.begin(config, dataset)
-    checkpoint, done = begin_or_resume(folder, variables, config.resume)
-    batches = search_batches(
-        weights_half,
-        alphas_half,
-        dataset.preprocessing,
-        Augmentation(config.crop_padding, config.flip, config.cutout),
-        config.batch_size,
-        seed=config.seed,
-        epochs=config.epochs,
-        start_step=done * steps,
-    )
-    record = Record(folder, lambda: _describe(trainer, folder), report)
-    if done < config.epochs:
-        with graph_optimizer_off():
-            trainer.fit(
-                on_device(batches),
-                epochs=config.epochs,
-                initial_epoch=done,
-                steps_per_epoch=steps,
-                validation_data=evaluation_batches(alphas_half, dataset.preprocessing, 256),
-                callbacks=[
-                    *of_every_run(config, record, checkpoint),
-                    MoveAlphasFrom(config.arch_from_epoch),
-                    *callbacks,
-                ],
-                shuffle=False,  # the pipeline has shuffled
-                verbose=0,
+    config = dataclasses.replace(config, dataset=dataset.name)
+    strategy = make_strategy(config.strategy, config.devices)
+    replicas = strategy.num_replicas_in_sync
+    preprocessing = dataset.preprocessing
+    check_image_size(preprocessing.height, preprocessing.width, "cifar")
+    halves = split_halves(dataset.train, config.seed)
+    steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
+    check_memory(config, preprocessing.height, preprocessing.width)
+    with beginning.begun(config, dataset, writes=is_chief()) as folder:
+        make_deterministic(config.deterministic)
+        keras.utils.set_random_seed(config.seed)
+        with dtype_policy(config.precision), strategy.scope():
+            trainer = build_trainer(config, len(dataset.classes), preprocessing.channels)
+        augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
+        settings = {"seed": config.seed, "epochs": config.epochs}
+
+        def batches_from(step):
+            return spread(
+                strategy,
+                lambda part: search_batches(
+                    *halves,
+                    preprocessing,
+                    augmentation,
+                    config.batch_size,
+                    start_step=step,
+                    part=part,
+                    **settings,
+                ),
             )
+
+        record = Record(folder, lambda: _describe(trainer, folder), report, writes=is_chief())
+        fit(
+            trainer,
+            config,
+            folder,
+            batches_from=batches_from,
+            steps=steps,
+            held_out=held_out_batches(strategy, halves[1], preprocessing),
+            callbacks=[
+                *of_every_run(config, record),
+                MoveAlphasFrom(config.arch_from_epoch),
+                *callbacks,
+            ],
+        )
     return trainer.network.genotype()
 
 
@@ -109,6 +121,7 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm,
         arch_weight_decay=config.arch_weight_decay,
+        sync_batch_norm=config.sync_batch_norm,
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
@@ -124,13 +137,8 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
 
 def _describe(trainer: DARTS, folder: pathlib.Path) -> dict:
     """Writes alphas and genotype, and gives the genotype as text for the metrics."""
-    alphas = [np.asarray(variable) for variable in trainer.network.alphas]
-    if not all(np.isfinite(array).all() for array in alphas):
-        raise RuntimeError(
-            "the search diverged: its alphas are no longer finite. The epochs before are kept; "
-            "begin again with a lower --learning-rate or --arch-learning-rate"
-        )
-    runs.save_alphas(folder, *alphas)
     genotype = trainer.network.genotype()
-    genotype.save(folder / runs.GENOTYPE)
+    if is_chief():
+        runs.save_alphas(folder, *map(np.asarray, trainer.network.alphas))
+        genotype.save(folder / runs.GENOTYPE)
     return {"genotype": str(genotype)}

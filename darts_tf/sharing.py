@@ -15,7 +15,7 @@ import tensorflow as tf
 from darts_tf.constants import filled
 from darts_tf.differentiation import custom_gradient, weights_fixed_from
 from darts_tf.keeping import recording, replaying
-from darts_tf.normalization import tracked_statistics
+from darts_tf.normalization import synchronized, tracked_statistics
 
 
 class Shared:
@@ -36,9 +36,14 @@ class Shared:
             *inputs: as the layer takes them.
             track: whether the layer's other variables change, as running statistics do.
         """
-        if layer.kind not in self._kinds:
-            self._kinds[layer.kind] = _Kind(layer)
-        return self._kinds[layer.kind](layer, inputs, track)
+        if synchronized():  # replicas meet in their own graphs alone, not in functions they call
+            with tracked_statistics(track):
+                return tf.nest.flatten(layer(*inputs, training=True))
+        frozen = any(not part.trainable for part in layer._flatten_layers())
+        key = layer.kind, frozen
+        if key not in self._kinds:
+            self._kinds[key] = _Kind(layer, frozen)
+        return self._kinds[key](layer, inputs, track)
 
     def functions(self) -> list:
         """All concrete functions traced so far, for whoever wants to look at them."""
@@ -51,10 +56,14 @@ class Shared:
 
 
 class _Kind:
-    """The functions of one kind; `template` is a layer of it."""
+    """The functions of one kind; `template` is a layer of it.
 
-    def __init__(self, template: keras.layers.Layer):
+    Running statistics are read where they change, or where a `frozen` normalisation uses them.
+    """
+
+    def __init__(self, template: keras.layers.Layer, frozen: bool):
         self.template = template
+        self.frozen = frozen
         settings = {"autograph": False, "experimental_attributes": {"_noinline": True}}
         self._forward, self._backward, self._second = (
             tf.function(function, **settings)
@@ -65,7 +74,8 @@ class _Kind:
         """See `Shared`."""
         weights = [tf.convert_to_tensor(v) for v in layer.trainable_variables]
         moved = layer.non_trainable_variables
-        held = [tf.convert_to_tensor(v) if track else filled(0.0, v.shape, v.dtype) for v in moved]
+        reads = track or self.frozen
+        held = [tf.convert_to_tensor(v) if reads else filled(0.0, v.shape, v.dtype) for v in moved]
         count, fixed_from, assigned = len(inputs), weights_fixed_from(), []
         self._forward.get_concrete_function(inputs, tuple(weights), held)  # see custom_gradient
 

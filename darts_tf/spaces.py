@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import numbers
 
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError
+from darts_tf.names import shown, unknown_name
 
 Pairs = tuple[tuple[str, int], ...]
 
@@ -53,12 +54,12 @@ def nodes_of(rows: int) -> int:
     """How many nodes a cell has whose alphas have `rows` rows: 4 for 14.
 
     Raises:
-        ValueError: No number of nodes has that many edges.
+        InputError: No number of nodes has that many edges.
     """
     # nodes * (nodes + 3) / 2 = rows, solved for nodes
     nodes = (math.isqrt(9 + 8 * rows) - 3) // 2 if rows > 0 else 0
     if nodes < 1 or nodes * (nodes + 3) != 2 * rows:
-        raise ValueError(
+        raise InputError(
             "Expected one row of alphas per edge: 2 rows for one node, 5 for two, 9 for three, "
             f"14 for four, and so on. Received: rows={rows}"
         )
@@ -79,12 +80,12 @@ def checked_pairs(name: str, pairs) -> Pairs:
     """The (primitive, input) pairs of a discrete cell, two a node, as tuples.
 
     Raises:
-        ValueError: Not two pairs a node, an unknown primitive, or an input state that does not
+        InputError: Not two pairs a node, an unknown primitive, or an input state that does not
             exist yet at that node. The message calls the cell `name`.
     """
     if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2:
-        received = f"{len(pairs)} pairs" if isinstance(pairs, list | tuple) else repr(pairs)
-        raise ValueError(
+        received = f"{len(pairs)} pairs" if isinstance(pairs, list | tuple) else shown(pairs)
+        raise InputError(
             f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
             f"of pairs. Received: {received}"
         )
@@ -93,16 +94,18 @@ def checked_pairs(name: str, pairs) -> Pairs:
 
 def _checked_pair(place: str, pair, node: int) -> tuple[str, int]:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ValueError(f"Expected {place} to be a (primitive, input) pair. Received: {pair!r}")
+        raise InputError(
+            f"Expected {place} to be a (primitive, input) pair. Received: {shown(pair)}"
+        )
     primitive, source = pair
     known = [name for name in ALL_PRIMITIVES if name != NONE]
     if primitive not in known:
         raise unknown_name(f"the primitive of {place}", primitive, known)
     last = INPUTS + node - 1
     if not _is_integer(source) or not 0 <= source <= last:
-        raise ValueError(
+        raise InputError(
             f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
-            f"Received: input={source!r}"
+            f"Received: input={shown(source)}"
         )
     return str(primitive), int(source)
 
@@ -111,16 +114,18 @@ def checked_concat(name: str, concat, nodes: int) -> tuple[int, ...]:
     """The nodes that make a cell's output, as a tuple.
 
     Raises:
-        ValueError: Not a list of different states between 2 and `nodes + 1`.
+        InputError: Not a list of different states between 2 and `nodes + 1`.
     """
     last = INPUTS + nodes - 1
     is_list = isinstance(concat, list | tuple | range) and all(map(_is_integer, concat))
     if not is_list or not concat or len(set(concat)) < len(concat):
-        raise ValueError(f"Expected {name} to be a list of different nodes. Received: {concat!r}")
+        raise InputError(
+            f"Expected {name} to be a list of different nodes. Received: {shown(concat)}"
+        )
     if min(concat) < INPUTS or max(concat) > last:
-        raise ValueError(
+        raise InputError(
             f"Expected {name} to hold nodes of the cell, {INPUTS} to {last}. "
-            f"Received: {list(concat)}"
+            f"Received: {shown(list(concat))}"
         )
     return tuple(map(int, concat))
 

@@ -7,6 +7,7 @@ import math
 import keras
 import tensorflow as tf
 
+from darts_tf.errors import InputError
 from darts_tf.normalization import built_normalization
 from darts_tf.ops import add_kernel, halved, pad
 
@@ -18,11 +19,11 @@ def check_image_size(height: int | None, width: int | None, stem: str) -> None:
     """Refuses images that the network can't reduce; None stands for a size not known yet.
 
     Raises:
-        ValueError: too small.
+        InputError: too small.
     """
     minimum = MINIMUM_SIZE[stem]
     if any(size is not None and size < minimum for size in (height, width)):
-        raise ValueError(
+        raise InputError(
             f"Expected images of at least {minimum}x{minimum} pixels for the {stem} stem. "
             f"Received: {height}x{width}"
         )
@@ -32,11 +33,11 @@ def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
     """Refuses what is not a batch of images for a network.
 
     Raises:
-        ValueError: not `(batch, height, width, channels)`, or too small.
+        InputError: not `(batch, height, width, channels)`, or too small.
     """
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[-1] != channels:
-        raise ValueError(
+        raise InputError(
             f"Expected images (batch, height, width, {channels}). Received: shape={shape}"
         )
     check_image_size(*shape[1:3], stem)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.cells import SearchCell, reductions
+from darts_tf.errors import InputError
 from darts_tf.genotype import derive
 from darts_tf.heads import ClassifierHead
 from darts_tf.sharing import Shared
@@ -38,7 +39,7 @@ class Supernet(keras.Model):
             al. 2020): less memory and time, and edges with weights of their own.
 
     Raises:
-        ValueError: fewer than 3 cells, or channels that cannot be parted into `partial_channels`.
+        InputError: fewer than 3 cells, or channels that cannot be parted into `partial_channels`.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Supernet(keras.Model):
     ):
         super().__init__(**kwargs)
         if partial_channels < 1 or channels % partial_channels:
-            raise ValueError(
+            raise InputError(
                 f"Expected channels to be a multiple of partial_channels. "
                 f"Received: {channels=}, {partial_channels=}"
             )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from darts_tf import runs
-from darts_tf.callbacks import DropPathRamp, Record, begin_or_resume, of_every_run
+from darts_tf import beginning, runs
+from darts_tf.callbacks import DropPathRamp, Record, of_every_run
 from darts_tf.configs import TrainConfig
 from darts_tf.data import (
     Augmentation,
@@ -22,12 +23,16 @@ from darts_tf.data import (
     steps_per_epoch,
     train_batches,
 )
-from darts_tf.execution import compiles, dtype_policy, graph_optimizer_off, on_device
+from darts_tf.distribution import is_chief, make_strategy, spread
+from darts_tf.errors import InputError
+from darts_tf.execution import compiles, dtype_policy, make_deterministic
 from darts_tf.files import replacing
+from darts_tf.fitting import fit, held_out_batches
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, build_network, load_network, logits_of
 from darts_tf.optimizers import SGD
 from darts_tf.stems import check_image_size
+from darts_tf.trainer import Trainer
 
 
 def train(
@@ -39,8 +44,8 @@ def train(
 ) -> dict[str, float]:
     """Trains a genotype's network from scratch on all training images, and keeps it.
 
-    Makes the run's folder, and writes metrics and checkpoints into it after every epoch and the
-    network at the end. The test split is only watched: nothing is chosen by it.
+    Makes the run's folder, and writes metrics and checkpoints into it, at least after every epoch,
+    and the network at the end. The test split is only watched: nothing is chosen by it.
 
     Args:
         config: the settings.
@@ -53,57 +58,95 @@ def train(
         The metrics of the last epoch, `test_accuracy` among them.
 
     Raises:
-        ValueError: images too small, a batch larger than the training split, or a folder that is
-            in use; nothing has been written then.
+        InputError: images too small, a batch larger than the training split, or a folder that is
+            in use; nothing has been written then. Or what is to be resumed was begun with other
+            settings.
+        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after going back once.
+        OSError: a file could not be written; earlier checkpoints are as they were.
     """
+    config = dataclasses.replace(config, dataset=dataset.name)
+    strategy = make_strategy(config.strategy, config.devices)
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
-    steps = steps_per_epoch(dataset.train, config.batch_size)
-    keras.utils.set_random_seed(config.seed)
-    with dtype_policy(config.precision):
-        network = build_for(config, genotype, len(dataset.classes), preprocessing.channels)
-    variables = [*network.variables, *network.optimizer.variables]
-    folder = runs.begin(config, dataset)
-    if not config.resume:
-        genotype.save(folder / runs.GENOTYPE)
-    checkpoint, done = begin_or_resume(folder, variables, config.resume)
-    if done < config.epochs:
-        batches = train_batches(
-            dataset.train,
-            preprocessing,
-            Augmentation(config.crop_padding, config.flip, config.cutout),
-            config.batch_size,
-            seed=config.seed,
-            epochs=config.epochs,
-            start_step=done * steps,
-        )
-        record = Record(folder, dict, report, held_out="test")
-        with graph_optimizer_off():
-            network.fit(
-                on_device(_with_targets(batches, config.auxiliary)),
-                epochs=config.epochs,
-                initial_epoch=done,
-                steps_per_epoch=steps,
-                validation_data=_with_targets(
-                    evaluation_batches(dataset.test, preprocessing, 256), config.auxiliary
+    steps = steps_per_epoch(dataset.train, config.batch_size, strategy.num_replicas_in_sync)
+    with beginning.begun(config, dataset, genotype, writes=is_chief()) as folder:
+        make_deterministic(config.deterministic)
+        keras.utils.set_random_seed(config.seed)
+        with dtype_policy(config.precision), strategy.scope():
+            trainer = build_trainer(config, genotype, len(dataset.classes), preprocessing.channels)
+        augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
+        settings = {"seed": config.seed, "epochs": config.epochs}
+
+        def batches_from(step):
+            return spread(
+                strategy,
+                lambda part: train_batches(
+                    dataset.train,
+                    preprocessing,
+                    augmentation,
+                    config.batch_size,
+                    start_step=step,
+                    part=part,
+                    **settings,
                 ),
-                callbacks=[
-                    *([DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []),
-                    *of_every_run(config, record, checkpoint),
-                    *callbacks,
-                ],
-                shuffle=False,  # the pipeline has shuffled
-                verbose=0,
             )
-    with replacing(folder / runs.MODEL) as path:
-        network.save(path)
+
+        record = Record(folder, dict, report, held_out="test", writes=is_chief())
+        ramp = [DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []
+        fit(
+            trainer,
+            config,
+            folder,
+            batches_from=batches_from,
+            steps=steps,
+            held_out=held_out_batches(strategy, dataset.test, preprocessing),
+            callbacks=[*ramp, *of_every_run(config, record), *callbacks],
+        )
+        if is_chief():
+            with replacing(folder / runs.MODEL) as path:
+                trainer.network.save(path)
     return runs.read_metrics(folder)[-1]
 
 
-def build_for(
+class NetworkTrainer(Trainer):
+    """Trains an evaluation network, its auxiliary head along with it.
+
+    Args:
+        network: of a genotype.
+        auxiliary_weight: factor of the auxiliary head's loss, if the network has one.
+        **settings: of `Trainer`.
+    """
+
+    def __init__(self, network: Network, auxiliary_weight: float = 0.4, **settings):
+        super().__init__(network, **settings)
+        self.auxiliary_weight = auxiliary_weight
+        names = ("auxiliary_loss", "total_loss") if network.auxiliary_head else ()
+        self.parts = [keras.metrics.Mean(name) for name in names]
+
+    @property
+    def metrics(self):
+        """As `Trainer.metrics`, with an auxiliary head its loss and the sum too."""
+        return [*super().metrics, *self.parts]
+
+    def objective(self, labels, outputs):
+        """The loss of the logits, and of the auxiliary ones by its weight (sec. A.2)."""
+        loss = self.losses_of(labels, self.logits(outputs))
+        if not self.parts:
+            return loss, {"loss": loss}
+        auxiliary = self.losses_of(labels, outputs["auxiliary"])
+        total = loss + self.auxiliary_weight * auxiliary
+        return total, {"loss": loss, "auxiliary_loss": auxiliary, "total_loss": total}
+
+    def logits(self, outputs):
+        """Those of the head at the end."""
+        return logits_of(outputs)
+
+
+def build_trainer(
     config: TrainConfig, genotype: Genotype, classes: int, image_channels: int
-) -> Network:
-    """The compiled network of a training run."""
+) -> NetworkTrainer:
+    """The compiled trainer of a genotype's new network."""
     network = build_network(
         genotype,
         config.channels,
@@ -114,19 +157,20 @@ def build_for(
         image_channels=image_channels,
         drop_path=config.drop_path,
     )
-    loss = cross_entropy(config.label_smoothing)
-    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    outputs = {"loss": loss, "metrics": [accuracy]}
-    if config.auxiliary:
-        outputs = {
-            "loss": {"logits": loss, "auxiliary": loss},
-            "loss_weights": {"logits": 1.0, "auxiliary": config.auxiliary_weight},
-            "metrics": {"logits": [accuracy]},
-        }
-    optimizer = SGD(config.learning_rate, config.momentum, config.weight_decay, config.clip_norm)
-    network.compile(optimizer=optimizer, jit_compile=compiles(config.jit_compile), **outputs)
-    network.optimizer.build(network.trainable_variables)
-    return network
+    trainer = NetworkTrainer(
+        network,
+        config.auxiliary_weight,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        sync_batch_norm=config.sync_batch_norm,
+    )
+    trainer.compile(
+        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
+        loss=cross_entropy(config.label_smoothing),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=compiles(config.jit_compile),
+    )
+    return trainer
 
 
 def cross_entropy(label_smoothing: float) -> Callable:
@@ -141,23 +185,15 @@ def cross_entropy(label_smoothing: float) -> Callable:
     return loss
 
 
-def _with_targets(batches: tf.data.Dataset, auxiliary: bool) -> tf.data.Dataset:
-    """One target per output of the network."""
-    if not auxiliary:
-        return batches
-    return batches.map(lambda x, y: (x, {"logits": y, "auxiliary": y}))
-
-
 def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, ...]]:
     """The network of a training run, how it reads images, and the names of its classes.
 
     Raises:
-        ValueError: no finished training run in the folder.
+        InputError: no finished training run in the folder.
     """
     network = load_network(runs.existing(workdir, runs.MODEL))
-    described = runs.read_json(runs.existing(workdir, runs.DATASET))
-    preprocessing = Preprocessing.from_dict(described["preprocessing"])
-    return network, preprocessing, tuple(described["classes"])
+    classes, preprocessing = runs.read_dataset(runs.existing(workdir, runs.DATASET))
+    return network, Preprocessing.from_dict(preprocessing), classes
 
 
 def evaluate(
@@ -174,7 +210,7 @@ def evaluate(
         `test_loss`, `test_accuracy` and `test_images`.
 
     Raises:
-        ValueError: no finished training run in the folder, or its dataset has changed.
+        InputError: no finished training run in the folder, or its dataset has changed.
     """
     network, preprocessing, classes = load_run(workdir)
     config = TrainConfig.from_dict(runs.read_json(pathlib.Path(workdir) / runs.CONFIG))
@@ -183,9 +219,10 @@ def evaluate(
         image_size=config.image_size,
         limit=limit or config.limit,
         seed=config.seed,
+        max_bad_images=config.max_bad_images,
     )
     if dataset.classes != classes:
-        raise ValueError(
+        raise InputError(
             f"Expected the dataset to have the classes of the run, {', '.join(classes)}. "
             f"Received: {', '.join(dataset.classes)}"
         )

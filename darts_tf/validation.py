@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
 import numbers
 import pathlib
 import types
 import typing
 
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError
+from darts_tf.names import listed, shown, unknown_name
 
 RANGES = {
     "positive": lambda value: value > 0,
     "zero or more": lambda value: value >= 0,
+    "zero or more, below 2**32": lambda value: 0 <= value < 2**32,
     "3 or more": lambda value: value >= 3,
     "8 or more": lambda value: value >= 8,
     "from 0 to below 1": lambda value: 0 <= value < 1,
@@ -32,7 +36,7 @@ class Config:
     """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
 
     def __post_init__(self):
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for field in dataclasses.fields(self):
             value = _coerced(hints[field.name], getattr(self, field.name))
             object.__setattr__(self, field.name, value)
@@ -47,27 +51,36 @@ class Config:
         """Makes the config that `to_dict` took apart.
 
         Raises:
-            ValueError: A field that the config does not have, that is missing, or a bad value.
+            InputError: No JSON object, a field that the config does not have, that is missing, or
+                a bad value.
         """
+        if not isinstance(values, dict):
+            raise InputError(f"Expected a JSON object of settings. Received: {shown(values)}")
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in values:
             if name not in fields:
                 raise unknown_name("field", name, fields)
         for name, field in fields.items():
             if field.default is dataclasses.MISSING and name not in values:
-                raise ValueError(
-                    f"Expected a value for {name}. Received: {', '.join(values) or 'none'}"
+                raise InputError(
+                    f"Expected a value for {name}. Received: {listed(values) or 'none'}"
                 )
         return cls(**values)
+
+
+@functools.cache
+def _hints(config_class: type) -> dict[str, object]:
+    """The fields' types. Once for a class, since Python evaluates their text each time."""
+    return typing.get_type_hints(config_class)
 
 
 def _check(name: str, value, hint, must_be: str | None) -> None:
     if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
         raise unknown_name(name, value, typing.get_args(hint))
     if not _is_a(hint, value):
-        raise ValueError(f"Expected {name} to be {_words(hint)}. Received: {name}={value!r}")
+        raise InputError(f"Expected {name} to be {_words(hint)}. Received: {name}={shown(value)}")
     if must_be and value is not None and not RANGES[must_be](value):
-        raise ValueError(f"Expected {name} to be {must_be}. Received: {name}={value!r}")
+        raise InputError(f"Expected {name} to be {must_be}. Received: {name}={shown(value)}")
 
 
 def _plain(value):
@@ -85,7 +98,8 @@ def _coerced(hint, value):
         return pathlib.Path(value)
     for kind, number in ((int, numbers.Integral), (float, numbers.Real)):
         if kind in choices and isinstance(value, number) and not isinstance(value, bool):
-            return kind(value)
+            with contextlib.suppress(OverflowError):  # no float is as large: the check will say so
+                return kind(value)
     return value
 
 

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from darts_tf import files, runs
+from darts_tf.errors import InputError
 
 REPORT = "export_report.json"
 LABELS = "labels.txt"
@@ -22,18 +23,18 @@ def check_output(output: pathlib.Path, overwrite: bool) -> None:
     """Checks that the output is new or empty, or, to overwrite, an earlier export.
 
     Raises:
-        ValueError: it is something else. No file that an export did not write is ever deleted.
+        InputError: it is something else. No file that an export did not write is ever deleted.
     """
     blocked = [path for path in (output, *output.parents) if path.is_file()]
     if blocked:
-        raise ValueError(
+        raise InputError(
             f"Expected output to be a folder. Received: output={str(output)!r}, but "
             f"{str(blocked[0])!r} is a file"
         )
     if not output.is_dir() or not any(output.iterdir()):
         return
     if not overwrite:
-        raise ValueError(
+        raise InputError(
             "Expected output to be a new or empty folder (or --overwrite for an earlier export). "
             f"Received: output={str(output)!r}, which is not empty"
         )
@@ -44,13 +45,13 @@ def _check_export(output: pathlib.Path) -> None:
     try:
         known = {REPORT, *runs.read_json(output / REPORT)["files"]}
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"Expected output to hold an export to overwrite, with its {REPORT}. "
             f"Received: output={str(output)!r}"
         ) from error
     foreign = [name for name in _files(output) if name not in known]
     if foreign:
-        raise ValueError(
+        raise InputError(
             "Expected output to hold nothing but the export to overwrite. "
             f"Received: output={str(output)!r} with {', '.join(foreign[:5])}"
         )

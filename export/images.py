@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 from darts_tf.network import logits_of
 from export.inference import image_shape
 
@@ -15,12 +16,12 @@ BATCH = 16
 
 
 def check_images(images: np.ndarray, preprocessing: Preprocessing) -> None:
-    """Raises ValueError unless images are uint8 `(n, height, width, channels)`, at least one."""
+    """Raises InputError unless images are uint8 `(n, height, width, channels)`, at least one."""
     _, *expected = image_shape(preprocessing, None)
     dtype, shape = getattr(images, "dtype", None), getattr(images, "shape", ())
     if dtype != np.uint8 or list(shape[1:]) != expected or not len(images):
         sides = ", ".join(map(str, expected))
-        raise ValueError(
+        raise InputError(
             f"Expected images uint8 (n, {sides}) with n at least 1. Received: {dtype} {shape}"
         )
 

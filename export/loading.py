@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 from darts_tf.names import first_line
 from darts_tf.network import load_network
 from export import folder
@@ -57,12 +58,12 @@ class Exported:
             float32 `(n, classes)`; rows add up to 1.
 
         Raises:
-            ValueError: images of another shape or type, or not as many logits as labels.
+            InputError: images of another shape or type, or not as many logits as labels.
         """
         check_images(images, self.preprocessing)
         logits = in_batches(self.logits, images)
         if logits.shape[-1] != len(self.classes):
-            raise ValueError(
+            raise InputError(
                 f"Expected as many labels as the model has logits, {logits.shape[-1]}. "
                 f"Received: {len(self.classes)} labels"
             )
@@ -79,7 +80,7 @@ def load(path: str | os.PathLike[str]) -> Exported:
             preprocessing are looked for beside the model, and inside a SavedModel.
 
     Raises:
-        ValueError: nothing of that kind there, a model that cannot be read, or one without labels.
+        InputError: nothing of that kind there, a model that cannot be read, or one without labels.
     """
     path = pathlib.Path(path)
     model = _model(path)
@@ -100,9 +101,9 @@ def _model(path: pathlib.Path) -> pathlib.Path:
         for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
             if (path / name).exists():
                 return path / name
-        raise ValueError(f"{WANTED}. Received: {str(path)!r}, which has no model")
+        raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")
     what = "is another file" if path.exists() else "is not there"
-    raise ValueError(f"{WANTED}. Received: {str(path)!r}, which {what}")
+    raise InputError(f"{WANTED}. Received: {str(path)!r}, which {what}")
 
 
 def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
@@ -112,9 +113,9 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
             stored = runs.read_json(place / folder.PREPROCESSING)
             return folder.read_labels(place), Preprocessing.from_dict(stored)
         if (place / runs.DATASET).is_file():
-            stored = runs.read_json(place / runs.DATASET)
-            return tuple(stored["classes"]), Preprocessing.from_dict(stored["preprocessing"])
-    raise ValueError(
+            classes, stored = runs.read_dataset(place / runs.DATASET)
+            return classes, Preprocessing.from_dict(stored)
+    raise InputError(
         f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {runs.DATASET}, beside the "
         f"model. Received: {str(model)!r} without them"
     )
@@ -125,4 +126,4 @@ def _opened(open_model: Callable, path: pathlib.Path):
         return open_model(path)
     except BROKEN as error:
         reason = first_line(error)
-        raise ValueError(f"Expected a model. Received: {str(path)!r} ({reason})") from error
+        raise InputError(f"Expected a model. Received: {str(path)!r} ({reason})") from error

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 from darts_tf.network import Network
 from export.inference import frozen_logits, image_shape
 
@@ -38,6 +39,6 @@ def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """The model as a function from images uint8 `(n, height, width, channels)` to logits."""
     loaded = tf.saved_model.load(path)
     if SIGNATURE not in loaded.signatures:
-        raise ValueError(f"Expected a signature {SIGNATURE}. Received: {list(loaded.signatures)}")
+        raise InputError(f"Expected a signature {SIGNATURE}. Received: {list(loaded.signatures)}")
     serve = loaded.signatures[SIGNATURE]
     return lambda images: serve(images=tf.cast(images, tf.float32))["logits"].numpy()

@@ -16,6 +16,7 @@ import darts_tf
 from darts_tf import runs
 from darts_tf.counting import count_macs, count_params
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 from darts_tf.names import unknown_name
 from darts_tf.network import Network
 from export import folder, parity
@@ -57,7 +58,7 @@ def export(
         and for every format its size and its difference from Keras.
 
     Raises:
-        ValueError: an argument that cannot be, or an output that holds something else.
+        InputError: an argument that cannot be, or an output that holds something else.
         ParityError: a model's logits are further from Keras' than its format's bound.
     """
     output = pathlib.Path(output).resolve()
@@ -91,14 +92,14 @@ def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     if not formats or len(set(formats)) < len(formats):
-        raise ValueError(f"Expected each format once, at least one. Received: {formats=}")
+        raise InputError(f"Expected each format once, at least one. Received: {formats=}")
     if len(classes) != network.head.classes:
-        raise ValueError(
+        raise InputError(
             f"Expected one class a logit, {network.head.classes}. Received: {len(classes)} classes"
         )
     for label in classes:
         if not label.strip() or "\n" in label:
-            raise ValueError(f"Expected classes with names of one line. Received: {label!r}")
+            raise InputError(f"Expected classes with names of one line. Received: {label!r}")
 
 
 def _summary(network: Network, preprocessing: Preprocessing, classes, images: int) -> dict:

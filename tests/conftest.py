@@ -8,8 +8,18 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+PARTS = 4
+"""Devices that the processor is divided into, for tests of `tf.distribute`."""
+
+tf.config.threading.set_inter_op_parallelism_threads(4 * PARTS)
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
+)
 
 
 @pytest.fixture(autouse=True)

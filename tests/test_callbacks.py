@@ -1,13 +1,33 @@
-"""Schedules, records and checkpoints."""
+"""Schedules and records."""
 
 from __future__ import annotations
+
+import logging
+import types
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from darts_tf import callbacks, runs
+from darts_tf.configs import SearchConfig
+
+
+def model(**counts):
+    """What callbacks ask of a trainer."""
+    counters = {"skipped": 0, "times_gone_back": 0, **counts}
+    return types.SimpleNamespace(
+        **{name: keras.Variable(count, dtype="int64") for name, count in counters.items()},
+        network=types.SimpleNamespace(drop_path_rate=keras.Variable(0.5)),
+        optimizer=keras.optimizers.SGD(1.0),
+    )
+
+
+def record_of(folder, *arguments, trainer=None, **options):
+    """A record of a trainer without skipped steps, unless another is given."""
+    record = callbacks.Record(folder, *arguments, **options)
+    record.set_model(trainer or model())
+    return record
 
 
 def test_cosine_starts_at_the_first_rate_and_heads_for_the_last():
@@ -26,56 +46,113 @@ def test_cosine_follows_the_recursion_of_the_reference_schedule():
         assert callbacks.cosine(epoch, epochs, start, end) == pytest.approx(rate, rel=1e-9)
 
 
-def test_drop_path_ramp_is_proportional_to_the_epoch():
-    class Model:
-        drop_path_rate = tf.Variable(0.5)
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_schedule_sets_the_rate_of_an_epoch_and_tells_it(times):
+    config = SearchConfig(workdir="unused", epochs=4, learning_rate=0.1, learning_rate_min=0.02)
+    schedule = callbacks.CosineSchedule(config)
+    schedule.set_model(model(times_gone_back=times))
+    rates = []
+    for epoch in range(4):
+        schedule.on_epoch_begin(epoch)
+        rates.append(float(schedule.model.optimizer.learning_rate))
+        logs = {"loss": 1.0}
+        schedule.on_epoch_end(epoch, logs)
+        assert logs == {"loss": 1.0, "learning_rate": rates[-1]}
+    expected = [callbacks.cosine(epoch, 4, 0.1, 0.02) for epoch in range(4)]
+    assert rates == pytest.approx([rate * 0.1**times for rate in expected])
 
+
+def test_schedule_lowers_the_rate_when_a_run_goes_back():
+    schedule = callbacks.CosineSchedule(SearchConfig(workdir="unused", learning_rate=0.5))
+    schedule.set_model(model())
+    schedule.on_epoch_begin(0)
+    assert float(schedule.model.optimizer.learning_rate) == 0.5
+    schedule.model.times_gone_back.assign(1)
+    schedule.on_epoch_begin(0)
+    assert float(schedule.model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_drop_path_ramp_is_proportional_to_the_epoch():
     ramp = callbacks.DropPathRamp(0.2, 600)
-    ramp.set_model(Model())
+    ramp.set_model(model())
     rates = []
     for epoch in (0, 300, 599):
         ramp.on_epoch_begin(epoch)
-        rates.append(float(Model.drop_path_rate))
+        rates.append(float(ramp.model.network.drop_path_rate))
     assert rates == pytest.approx([0, 0.1, 0.2 * 599 / 600])
 
 
 def test_record_writes_and_reports_one_line_an_epoch(tmp_path):
     seen = []
-    record = callbacks.Record(tmp_path, lambda: {"more": 1}, seen.append, held_out="test")
+    record = record_of(tmp_path, lambda: {"more": 1}, seen.append, held_out="test")
     for epoch in range(2):
         record.on_epoch_begin(epoch)
-        record.on_epoch_end(epoch, {"loss": 2.0, "logits_accuracy": 0.5, "val_loss": 1.0})
+        record.on_epoch_end(epoch, {"loss": 2.0, "accuracy": 0.5, "val_loss": 1.0})
+    line = {"loss": 2.0, "accuracy": 0.5, "test_loss": 1.0, "more": 1}
     lines = runs.read_metrics(tmp_path)
-    assert lines == seen
-    assert [line["epoch"] for line in lines] == [0, 1]
-    assert lines[0]["accuracy"] == 0.5
-    assert lines[0]["test_loss"] == 1.0
-    assert lines[0]["more"] == 1
+    assert lines == [{"epoch": epoch, **line} for epoch in range(2)]
+    assert [set(line) - set(lines[0]) for line in seen] == [{"seconds"}] * 2
+    assert [{**line, "seconds": 0} for line in lines] == [{**line, "seconds": 0} for line in seen]
 
 
-def test_record_calls_the_sum_of_losses_total_and_the_main_one_loss(tmp_path):
-    record = callbacks.Record(tmp_path, dict, None, held_out="test")
+def test_record_calls_held_out_images_valid_unless_told(tmp_path):
+    record = record_of(tmp_path, dict, None)
     record.on_epoch_begin(0)
-    losses = {"loss": 3.0, "logits_loss": 2.0, "auxiliary_loss": 2.5}
-    record.on_epoch_end(0, {**losses, **{f"val_{k}": v + 1 for k, v in losses.items()}})
-    (line,) = runs.read_metrics(tmp_path)
-    assert (line["loss"], line["total_loss"], line["auxiliary_loss"]) == (2.0, 3.0, 2.5)
-    assert (line["test_loss"], line["test_total_loss"]) == (3.0, 4.0)
+    record.on_epoch_end(0, {"loss": 2.0, "val_loss": 1.0})
+    assert runs.read_metrics(tmp_path) == [{"epoch": 0, "loss": 2.0, "valid_loss": 1.0}]
 
 
-def test_checkpoint_restores_the_last_epoch_and_keeps_few(tmp_path):
-    variable = keras.Variable(np.zeros(3), name="v")
-    checkpoint = callbacks.Checkpoint(tmp_path, [variable, variable])
-    for epoch in range(4):
-        variable.assign(np.full(3, epoch))
-        checkpoint.on_epoch_end(epoch)
-    variable.assign(np.full(3, -1.0))
-    again = callbacks.Checkpoint(tmp_path, [variable])
-    assert again.restore() == 4
-    np.testing.assert_array_equal(variable, np.full(3, 3.0))
-    kept = list((tmp_path / runs.CHECKPOINTS).glob("*.index"))
-    assert len(kept) == callbacks.CHECKPOINTS_KEPT
+def test_record_tells_the_time_in_report_and_log_alone(tmp_path, monkeypatch, caplog):
+    times = iter([100.0, 102.34567])
+    monkeypatch.setattr(callbacks, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
+    caplog.set_level(logging.INFO, "darts_tf")
+    seen = []
+    record = record_of(tmp_path, dict, seen.append)
+    record.on_epoch_begin(3)
+    record.on_epoch_end(3, {"loss": 1.0})
+    assert seen == [{"epoch": 3, "loss": 1.0, "seconds": 2.346}]
+    assert runs.read_metrics(tmp_path) == [{"epoch": 3, "loss": 1.0}]
+    assert caplog.messages == ["epoch 4 took 2.3 s"]
 
 
-def test_checkpoint_without_a_file_starts_at_the_beginning(tmp_path):
-    assert callbacks.Checkpoint(tmp_path, [keras.Variable(1.0)]).restore() == 0
+def test_record_counts_skipped_steps_where_there_were_some(tmp_path):
+    record = record_of(tmp_path, dict, None)
+    for epoch, skipped in enumerate((0, 2, 2)):
+        record.model.skipped.assign(skipped)
+        record.on_epoch_begin(epoch)
+        record.on_epoch_end(epoch)
+    assert runs.read_metrics(tmp_path) == [
+        {"epoch": 0},
+        {"epoch": 1, "skipped_steps": 2},
+        {"epoch": 2, "skipped_steps": 2},
+    ]
+
+
+def test_record_of_another_worker_reports_and_writes_nothing(tmp_path):
+    seen = []
+    record = record_of(tmp_path, lambda: {"more": 1}, seen.append, writes=False)
+    record.on_epoch_begin(0)
+    record.on_epoch_end(0, {"loss": 1.0})
+    assert [(line["loss"], line["more"]) for line in seen] == [(1.0, 1)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_every_run_has_schedule_record_and_its_curves_from_one_worker(tmp_path, writes):
+    record = record_of(tmp_path, dict, None, writes=writes)
+    schedule, second, *boards = callbacks.of_every_run(SearchConfig(workdir=tmp_path), record)
+    assert isinstance(schedule, callbacks.CosineSchedule)
+    assert second is record
+    assert [type(board) for board in boards] == [keras.callbacks.TensorBoard] * writes
+    assert [str(board.log_dir) for board in boards] == [str(tmp_path / "tensorboard")] * writes
+
+
+def test_rate_is_in_the_line_of_its_epoch(tmp_path):
+    config = SearchConfig(workdir=tmp_path, epochs=2, learning_rate=0.5)
+    record = record_of(tmp_path, dict, None)
+    used = callbacks.of_every_run(config, record)[:2]
+    together = keras.callbacks.CallbackList(used, add_history=False)
+    together.set_model(record.model)
+    together.on_epoch_begin(0)
+    together.on_epoch_end(0, {"loss": 1.0})
+    assert runs.read_metrics(tmp_path) == [{"epoch": 0, "loss": 1.0, "learning_rate": 0.5}]

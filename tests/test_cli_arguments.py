@@ -6,16 +6,19 @@ import dataclasses
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
-import types
 
 import pytest
+from commands import replace_commands
 
 from cli import main as program
 from cli import quiet
 from cli.main import COMMANDS, main
 from darts_tf import configs
+from darts_tf.errors import InputError
+from darts_tf.interruption import Interrupted
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
@@ -25,11 +28,7 @@ TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
 def ran(monkeypatch) -> list:
     """Replaces every command by one that records its config; gives the list of records."""
     records = []
-    monkeypatch.setattr(quiet, "start_tensorflow", lambda: None)
-    for name in COMMANDS:
-        command = types.ModuleType(f"cli.{name}")
-        command.run = lambda config: records.append(config) or 0
-        monkeypatch.setitem(sys.modules, command.__name__, command)
+    replace_commands(monkeypatch, lambda config: records.append(config) or 0)
     return records
 
 
@@ -152,7 +151,8 @@ def test_every_command_has_its_file_and_config():
         ([*TRAIN, "--stem", "resnet"], "'resnet' .*'--stem'.*cifar"),
         ([*TRAIN, "stray"], "stray"),
         ([*TRAIN, "--flip", "yes"], "yes"),
-        ([*TRAIN, "--overwrite", "--resume"], "Expected one of overwrite and resume"),
+        ([*TRAIN, "--overwrite", "--resume"], "Expected workdir to hold a run to resume"),
+        (["search", "--resume"], "Expected --workdir. Received: none"),
         (["export", "--workdir", "run", "--output", "o", "--format", "onnx"], "'onnx'.*tflite"),
         (["export", "--workdir", "run", "--output", "o", "--format"], "Expected format to"),
         (["search", "--workdir", "w" * 300, "--cells", "1"], "Expected cells to be 3 or more"),
@@ -171,30 +171,30 @@ def test_wrong_use_is_one_line_and_status_2(ran, capsys, argv, message):
 
 
 def failing(monkeypatch, error: BaseException) -> None:
-    """Makes the command `search` raise."""
-    monkeypatch.setattr(quiet, "start_tensorflow", lambda: None)
-    command = types.ModuleType("cli.search")
+    """Makes every command raise."""
 
     def run(config):
         raise error
 
-    command.run = run
-    monkeypatch.setitem(sys.modules, "cli.search", command)
+    replace_commands(monkeypatch, run)
 
 
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
-        (ValueError("Expected a\n  b. Received: c"), 2, "error: Expected a b. Received: c"),
+        (InputError("Expected a\n  b. Received: c"), 2, "error: Expected a b. Received: c\n"),
+        (ValueError("no\nb"), 1, "failed: ValueError: no (DARTS_TF_DEBUG=1 shows where)\n"),
         (RuntimeError("boom\nlong story"), 1, "failed: RuntimeError: boom (DARTS_TF_DEBUG=1 sho"),
         (OSError(28, "No space left"), 1, "failed: OSError: [Errno 28] No space left"),
         (KeyError(), 1, "failed: KeyError: no message"),
-        (KeyboardInterrupt(), 130, "stopped; finished epochs are kept in run, and --resume go"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+        (Interrupted(" after step 3 of 8"), 130, "stopped after step 3 of 8\n"),
+        (Interrupted(" after step 1", signal.SIGTERM), 143, "stopped after step 1\n"),
     ],
 )
-def test_failure_is_one_line_and_its_status(monkeypatch, capsys, error, status, line):
+def test_failure_is_one_line_and_its_status(monkeypatch, capsys, tmp_path, error, status, line):
     failing(monkeypatch, error)
-    assert main(["search", "--workdir", "run"]) == status
+    assert main(["search", "--workdir", str(tmp_path / "run")]) == status
     err = capsys.readouterr().err
     assert err.startswith(f"darts-tf: {line}")
     assert len(err.splitlines()) == 1

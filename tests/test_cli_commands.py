@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cli.main import main
+from cli.progress import EpochProgress
 from darts_tf import runs
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
@@ -234,6 +236,37 @@ def test_resumed_training_needs_its_folder_alone(trained, capsys):
     assert main(["train", "--workdir", str(trained), "--resume"]) == 0
     accuracy = runs.read_metrics(trained)[-1]["test_accuracy"]
     assert f"test accuracy {accuracy:.2%}" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_a_search_that_goes_on_where_it_was(images, tmp_path, capsys, monkeypatch):
+    def interrupt(progress, batch, logs=None):
+        if batch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(EpochProgress, "on_train_batch_end", interrupt)
+    workdir = tmp_path / "run"
+    options = ["--batch-size", "3", "--dataset", str(images), "--workdir", str(workdir)]
+    assert main(["search", *FAST, *options]) == 130
+    assert capsys.readouterr().err == (
+        "darts-tf: stopped after step 3 of 8 of epoch 1; everything is kept, and "
+        f"--workdir {workdir} --resume goes on from there\n"
+    )
+    assert runs.read_metrics(workdir) == []
+    monkeypatch.undo()
+    assert main(["search", "--workdir", str(workdir), "--resume"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.err, "epoch   1/1" in captured.out) == ("", True)
+    assert f"going on with the settings of {workdir / runs.CONFIG}" in captured.out
+    assert (workdir / runs.GENOTYPE).is_file()
+
+
+def test_resumed_search_answers_another_dataset_with_one_line(searched, tmp_path, capfd):
+    other = write_images(tmp_path / "other", {"train": 16, "test": 8})
+    before = runs.read_json(searched / runs.CONFIG)
+    command = ["search", "--workdir", searched, "--resume", "--dataset", other]
+    line = one_line_of_wrong_use(capfd, command)
+    assert f"with which the run was begun ({searched / runs.CONFIG})" in line
+    assert runs.read_json(searched / runs.CONFIG) == before
 
 
 @pytest.mark.parametrize("command", ["search", "train"])

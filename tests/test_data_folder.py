@@ -140,24 +140,29 @@ def test_folder_ignores_hidden_files_and_the_classes_that_test_lacks(folder):
 def break_truncate(folder):
     path = folder / "train" / "dog" / "b.JPG"
     path.write_bytes(path.read_bytes()[:-40])
-    return rf"readable image. Received: {path}$"
+    return rf"readable image; .*--max-bad-images.* Received: {path}$"
 
 
 def break_unreadable(folder):
     path = folder / "test" / "cat" / "c.jpeg"
     path.write_bytes(b"this is no image")
-    return rf"readable image. Received: {path}$"
+    return rf"readable image \(test images are never left out\). Received: {path}$"
 
 
 def break_first_image(folder):
     path = folder / "train" / "cat" / "a.png"
     path.write_bytes(b"")
-    return rf"readable image. Received: {path}$"
+    return rf"readable image; .*--max-bad-images.* Received: {path}$"
 
 
 def break_size(folder):
     path = write(folder / "train" / "dog" / "large.png", (9, 8))
     return rf"one size.*--image-size.* Received: {path} is 9x8, .*cat.a.png is 8x8$"
+
+
+def break_test_size(folder):
+    path = write(folder / "test" / "cat" / "c.jpeg", (9, 8))
+    return rf"one size.* Received: {path} is 9x8, .*train.cat.a.png is 8x8$"
 
 
 def break_all_large(folder):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import export
 from cli.main import main
-from darts_tf import runs
+from darts_tf import beginning
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
 from export.folder import describe, read_labels
@@ -34,9 +34,10 @@ def digits():
 def models(tmp_path_factory, digits):
     """A folder with a run, its export and three digits as PNG; and the run's network."""
     folder = tmp_path_factory.mktemp("models")
-    runs.begin(TrainConfig(workdir=folder / "run", genotype="DARTS_V1"), digits)
     network = small_network("DARTS_V1")
-    network.save(folder / "run" / "model.keras")
+    config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
+    with beginning.begun(config, digits, network.genotype) as run:
+        network.save(run / "model.keras")
     images = digits.test.images[:5]
     export.export(network, digits.preprocessing, digits.classes, folder / "out", images=images)
     for i, image in enumerate(images[:3]):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+
+import keras
 import numpy as np
 import pytest
 from interrupting import KillAfter, Killed
 
-from darts_tf import runs
+from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
+from darts_tf.errors import InputError
 from darts_tf.genotype import derive, load_genotype
+from darts_tf.interruption import Interrupted
 from darts_tf.searching import search
 
 
@@ -35,11 +41,26 @@ def test_search_leaves_a_whole_run_folder(finished):
     folder, genotype, lines = finished
     assert load_genotype(folder / runs.GENOTYPE) == genotype
     assert derive(*runs.load_alphas(folder)) == genotype
-    assert runs.read_metrics(folder) == lines
     assert [line["epoch"] for line in lines] == [0, 1]
     assert {"loss", "accuracy", "arch_loss", "valid_loss", "valid_accuracy"} <= set(lines[0])
     assert any((folder / "tensorboard").rglob("events.out.tfevents.*"))
     assert runs.read_json(folder / runs.CONFIG)["arch_gradient"] == "first_order"
+    assert "epoch 2 took" in (folder / runs.LOG).read_text()
+    assert {path.name for path in folder.iterdir()} == set(runs.NAMES) - {runs.MODEL}
+
+
+def test_search_writes_what_it_reports_but_for_the_time(finished):
+    folder, _, lines = finished
+    assert all(line["seconds"] > 0 for line in lines)
+    kept = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    assert runs.read_metrics(folder) == kept
+
+
+def test_search_keeps_its_last_checkpoints(finished):
+    positions = [
+        checkpoints.read(path)[0] for path in checkpoints.newest(finished[0] / "checkpoints")
+    ]
+    assert [(p.epoch, p.step, p.steps) for p in positions] == [(2, 0, 2), (1, 0, 2), (0, 0, 2)]
 
 
 def test_search_follows_the_cosine_schedule(finished):
@@ -47,20 +68,75 @@ def test_search_follows_the_cosine_schedule(finished):
     assert rates == pytest.approx([0.025, 0.013])
 
 
-def test_resumed_search_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
-    folder = tmp_path / "run"
-    with pytest.raises(Killed):  # in the middle of the second epoch
-        search(config(folder), dataset, callbacks=(KillAfter(3),))
-    genotype = search(config(folder, resume=True), dataset)
+def assert_ends_like(finished, folder, genotype):
     assert genotype == finished[1]
     for resumed, straight in zip(
         runs.load_alphas(folder), runs.load_alphas(finished[0]), strict=True
     ):
         np.testing.assert_allclose(resumed, straight, rtol=1e-5, atol=1e-8)
-    assert [line["epoch"] for line in runs.read_metrics(folder)] == [0, 1]
+    for resumed, straight in zip(
+        runs.read_metrics(folder), runs.read_metrics(finished[0]), strict=True
+    ):
+        assert resumed.keys() == straight.keys()
+        for name in resumed.keys() - {"genotype"}:
+            assert resumed[name] == pytest.approx(straight[name], rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def killed(dataset, tmp_path_factory):
+    """The folder of a search that was killed in the middle of the second epoch."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    with pytest.raises(Killed):
+        search(config(folder), dataset, callbacks=(KillAfter(3),))
+    return folder
+
+
+def test_resumed_search_ends_like_one_that_was_never_stopped(finished, killed, dataset, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    assert_ends_like(finished, folder, search(config(folder, resume=True), dataset))
+
+
+def test_resumed_search_goes_on_before_a_checkpoint_that_is_damaged(
+    finished, killed, dataset, tmp_path, caplog
+):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    assert_ends_like(finished, folder, search(config(folder, resume=True), dataset))
+    assert f"Expected a whole checkpoint. Received: {str(newest)!r}" in caplog.text
+
+
+class Terminate(keras.callbacks.Callback):
+    """Asks this process to end, in the first step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not batch:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_interrupted_search_says_so_and_goes_on_at_the_next_step(finished, dataset, tmp_path):
+    folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
+    message = "^ after step 1 of 2 of epoch 1; everything is kept, and --workdir .*run --resume go"
+    with pytest.raises(Interrupted, match=message) as stop:
+        search(config(folder), dataset, callbacks=(Terminate(),))
+    assert stop.value.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
+    assert checkpoints.read(newest)[0] == checkpoints.Position(0, 1, 2)
+    assert_ends_like(finished, folder, search(config(folder, resume=True), dataset))
+
+
+def test_resumed_search_with_other_settings_is_refused(finished, dataset):
+    folder, *_ = finished
+    before = (folder / runs.CONFIG).read_bytes()
+    with pytest.raises(InputError, match="Expected batch_size=8, .* Received: batch_size=4"):
+        search(config(folder, resume=True, batch_size=4), dataset)
+    with pytest.raises(InputError, match="Received: one with other images"):
+        search(config(folder, resume=True), load_dataset("digits", limit=40))
+    assert (folder / runs.CONFIG).read_bytes() == before
 
 
 def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset, tmp_path):
-    with pytest.raises(ValueError, match="batch_size"):
+    with pytest.raises(InputError, match="batch_size"):
         search(config(tmp_path / "run", batch_size=17), dataset)
     assert not (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
 from darts_tf.genotype import GENOTYPES
-from darts_tf.training import build_for, cross_entropy, evaluate, load_run, train
+from darts_tf.training import build_trainer, cross_entropy, evaluate, load_run, train
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +89,70 @@ def test_cross_entropy_spreads_a_share_of_the_label(smoothing):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_auxiliary_loss_has_its_weight(tmp_path):
-    settings = config(tmp_path, drop_path=0.0, auxiliary_weight=0.4)
-    network = build_for(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
-    x, y = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32), np.arange(8)
-    outputs = network(x)
-    loss = cross_entropy(0.0)
-    parts = [float(tf.reduce_mean(loss(y, outputs[name]))) for name in ("logits", "auxiliary")]
-    total = network.evaluate(x, {"logits": y, "auxiliary": y}, verbose=0, return_dict=True)["loss"]
-    assert total == pytest.approx(parts[0] + 0.4 * parts[1], rel=1e-5)
+@pytest.fixture
+def trainer(tmp_path):
+    """Of a network with an auxiliary head, without dropped paths."""
+    settings = config(tmp_path, drop_path=0.0, auxiliary_weight=0.3)
+    return build_trainer(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
+
+
+def batch():
+    images = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32)
+    return tf.constant(images), tf.range(8)
+
+
+def losses_of(trainer, training):
+    """Mean losses of the logits and of the auxiliary ones, from the network alone."""
+    x, y = batch()
+    outputs, loss = trainer.network(x, training=training), cross_entropy(0.0)
+    return [float(tf.reduce_mean(loss(y, outputs[name]))) for name in ("logits", "auxiliary")]
+
+
+def test_auxiliary_loss_has_its_weight(trainer):
+    x, y = batch()
+    expected = losses_of(trainer, training=False)
+    total, parts = trainer.objective(y, trainer.network(x, training=False))
+    assert total.shape == (8,)
+    assert float(tf.reduce_mean(total)) == pytest.approx(expected[0] + 0.3 * expected[1], rel=1e-5)
+    means = {name: float(tf.reduce_mean(part)) for name, part in parts.items()}
+    assert set(means) == {"loss", "auxiliary_loss", "total_loss"}
+    assert [means["loss"], means["auxiliary_loss"]] == pytest.approx(expected, rel=1e-5)
+    assert means["total_loss"] == pytest.approx(float(tf.reduce_mean(total)), rel=1e-5)
+
+
+def test_test_calls_the_sum_of_losses_total_and_the_main_one_loss(trainer):
+    expected = losses_of(trainer, training=False)
+    tested = {name: float(value) for name, value in trainer.test_step(batch()).items()}
+    assert set(tested) == {"loss", "auxiliary_loss", "total_loss", "accuracy"}
+    assert [tested["loss"], tested["auxiliary_loss"]] == pytest.approx(expected, rel=1e-5)
+    assert tested["total_loss"] == pytest.approx(expected[0] + 0.3 * expected[1], rel=1e-5)
+
+
+def test_training_descends_the_sum_of_losses(trainer):
+    """The gradient of the first step, whose velocity is minus the rate times it."""
+    trainer.weight_decay, trainer.clip_norm = 0.0, None
+    (x, y), loss = batch(), cross_entropy(0.0)
+    variables = trainer.network.trainable_variables
+    with tf.GradientTape() as tape:
+        outputs = trainer.network(x, training=True)
+        auxiliary = tf.reduce_mean(loss(y, outputs["auxiliary"]))
+        total = tf.reduce_mean(loss(y, outputs["logits"])) + 0.3 * auxiliary
+    gradients = tape.gradient(total, [v.value for v in variables])
+    before = [v.numpy() for v in variables]
+    trainer.train_step(batch())
+    rate = float(trainer.optimizer.learning_rate)
+    for variable, value, gradient in zip(variables, before, gradients, strict=True):
+        np.testing.assert_allclose(variable, value - rate * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_metrics_of_a_run_name_the_losses_alike(finished):
+    _, metrics = finished
+    for prefix in ("", "test_"):
+        total = metrics[f"{prefix}loss"] + 0.4 * metrics[f"{prefix}auxiliary_loss"]
+        assert metrics[f"{prefix}total_loss"] == pytest.approx(total, rel=1e-4)
+
+
+def test_network_without_an_auxiliary_head_has_one_loss(tmp_path):
+    settings = config(tmp_path, auxiliary=False, drop_path=0.0)
+    trainer = build_trainer(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
+    assert set(trainer.test_step(batch())) == {"loss", "accuracy"}

@@ -3,6 +3,7 @@
 from darts_tf.data.augmentation import Augmentation
 from darts_tf.data.pipeline import (
     evaluation_batches,
+    evaluation_steps,
     search_batches,
     steps_per_epoch,
     train_batches,
@@ -19,6 +20,7 @@ __all__ = [
     "Split",
     "as_read_by",
     "evaluation_batches",
+    "evaluation_steps",
     "load_dataset",
     "search_batches",
     "split_halves",

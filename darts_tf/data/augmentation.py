@@ -7,6 +7,7 @@ import dataclasses
 import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Augmentation:
         cutout: side in pixels of the square that is blanked (DeVries and Taylor 2017).
 
     Raises:
-        ValueError: a negative number of pixels.
+        InputError: a negative number of pixels.
     """
 
     crop_padding: int = 0
@@ -30,7 +31,7 @@ class Augmentation:
         for name in ("crop_padding", "cutout"):
             value = getattr(self, name)
             if value < 0:
-                raise ValueError(f"`{name}` expected 0 or more pixels. Received: {name}={value}")
+                raise InputError(f"`{name}` expected 0 or more pixels. Received: {name}={value}")
 
 
 # Random numbers an image needs: crop's row and column, flip, cutout's row and column.

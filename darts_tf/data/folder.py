@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Split, limited_indices
+from darts_tf.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
@@ -23,7 +24,7 @@ class Files(NamedTuple):
 
 
 def load_folder(
-    folder: str, *, image_size: int | None, limit: int | None, seed: int
+    folder: str, *, image_size: int | None, limit: int | None, seed: int, max_bad_images: int
 ) -> tuple[tuple[str, ...], Split, Split]:
     """Decodes an image folder; of a limited one only the chosen files are opened.
 
@@ -32,17 +33,18 @@ def load_folder(
         image_size: side in pixels to resize to; None expects images of one size.
         limit: most images to keep of each split; None keeps all.
         seed: of that choice.
+        max_bad_images: how many of the chosen training files may be damaged and are left out.
 
     Returns:
         `(classes, train, test)`.
 
     Raises:
-        ValueError: what `list_folder` and `decode_splits` refuse.
+        InputError: what `list_folder` and `decode_splits` refuse.
     """
     classes, *listed = list_folder(folder)
-    train, test = (_limit(files, limit, seed) for files in listed)
-    images, test_images = decode_splits(_encoded(train), _encoded(test), image_size)
-    return classes, Split(images, train.labels), Split(test_images, test.labels)
+    train, test = (_encoded(_limit(files, limit, seed)) for files in listed)
+    options = {"image_size": image_size, "max_bad_images": max_bad_images}
+    return classes, *decode_splits(train, test, classes, **options)
 
 
 def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
@@ -55,21 +57,21 @@ def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
         `(classes, train, test)`; the classes are train's folders, sorted.
 
     Raises:
-        ValueError: no folder, no `train` or `test` in it, fewer than two classes, a class of test
+        InputError: no folder, no `train` or `test` in it, fewer than two classes, a class of test
             that train lacks, a class without images, something else than JPEG and PNG files.
     """
     root = pathlib.Path(folder).expanduser()
     if not root.is_dir():
-        raise ValueError(f"Expected an image folder with train and test in it. Received: {folder}")
+        raise InputError(f"Expected an image folder with train and test in it. Received: {folder}")
     classes = _classes(root, "train")
     if len(classes) < 2:
-        raise ValueError(
+        raise InputError(
             "Expected at least two classes, each a folder train/<class> of images. "
             f"Received: {root / 'train'} with {classes or 'none'}"
         )
     unknown = sorted(set(_classes(root, "test")) - set(classes))
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"Expected only classes of train in test ({_shortened(classes)}). "
             f"Received: {root / 'test' / unknown[0]}"
         )
@@ -78,7 +80,7 @@ def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
 
 def _classes(root: pathlib.Path, split: str) -> list[str]:
     if not (root / split).is_dir():
-        raise ValueError(f"Expected a folder {split} with a folder a class. Received: {root}")
+        raise InputError(f"Expected a folder {split} with a folder a class. Received: {root}")
     return sorted(path.name for path in _visible(root / split) if path.is_dir())
 
 
@@ -91,7 +93,7 @@ def _files(folder: pathlib.Path, classes: list[str]) -> Files:
             paths.extend(images)
             labels.extend([label] * len(images))
     if not paths:
-        raise ValueError(f"Expected a folder a class with images in it. Received: {folder}")
+        raise InputError(f"Expected a folder a class with images in it. Received: {folder}")
     return Files(paths, np.array(labels, np.int32))
 
 
@@ -99,9 +101,9 @@ def _images(folder: pathlib.Path) -> list[str]:
     paths = sorted(_visible(folder))
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"Expected only JPEG and PNG files in a class. Received: {path}")
+            raise InputError(f"Expected only JPEG and PNG files in a class. Received: {path}")
     if not paths:
-        raise ValueError(f"Expected images in every class. Received: {folder} without any")
+        raise InputError(f"Expected images in every class. Received: {folder} without any")
     return [str(path) for path in paths]
 
 
@@ -120,19 +122,19 @@ def _encoded(files: Files) -> Encoded:
 
     def items(first: int, count: int):
         for path in files.paths[first : first + count]:
-            yield path, tf.constant(_read(path))
+            name, contents = _read(path)
+            yield name, tf.constant(contents)
 
     batches = tf.data.Dataset.from_tensor_slices(files.paths).batch(CHUNK)
-    return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), len(files.paths), items)
+    return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), files.labels, items)
 
 
-def _read(path: str) -> bytes:
+def _read(path: str) -> tuple[str, bytes]:
+    """A file's name and bytes; of an unreadable one the reason in the name, and no bytes."""
     try:
-        return pathlib.Path(path).read_bytes()
+        return path, pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"Expected a readable image. Received: {path} ({error.strerror})"
-        ) from error
+        return f"{path} ({error.strerror})", b""
 
 
 def _shortened(names: list[str]) -> str:

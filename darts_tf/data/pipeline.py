@@ -18,19 +18,31 @@ from darts_tf.data.shuffling import (
     stream_seed,
 )
 from darts_tf.data.splits import Split
+from darts_tf.errors import InputError
+
+WHOLE = (0, 1, 1)
+"""All of a batch: the parts from the first of `(first, here, replicas)`, as many as the second, of
+as many as the third that a batch is divided into."""
 
 
-def steps_per_epoch(split: Split, batch_size: int) -> int:
+def steps_per_epoch(split: Split, batch_size: int, replicas: int = 1) -> int:
     """Batches in one pass over `split`; the last one may be smaller.
 
     Raises:
-        ValueError: `batch_size` is not between 1 and the number of images.
+        InputError: `batch_size` is not between 1 and the number of images, or a batch has fewer
+            images than there are replicas to share it.
     """
     size = len(split.labels)
     if not 1 <= batch_size <= size:
-        raise ValueError(
+        raise InputError(
             f"`batch_size` expected at most {size}, the number of images in the split, and at "
             f"least 1. Received: batch_size={batch_size}"
+        )
+    smallest = min(batch_size, size % batch_size or batch_size)
+    if smallest < replicas:
+        raise InputError(
+            f"`batch_size` expected to leave an image for each of the {replicas} replicas in every "
+            f"batch. Received: {batch_size=}, with which one of {size} images has {smallest}"
         )
     return -(-size // batch_size)
 
@@ -44,6 +56,7 @@ def train_batches(
     seed: int,
     epochs: int,
     start_step: int = 0,
+    part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Augmented batches, every image once an epoch, in an order new in every epoch.
 
@@ -55,21 +68,23 @@ def train_batches(
         seed: of order and augmentation.
         epochs: passes over the split.
         start_step: steps to leave out at the beginning; the others are unchanged, bit for bit.
+        part: `WHOLE`, or the parts of each batch to give instead, one after another; together
+            they are the batch, bit for bit.
 
     Returns:
         A dataset of `(x, y)`: x float32 `(batch, height, width, channels)`, y int32 `(batch,)`.
 
     Raises:
-        ValueError: `batch_size` is not between 1 and the number of images, or `start_step` lies
+        InputError: `batch_size` is not between 1 and the number of images, or `start_step` lies
             outside the run.
     """
     draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     size = len(split.labels)
 
-    def batch(step: tf.Tensor):
-        return draw(step, *_window(step, size, batch_size))
+    def batch(step: tf.Tensor, replica: tf.Tensor):
+        return draw(step, *_window(step, size, batch_size), replica, part[2])
 
-    return _steps(batch, epochs * steps_per_epoch(split, batch_size), start_step)
+    return _steps(batch, epochs * steps_per_epoch(split, batch_size), start_step, part)
 
 
 def search_batches(
@@ -82,6 +97,7 @@ def search_batches(
     seed: int,
     epochs: int,
     start_step: int = 0,
+    part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Pairs of batches for the bilevel step (Liu et al. 2019, algorithm 1).
 
@@ -98,12 +114,13 @@ def search_batches(
         seed: as in `train_batches`.
         epochs: passes over the weights' half.
         start_step: as in `train_batches`.
+        part: as in `train_batches`.
 
     Returns:
         A dataset of `((x, y), (x_valid, y_valid))`, shaped as in `train_batches`.
 
     Raises:
-        ValueError: `batch_size` is larger than one of the halves, or `start_step` lies outside
+        InputError: `batch_size` is larger than one of the halves, or `start_step` lies outside
             the run.
     """
     steps_per_epoch(alphas_half, batch_size)
@@ -111,40 +128,66 @@ def search_batches(
     draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
     size = len(weights_half.labels)
 
-    def batches(step: tf.Tensor):
-        window = _window(step, size, batch_size)
+    def batches(step: tf.Tensor, replica: tf.Tensor):
+        window = (*_window(step, size, batch_size), replica, part[2])
         return draw(step, *window), draw_valid(step, *window)
 
-    return _steps(batches, epochs * steps_per_epoch(weights_half, batch_size), start_step)
+    return _steps(batches, epochs * steps_per_epoch(weights_half, batch_size), start_step, part)
 
 
 def evaluation_batches(
-    split: Split, preprocessing: Preprocessing, batch_size: int
+    split: Split,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """The images of `split` once, in order, normalised; a smaller split gives one small batch.
+
+    Of a small batch some `part`, as in `train_batches`, may be empty.
 
     Returns:
         A dataset of `(x, y)`, shaped as in `train_batches`.
 
     Raises:
-        ValueError: `batch_size` is not positive.
+        InputError: `batch_size` is not positive.
     """
     if batch_size < 1:
-        raise ValueError(f"`batch_size` expected at least 1. Received: batch_size={batch_size}")
+        raise InputError(f"`batch_size` expected at least 1. Received: batch_size={batch_size}")
     images, labels = _tensors(split)
 
-    def batch(step: tf.Tensor):
-        window = slice(step * batch_size, (step + 1) * batch_size)
+    size = len(split.labels)
+
+    def batch(step: tf.Tensor, replica: tf.Tensor):
+        begin = step * batch_size
+        rows = _rows(tf.minimum(size - begin, batch_size), replica, part[2])
+        window = slice(begin + rows[0], begin + rows[1])
         return preprocessing.normalize(images[window]), labels[window]
 
-    return _steps(batch, -(-len(split.labels) // batch_size), 0)
+    return _steps(batch, evaluation_steps(split, batch_size), 0, part)
 
 
-def _steps(batch: Callable, total: int, start: int) -> tf.data.Dataset:
+def evaluation_steps(split: Split, batch_size: int) -> int:
+    """How many batches `evaluation_batches` gives."""
+    return -(-len(split.labels) // batch_size)
+
+
+def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
+    """What `batch(step, replica)` gives for every step and each of the replicas of this part."""
     if not 0 <= start <= total:
-        raise ValueError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
-    steps = tf.data.Dataset.range(start, total)
-    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+        raise InputError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
+    first, here, _ = part
+    pieces = tf.data.Dataset.range(start * here, total * here)
+    batches = pieces.map(
+        lambda piece: batch(piece // here, first + piece % here),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return batches.prefetch(2 * here)
+
+
+def _rows(length: tf.Tensor, replica: tf.Tensor, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The rows of a batch that a replica has: from the first to before the second."""
+    return length * replica // replicas, length * (replica + 1) // replicas
 
 
 def _window(step: tf.Tensor, size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -162,12 +205,13 @@ def _drawer(
     order: int,
     draws: int,
 ) -> Callable:
-    """A function of step, first position and length that gathers and augments a batch."""
+    """A function of step, first position, length and part that gathers and augments a batch."""
     images, labels = _tensors(split)
     size = len(split.labels)
 
-    def draw(step: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        position = first + tf.range(length)
+    def draw(step, first, length, replica, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
+        begin, end = _rows(length, replica, replicas)
+        position = first + tf.range(begin, end)
         epoch = first // size
         # No batch is larger than the split, so it reaches into two epochs at most.
         keys = tf.stack([permutation_key(seed, order, epoch + i) for i in range(2)])
@@ -176,7 +220,8 @@ def _drawer(
         uniform = tf.random.stateless_uniform(
             [length, DRAWS], stream_seed(seed, draws, step), alg="philox"
         )
-        x = augment(tf.gather(images, indices), uniform, augmentation, preprocessing)
+        drawn = uniform[begin:end]  # the same draws for an image, whichever part it is in
+        x = augment(tf.gather(images, indices), drawn, augmentation, preprocessing)
         return x, tf.gather(labels, indices)
 
     return draw

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import numbers
 
 import numpy as np
 import tensorflow as tf
+
+from darts_tf.errors import InputError
+from darts_tf.names import shown
+from darts_tf.parsing import parse_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Preprocessing:
         std: per channel, on the 0..1 scale.
 
     Raises:
-        ValueError: a size that is not positive, other channels, statistics that do not fit them.
+        InputError: a size that is not positive, other channels, statistics that do not fit them.
     """
 
     height: int
@@ -31,19 +37,23 @@ class Preprocessing:
     std: tuple[float, ...]
 
     def __post_init__(self):
-        if self.height < 1 or self.width < 1:
-            size = f"height={self.height}, width={self.width}"
-            raise ValueError(f"Expected a positive height and width. Received: {size}")
-        if self.channels not in (1, 3):
-            raise ValueError(f"`channels` expected 1 or 3. Received: channels={self.channels}")
+        if not all(_is_integer(side) and side > 0 for side in (self.height, self.width)):
+            size = f"height={shown(self.height)}, width={shown(self.width)}"
+            raise InputError(f"Expected a positive height and width. Received: {size}")
+        if not _is_integer(self.channels) or self.channels not in (1, 3):
+            received = f"channels={shown(self.channels)}"
+            raise InputError(f"`channels` expected 1 or 3. Received: {received}")
         for name in ("mean", "std"):
-            values = tuple(float(value) for value in getattr(self, name))
-            if len(values) != self.channels:
-                expected = f"{self.channels} numbers, one a channel"
-                raise ValueError(f"`{name}` expected {expected}. Received: {name}={values}")
-            object.__setattr__(self, name, values)
+            object.__setattr__(self, name, self._checked(name, getattr(self, name)))
         if min(self.std) <= 0:
-            raise ValueError(f"`std` expected positive numbers. Received: std={self.std}")
+            raise InputError(f"`std` expected positive numbers. Received: std={self.std}")
+
+    def _checked(self, name: str, values) -> tuple[float, ...]:
+        is_list = isinstance(values, list | tuple) and len(values) == self.channels
+        if not is_list or not all(map(_is_finite, values)):
+            expected = f"{self.channels} numbers, one a channel"
+            raise InputError(f"`{name}` expected {expected}. Received: {name}={shown(values)}")
+        return tuple(map(float, values))
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         """Scales images to zero mean and unit deviation of the training set.
@@ -82,11 +92,11 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict) -> Preprocessing:
-        """Builds what `to_dict` wrote. Raises ValueError where a field is missing or unknown."""
+        """Builds what `to_dict` wrote. Raises InputError where a field is missing or unknown."""
         expected = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or set(values) != expected:
-            received = sorted(values) if isinstance(values, dict) else type(values).__name__
-            raise ValueError(f"Expected the fields {sorted(expected)}. Received: {received}")
+            received = shown(list(values)) if isinstance(values, dict) else type(values).__name__
+            raise InputError(f"Expected the fields {sorted(expected)}. Received: {received}")
         return cls(**values)
 
     def to_json(self) -> str:
@@ -94,9 +104,22 @@ class Preprocessing:
         return json.dumps(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str) -> Preprocessing:
-        """Builds what `to_json` wrote. Raises ValueError where the text is something else."""
-        return cls.from_dict(json.loads(text))
+    def from_json(cls, text: str | bytes) -> Preprocessing:
+        """Builds what `to_json` wrote. Raises InputError where the text is something else."""
+        return cls.from_dict(parse_json(text))
+
+
+def _is_integer(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value) -> bool:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float is as large as
+        return False
 
 
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:

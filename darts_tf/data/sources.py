@@ -11,6 +11,7 @@ from darts_tf.data.folder import load_folder
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds
+from darts_tf.errors import InputError
 
 # Mean and standard deviation that published networks were trained with. Every other dataset is
 # normalised by the statistics of its own training images.
@@ -52,11 +53,18 @@ def load_dataset(
     image_size: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    max_bad_images: int = 0,
 ) -> ImageDataset:
     """Loads a dataset into memory.
 
     An embedded name wins over a folder of that name (write `./digits` for the folder), a folder
     wins over a name of TFDS.
+
+    A training image that cannot be read or decoded is left out together with its label, and named
+    in a warning of the logger `darts_tf`, as long as there are at most `max_bad_images` of them.
+    It is the same images every time, in the order of the data. A damaged test image is always an
+    error: without it, what is measured would silently be something else, and its numbers could
+    not be compared with others'. An image of another size than the others is not damaged.
 
     Args:
         name_or_folder: an entry of `EMBEDDED`, an image folder, or a name of TFDS.
@@ -64,28 +72,35 @@ def load_dataset(
             keeps the size that all images have in common.
         limit: most images to keep of each split, every class by its share; None keeps all.
         seed: of that choice.
+        max_bad_images: how many damaged training images to leave out, of those that `limit` has
+            chosen; no others take their places. One more is an error, and so is a class of
+            which nothing is left.
 
     Returns:
         The dataset; its preprocessing normalises by the statistics of its own training images,
         or by the published ones.
 
     Raises:
-        ValueError: an unknown name, bad data or a bad value; one line that says which.
+        InputError: an unknown name, bad data or a bad value; one line that says which.
         OSError: a download failed.
     """
     name = os.fspath(name_or_folder)
     if image_size is not None and not MIN_SIDE <= image_size <= MAX_SIDE:
         expected = f"{MIN_SIDE} to {MAX_SIDE} pixels"
-        raise ValueError(f"`image_size` expected {expected}. Received: image_size={image_size}")
+        raise InputError(f"`image_size` expected {expected}. Received: image_size={image_size}")
+    if max_bad_images < 0:
+        received = f"max_bad_images={max_bad_images}"
+        raise InputError(f"`max_bad_images` expected 0 or more. Received: {received}")
     options = {"image_size": image_size, "limit": limit, "seed": seed}
+    damaged = {"max_bad_images": max_bad_images}
     published = None
     if name in EMBEDDED:
         classes, train, test = _load_embedded(name, **options)
     elif _is_folder(name):
-        classes, train, test = load_folder(name, **options)
+        classes, train, test = load_folder(name, **options, **damaged)
         name = os.path.abspath(os.path.expanduser(name))
     else:
-        classes, train, test = load_tfds(name, **options, other_names=EMBEDDED)
+        classes, train, test = load_tfds(name, **options, **damaged, other_names=EMBEDDED)
         published = PUBLISHED_STATISTICS.get(base_name(name))
     mean, std = published or channel_statistics(train.images)
     preprocessing = Preprocessing(*train.images.shape[1:], mean, std)

@@ -9,6 +9,7 @@ import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.shuffling import HALVES, LIMIT, permutation
+from darts_tf.errors import InputError
 
 
 class Split(NamedTuple):
@@ -61,11 +62,11 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
         `(weights_half, alphas_half)`.
 
     Raises:
-        ValueError: fewer than two images.
+        InputError: fewer than two images.
     """
     size = len(split.labels)
     if size < 2:
-        raise ValueError(f"Expected at least 2 images to split in halves. Received: images={size}")
+        raise InputError(f"Expected at least 2 images to split in halves. Received: images={size}")
     order = permutation(size, seed, HALVES)
     return take(split, order[: size // 2]), take(split, order[size // 2 :])
 
@@ -82,13 +83,13 @@ def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndar
         int64 indices, ascending.
 
     Raises:
-        ValueError: `limit` is smaller than the number of classes in `labels`.
+        InputError: `limit` is smaller than the number of classes in `labels`.
     """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     classes, counts = np.unique(labels, return_counts=True)
     if limit < len(classes):
-        raise ValueError(
+        raise InputError(
             f"`limit` expected at least {len(classes)}, one image a class. Received: limit={limit}"
         )
     chosen = []

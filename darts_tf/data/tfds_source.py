@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Split, limited_indices
+from darts_tf.errors import InputError
 from darts_tf.names import first_line
 
 if TYPE_CHECKING:
@@ -36,25 +37,29 @@ def load_tfds(
     image_size: int | None,
     limit: int | None,
     seed: int,
+    max_bad_images: int,
     other_names: Collection[str] = (),
 ) -> tuple[tuple[str, ...], Split, Split]:
     """Loads a dataset of TFDS, downloading it where it is not there yet.
 
     Does in steps what `tfds.load(name, split=[...], as_supervised=True)` does, so that features
-    are checked before a download and only chosen images are decoded.
+    are checked before a download and only chosen images are decoded. They are decoded by us and
+    not by TFDS, so that damaged ones are found and left out as those of an image folder; a damaged
+    file of TFDS' own, which holds many images, stays TensorFlow's error.
 
     Args:
         name: as for `tfds.load`.
         image_size: side in pixels to resize to; None expects images of one size.
         limit: most images to keep of each split; None keeps all.
         seed: of that choice.
+        max_bad_images: how many of the chosen training images may be damaged and are left out.
         other_names: what a mistyped name may have meant, beside TFDS' names.
 
     Returns:
         `(classes, train, test)`; where no labelled test split exists, test is `validation`.
 
     Raises:
-        ValueError: an unknown name, no image classification dataset, no such splits, or what
+        InputError: an unknown name, no image classification dataset, no such splits, or what
             `decode_splits` refuses.
         OSError: the download or preparation failed.
     """
@@ -63,10 +68,11 @@ def load_tfds(
     _prepare(builder, name)
     _, label = builder.info.supervised_keys
     classes = tuple(builder.info.features[label].names)  # Some are found in the files only.
-    train, labels = _select(builder, "train", limit, seed)
-    test, test_labels = _select(builder, _test_split(builder), limit, seed)
-    images, test_images = decode_splits(train, test, image_size)
-    return classes, Split(images, labels), Split(test_images, test_labels)
+    train, test = (
+        _select(builder, split, limit, seed) for split in ("train", _test_split(builder))
+    )
+    options = {"image_size": image_size, "max_bad_images": max_bad_images}
+    return classes, *decode_splits(train, test, classes, **options)
 
 
 def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilder:
@@ -78,17 +84,17 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
     except Exception as error:
         if is_known(name):
             reason = f"{name} ({first_line(error)})"
-            raise ValueError(f"Expected a dataset of TFDS. Received: {reason}") from error
+            raise InputError(f"Expected a dataset of TFDS. Received: {reason}") from error
         known = sorted({*tfds.list_builders(), *other_names})
         nearest = difflib.get_close_matches(base_name(name).lower(), known) or sorted(other_names)
-        raise ValueError(
+        raise InputError(
             "Expected a dataset of TFDS, an embedded one or an image folder; nearest: "
             f"{', '.join(nearest)}. Received: {name}"
         ) from error
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, name: str) -> None:
-    """Raises ValueError unless the data are images with a class each."""
+    """Raises InputError unless the data are images with a class each."""
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, builder.info.supervised_keys
@@ -101,7 +107,7 @@ def _check_features(builder: tfds.core.DatasetBuilder, name: str) -> None:
             and (label.num_classes or 2) > 1
         ):
             return
-    raise ValueError(
+    raise InputError(
         f"Expected a dataset of 8-bit images with one label each. Received: {name} with the "
         f"features {', '.join(features)}"
     )
@@ -139,7 +145,7 @@ def _read(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
             read_config=tfds.ReadConfig(try_autocache=False),
         )
     except ValueError as error:
-        raise ValueError(
+        raise InputError(
             "Expected a dataset with the splits train and test (or validation). "
             f"Received: {builder.name} with {', '.join(builder.info.splits)}"
         ) from error
@@ -150,10 +156,8 @@ def _labels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
     return np.concatenate([*batches.as_numpy_iterator()]).astype(np.int32)
 
 
-def _select(
-    builder: tfds.core.DatasetBuilder, split: str, limit: int | None, seed: int
-) -> tuple[Encoded, np.ndarray]:
-    """The chosen examples of a split, still encoded, and their labels."""
+def _select(builder: tfds.core.DatasetBuilder, split: str, limit: int | None, seed: int) -> Encoded:
+    """The chosen examples of a split, still encoded."""
     labels = _labels(builder, split)
     indices = limited_indices(labels, limit, seed)
     chosen = np.zeros(len(labels), bool)
@@ -166,4 +170,4 @@ def _select(
         for i, contents in enumerate(images.skip(first).take(count), first):
             yield f"image {indices[i]} of the {split} split of {builder.name}", contents
 
-    return Encoded(images.batch(CHUNK), len(indices), items), labels[indices]
+    return Encoded(images.batch(CHUNK), labels[indices], items)

@@ -1,0 +1,43 @@
+"""`darts-tf doctor`: what matters for a bug report, as text to paste or as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+
+from cli import quiet
+from darts_tf import diagnosis
+from darts_tf.configs import DoctorConfig
+
+
+def run(config: DoctorConfig) -> int:
+    """Prints the lines of every section as soon as they are known; whatever fails, it goes on."""
+    sections = diagnosis.sections()
+    with contextlib.suppress(Exception):  # TensorFlow's own probe says why it does not start
+        quiet.start_tensorflow()
+    report = {}
+    for title, probes in sections.items():
+        if not config.json:
+            print(title, flush=True)  # before its probes: one may end the process
+        with _held_stderr():
+            report[title] = {line: diagnosis.attempted(probe) for line, probe in probes.items()}
+        if not config.json:
+            print(_text(report[title]), flush=True)
+    if config.json:
+        print(json.dumps(report, indent=2))
+    return 0
+
+
+def _text(lines: dict[str, str]) -> str:
+    width = max(map(len, lines), default=0)
+    rows = (f"  {name:<{width}}  {text}\n" for name, text in lines.items())
+    return "".join(rows) or "  nothing is set\n"
+
+
+def _held_stderr():
+    try:
+        tempfile.gettempdir()
+    except OSError:  # nowhere to hold it, which the section on disks will say
+        return contextlib.nullcontext()
+    return quiet.held_stderr()

@@ -1,0 +1,88 @@
+"""`darts-tf launch`: search or train in several processes of this host, which share the work."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from cli import arguments
+from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
+from darts_tf.errors import InputError
+from darts_tf.launching import Outcome, launch
+from darts_tf.names import shown, unknown_name
+
+JOBS = {"search": SearchConfig, "train": TrainConfig}
+"""The commands that several processes can share, and their settings."""
+
+LAST_LINES = 20
+"""So many lines of the log of a worker that failed are shown."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the words after `--` in several processes; those before it are launch's own.
+
+    All words are checked before a process is started. Returns the exit status.
+
+    Raises:
+        InputError: Words that cannot be understood.
+    """
+    own, job = _halves(list(argv))
+    if not job and not set(own) & set(arguments.HELP):
+        raise InputError(
+            "Expected a command after --, as in: darts-tf launch --workers 2 -- search "
+            f"--workdir DIR. Received: {shown(' '.join(argv))}"
+        )
+    config = arguments.parse(LaunchConfig, own, "darts-tf launch")
+    if job[0] not in JOBS:
+        raise unknown_name("command", job[0], JOBS)
+    arguments.parse(JOBS[job[0]], job[1:], f"darts-tf {job[0]}")
+    return run(config, [sys.executable, "-m", "cli", *job])
+
+
+def run(config: LaunchConfig, command: Sequence[str]) -> int:
+    """Launches a command; where a worker fails by itself, says on stderr which, and why."""
+    logs = _folder(config.logs)
+    kept = config.logs is not None
+    try:
+        outcome = launch(command, config.workers, logs)
+        if outcome.worker is not None and outcome.status - 128 not in outcome.signals:
+            print(_report(outcome, logs, config.workers), file=sys.stderr)
+            kept = kept or config.workers > 1
+    finally:
+        if not kept:
+            shutil.rmtree(logs)
+    return outcome.status
+
+
+def _halves(argv: list[str]) -> tuple[list[str], list[str]]:
+    place = argv.index("--") if "--" in argv else len(argv)
+    return argv[:place], argv[place + 1 :]
+
+
+def _folder(logs: pathlib.Path | None) -> pathlib.Path:
+    if logs is None:
+        return pathlib.Path(tempfile.mkdtemp(prefix="darts-tf-launch-"))
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"Expected logs to be a folder. Received: {str(logs)!r}") from error
+    return logs
+
+
+def _report(outcome: Outcome, logs: pathlib.Path, workers: int) -> str:
+    names = {128 + number: f", {number.name}" for number in signal.Signals}
+    said = (
+        f"darts-tf: worker {outcome.worker} of {workers} failed first, with status "
+        f"{outcome.status}{names.get(outcome.status, '')}"
+    )
+    if outcome.worker == 0:
+        return f"{said}; logs of the others: {logs}" if workers > 1 else said
+    log = logs / f"worker-{outcome.worker}.log"
+    with open(log, encoding="utf-8", errors="replace") as lines:
+        last = "".join(collections.deque(lines, maxlen=LAST_LINES))
+    return f"{said}; the end of {log}:\n{last.rstrip()}"

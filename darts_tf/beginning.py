@@ -1,0 +1,255 @@
+"""How a run begins, or begins again: its folder is checked, made, locked and described."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import logging.handlers
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+
+import filelock
+
+from darts_tf import runs
+from darts_tf.errors import InputError
+from darts_tf.names import shown
+
+_LOGGER = logging.getLogger("darts_tf")
+
+MAY_DIFFER = {
+    *("workdir", "overwrite", "resume", "strategy", "devices", "max_bad_steps"),
+    *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+}
+"""Settings that a resumed run may change: how it runs, not what it computes."""
+
+
+def check(
+    workdir: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+) -> pathlib.Path:
+    """Checks that a run can have this folder, and changes nothing; returns its path.
+
+    Args:
+        workdir: Where to. With neither of the other arguments it must be new or empty.
+        overwrite: The run that is in the folder is to be deleted. A folder with anything else in it
+            is left as it is.
+        resume: The run that is in the folder is to be gone on with.
+
+    Raises:
+        InputError: The folder is not empty, holds no run to resume, or something else than a run.
+    """
+    folder = pathlib.Path(workdir)
+    blocked = [path for path in (folder, *folder.parents) if path.is_file()]
+    if blocked:
+        raise InputError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
+    if resume:
+        _check_run(folder, "resume")
+    elif folder.is_dir() and not _is_unused(folder):
+        if not overwrite:
+            raise InputError(
+                "Expected workdir to be a new or empty folder (or --overwrite, or --resume). "
+                f"Received: workdir={str(folder)!r}, which is not empty"
+            )
+        _check_only_run(folder)
+    return folder
+
+
+def resumed(config_class, workdir: str | os.PathLike[str]):
+    """The settings that the run in a folder was begun with, set to resume it.
+
+    Raises:
+        InputError: The folder holds no run of this kind.
+    """
+    folder = pathlib.Path(workdir)
+    _check_run(folder, "resume")
+    path = folder / runs.CONFIG
+    try:
+        begun = config_class.from_dict(runs.read_json(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return dataclasses.replace(begun, workdir=folder, overwrite=False, resume=True)
+
+
+@contextlib.contextmanager
+def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathlib.Path]:
+    """Within this block a run has its folder for itself.
+
+    Makes the folder as `config` asks, locks it, has the log written into it, and writes the files
+    that describe the run, the settings last: what has none is not yet a run.
+
+    Args:
+        config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
+        dataset: What it runs on. Only the name, classes and preprocessing are written.
+        genotype: What it trains, kept with it; a search has none yet.
+        writes: Whether this process does all of this; of several workers one does.
+
+    Yields:
+        The folder.
+
+    Raises:
+        InputError: As `check`; the folder cannot be written to, is in use, or holds a run with
+            other settings or another dataset.
+    """
+    folder = pathlib.Path(config.workdir)
+    if not writes:
+        yield folder
+        return
+    options = {"overwrite": config.overwrite, "resume": config.resume}
+    check(folder, **options)
+    described = _description(dataset)
+    if config.resume:
+        _check_same(config, folder, described)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(folder))
+            check(folder, **options)  # nobody else can change it now
+            if not config.resume:
+                _delete_run(folder)
+            stack.enter_context(_logged(folder))
+            if not config.resume:
+                _describe(folder, config, described, genotype)
+        except OSError as error:
+            raise InputError(
+                f"Expected a workdir that can be written to. Received: {str(folder)!r} "
+                f"({error.strerror})"
+            ) from error
+        yield folder
+
+
+def _description(dataset) -> dict[str, object]:
+    return runs.plain(
+        {
+            "name": dataset.name,
+            "classes": dataset.classes,
+            "images": {"train": len(dataset.train.labels), "test": len(dataset.test.labels)},
+            "preprocessing": dataset.preprocessing.to_dict(),
+        }
+    )
+
+
+def _describe(folder, config, described, genotype) -> None:
+    runs.write_json(folder / runs.DATASET, described)
+    if genotype is not None:
+        genotype.save(folder / runs.GENOTYPE)
+    runs.write_json(folder / runs.CONFIG, {**config.to_dict(), "dataset": described["name"]})
+
+
+def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
+    now, before = config.to_dict(), resumed(type(config), folder).to_dict()
+    check_settings(folder / runs.CONFIG, before, {**now, "dataset": described["name"]})
+    path = folder / runs.DATASET
+    known = runs.read_json(path)
+    known = known if isinstance(known, dict) else {}
+    differing = [name for name, value in described.items() if known.get(name) != value]
+    if differing:
+        raise InputError(
+            f"Expected the dataset that the run was begun with, {path}. "
+            f"Received: one with other {' and '.join(differing)}"
+        )
+
+
+def check_settings(path, begun: Mapping[str, object], now: Mapping[str, object]) -> None:
+    """Refuses to go on with settings that a run was not begun with.
+
+    Args:
+        path: the file that has those, for the error.
+        begun: the settings then.
+        now: the settings now; those of `MAY_DIFFER` are not compared.
+
+    Raises:
+        InputError: names the first field that differs.
+    """
+    for name in sorted({*begun, *now} - MAY_DIFFER):
+        if begun.get(name) != now.get(name):
+            raise InputError(
+                f"Expected {name}={shown(begun.get(name))}, with which the run was begun ({path}). "
+                f"Received: {name}={shown(now.get(name))}"
+            )
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[None]:
+    """Within this block no other process gets the folder; a process that dies gives it back."""
+    lock = filelock.FileLock(folder / runs.LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise InputError(
+            "Expected a workdir that no other process is running in. "
+            f"Received: workdir={str(folder)!r}, which one is"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _logged(folder: pathlib.Path) -> Iterator[None]:
+    """Within this block the log goes to the folder too, with what has been held back for it."""
+    handler = logging.FileHandler(folder / runs.LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = _LOGGER.level
+    _LOGGER.setLevel(logging.INFO)
+    held_back = [h for h in _LOGGER.handlers if isinstance(h, logging.handlers.MemoryHandler)]
+    for held in held_back:
+        held.setTarget(handler)
+        held.flush()
+        held.setTarget(None)
+    _LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        _LOGGER.removeHandler(handler)
+        for held in held_back:
+            held.buffer.clear()  # what this run has logged is not for the next
+        _LOGGER.setLevel(level)
+        handler.close()
+
+
+def _check_run(folder: pathlib.Path, purpose: str) -> None:
+    if not runs.is_run(folder):
+        raise InputError(
+            f"Expected workdir to hold a run to {purpose}, with its {runs.CONFIG}. "
+            f"Received: workdir={str(folder)!r}"
+        )
+
+
+def _check_only_run(folder: pathlib.Path) -> None:
+    _check_run(folder, "overwrite")
+    foreign = sorted(entry.name for entry in folder.iterdir() if not _is_ours(entry.name))
+    if foreign:
+        raise InputError(
+            "Expected workdir to hold nothing but the run to overwrite. "
+            f"Received: workdir={str(folder)!r} with {', '.join(foreign[:5])}"
+        )
+
+
+def _is_unused(folder: pathlib.Path) -> bool:
+    """Empty, but for what is left of a beginning that was stopped before the settings stood."""
+    names = {entry.name for entry in folder.iterdir()}
+    kept = {name for name in names if not _is_passing(name)}
+    return not kept or (runs.LOCK in names and kept <= {runs.DATASET, runs.GENOTYPE, runs.LOG})
+
+
+def _delete_run(folder: pathlib.Path) -> None:
+    # the config goes last: what is left of a deletion that fails is a run still
+    entries = [entry for entry in folder.iterdir() if entry.name != runs.LOCK]
+    for entry in sorted(entries, key=lambda entry: entry.name == runs.CONFIG):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _is_ours(name: str) -> bool:
+    """A run's own file, or one that was being written when a run was killed."""
+    return name in runs.NAMES or _is_passing(name)
+
+
+def _is_passing(name: str) -> bool:
+    """The lock, or what is left of a file that was being written when a run was killed."""
+    return name == runs.LOCK or any(name.startswith(f".{known}.") for known in runs.NAMES)

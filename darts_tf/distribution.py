@@ -1,0 +1,240 @@
+"""One model on several devices: `tf.distribute`, and the few things that are ours beside it.
+
+Every replica computes its share of the loss of a global batch. What must hold for the whole batch
+(gradients, losses, statistics) is the sum of the shares, which `all_sum` gives to all replicas.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from darts_tf.errors import InputError
+from darts_tf.execution import on_device
+from darts_tf.parsing import parse_json
+
+THREADS = 4
+"""Operations that a part of the processor may have under way: those that wait for other parts
+hold a thread."""
+
+
+def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribute.Strategy:
+    """The strategy of a run; asked for again, the same one.
+
+    Several parts of a processor, or workers, must be asked for before TensorFlow runs its first
+    operation.
+
+    Args:
+        name: `"one"`, `"mirrored"` (devices of this host), `"multi_worker"` (the hosts of
+            TF_CONFIG), `"tpu"`, or `"auto"`: `multi_worker` where TF_CONFIG names several workers,
+            `mirrored` for several devices, else `one`.
+        devices: of this host, GPUs where there are some, else parts of the processor; by default
+            one, and all GPUs with `mirrored`.
+
+    Returns:
+        TensorFlow's default strategy for one device.
+
+    Raises:
+        InputError: more devices than there are, no TF_CONFIG, no TPU, or a strategy that does not
+            take a number of devices.
+    """
+    several = workers() > 1
+    if several and name not in ("auto", "multi_worker"):
+        raise InputError(
+            "Expected the strategy multi_worker where TF_CONFIG names several workers. "
+            f"Received: strategy={name!r}"
+        )
+    if name == "auto":
+        name = "multi_worker" if several else "mirrored" if (devices or 1) > 1 else "one"
+    if devices is not None and (name in ("multi_worker", "tpu") or (name == "one" and devices > 1)):
+        raise InputError(
+            f"Expected devices with the strategy mirrored alone. Received: {devices=}, "
+            f"strategy={name!r}"
+        )
+    return _STRATEGIES[name](devices)
+
+
+def _one(devices):
+    return tf.distribute.get_strategy()
+
+
+def _mirrored(devices):
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [f"GPU:{i}" for i in range(len(gpus))]
+    else:
+        names = _parts_of_the_processor(devices or 1)
+    count = len(names) if devices is None else devices
+    if count > len(names):
+        raise InputError(
+            f"Expected at most {len(names)} devices: {', '.join(names)}. Received: {devices=}"
+        )
+    return _mirrored_over(tuple(names[:count]))
+
+
+@functools.cache  # two strategies in one process would take each other's sums
+def _mirrored_over(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(names)
+
+
+def _parts_of_the_processor(count: int) -> list[str]:
+    (cpu, *_) = tf.config.list_physical_devices("CPU")
+    parts = tf.config.get_logical_device_configuration(cpu) or []
+    if len(parts) < count:
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        threads = max(tf.config.threading.get_inter_op_parallelism_threads(), THREADS * count)
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+            tf.config.set_logical_device_configuration(cpu, parts)
+        except RuntimeError as error:  # TensorFlow runs already
+            raise InputError(f"{_EARLIER} ({error})") from error
+    return [f"CPU:{i}" for i in range(len(parts))]
+
+
+@functools.cache
+def _multi_worker(devices):
+    if "TF_CONFIG" not in os.environ:
+        raise InputError(
+            "Expected TF_CONFIG in the environment to name the workers (darts-tf launch sets it). "
+            "Received: none"
+        )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise InputError(f"{_EARLIER} ({error})") from error
+
+
+_EARLIER = (
+    "Expected several devices or workers to be asked for, by `make_strategy`, before TensorFlow's "
+    "first operation. Received: a process in which it runs already"
+)
+
+
+@functools.cache
+def _tpu(devices):
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    except (ValueError, tf.errors.OpError) as error:
+        raise InputError(f"Expected a TPU. Received: {error}") from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+_STRATEGIES = {"one": _one, "mirrored": _mirrored, "multi_worker": _multi_worker, "tpu": _tpu}
+
+
+def cluster() -> tuple[int, int]:
+    """How many workers TF_CONFIG names, and which of them this process is; (1, 0) without.
+
+    Raises:
+        InputError: TF_CONFIG is something else than TensorFlow's description of a cluster.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return 1, 0
+    try:
+        described = parse_json(text.encode())
+        task = described.get("task", {})
+        names = described.get("cluster", {})
+        chiefs, others = len(names.get("chief", ())), len(names.get("worker", ()))
+        rank = int(task.get("index", 0)) + (chiefs if task.get("type") == "worker" else 0)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            "Expected TF_CONFIG to be a JSON object with cluster and task. "
+            f"Received: TF_CONFIG={text[:200]!r}"
+        ) from error
+    return max(1, chiefs + others), rank
+
+
+def workers() -> int:
+    """How many processes share the work."""
+    return cluster()[0]
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that writes."""
+    return cluster()[1] == 0
+
+
+def replicas() -> int:
+    """How many replicas share the work, in the strategy around the caller."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def replica() -> tf.Tensor | int:
+    """The number of the replica that calls, from 0."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group if replicas() > 1 else 0
+
+
+def all_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The sum over all replicas of each tensor, on every replica; one collective operation.
+
+    Args:
+        tensors: of one type.
+    """
+    if replicas() == 1:
+        return list(tensors)
+    tensors = [tf.identity(tensor) for tensor in tensors]  # a constant may be one for all replicas
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def spread(strategy: tf.distribute.Strategy, make: Callable):
+    """A dataset whose elements are parts of global batches, one for each replica.
+
+    Args:
+        strategy: of the replicas; with one of them this is simply the dataset, on its device.
+        make: `make((first, here, replicas))` gives the parts of replicas `first` to
+            `first + here - 1`, one after another, batch by batch.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return on_device(make((0, 1, 1)))
+
+    def parts(context):
+        here = context.num_replicas_in_sync // context.num_input_pipelines
+        return make((context.input_pipeline_id * here, here, context.num_replicas_in_sync))
+
+    return strategy.distribute_datasets_from_function(parts)
+
+
+def handle(variable) -> tf.Tensor:
+    """The resource of a Keras or TensorFlow variable; in a replica, of its own copy."""
+    variable = variable.value if isinstance(variable, keras.Variable) else variable
+    return variable.handle
+
+
+def assign(variable, value: tf.Tensor) -> None:
+    """Sets a replica's own copy of a variable, to what all other replicas set theirs to.
+
+    It takes no part in the exchange that TensorFlow's `assign` makes of this, and may stand in a
+    branch.
+    """
+    tf.raw_ops.AssignVariableOp(resource=handle(variable), value=value)
+
+
+def apply_summed(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
+    """An update by gradients that are the same on all replicas, which Keras would sum once more."""
+    if hasattr(optimizer, "apply_summed"):
+        optimizer.apply_summed(gradients, variables)
+    else:
+        optimizer.apply([g / replicas() for g in gradients], variables)
+
+
+def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
+    """The sum of a number over all processes; all of them must call this at the same place."""
+    if workers() == 1:
+        return value
+    sums = strategy.experimental_local_results(_summing(strategy)(tf.constant(value, tf.int64)))
+    return int(sums[0]) // len(sums)
+
+
+@functools.cache
+def _summing(strategy):
+    """A function that sums a number over all replicas."""
+
+    def summed(value):
+        return strategy.run(lambda number: all_sum([number])[0], args=(value,))
+
+    return tf.function(summed, autograph=False)

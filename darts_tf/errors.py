@@ -1,0 +1,7 @@
+"""The project's own errors: one line each, for the person at the terminal."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """What was given cannot be used: says what was expected and what was received."""

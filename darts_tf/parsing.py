@@ -1,0 +1,66 @@
+"""JSON that anybody may have written: parsed and bounded, never trusted."""
+
+from __future__ import annotations
+
+import json
+
+from darts_tf.errors import InputError
+from darts_tf.names import shown
+
+DEEPEST = 32
+"""Levels of lists and objects: far more than any file of ours has, and than Python can recurse."""
+
+
+def parse_json(text: str | bytes):
+    """What JSON text says, in Python's plain values.
+
+    Args:
+        text: or its bytes in UTF-8.
+
+    Raises:
+        InputError: Not UTF-8, not JSON (with line and column), a key twice in one object, or
+            levels beyond `DEEPEST`. In one short line, whatever the text.
+    """
+    try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = json.loads(text, object_pairs_hook=_with_each_key_once)
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"Expected JSON. Received: {error}") from error
+    except json.JSONDecodeError as error:
+        place = f"at line {error.lineno} column {error.colno}"
+        raise InputError(f"Expected JSON. Received: {error.msg} {place}") from error
+    except RecursionError as error:
+        raise InputError(_TOO_DEEP) from error
+    except ValueError as error:  # Python refuses integers of several thousand digits
+        raise InputError("Expected JSON. Received: a number with too many digits") from error
+    if _is_deeper(value, DEEPEST):
+        raise InputError(_TOO_DEEP)
+    return value
+
+
+_TOO_DEEP = f"Expected JSON of at most {DEEPEST} levels. Received: JSON nested too deep"
+
+
+def _with_each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(f"Expected JSON with every key once. Received: {shown(key)} twice")
+        found[key] = value
+    return found
+
+
+def _is_deeper(value, levels: int) -> bool:
+    """Level by level, since recursion is what a deep value would exhaust."""
+    level = [value]
+    for _ in range(levels):
+        level = [item for parent in level for item in _items(parent)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _items(value):
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

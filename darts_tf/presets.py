@@ -1,0 +1,49 @@
+"""Settings by the preset's name: the fields in which it differs from its config's defaults.
+
+The defaults themselves are the preset `digits`.
+"""
+
+from __future__ import annotations
+
+# Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
+_CIFAR10_SEARCH = {
+    **{"dataset": "cifar10", "epochs": 50, "channels": 16, "cells": 8},
+    **{"arch_learning_rate": 3e-4, "crop_padding": 4, "flip": True},
+}
+
+SEARCH_PRESETS = {
+    "digits": {},
+    "cifar10": _CIFAR10_SEARCH,
+    # Xu et al. 2020, section 4.2: partial channels on CIFAR-10
+    "pc-darts": {
+        **_CIFAR10_SEARCH,
+        **{"batch_size": 256, "learning_rate": 0.1, "learning_rate_min": 0.0},
+        **{"partial_channels": 4, "arch_gradient": "first_order"},
+        **{"arch_learning_rate": 6e-4, "arch_from_epoch": 15},
+    },
+    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
+}
+"""Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
+
+# Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
+_CIFAR10_EVALUATION = {
+    "dataset": "cifar10",
+    "epochs": 600,
+    "batch_size": 96,
+    "channels": 36,
+    "cells": 20,
+    "auxiliary": True,
+    "drop_path": 0.2,
+    "crop_padding": 4,
+    "flip": True,
+    "cutout": 16,
+}
+
+TRAIN_PRESETS = {
+    "digits": {},
+    "cifar10": _CIFAR10_EVALUATION,
+    # Xu et al. 2020, section 4.2
+    "pc-darts": {**_CIFAR10_EVALUATION, "drop_path": 0.3},
+    "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
+}
+"""Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""

@@ -1,0 +1,287 @@
+"""What trains a network's weights, by steps that replicas share and that are finite or undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from darts_tf.distribution import all_sum, apply_summed, assign, replicas
+from darts_tf.errors import InputError
+from darts_tf.normalization import synchronized_statistics, tracked_statistics
+from darts_tf.optimizers import clip_then_decay
+
+
+class Trainer(keras.Model):
+    """Trains the weights of a network on batches `(x, y)`.
+
+    Under a strategy of `tf.distribute` every replica has a part of the global batch and computes
+    its share of the loss; gradients are summed before they are clipped, so that a step is that of
+    one device on the whole batch.
+
+    A step whose loss or gradient is not finite leaves everything as it was and is counted.
+
+    Args:
+        network: any Keras model whose variables exist.
+        weight_decay: L2 on the weights, part of their gradient.
+        clip_norm: largest global norm of the weights' gradient; None for no clipping.
+        sync_batch_norm: normalise by the statistics of the global batch, rather than of each
+            replica's part of it.
+
+    Attributes:
+        skipped: steps that were skipped, a variable.
+        skipped_in_a_row: the same, since the last that was not.
+        times_gone_back: how often a run went back to a checkpoint, with a lower learning rate.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        weight_decay: float = 3e-4,
+        clip_norm: float | None = 5.0,
+        sync_batch_norm: bool = False,
+    ):
+        super().__init__()
+        self.network = network
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.sync_batch_norm = sync_batch_norm
+        self.mean_loss = keras.metrics.Mean("loss")
+        self.skipped, self.skipped_in_a_row, self.times_gone_back = (
+            self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name=n)
+            for n in ("skipped", "skipped_in_a_row", "times_gone_back")
+        )
+        self.watched = []
+        self.built = True
+
+    def compile(self, optimizer, loss, metrics=None, **kwargs):
+        """Sets the optimizer of the weights, the loss on logits, and the metrics.
+
+        Args:
+            optimizer: of the weights. Decay and clipping are this trainer's, not its.
+            loss: `loss(labels, logits)`, a Keras loss, or a function that gives a mean or one
+                number per example.
+            metrics: Keras' metric objects; they see labels and logits of the train batch, before
+                the weights' step.
+            **kwargs: passed on to `keras.Model.compile`.
+
+        Raises:
+            InputError: `optimizer` clips or decays, or `loss` or a metric is the name of one
+                rather than the thing itself; Keras' losses would take probabilities.
+        """
+        optimizer = keras.optimizers.get(optimizer)
+        _check_optimizer(optimizer)
+        if not callable(loss):
+            raise InputError(
+                f"Expected loss to be a function of labels and logits. Received: {loss=}"
+            )
+        if not all(isinstance(metric, keras.metrics.Metric) for metric in metrics or ()):
+            raise InputError(f"Expected metrics to be objects of Keras. Received: {metrics=}")
+        kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
+        super().compile(optimizer=optimizer, **kwargs)
+        self.watched = list(metrics or ())
+        self.losses_of = _per_example(loss)
+        self.weights_to_train = self._weights_to_train()
+        self.optimizer.build(self.weights_to_train)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The mean loss, and those given to `compile`."""
+        return [self.mean_loss, *self.watched]
+
+    def _weights_to_train(self) -> list[keras.Variable]:
+        return self.network.trainable_variables
+
+    def call(self, x, training=False):
+        """What the network gives."""
+        return self.network(x, training=training)
+
+    def objective(self, labels, outputs) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What each example adds to the loss, and the same in parts, by the name of a metric.
+
+        The parts beside `loss` need metrics of their names.
+        """
+        values = self.losses_of(labels, outputs)
+        return values, {"loss": values}
+
+    def logits(self, outputs) -> tf.Tensor:
+        """The logits among what the network gives."""
+        return outputs
+
+    def state(self) -> list[keras.Variable]:
+        """Everything that a run goes on from: weights, statistics, optimizer, metrics, counters."""
+        found = [*self.variables, *self.optimizer_variables(), *self.metrics_variables]
+        return list({id(variable): variable for variable in found}.values())
+
+    def optimizer_variables(self) -> list[keras.Variable]:
+        """Of all optimizers."""
+        return list(self.optimizer.variables)
+
+    def trained_variables(self) -> list[keras.Variable]:
+        """What the optimizers move."""
+        return list(self.weights_to_train)
+
+    def train_step(self, data):
+        """One step of the weights.
+
+        Returns:
+            The metrics, means since the start of the epoch.
+        """
+        (batch,) = counted(data)
+
+        def step():
+            loss, norm, moved = self.weight_step(self.read(self.weights_to_train), batch)
+            return [loss, norm], moved
+
+        return self.unless_not_finite(step)
+
+    def test_step(self, data):
+        """Loss and metrics of the network with its running statistics."""
+        x, y = data
+        self.measure(y, self.network(x, training=False))
+        return self.results(training=False)
+
+    @property
+    def variant(self):
+        """What a traced step depends on beside its batch: another value, another trace."""
+        return None
+
+    def results(self, training: bool = True) -> dict[str, tf.Tensor]:
+        """The metrics, means since they were reset: of training, or of a test."""
+        del training
+        return self.get_metrics_result()
+
+    def measure(self, labels, outputs):
+        """Updates all metrics by a batch."""
+        by_name = {metric.name: metric for metric in self.metrics}
+        for name, values in self.objective(labels, outputs)[1].items():
+            by_name[name].update_state(values)
+        for metric in self.watched:
+            metric.update_state(labels, self.logits(outputs))
+
+    def share_at(self, mapping: Sequence[tuple[keras.Variable, tf.Tensor]], batch):
+        """The network at other values of its variables; none of them changes.
+
+        Args:
+            mapping: variables, and what they are taken to be.
+            batch: from `counted`.
+
+        Returns:
+            This replica's share of the mean loss, the outputs, and what the variables that are
+            not trained would become.
+        """
+        x, y, total = batch
+        with (
+            keras.StatelessScope(state_mapping=mapping) as scope,
+            synchronized_statistics(self.sync_batch_norm),
+        ):
+            outputs = self.network(x, training=True)
+        moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
+        values, _ = self.objective(y, outputs)
+        share = tf.reduce_sum(values) / tf.cast(total, values.dtype)
+        return share, outputs, [(v, value) for v, value in moved if value is not None]
+
+    def weight_step(self, weights, batch, others=()):
+        """Moves w ← w − ξ∇w L_train(w).
+
+        Args:
+            weights: the tensors that `weights_to_train` hold.
+            batch: from `counted`.
+            others: variables that are not trained here, and their values.
+
+        Returns:
+            The loss and the norm of its gradient over the global batch, and the variables that
+            move along, with their new values.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            mapping = [*zip(self.weights_to_train, weights, strict=True), *others]
+            share, outputs, moved = self.share_at(mapping, batch)
+        gradients = tape.gradient(share, weights, unconnected_gradients=_ZERO)
+        statistics, rest = _floating(moved)
+        summed = all_sum([share, *gradients, *(value for _, value in statistics)])
+        loss, gradients, sums = summed[0], summed[1 : len(weights) + 1], summed[len(weights) + 1 :]
+        norm = tf.linalg.global_norm(gradients)
+        gradients = clip_then_decay(gradients, weights, self.clip_norm, self.weight_decay, norm)
+        apply_summed(self.optimizer, gradients, self.weights_to_train)
+        self.measure(batch[1], outputs)
+        means = [total / replicas() for total in sums]
+        variables = [variable for variable, _ in statistics]
+        return loss, norm, [*zip(variables, means, strict=True), *rest]
+
+    def unless_not_finite(self, step: Callable) -> dict[str, tf.Tensor]:
+        """Takes a step, or undoes all of it where one of its numbers is not finite.
+
+        Args:
+            step: gives scalars that are the same on all replicas, and what is to be assigned:
+                variables, with their new values.
+
+        Returns:
+            The metrics.
+        """
+        movable = [*self.trained_variables(), *self.optimizer_variables(), *self.metrics_variables]
+        before = list(zip(movable, self.read(movable), strict=True))
+        numbers, moved = step()
+        finite = tf.reduce_all([tf.math.is_finite(number) for number in numbers])
+
+        def set_to(pairs):
+            for variable, value in pairs:
+                assign(variable, tf.cast(value, variable.dtype))
+
+        tf.cond(finite, lambda: set_to(moved), lambda: set_to(before))
+        bad = 1 - tf.cast(finite, tf.int64)
+        assign(self.skipped, tf.convert_to_tensor(self.skipped) + bad)
+        assign(self.skipped_in_a_row, (tf.convert_to_tensor(self.skipped_in_a_row) + bad) * bad)
+        return self.results()
+
+    @staticmethod
+    def read(variables) -> list[tf.Tensor]:
+        """What variables hold."""
+        return [tf.convert_to_tensor(variable) for variable in variables]
+
+    def loss_of(self, mapping, batch):
+        """A share of the loss alone; running statistics stay out of it."""
+        with tracked_statistics(False):
+            return self.share_at(mapping, batch)[0]
+
+
+def counted(*batches) -> list[tuple]:
+    """Batches `(x, y, n)` of `(x, y)`: n is how many examples all replicas have together."""
+    if all(len(batch) == 3 for batch in batches):
+        return list(batches)
+    sizes = [tf.cast(tf.shape(batch[1])[0], tf.float32) for batch in batches]
+    return [(*batch[:2], n) for batch, n in zip(batches, all_sum(sizes), strict=True)]
+
+
+_ZERO = tf.UnconnectedGradients.ZERO
+
+
+def _floating(moved):
+    """Statistics, which replicas average, and the rest, which is the same on all."""
+    parts = [], []
+    for variable, value in moved:
+        parts[0 if value.dtype.is_floating else 1].append((variable, value))
+    return parts
+
+
+def _per_example(loss: Callable) -> Callable:
+    """A loss of labels and logits that gives one number per example."""
+    function = loss.call if isinstance(loss, keras.losses.Loss) else loss
+
+    def losses(labels, logits):
+        values = function(labels, logits if logits.dtype.size > 2 else tf.cast(logits, tf.float32))
+        return values if values.shape.rank else tf.fill(tf.shape(labels)[:1], values)
+
+    return losses
+
+
+def _check_optimizer(optimizer):
+    """Refuses one that does what the trainer does."""
+    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
+    doubled = [name for name in own if getattr(optimizer, name, None)]
+    if doubled:
+        raise InputError(
+            "Expected an optimizer that neither clips nor decays, which the trainer does. "
+            f"Received: one with {', '.join(doubled)}"
+        )

@@ -1,0 +1,214 @@
+"""What a run writes of itself when it begins, and what it wants to be the same when it resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import logging.handlers
+
+import pytest
+from beginnings import begin, contents, dataset, refused
+
+from darts_tf import beginning, configs, runs
+from darts_tf.errors import InputError
+from darts_tf.genotype import GENOTYPES, load_genotype
+
+LOGGER = logging.getLogger("darts_tf")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """In place of the fixture of all tests: no random state here, and no Keras."""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A folder in which a run has begun."""
+    return begin(tmp_path / "run")
+
+
+# The files that describe it
+
+
+def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
+    config = configs.SearchConfig(workdir=tmp_path / "run", channels=4)
+    with beginning.begun(config, dataset()) as folder:
+        assert configs.SearchConfig.from_dict(runs.read_json(folder / runs.CONFIG)) == config
+        assert runs.read_json(folder / runs.DATASET) == {
+            **{"name": "digits", "classes": ["0", "1"], "preprocessing": {"height": 8}},
+            "images": {"train": 5, "test": 3},
+        }
+        assert runs.is_run(folder)
+        assert not (folder / runs.GENOTYPE).exists()
+
+
+def test_begun_names_the_dataset_as_it_names_itself(tmp_path):
+    folder = begin(tmp_path / "run", dataset(name="/somewhere/else"), dataset="else")
+    assert runs.read_json(folder / runs.CONFIG)["dataset"] == "/somewhere/else"
+    assert begin(folder, dataset(name="/somewhere/else"), dataset="else", resume=True) == folder
+
+
+def test_begun_keeps_the_genotype_of_a_training(tmp_path):
+    config = configs.TrainConfig(workdir=tmp_path / "run", genotype="DARTS_V2")
+    with beginning.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as folder:
+        assert load_genotype(folder / runs.GENOTYPE) == GENOTYPES["DARTS_V2"]
+
+
+# Settings when it resumes
+
+
+def test_resumed_settings_are_those_the_run_began_with(tmp_path):
+    folder = begin(tmp_path / "run", channels=4, checkpoint_steps=7)
+    resumed = beginning.resumed(configs.SearchConfig, str(folder))
+    assert resumed == configs.SearchConfig(
+        workdir=folder, channels=4, checkpoint_steps=7, resume=True
+    )
+
+
+def test_resumed_settings_of_an_overwriting_run_do_not_overwrite(tmp_path):
+    folder = begin(tmp_path / "run", overwrite=True)
+    resumed = beginning.resumed(configs.SearchConfig, folder)
+    assert (resumed.overwrite, resumed.resume) == (False, True)
+
+
+def test_resumed_settings_have_the_folder_that_the_run_is_in_now(run, tmp_path):
+    run.rename(tmp_path / "moved")
+    resumed = beginning.resumed(configs.SearchConfig, tmp_path / "moved")
+    assert resumed.workdir == tmp_path / "moved"
+    assert begin(resumed.workdir, resume=True) == tmp_path / "moved"
+
+
+def test_resumed_settings_of_another_kind_of_run_are_refused(run):
+    with pytest.raises(InputError, match="config.json: Expected field to be one of"):
+        beginning.resumed(configs.TrainConfig, run)
+
+
+OTHERS = {
+    **{"preset": "tiny", "epochs": 13, "batch_size": 32, "learning_rate": 0.1, "momentum": 0.8},
+    **{"learning_rate_min": 0.002, "weight_decay": 0.0, "clip_norm": 1.0, "crop_padding": 0},
+    **{"flip": True, "cutout": 4, "image_size": 16, "limit": 9, "precision": "mixed_bfloat16"},
+    **{"jit_compile": "off", "seed": 1, "deterministic": True, "strategy": "mirrored"},
+    **{"devices": 2, "sync_batch_norm": True, "checkpoint_steps": 3, "checkpoint_minutes": None},
+    **{"keep_checkpoints": 1, "max_bad_images": 2, "max_bad_steps": 1, "channels": 4, "cells": 4},
+    **{"arch_gradient": "first_order", "partial_channels": 2, "arch_from_epoch": 1},
+    **{"arch_learning_rate": 0.1, "arch_beta_1": 0.6, "arch_beta_2": 0.9},
+    **{"arch_weight_decay": 0.0},
+}
+"""For every setting of a search another value than its default."""
+
+
+def test_other_values_are_there_for_every_setting():
+    """Of the others, the dataset tells its own name, and these three say where and how."""
+    names = {field.name for field in dataclasses.fields(configs.SearchConfig)}
+    assert names == {*OTHERS, "dataset", "workdir", "overwrite", "resume"}
+    assert set(OTHERS) > beginning.MAY_DIFFER - {"workdir", "overwrite", "resume"}
+
+
+@pytest.mark.parametrize("name", sorted(set(OTHERS) - beginning.MAY_DIFFER))
+def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
+    then = getattr(configs.SearchConfig(workdir=run), name)
+    message = (
+        rf"Expected {name}={then!r}, with which the run was begun \(.*config.json\). "
+        rf"Received: {name}={OTHERS[name]!r}$"
+    )
+    refused(message, run, resume=True, **{name: OTHERS[name]})
+
+
+@pytest.mark.parametrize("name", sorted(set(OTHERS) & beginning.MAY_DIFFER))
+def test_resume_takes_settings_of_how_it_runs(run, name):
+    before = contents(run)
+    assert begin(run, resume=True, **{name: OTHERS[name]}) == run
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"classes": ("0", "2")}, "dataset.json. Received: one with other classes$"),
+        ({"train": 6}, "dataset.json. Received: one with other images$"),
+        ({"test": 2}, "dataset.json. Received: one with other images$"),
+        ({"height": 9, "train": 6}, "with other images and preprocessing$"),
+        ({"name": "mnist"}, "Expected dataset='digits', .* Received: dataset='mnist'$"),
+    ],
+)
+def test_resume_refuses_another_dataset_and_changes_nothing(run, changed, what):
+    refused(what, run, dataset(**changed), resume=True)
+    assert begin(run, dataset(), resume=True) == run
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '"digits"'])
+def test_resume_refuses_a_run_that_says_nothing_of_its_dataset(run, text):
+    (run / runs.DATASET).write_text(text)
+    refused("dataset.json. Received: one with other .*classes", run, resume=True)
+
+
+# The log
+
+
+def log_of(folder) -> list[str]:
+    """Every line of a run's log, without its date and time."""
+    return [line.split(" ", 2)[2] for line in (folder / runs.LOG).read_text().split("\n")[:-1]]
+
+
+def test_log_has_what_is_logged_while_the_run_goes_on(tmp_path):
+    LOGGER.warning("before")
+    handlers, level = list(LOGGER.handlers), LOGGER.level
+    with beginning.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+        LOGGER.info("step one")
+        logging.getLogger("darts_tf.data").warning("an image\u2028 é")
+        logging.getLogger("another").warning("not ours")
+        LOGGER.debug("too much")
+    LOGGER.warning("after")
+    assert log_of(folder) == ["INFO step one", "WARNING an image\u2028 é"]
+    assert (LOGGER.handlers, LOGGER.level) == (handlers, level)
+
+
+def test_log_ends_with_a_run_that_fails(tmp_path):
+    handlers, level = list(LOGGER.handlers), LOGGER.level
+    config = configs.SearchConfig(workdir=tmp_path / "run")
+
+    def fail():
+        with beginning.begun(config, dataset()):
+            LOGGER.warning("it goes wrong")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert log_of(tmp_path / "run") == ["WARNING it goes wrong"]
+    assert (LOGGER.handlers, LOGGER.level) == (handlers, level)
+
+
+def test_log_of_a_resumed_run_goes_on_below_the_earlier_one(tmp_path):
+    for resume in (False, True):
+        config = configs.SearchConfig(workdir=tmp_path / "run", resume=resume)
+        with beginning.begun(config, dataset()):
+            LOGGER.info("resume: %s", resume)
+    assert log_of(tmp_path / "run") == ["INFO resume: False", "INFO resume: True"]
+
+
+@pytest.fixture
+def kept():
+    """What holds the log back until a run begins, as the program does."""
+    handler = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
+    LOGGER.addHandler(handler)
+    yield handler
+    LOGGER.removeHandler(handler)
+    handler.close()
+
+
+def test_log_begins_with_what_was_held_back_for_it(tmp_path, kept):
+    LOGGER.warning("left out %s", "a.png")
+    with beginning.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+        LOGGER.warning("then")
+    assert log_of(folder) == ["WARNING left out a.png", "WARNING then"]
+    assert LOGGER.handlers == [kept]
+    assert kept.target is None
+
+
+def test_log_of_a_second_run_has_nothing_of_the_first(tmp_path, kept):
+    """As in `darts-tf demo`, one process with two runs."""
+    for name in ("first", "second"):
+        LOGGER.warning("before the %s", name)
+        with beginning.begun(configs.SearchConfig(workdir=tmp_path / name), dataset()) as folder:
+            LOGGER.info("in the %s", name)
+        assert log_of(folder) == [f"WARNING before the {name}", f"INFO in the {name}"]

@@ -1,0 +1,64 @@
+"""Decoding by chunks: what is read again image by image, and data that are not as announced."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
+from darts_tf.errors import InputError
+
+
+def files(count: int) -> list[bytes]:
+    """PNG images of 8x8 pixels, the same contents."""
+    return [tf.io.encode_png(np.full((8, 8, 3), 7, np.uint8)).numpy()] * count
+
+
+def spied(contents: list[bytes], batches: tf.data.Dataset) -> tuple[Encoded, list]:
+    """A split of one class, and a record of the files that are asked for one by one."""
+    asked = []
+
+    def items(first, count):
+        for i, file in enumerate(contents[first : first + count], first):
+            asked.append(i)
+            yield f"file {i}", file
+
+    return Encoded(batches, np.zeros(len(contents), np.int32), items), asked
+
+
+def batched(contents: list[bytes]) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(contents).batch(CHUNK)
+
+
+def decoded_train(train: Encoded, image_size: int | None) -> np.ndarray:
+    test, _ = spied(files(1), batched(files(1)))
+    splits = decode_splits(train, test, ["a"], image_size=image_size, max_bad_images=9)
+    return splits[0].images
+
+
+@pytest.mark.parametrize(("image_size", "looked_at"), [(8, []), (None, [0])])
+def test_only_a_chunk_that_failed_is_read_image_by_image(image_size, looked_at):
+    contents = files(2 * CHUNK + 5)
+    train, asked = spied(contents, batched(contents))
+    assert len(decoded_train(train, image_size)) == len(contents)
+    assert asked == looked_at
+    contents[CHUNK + 3] = b""
+    train, asked = spied(contents, batched(contents))
+    assert len(decoded_train(train, image_size)) == len(contents) - 1
+    assert asked == [*looked_at, *range(CHUNK, 2 * CHUNK)]
+
+
+def test_chunk_that_fails_without_a_damaged_image_is_an_error():
+    train, _ = spied(files(3), batched([b"", b"", b""]))
+    with pytest.raises(InputError, match="^Expected readable images. Received: .*empty") as error:
+        decoded_train(train, 8)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("missing", [1, CHUNK, CHUNK + 1])
+def test_data_that_have_become_fewer_are_an_error(missing):
+    contents = files(2 * CHUNK)
+    train, _ = spied(contents, batched(contents[missing:]))
+    with pytest.raises(InputError, match=f"Expected {CHUNK} images in a chunk. Received: "):
+        decoded_train(train, 8)

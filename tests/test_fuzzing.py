@@ -1,0 +1,281 @@
+"""Every reader of files against thousands of hostile ones: taken, or refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from fuzzing import CODE, changed, hostile_arrays, hostile_checkpoints, hostile_json, values
+from hypothesis import strategies as st
+from witnessing import forbidden, fuzz, witnessed
+
+from darts_tf import beginning, checkpoints, runs
+from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
+from darts_tf.genotype import GENOTYPES, Genotype, load_genotype
+
+CELLS = tuple(json.loads(genotype.to_json()) for genotype in GENOTYPES.values())
+SETTINGS = {
+    SearchConfig: (
+        {"workdir": "run", "dataset": "digits", "seed": 0},
+        SearchConfig.from_preset("pc-darts", workdir="run").to_dict(),
+    ),
+    TrainConfig: (
+        {"workdir": "run", "genotype": "DARTS_V2", "dataset": "digits", "seed": 0},
+        TrainConfig.from_preset("cifar10", workdir="run", genotype="DARTS_V2").to_dict(),
+    ),
+}
+IMAGES = (
+    Preprocessing(32, 32, 3, (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)).to_dict(),
+    Preprocessing(8, 8, 1, (0.5,), (0.25,)).to_dict(),
+)
+CHECKPOINT = {"format": 1, "epoch": 2, "step": 3, "steps": 8, "config": {"seed": 0}}
+METRICS = ({"epoch": 0, "loss": 0.5, "genotype": "normal"}, {"epoch": 3, "loss": None})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> pathlib.Path:
+    """An empty folder, beside which a command that runs would leave a file."""
+    folder = pathlib.Path(os.path.realpath(tmp_path)) / "run"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    yield folder
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported(tmp_path_factory):
+    """What the readers import late is imported: to do so is no fault of theirs."""
+    folder = tmp_path_factory.mktemp("warm")
+    for text in ("", "{}", '{"normal": [["skip", 0], ["skip", 1]]}', "\ud800"):
+        for read in (Genotype.from_json, Preprocessing.from_json, load_genotype):
+            with pytest.raises(InputError):
+                read(text)
+    for config_class in SETTINGS:
+        with pytest.raises(InputError):
+            config_class.from_dict({"workdir": "x", "sed": 1})
+    runs.append_metrics(folder, {"epoch": 0})
+    runs.keep_metrics(folder, 1)
+    runs.save_alphas(folder, np.zeros((2, 8)), np.zeros((2, 8)))
+    runs.load_alphas(folder)
+    np.dtype("f4,f4")
+    b"\xff".decode("cp437")
+
+
+# Text
+
+
+def test_genotype_takes_or_refuses_any_text():
+    def read(content: bytes):
+        def reader():
+            genotype = Genotype.from_json(content)
+            assert Genotype.from_json(genotype.to_json()) == genotype
+
+        return reader
+
+    assert fuzz(hostile_json(*CELLS), 1000, read) > 800
+
+
+def test_genotype_takes_or_refuses_any_file(folder):
+    path = folder / "genotype.json"
+
+    def read(content: bytes):
+        path.write_bytes(content)
+        return lambda: load_genotype(path)
+
+    assert fuzz(hostile_json(*CELLS), 500, read, folder=folder) > 400
+
+
+def test_genotype_takes_or_refuses_any_name(folder):
+    names = values.map(lambda value: str(value).replace("/", ""))  # none is a path to elsewhere
+    assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 150
+
+
+def test_preprocessing_takes_or_refuses_any_text():
+    def read(content: bytes):
+        def reader():
+            preprocessing = Preprocessing.from_json(content)
+            assert Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+
+        return reader
+
+    assert fuzz(hostile_json(*IMAGES), 1000, read) > 800
+
+
+# Settings
+
+
+@pytest.mark.parametrize("config_class", SETTINGS)
+def test_config_takes_or_refuses_any_value(config_class):
+    def read(value):
+        def reader():
+            config = config_class.from_dict(value)
+            assert config_class.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+        return reader
+
+    # half of the changes make another valid config
+    assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 700
+
+
+def test_run_takes_or_refuses_any_settings(folder):
+    def read(content: bytes):
+        (folder / runs.CONFIG).write_bytes(content)
+
+        def reader():
+            is_run = runs.is_run(folder)
+            assert beginning.resumed(SearchConfig, folder).workdir == folder
+            assert is_run
+
+        return reader
+
+    assert fuzz(hostile_json(*SETTINGS[SearchConfig]), 800, read, folder=folder) > 600
+
+
+def test_json_file_is_taken_or_refused_and_comes_back(folder):
+    path = folder / runs.DATASET
+
+    def read(content: bytes):
+        path.write_bytes(content)
+
+        def reader():
+            value = runs.read_json(path)
+            assert repr(json.loads(json.dumps(value))) == repr(value)
+
+        return reader
+
+    assert fuzz(hostile_json(*METRICS), 500, read, folder=folder) > 100
+
+
+# Records
+
+
+def _metrics_files() -> st.SearchStrategy[bytes]:
+    """Lines that are hostile or valid, the last one perhaps without its end."""
+    valid = st.builds(lambda epoch: b'{"epoch": %d}' % epoch, st.integers(0, 5))
+    line = hostile_json(*METRICS)
+    return st.builds(
+        lambda lines, last: b"\n".join([*lines, last]),
+        st.tuples(line) | st.tuples(valid, line) | st.lists(valid | line, max_size=4),
+        st.sampled_from([b"", b"", b'{"epo']),
+    )
+
+
+def test_metrics_are_taken_or_refused(folder):
+    def read(content: bytes):
+        (folder / runs.METRICS).write_bytes(content)
+
+        def reader():
+            for metrics in runs.read_metrics(folder):
+                assert type(metrics["epoch"]) is int
+
+        return reader
+
+    assert fuzz(_metrics_files(), 800, read, folder=folder) > 500
+
+
+def test_kept_metrics_are_those_of_earlier_epochs(folder):
+    def read(content: bytes):
+        (folder / runs.METRICS).write_bytes(content)
+
+        def reader():
+            before = runs.read_metrics(folder)
+            runs.keep_metrics(folder, 2)
+            kept = [metrics for metrics in before if metrics["epoch"] < 2]
+            assert repr(runs.read_metrics(folder)) == repr(kept)
+
+        return reader
+
+    assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 200
+    assert [path.name for path in folder.iterdir()] == [runs.METRICS]
+
+
+def test_alphas_are_taken_or_refused(folder):
+    def read(content: bytes):
+        (folder / runs.ALPHAS).write_bytes(content)
+
+        def reader():
+            for array in runs.load_alphas(folder):
+                assert array.dtype.kind == "f"
+
+        return reader
+
+    assert fuzz(hostile_arrays, 1000, read, folder=folder, parses=True) > 800
+
+
+# Checkpoints
+
+
+def test_text_of_a_checkpoint_is_taken_or_refused():
+    def read(content: bytes):
+        def reader():
+            position, config = checkpoints.parse(content)
+            assert {type(number) for number in dataclasses.astuple(position)} == {int}
+            assert 0 <= position.step <= position.steps
+            assert position.steps > 0
+            assert position.done >= position.epoch >= 0
+            assert type(config) is dict
+
+        return reader
+
+    assert fuzz(hostile_json(CHECKPOINT), 1000, read) > 700
+
+
+def test_checkpoint_is_taken_or_refused(folder):
+    config = SearchConfig.from_preset("pc-darts", workdir="run").to_dict()
+    path = checkpoints.write(folder, checkpoints.Position(2, 3, 8), config, [np.zeros((2, 8)), 0])
+    inputs = st.one_of(hostile_arrays, *[hostile_checkpoints(path.read_bytes())] * 3)
+
+    def read(content: bytes):
+        path.write_bytes(content)
+
+        def reader():
+            _, _, arrays = checkpoints.read(path)
+            for array in arrays:
+                assert not array.dtype.hasobject
+
+        return reader
+
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 300
+
+
+# The witness
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: eval("1"),
+        lambda: os.system(":"),
+        lambda: os.listdir("/"),
+        lambda: open(os.devnull).close(),
+        lambda: pathlib.Path("pwned").unlink(missing_ok=True),
+    ],
+)
+def test_witness_sees_what_is_forbidden(act, folder):
+    with witnessed() as events:
+        act()
+    assert forbidden(events, folder=folder) != []
+
+
+def test_witness_allows_a_file_of_the_folder_to_be_read_alone(folder):
+    path = folder / "file"
+    with witnessed() as events:
+        path.write_text("")
+    assert forbidden(events, folder=folder) != []
+    assert forbidden(events, folder=folder, writes=True) == []
+    with witnessed() as events:
+        path.read_text()
+        path.read_bytes()
+    assert forbidden(events, folder=folder) == []
+    assert forbidden(events) != []
+
+
+def test_code_in_a_genotype_is_a_name_that_is_not_known():
+    with pytest.raises(InputError, match="Expected the primitive of normal.0"):
+        Genotype.from_json(json.dumps({**CELLS[0], "normal": [[CODE, 0], [CODE, 1]]}))
