@@ -11,7 +11,8 @@ demo: $(VENV)/.package        ## the main job on handwritten digits, to an expor
 test: $(VENV)/.tests          ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-long: $(VENV)/.tests     ## 50 kills at random moments; a quarter of an hour
+test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; half an hour
+	$(BIN)/python -m pytest -m slow
 	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/test_killing.py
 
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results

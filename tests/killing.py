@@ -19,7 +19,7 @@ SEARCH = (
     *("--arch-gradient", "first_order", "--deterministic", "--checkpoint-steps", "1"),
 )
 TRAIN = (
-    *("train", "--genotype", "DARTS_V2", "--preset", "tiny", "--epochs", "4", "--drop-path", "0.2"),
+    *("train", "--genotype", "DARTS_V2", "--preset", "tiny", "--epochs", "8", "--drop-path", "0.2"),
     *("--auxiliary", "--deterministic", "--checkpoint-steps", "1"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import pytest
 import tensorflow as tf
@@ -31,10 +32,21 @@ def alone(estimator, dtype, frozen):
     return step, {n: max(BOUNDS[dtype], 2 * distance(step[n], exact[n])) for n in step}
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["synchronised", "frozen"])
-@pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("dtype", BOUNDS)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+def cases():
+    """Of float32 and of frozen normalisations two replicas; the rest takes long."""
+    for estimator, dtype, count, frozen in itertools.product(
+        ESTIMATORS, BOUNDS, (2, 4), (False, True)
+    ):
+        quick = count == 2 or (dtype == "float64" and not frozen)
+        kind = "frozen" if frozen else "synchronised"
+        yield pytest.param(
+            *(estimator, dtype, count, frozen),
+            id=f"{estimator}-{dtype}-{count}-{kind}",
+            marks=() if quick else pytest.mark.slow,
+        )
+
+
+@pytest.mark.parametrize(("estimator", "dtype", "count", "frozen"), list(cases()))
 def test_replicas_take_the_step_of_one_device(estimator, dtype, count, frozen):
     with floatx(dtype):
         strategy = mirrored(count)

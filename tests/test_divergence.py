@@ -100,19 +100,14 @@ def config(folder):
     )
 
 
-def test_run_goes_back_once_with_a_lower_learning_rate_and_ends(dataset, tmp_path):
-    search(config(tmp_path / "run"), dataset, callbacks=(Poison(3, times=1),))
-    (line,) = runs.read_metrics(tmp_path / "run")
+def test_run_goes_back_once_then_stops_with_a_report_and_can_go_on(dataset, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(Diverged, match="2 steps in a row.*again after.*--learning-rate"):
+        search(config(folder), dataset, callbacks=(Poison(3, times=2),))
+    log = (folder / runs.LOG).read_text()
+    assert log.count("was skipped") == 4
+    assert "going back to step 3 of epoch 1 with a lower learning rate" in log
+    search(dataclasses.replace(config(folder), resume=True), dataset)
+    (line,) = runs.read_metrics(folder)
     assert np.isfinite(line["loss"])
     assert line["learning_rate"] == pytest.approx(0.0025)
-    log = (tmp_path / "run" / runs.LOG).read_text()
-    assert log.count("was skipped") == 2
-    assert "going back to step 3 of epoch 1 with a lower learning rate" in log
-
-
-def test_run_that_diverges_again_stops_with_a_report_and_keeps_its_checkpoints(dataset, tmp_path):
-    with pytest.raises(Diverged, match="2 steps in a row.*again after.*--learning-rate"):
-        search(config(tmp_path / "run"), dataset, callbacks=(Poison(3, times=2),))
-    resumed = dataclasses.replace(config(tmp_path / "run"), resume=True)
-    search(resumed, dataset)
-    assert np.isfinite(runs.read_metrics(tmp_path / "run")[0]["loss"])
