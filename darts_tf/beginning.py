@@ -134,12 +134,12 @@ def _describe(folder, config, described, genotype) -> None:
     runs.write_json(folder / runs.DATASET, described)
     if genotype is not None:
         genotype.save(folder / runs.GENOTYPE)
-    runs.write_json(folder / runs.CONFIG, {**config.to_dict(), "dataset": described["name"]})
+    runs.write_json(folder / runs.CONFIG, config.to_dict())
 
 
 def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
-    check_settings(folder / runs.CONFIG, before, {**now, "dataset": described["name"]})
+    check_settings(folder / runs.CONFIG, before, now)
     path = folder / runs.DATASET
     known = runs.read_json(path)
     known = known if isinstance(known, dict) else {}

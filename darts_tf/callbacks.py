@@ -130,10 +130,11 @@ class Record(keras.callbacks.Callback):
 
     def _readable(self, logs):
         """Numbers, those of held-out images under this record's word for them."""
-        return {
-            name.replace("val_", f"{self.held_out}_", 1): float(value)
-            for name, value in logs.items()
-        }
+        readable = {}
+        for name, value in logs.items():
+            plain = name.removeprefix("val_")
+            readable[name if plain == name else f"{self.held_out}_{plain}"] = float(value)
+        return readable
 
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:

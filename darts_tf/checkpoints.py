@@ -86,10 +86,9 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            text = bytes(_array(archive, "meta"))
-            position, config = parse(text)
-            count = range(parse_json(text)["arrays"])
-            return position, config, [_array(archive, f"{i:06}") for i in count]
+            about = _checked(bytes(_array(archive, "meta")))
+            arrays = [_array(archive, f"{i:06}") for i in range(about["arrays"])]
+            return *_parts(about), arrays
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can raise nearly anything in its readers
@@ -111,6 +110,14 @@ def parse(text: bytes) -> tuple[Position, dict]:
     Raises:
         CheckpointError: it is something else.
     """
+    return _parts(_checked(text))
+
+
+def _parts(about: dict) -> tuple[Position, dict]:
+    return Position(*(about[field.name] for field in dataclasses.fields(Position))), about["config"]
+
+
+def _checked(text: bytes) -> dict:
     try:
         about = parse_json(text)
     except InputError as error:
@@ -128,7 +135,7 @@ def parse(text: bytes) -> tuple[Position, dict]:
             "Expected a checkpoint's epoch, step and steps as numbers, and its config. "
             f"Received: {listed(about)}"
         )
-    return Position(*numbers), about["config"]
+    return about
 
 
 def newest(folder: pathlib.Path) -> list[pathlib.Path]:

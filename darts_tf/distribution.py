@@ -181,20 +181,20 @@ def all_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
-def spread(strategy: tf.distribute.Strategy, make: Callable):
+def distributed(strategy: tf.distribute.Strategy, make: Callable):
     """A dataset whose elements are parts of global batches, one for each replica.
 
     Args:
         strategy: of the replicas; with one of them this is simply the dataset, on its device.
-        make: `make((first, here, replicas))` gives the parts of replicas `first` to
-            `first + here - 1`, one after another, batch by batch.
+        make: `make()` gives whole batches, `make(part=(first, here, replicas))` the parts of
+            replicas `first` to `first + here - 1`, one after another, batch by batch.
     """
     if strategy.num_replicas_in_sync == 1:
-        return on_device(make((0, 1, 1)))
+        return on_device(make())
 
     def parts(context):
         here = context.num_replicas_in_sync // context.num_input_pipelines
-        return make((context.input_pipeline_id * here, here, context.num_replicas_in_sync))
+        return make(part=(context.input_pipeline_id * here, here, context.num_replicas_in_sync))
 
     return strategy.distribute_datasets_from_function(parts)
 

@@ -6,17 +6,27 @@ MultiWorkerMirroredStrategy. This loop runs the same training steps and calls th
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from darts_tf import beginning
 from darts_tf.checkpoints import Position
-from darts_tf.data import Preprocessing, Split, evaluation_batches, evaluation_steps
-from darts_tf.distribution import is_chief, spread
-from darts_tf.execution import graph_optimizer_off
+from darts_tf.data import (
+    ImageDataset,
+    Preprocessing,
+    Split,
+    evaluation_batches,
+    evaluation_steps,
+)
+from darts_tf.distribution import distributed, is_chief
+from darts_tf.execution import dtype_policy, graph_optimizer_off, make_deterministic
+from darts_tf.genotype import Genotype
 from darts_tf.interruption import Diverged
 from darts_tf.keeper import Keeper
 from darts_tf.runs import CHECKPOINTS, keep_metrics
@@ -26,20 +36,39 @@ HELD_OUT_BATCH = 256
 """Images in a batch that only tests."""
 
 
-class Batches(NamedTuple):
+class _Batches(NamedTuple):
     """A dataset, perhaps one that is spread over devices, and how many batches it has."""
 
     dataset: tf.data.Dataset | tf.distribute.DistributedDataset
     count: int
 
 
-def held_out_batches(strategy, split: Split, preprocessing: Preprocessing) -> Batches:
-    """A split in large batches, spread over the strategy's devices."""
+@contextlib.contextmanager
+def begun(
+    config,
+    dataset: ImageDataset,
+    strategy: tf.distribute.Strategy,
+    build: Callable[[], Trainer],
+    genotype: Genotype | None = None,
+) -> Iterator[tuple[pathlib.Path, Trainer]]:
+    """Within this block a run has its folder for itself, and a trainer.
 
-    def make(part):
-        return evaluation_batches(split, preprocessing, HELD_OUT_BATCH, part)
+    Args:
+        config: the run's settings.
+        dataset: what it runs on.
+        strategy: what the trainer is for.
+        build: makes the trainer; what it draws at random depends on the settings alone.
+        genotype: what is trained; None in a search.
 
-    return Batches(spread(strategy, make), evaluation_steps(split, HELD_OUT_BATCH))
+    Raises:
+        InputError: as `beginning.begun`.
+    """
+    with beginning.begun(config, dataset, genotype, writes=is_chief()) as folder:
+        make_deterministic(config.deterministic)
+        keras.utils.set_random_seed(config.seed)
+        with dtype_policy(config.precision), strategy.scope():
+            trainer = build()
+        yield folder, trainer
 
 
 def fit(
@@ -47,9 +76,10 @@ def fit(
     config,
     folder: pathlib.Path,
     *,
-    batches_from: Callable[[int], tf.data.Dataset],
+    batches: Callable[..., tf.data.Dataset],
     steps: int,
-    held_out: Batches,
+    held_out: Split,
+    preprocessing: Preprocessing,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains from the last checkpoint, or from the beginning, to the end of the last epoch.
@@ -58,9 +88,10 @@ def fit(
         trainer: compiled.
         config: the run's settings.
         folder: of the run.
-        batches_from: gives the batches from a step of the run on.
+        batches: `batches(start_step=..., part=...)` gives those to train on.
         steps: of an epoch.
-        held_out: what is tested on after every epoch.
+        held_out: images that are tested on after every epoch.
+        preprocessing: of those.
         callbacks: of Keras; what they get for a batch is its number alone.
 
     Raises:
@@ -72,14 +103,17 @@ def fit(
     called = keras.callbacks.CallbackList(list(callbacks), model=trainer)
     called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
     train, test = Stepper(trainer, trainer.train_step), Stepper(trainer, trainer.test_step)
+    strategy = trainer.distribute_strategy
+    tested = _held_out(strategy, held_out, preprocessing)
 
     def epochs_from(position):
         if is_chief():
             keep_metrics(folder, position.epoch)
-        iterator = iter(batches_from(position.done))
+        made = functools.partial(batches, start_step=position.done)
+        iterator = iter(distributed(strategy, made))
         for epoch in range(position.epoch, config.epochs):
             logs = _trained(trainer, keeper, position, train, iterator, called)
-            logs |= _tested(trainer, keeper, Position(epoch, steps, steps), test, held_out)
+            logs |= _tested(trainer, keeper, Position(epoch, steps, steps), test, tested)
             called.on_epoch_end(epoch, logs)
             position = Position(epoch + 1, 0, steps)
             keeper.save(position)
@@ -96,6 +130,11 @@ def fit(
                 position = keeper.go_back(error)
         keeper.finish()
         called.on_train_end()
+
+
+def _held_out(strategy, split: Split, preprocessing: Preprocessing) -> _Batches:
+    make = functools.partial(evaluation_batches, split, preprocessing, HELD_OUT_BATCH)
+    return _Batches(distributed(strategy, make), evaluation_steps(split, HELD_OUT_BATCH))
 
 
 def _trained(trainer, keeper, position, train, iterator, called) -> dict[str, float]:

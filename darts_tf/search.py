@@ -10,6 +10,7 @@ from darts_tf.differentiation import custom_gradient
 from darts_tf.distribution import apply_summed
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
+from darts_tf.normalization import tracked_statistics
 from darts_tf.optimizers import clip_then_decay
 from darts_tf.trainer import Trainer, counted
 
@@ -124,7 +125,8 @@ class DARTS(Trainer):
         """
         variables = [*self.weights_to_train, *self.network.alphas]
         mapping = list(zip(variables, [*weights, *alphas], strict=True))
-        return self.loss_of(mapping, counted(batch)[0])
+        with tracked_statistics(False):
+            return self.share_at(mapping, counted(batch)[0])[0]
 
     def virtual_step(self, weights, gradients):
         """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
 import keras
 import numpy as np
 
-from darts_tf import beginning, runs
+from darts_tf import runs
 from darts_tf.callbacks import MoveAlphasFrom, Record, of_every_run
 from darts_tf.configs import SearchConfig
 from darts_tf.data import (
@@ -19,9 +20,9 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.distribution import is_chief, make_strategy, spread
-from darts_tf.execution import compiles, dtype_policy, make_deterministic
-from darts_tf.fitting import fit, held_out_batches
+from darts_tf.distribution import is_chief, make_strategy
+from darts_tf.execution import compiles
+from darts_tf.fitting import begun, fit
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
@@ -67,36 +68,25 @@ def search(
     halves = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
     check_memory(config, preprocessing.height, preprocessing.width)
-    with beginning.begun(config, dataset, writes=is_chief()) as folder:
-        make_deterministic(config.deterministic)
-        keras.utils.set_random_seed(config.seed)
-        with dtype_policy(config.precision), strategy.scope():
-            trainer = build_trainer(config, len(dataset.classes), preprocessing.channels)
-        augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
-        settings = {"seed": config.seed, "epochs": config.epochs}
-
-        def batches_from(step):
-            return spread(
-                strategy,
-                lambda part: search_batches(
-                    *halves,
-                    preprocessing,
-                    augmentation,
-                    config.batch_size,
-                    start_step=step,
-                    part=part,
-                    **settings,
-                ),
-            )
-
+    build = functools.partial(build_trainer, config, len(dataset.classes), preprocessing.channels)
+    with begun(config, dataset, strategy, build) as (folder, trainer):
         record = Record(folder, lambda: _describe(trainer, folder), report, writes=is_chief())
         fit(
             trainer,
             config,
             folder,
-            batches_from=batches_from,
+            batches=functools.partial(
+                search_batches,
+                *halves,
+                preprocessing,
+                Augmentation(config.crop_padding, config.flip, config.cutout),
+                config.batch_size,
+                seed=config.seed,
+                epochs=config.epochs,
+            ),
             steps=steps,
-            held_out=held_out_batches(strategy, halves[1], preprocessing),
+            held_out=halves[1],
+            preprocessing=preprocessing,
             callbacks=[
                 *of_every_run(config, record),
                 MoveAlphasFrom(config.arch_from_epoch),

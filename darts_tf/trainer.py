@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from darts_tf.distribution import all_sum, apply_summed, assign, replicas
 from darts_tf.errors import InputError
-from darts_tf.normalization import synchronized_statistics, tracked_statistics
+from darts_tf.normalization import synchronized_statistics
 from darts_tf.optimizers import clip_then_decay
 
 
@@ -239,11 +239,6 @@ class Trainer(keras.Model):
     def read(variables) -> list[tf.Tensor]:
         """What variables hold."""
         return [tf.convert_to_tensor(variable) for variable in variables]
-
-    def loss_of(self, mapping, batch):
-        """A share of the loss alone; running statistics stay out of it."""
-        with tracked_statistics(False):
-            return self.share_at(mapping, batch)[0]
 
 
 def counted(*batches) -> list[tuple]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from darts_tf import beginning, runs
+from darts_tf import runs
 from darts_tf.callbacks import DropPathRamp, Record, of_every_run
 from darts_tf.configs import TrainConfig
 from darts_tf.data import (
@@ -23,11 +24,11 @@ from darts_tf.data import (
     steps_per_epoch,
     train_batches,
 )
-from darts_tf.distribution import is_chief, make_strategy, spread
+from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.errors import InputError
-from darts_tf.execution import compiles, dtype_policy, make_deterministic
+from darts_tf.execution import compiles
 from darts_tf.files import replacing
-from darts_tf.fitting import fit, held_out_batches
+from darts_tf.fitting import begun, fit
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, build_network, load_network, logits_of
 from darts_tf.optimizers import SGD
@@ -70,37 +71,28 @@ def train(
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
     steps = steps_per_epoch(dataset.train, config.batch_size, strategy.num_replicas_in_sync)
-    with beginning.begun(config, dataset, genotype, writes=is_chief()) as folder:
-        make_deterministic(config.deterministic)
-        keras.utils.set_random_seed(config.seed)
-        with dtype_policy(config.precision), strategy.scope():
-            trainer = build_trainer(config, genotype, len(dataset.classes), preprocessing.channels)
-        augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
-        settings = {"seed": config.seed, "epochs": config.epochs}
-
-        def batches_from(step):
-            return spread(
-                strategy,
-                lambda part: train_batches(
-                    dataset.train,
-                    preprocessing,
-                    augmentation,
-                    config.batch_size,
-                    start_step=step,
-                    part=part,
-                    **settings,
-                ),
-            )
-
+    build = functools.partial(
+        build_trainer, config, genotype, len(dataset.classes), preprocessing.channels
+    )
+    with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, held_out="test", writes=is_chief())
         ramp = [DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []
         fit(
             trainer,
             config,
             folder,
-            batches_from=batches_from,
+            batches=functools.partial(
+                train_batches,
+                dataset.train,
+                preprocessing,
+                Augmentation(config.crop_padding, config.flip, config.cutout),
+                config.batch_size,
+                seed=config.seed,
+                epochs=config.epochs,
+            ),
             steps=steps,
-            held_out=held_out_batches(strategy, dataset.test, preprocessing),
+            held_out=dataset.test,
+            preprocessing=preprocessing,
             callbacks=[*ramp, *of_every_run(config, record), *callbacks],
         )
         if is_chief():

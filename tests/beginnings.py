@@ -29,8 +29,10 @@ def dataset(**changed):
 
 def begin(folder, given=None, **settings) -> pathlib.Path:
     """Begins a run, or again, and ends it at once."""
-    with beginning.begun(configs.SearchConfig(workdir=folder, **settings), given or dataset()) as f:
-        return f
+    given = given or dataset()
+    config = configs.SearchConfig(workdir=folder, **({"dataset": given.name} | settings))
+    with beginning.begun(config, given) as begun_folder:
+        return begun_folder
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -24,10 +25,18 @@ tf.config.set_logical_device_configuration(
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Every test starts from the same random state."""
-    import keras
+    """Every test starts from the same random state; those without Keras do not load it."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
 
-    keras.utils.set_random_seed(0)
+
+@pytest.fixture
+def started(tmp_path):
+    """A function that starts launches in a folder of their own; see `launches.starting`."""
+    from launches import starting
+
+    with starting(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import tensorflow as tf
 from golden_data import values
 from numerics import floatx
 
-from darts_tf.distribution import spread
+from darts_tf.data.pipeline import WHOLE
+from darts_tf.distribution import distributed
 from darts_tf.normalization import BatchNormalization
 from darts_tf.search import DARTS
 from darts_tf.supernet import Supernet
@@ -91,7 +92,7 @@ def batches(strategy, images: int = IMAGES, seed: int = 0):
         for _ in range(2)
     ]
 
-    def make(part):
+    def make(part=WHOLE):
         first, here, replicas = part
 
         def pieces():
@@ -102,7 +103,7 @@ def batches(strategy, images: int = IMAGES, seed: int = 0):
         spec = tf.TensorSpec((None, 8, 8, 3), dtype), tf.TensorSpec((None,), tf.int64)
         return tf.data.Dataset.from_generator(pieces, output_signature=(spec, spec))
 
-    return spread(strategy, make)
+    return distributed(strategy, make)
 
 
 def stepped(trainer, batch) -> dict[str, list[np.ndarray]]:

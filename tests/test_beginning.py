@@ -18,11 +18,6 @@ from darts_tf.errors import InputError
 LOGGER = logging.getLogger("darts_tf")
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 @pytest.fixture
 def run(tmp_path) -> pathlib.Path:
     """A folder in which a run has begun."""

@@ -16,11 +16,6 @@ from darts_tf.genotype import GENOTYPES, load_genotype
 LOGGER = logging.getLogger("darts_tf")
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 @pytest.fixture
 def run(tmp_path):
     """A folder in which a run has begun."""
@@ -40,12 +35,6 @@ def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
         }
         assert runs.is_run(folder)
         assert not (folder / runs.GENOTYPE).exists()
-
-
-def test_begun_names_the_dataset_as_it_names_itself(tmp_path):
-    folder = begin(tmp_path / "run", dataset(name="/somewhere/else"), dataset="else")
-    assert runs.read_json(folder / runs.CONFIG)["dataset"] == "/somewhere/else"
-    assert begin(folder, dataset(name="/somewhere/else"), dataset="else", resume=True) == folder
 
 
 def test_begun_keeps_the_genotype_of_a_training(tmp_path):

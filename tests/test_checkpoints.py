@@ -22,11 +22,6 @@ CONFIG = SearchConfig(workdir="run").to_dict()
 POSITION = Position(epoch=2, step=3, steps=8)
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 def drawn(kind, shape, seed=0) -> np.ndarray:
     """An array of random bits."""
     count = int(np.prod(shape)) * np.dtype(kind).itemsize

@@ -26,11 +26,6 @@ SAYS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 def at(step: int) -> Position:
     return Position(0, step, 100)
 
@@ -146,13 +141,18 @@ def test_leaving_waits_for_what_is_being_written(tmp_path, slow):
 # Disks that are full
 
 
+def write_and_fail(writer, monkeypatch, place):
+    """One checkpoint is written, and a second one begun on a disk that is full then."""
+    writer.write(at(1), CONFIG, arrays(1))
+    writer.wait()
+    fill(monkeypatch, place)
+    writer.write(at(2), CONFIG, arrays(2))
+
+
 @FAILING
 def test_error_in_writing_comes_out_of_wait(tmp_path, monkeypatch, place):
     with Writer(tmp_path, 1) as writer:
-        writer.write(at(1), CONFIG, arrays(1))
-        writer.wait()
-        fill(monkeypatch, place)
-        writer.write(at(2), CONFIG, arrays(2))
+        write_and_fail(writer, monkeypatch, place)
         with pytest.raises(OSError, match=SAYS) as error:
             writer.wait()
         monkeypatch.undo()
@@ -165,10 +165,7 @@ def test_error_in_writing_comes_out_of_wait(tmp_path, monkeypatch, place):
 @FAILING
 def test_error_in_writing_comes_out_of_the_next_write_and_of_no_other(tmp_path, monkeypatch, place):
     with Writer(tmp_path, 3) as writer:
-        writer.write(at(1), CONFIG, arrays(1))
-        writer.wait()
-        fill(monkeypatch, place)
-        writer.write(at(2), CONFIG, arrays(2))
+        write_and_fail(writer, monkeypatch, place)
         with pytest.raises(OSError, match=SAYS):
             writer.write(at(3), CONFIG, arrays(3))
         monkeypatch.undo()

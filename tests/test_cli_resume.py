@@ -17,11 +17,6 @@ from darts_tf.interruption import Interrupted
 SETTINGS = {"preset": "tiny", "channels": 4, "flip": True, "limit": 9, "checkpoint_steps": 7}
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 @pytest.fixture
 def ran(monkeypatch) -> list:
     """The configs of the commands that would have run."""

@@ -40,11 +40,6 @@ TEMPLATES = {
 """Where a manifest has the pods of its workers."""
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
 def at(manifest, path):
     """What lies at a path such as `spec/containers/0`."""
     for word in path.split("/"):

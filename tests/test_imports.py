@@ -62,14 +62,14 @@ MAY_IMPORT = {
     "trainer": ("distribution", "normalization", "optimizers"),
     "convolutions": ("filters", "operation", "ops", "products"),
     "search": (
-        *("constants", "differentiation", "distribution", "gradients", "optimizers"),
-        *("trainer",),
+        *("constants", "differentiation", "distribution", "gradients", "normalization"),
+        *("optimizers", "trainer"),
     ),
     "keeper": ("beginning", "checkpoints", "distribution", "interruption", "trainer"),
     "primitives": ("convolutions", "operation", "pooling"),
     "fitting": (
-        *("checkpoints", "data", "distribution", "execution", "interruption", "keeper"),
-        *("runs", "trainer"),
+        *("beginning", "checkpoints", "data", "distribution", "execution", "genotype"),
+        *("interruption", "keeper", "runs", "trainer"),
     ),
     "cells": (
         *("constants", "convolutions", "normalization", "operation", "ops", "pooling"),
@@ -81,12 +81,12 @@ MAY_IMPORT = {
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": ("convolutions", "network", "primitives", "supernet"),
     "searching": (
-        *("beginning", "callbacks", "configs", "data", "distribution", "execution"),
+        *("callbacks", "configs", "data", "distribution", "execution"),
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
         *("supernet",),
     ),
     "training": (
-        *("beginning", "callbacks", "configs", "data", "distribution", "execution", "files"),
+        *("callbacks", "configs", "data", "distribution", "execution", "files"),
         *("fitting", "genotype", "network", "optimizers", "runs", "stems", "trainer"),
     ),
 }

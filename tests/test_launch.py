@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from launches import ROOT, SOON, ended, pids, starting
+from launches import ROOT, SOON, ended, pids
 
 from cli import launch as command
 from cli.main import main
@@ -22,17 +22,6 @@ code, workers, *logs = sys.argv[1:]
 config = LaunchConfig(workers=int(workers), logs=logs[0] if logs else None)
 sys.exit(run(config, [sys.executable, "-c", code]))
 """
-
-
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
-@pytest.fixture
-def started(tmp_path):
-    with starting(tmp_path) as start:
-        yield start
 
 
 @pytest.fixture

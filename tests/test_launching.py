@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from launches import SOON, becomes, ended, pids, runs, starting
+from launches import SOON, becomes, ended, pids, runs
 
 from darts_tf import launching
 
@@ -23,17 +23,6 @@ outcome = launch([sys.executable, "-c", code], int(workers), "logs", grace=float
 print(outcome)
 sys.exit(outcome.status)
 """
-
-
-@pytest.fixture(autouse=True)
-def _seeded():
-    """In place of the fixture of all tests: no random state here, and no Keras."""
-
-
-@pytest.fixture
-def started(tmp_path):
-    with starting(tmp_path) as start:
-        yield start
 
 
 @pytest.fixture

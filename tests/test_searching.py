@@ -44,7 +44,8 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert [line["epoch"] for line in lines] == [0, 1]
     assert {"loss", "accuracy", "arch_loss", "valid_loss", "valid_accuracy"} <= set(lines[0])
     assert any((folder / "tensorboard").rglob("events.out.tfevents.*"))
-    assert runs.read_json(folder / runs.CONFIG)["arch_gradient"] == "first_order"
+    kept = runs.read_json(folder / runs.CONFIG)
+    assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / runs.LOG).read_text()
     assert {path.name for path in folder.iterdir()} == set(runs.NAMES) - {runs.MODEL}
 
