@@ -81,16 +81,20 @@ def _run_command(name: str, argv: list[str]) -> int:
         with quiet.logged():
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
-        if stop.args or not hasattr(config, "resume") or not _is_run(config.workdir):
+        if stop.args or not hasattr(config, "resume"):
             raise
-        kept = f"; {config.workdir} is as it was, and --resume goes on from its last checkpoint"
-        raise KeyboardInterrupt(kept) from None
+        raise KeyboardInterrupt(_kept(config.workdir)) from None
 
 
-def _is_run(folder) -> bool:
-    from darts_tf.runs import is_run
+def _kept(folder) -> str:
+    """What a run is left with that was stopped while it did not look after that itself."""
+    from darts_tf import checkpoints, runs
 
-    return is_run(folder)
+    if not runs.is_run(folder):
+        return ""
+    if checkpoints.newest(folder / runs.CHECKPOINTS):
+        return f"; {folder} is as it was, and --resume goes on from its last checkpoint"
+    return f"; {folder} has no checkpoint yet, and --resume starts it"
 
 
 def _fail(status: int, message: str) -> int:

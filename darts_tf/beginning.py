@@ -38,9 +38,16 @@ def check(
         resume: The run that is in the folder is to be gone on with.
 
     Raises:
-        InputError: The folder is not empty, holds no run to resume, or something else than a run.
+        InputError: The folder is not empty, holds no run to resume, or something else than a run,
+            or cannot be looked into.
     """
     folder = pathlib.Path(workdir)
+    with _usable(folder):
+        _check(folder, overwrite, resume)
+    return folder
+
+
+def _check(folder: pathlib.Path, overwrite: bool, resume: bool) -> None:
     blocked = [path for path in (folder, *folder.parents) if path.is_file()]
     if blocked:
         raise InputError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
@@ -53,7 +60,18 @@ def check(
                 f"Received: workdir={str(folder)!r}, which is not empty"
             )
         _check_only_run(folder)
-    return folder
+
+
+@contextlib.contextmanager
+def _usable(folder: pathlib.Path) -> Iterator[None]:
+    """Within this block an error of the file system is one of the workdir that was given."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "Expected a workdir that can be read and written to. "
+            f"Received: {str(folder)!r} ({error.strerror})"
+        ) from error
 
 
 def resumed(config_class, workdir: str | os.PathLike[str]):
@@ -63,10 +81,12 @@ def resumed(config_class, workdir: str | os.PathLike[str]):
         InputError: The folder holds no run of this kind.
     """
     folder = pathlib.Path(workdir)
-    _check_run(folder, "resume")
     path = folder / runs.CONFIG
+    with _usable(folder):
+        _check_run(folder, "resume")
+        settings = runs.read_json(path)
     try:
-        begun = config_class.from_dict(runs.read_json(path))
+        begun = config_class.from_dict(settings)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return dataclasses.replace(begun, workdir=folder, overwrite=False, resume=True)
@@ -102,7 +122,7 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
     if config.resume:
         _check_same(config, folder, described)
     with contextlib.ExitStack() as stack:
-        try:
+        with _usable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(folder))
             check(folder, **options)  # nobody else can change it now
@@ -111,11 +131,6 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
             stack.enter_context(_logged(folder))
             if not config.resume:
                 _describe(folder, config, described, genotype)
-        except OSError as error:
-            raise InputError(
-                f"Expected a workdir that can be written to. Received: {str(folder)!r} "
-                f"({error.strerror})"
-            ) from error
         yield folder
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -27,6 +27,8 @@ Images = Annotated[
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(Config):
     """What search and training have in common."""
+
+    command: ClassVar[str]
 
     dataset: str = "digits"
     """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
@@ -110,10 +112,24 @@ class RunConfig(Config):
         """
         return cls.from_dict({**preset_fields(cls, preset), **fields})
 
+    @classmethod
+    def from_dict(cls, values: dict[str, object]):
+        """As `Config.from_dict`, with an error of its own for the settings of another command."""
+        for other in PRESETS.keys() - {cls}:
+            names = {field.name for field in dataclasses.fields(other)}
+            if isinstance(values, dict) and values.keys() == names:
+                raise InputError(
+                    f"Expected the settings of a {cls.command}. "
+                    f"Received: those of a {other.command}"
+                )
+        return super().from_dict(values)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchConfig(RunConfig):
     """Search for cells with DARTS."""
+
+    command = "search"
 
     epochs: int = setting(12, "positive")
     """Passes over the training data."""
@@ -157,6 +173,8 @@ class SearchConfig(RunConfig):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(RunConfig):
     """Train the network of a genotype from scratch, and test it."""
+
+    command = "training"
 
     genotype: str
     """Name of a published genotype, or a JSON file such as a search's genotype.json."""

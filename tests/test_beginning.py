@@ -90,7 +90,7 @@ def test_overwrite_that_fails_half_way_leaves_a_run(run, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(shutil, "rmtree", fail)
-    with pytest.raises(InputError, match="can be written to. .*Input/output error"):
+    with pytest.raises(InputError, match="can be read and written to. .*Input/output error"):
         begin(run, overwrite=True)
     assert runs.is_run(run)
 
@@ -124,6 +124,21 @@ def test_resume_refuses_a_folder_without_a_run(tmp_path, there):
         beginning.resumed(configs.SearchConfig, folder)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_folder_that_cannot_be_looked_at_is_refused(tmp_path, resume):
+    with pytest.raises(InputError, match=r"can be read.*\(File name too long\)"):
+        beginning.check(tmp_path / ("n" * 300), resume=resume)
+
+
+def test_folder_that_cannot_be_listed_is_refused(run, monkeypatch):
+    def fail(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", fail)
+    with pytest.raises(InputError, match=r"can be read.*run' \(Permission denied\)"):
+        beginning.check(run)
+
+
 READ_ONLY = OSError(errno.EROFS, "Read-only file system")
 
 
@@ -133,7 +148,7 @@ def test_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, plac
         raise READ_ONLY
 
     monkeypatch.setattr(*place, fail)
-    message = r"can be written to. Received: '.*run' \(Read-only file system\)"
+    message = r"can be read and written to. Received: '.*run' \(Read-only file system\)"
     with pytest.raises(InputError, match=message) as error:
         begin(tmp_path / "run")
     assert len(str(error.value).splitlines()) == 1

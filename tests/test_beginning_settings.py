@@ -68,7 +68,7 @@ def test_resumed_settings_have_the_folder_that_the_run_is_in_now(run, tmp_path):
 
 
 def test_resumed_settings_of_another_kind_of_run_are_refused(run):
-    with pytest.raises(InputError, match="config.json: Expected field to be one of"):
+    with pytest.raises(InputError, match="settings of a training. Received: those of a search$"):
         beginning.resumed(configs.TrainConfig, run)
 
 

@@ -10,7 +10,7 @@ from beginnings import begin, contents, dataset
 from commands import replace_commands
 
 from cli.main import main
-from darts_tf import beginning, configs
+from darts_tf import beginning, checkpoints, configs, runs
 from darts_tf.genotype import GENOTYPES
 from darts_tf.interruption import Interrupted
 
@@ -106,9 +106,13 @@ def test_resume_refuses_what_the_run_was_not_begun_with(ran, folder, capsys, wor
 
 
 def test_resume_refuses_a_run_of_another_command(ran, folder, trained, capsys):
-    for command, workdir in (("train", folder), ("search", trained)):
+    for command, workdir, kinds in (
+        ("train", folder, ("training", "search")),
+        ("search", trained, ("search", "training")),
+    ):
         err = refused(capsys, [command, "--workdir", str(workdir), "--resume"])
-        assert "config.json: Expected field to be one of" in err
+        expected, received = kinds
+        assert f"the settings of a {expected}. Received: those of a {received}\n" in err
     assert ran == []
 
 
@@ -142,9 +146,19 @@ def stopped(monkeypatch, capsys, argv, error) -> tuple[int, str]:
 def test_ctrl_c_before_the_training_loop_leaves_a_run_as_it_was(
     monkeypatch, capsys, folder, option
 ):
+    made = folder / runs.CHECKPOINTS
+    made.mkdir()
+    checkpoints.write(made, checkpoints.Position(1, 0, 2), {}, [])
     argv = ["search", "--workdir", folder, *option]
     status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
     kept = f"{folder} is as it was, and --resume goes on from its last checkpoint"
+    assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
+
+
+def test_ctrl_c_before_the_first_checkpoint_says_that_there_is_none(monkeypatch, capsys, folder):
+    argv = ["search", "--workdir", folder, "--overwrite"]
+    status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
+    kept = f"{folder} has no checkpoint yet, and --resume starts it"
     assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
 
 
