@@ -9,7 +9,7 @@ demo: $(VENV)/.package        ## the main job on handwritten digits, to an expor
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
 test: $(VENV)/.tests          ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; half an hour
 	$(BIN)/python -m pytest -m slow

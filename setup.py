@@ -32,7 +32,7 @@ setup(
     ],
     extras_require={
         "test": [
-            *("pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
+            *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6"),  # the manifests in deploy/
         ],
     },

@@ -22,6 +22,14 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
 )
 
+LONGEST = ("test_killing", "test_distribution", "test_workers", "test_searching", "test_cli_demo")
+"""Modules that take minutes."""
+
+
+def pytest_collection_modifyitems(items):
+    """The longest modules begin, so that processes which share the tests end together."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
