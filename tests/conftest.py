@@ -22,7 +22,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
 )
 
-LONGEST = ("test_killing", "test_distribution", "test_workers", "test_searching", "test_cli_demo")
+LONGEST = ("test_killing", "test_distribution", "test_workers", "test_divergence")
 """Modules that take minutes."""
 
 

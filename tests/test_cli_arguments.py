@@ -19,6 +19,7 @@ from cli.main import COMMANDS, main
 from darts_tf import configs
 from darts_tf.errors import InputError
 from darts_tf.interruption import Interrupted
+from darts_tf.validation import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
@@ -118,7 +119,7 @@ def test_help_fits_the_terminal(capsys, monkeypatch):
 def test_every_command_has_its_file_and_config():
     for name, (config, _) in COMMANDS.items():
         assert (ROOT / "cli" / f"{name}.py").is_file()
-        assert issubclass(getattr(configs, config), configs.Config)
+        assert issubclass(getattr(configs, config), Config)
 
 
 # Wrong use

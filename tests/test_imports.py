@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "moments": ("constants", "differentiation", "keeping"),
     "ops": ("constants", "differentiation"),
     "genotype": ("files", "names", "parsing", "spaces"),
-    "configs": ("names", "presets", "validation"),
+    "configs": ("configs", "names", "presets", "validation"),
     "runs": ("files", "names", "parsing"),
     "filters": ("bilinear", "constants", "ops"),
     "products": ("bilinear", "constants", "ops"),

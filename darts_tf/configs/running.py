@@ -1,15 +1,10 @@
-"""Every setting of every command: frozen dataclasses, the only place where defaults live.
-
-The command line makes its flags from these fields and shows the text below a field as its help.
-"""
+"""Settings of searches and trainings."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Annotated, ClassVar, Literal
-
-import tyro
+from typing import ClassVar, Literal
 
 from darts_tf.errors import InputError
 from darts_tf.names import shown, unknown_name
@@ -18,10 +13,6 @@ from darts_tf.validation import Config, setting
 
 Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
 Stem = Literal["cifar", "imagenet"]
-Images = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -194,108 +185,6 @@ class TrainConfig(RunConfig):
     """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
     label_smoothing: float = setting(0.0, "from 0 to below 1")
     """Share of the labels that is spread over all classes."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Config):
-    """Test a trained network on the test split of its dataset."""
-
-    workdir: pathlib.Path
-    """Folder of a training run."""
-    batch_size: int = setting(256, "positive")
-    """Images in a step; the result does not depend on it."""
-    limit: int | None = setting(None, "positive")
-    """Use at most so many images."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportConfig(Config):
-    """Write a trained network as SavedModel and TFLite, and check both against Keras."""
-
-    workdir: pathlib.Path
-    """Folder of a training run."""
-    output: pathlib.Path
-    """Folder to write to; must be new or empty, unless overwritten."""
-    format: tuple[Literal["saved_model", "tflite"], ...] = ("saved_model", "tflite")
-    """What to write."""
-    check_images: int = setting(64, "positive")
-    """How many test images the exported models are compared with Keras on."""
-    overwrite: bool = False
-    """Delete an earlier export in the folder first."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.format or len(set(self.format)) < len(self.format):
-            raise InputError(
-                f"Expected format to name each format once. Received: {' '.join(self.format)!r}"
-            )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(Config):
-    """Classify image files."""
-
-    model: pathlib.Path
-    """Folder of a training run or of an export, or a .keras or .tflite file."""
-    images: Images = ()
-    """Image files: JPEG, PNG, GIF or BMP."""
-    top: int = setting(3, "positive")
-    """How many of the most probable classes to print."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.images:
-            raise InputError("Expected one image file or more. Received: none")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InspectConfig(Config):
-    """Show a genotype: its cells, parameters and multiply-adds."""
-
-    genotype: str
-    """Name of a published genotype, or a JSON file."""
-    channels: int = setting(36, "positive")
-    """Channels of the first cell."""
-    cells: int = setting(20, "3 or more")
-    """Cells of the network."""
-    classes: int = setting(10, "positive")
-    """Classes of the network."""
-    stem: Stem = "cifar"
-    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
-    image_size: int | None = setting(None, "8 or more")
-    """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
-    image_channels: Literal[1, 3] = 3
-    """1 for gray images, 3 for colour."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DemoConfig(Config):
-    """Search, train, test and export on handwritten digits, in a few minutes."""
-
-    workdir: pathlib.Path = pathlib.Path("runs/demo")
-    """Folder for the three steps' folders: search, train and export."""
-    seed: int = setting(0, "zero or more, below 2**32")
-    """Start of every random number."""
-    overwrite: bool = False
-    """Delete an earlier demo in the folder first."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DoctorConfig(Config):
-    """Show what matters for a bug report: versions, devices, memory, whether TensorFlow works."""
-
-    json: bool = False
-    """Print one JSON object, for programs."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LaunchConfig(Config):
-    """Run the search or train that follows `--` in several processes, which share the work."""
-
-    workers: int = setting(dataclasses.MISSING, "positive")
-    """How many, as in: darts-tf launch --workers 2 -- search --workdir DIR."""
-    logs: pathlib.Path | None = None
-    """Folder for the output of all but the first; by default one that is kept after a failure."""
 
 
 PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}

@@ -1,0 +1,38 @@
+"""Every setting of every command: frozen dataclasses, the only place where defaults live.
+
+The command line makes its flags from these fields and shows the text below a field as its help.
+"""
+
+from darts_tf.configs.commands import (
+    DemoConfig,
+    DoctorConfig,
+    EvaluateConfig,
+    ExportConfig,
+    InspectConfig,
+    LaunchConfig,
+    PredictConfig,
+)
+from darts_tf.configs.running import (
+    PRESETS,
+    Preset,
+    RunConfig,
+    SearchConfig,
+    TrainConfig,
+    preset_fields,
+)
+
+__all__ = [
+    "PRESETS",
+    "DemoConfig",
+    "DoctorConfig",
+    "EvaluateConfig",
+    "ExportConfig",
+    "InspectConfig",
+    "LaunchConfig",
+    "PredictConfig",
+    "Preset",
+    "RunConfig",
+    "SearchConfig",
+    "TrainConfig",
+    "preset_fields",
+]
