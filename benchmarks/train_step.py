@@ -32,8 +32,8 @@ def measure(args) -> dict:
 
     from darts_tf.configs import TrainConfig
     from darts_tf.execution import dtype_policy
-    from darts_tf.genotype import load_genotype
     from darts_tf.training import build_trainer
+    from darts_tf.zoo import load_genotype
 
     marks = [BEGAN, time.perf_counter()]
     names = ("genotype", "cells", "channels", "batch_size", "drop_path", "precision")

@@ -7,9 +7,10 @@ from rich.table import Table
 
 from darts_tf.configs import InspectConfig
 from darts_tf.counting import costs, count_elementwise, count_macs, count_params
-from darts_tf.genotype import Genotype, load_genotype
+from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
 from darts_tf.stems import check_image_size
+from darts_tf.zoo import load_genotype
 
 
 def run(config: InspectConfig) -> int:

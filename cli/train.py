@@ -6,8 +6,8 @@ from cli.progress import EpochProgress
 from cli.search import load, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
-from darts_tf.genotype import load_genotype
 from darts_tf.training import train
+from darts_tf.zoo import load_genotype
 
 
 def run(config: TrainConfig) -> int:

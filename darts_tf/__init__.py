@@ -10,7 +10,8 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "genotype": ("GENOTYPES", "Genotype", "derive", "load_genotype"),
+    "genotype": ("Genotype", "RecurrentGenotype", "derive"),
+    "zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
     "spaces": ("ALL_PRIMITIVES", "PRIMITIVES"),
     "supernet": ("Supernet",),
     "search": ("DARTS",),

@@ -1,4 +1,4 @@
-"""Discrete cells: the genotype, its JSON file, the zoo of published ones, and their derivation.
+"""Discrete cells: the genotypes, their JSON files, and how they are derived.
 
 A genotype is data: it is parsed and checked, never evaluated.
 """
@@ -8,29 +8,67 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import pathlib
 import re
 
 import numpy as np
 
 from darts_tf import files
 from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.names import shown
 from darts_tf.parsing import parse_json
 from darts_tf.spaces import (
-    ALL_PRIMITIVES,
     INPUTS,
     NONE,
     PRIMITIVES,
     Pairs,
     checked_concat,
     checked_pairs,
+    checked_recurrent,
     nodes_of,
 )
 
 
+class _Genotype:
+    """What genotypes share: a JSON object with one field a line."""
+
+    def to_json(self) -> str:
+        """JSON text with one line a field, which `from_json` reads."""
+        items = dataclasses.asdict(self).items()
+        lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in items)
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes):
+        """Reads what `to_json` wrote.
+
+        Raises:
+            InputError: Not JSON (with line and column), fields missing or unknown, or a cell that
+                cannot be.
+        """
+        return cls.from_fields(parse_json(text))
+
+    @classmethod
+    def from_fields(cls, fields):
+        """Makes the genotype of these fields, by name.
+
+        Raises:
+            InputError: Fields missing or unknown, or a cell that cannot be.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or sorted(fields) != sorted(names):
+            received = shown(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
+            raise InputError(
+                f"Expected a JSON object with the keys {', '.join(names)}. Received: {received}"
+            )
+        return cls(**fields)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the JSON file atomically: whole or not at all."""
+        files.write_text(path, self.to_json())
+
+
 @dataclasses.dataclass(frozen=True)
-class Genotype:
+class Genotype(_Genotype):
     """A normal and a reduction cell. Lists are taken too, and become tuples.
 
     Example:
@@ -67,56 +105,41 @@ class Genotype:
         return "\n".join(f"{cell}  {self._line(cell)}" for cell in ("normal", "reduce"))
 
     def _line(self, cell: str) -> str:
-        texts = [f"{_short(primitive)} {source}" for primitive, source in getattr(self, cell)]
+        texts = [f"{short_name(primitive)} {source}" for primitive, source in getattr(self, cell)]
         nodes = (", ".join(texts[i : i + 2]) for i in range(0, len(texts), 2))
         concat = " ".join(map(str, getattr(self, f"{cell}_concat")))
         return f"{' | '.join(nodes)} -> {concat}"
 
-    def to_json(self) -> str:
-        """JSON text with one line a field, which `from_json` reads."""
-        items = dataclasses.asdict(self).items()
-        lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in items)
-        return "{\n" + ",\n".join(lines) + "\n}\n"
 
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Genotype:
-        """Reads what `to_json` wrote.
+@dataclasses.dataclass(frozen=True)
+class RecurrentGenotype(_Genotype):
+    """A recurrent cell (Liu et al. 2019, section 2.1). Lists are taken too, and become tuples.
 
-        Raises:
-            InputError: Not JSON (with line and column), fields missing or unknown, or a cell that
-                cannot be.
-        """
-        fields = parse_json(text)
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(fields, dict) or sorted(fields) != sorted(names):
-            received = shown(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
-            raise InputError(
-                f"Expected a JSON object with the keys {', '.join(names)}. Received: {received}"
-            )
-        return cls(**fields)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the JSON file atomically: whole or not at all."""
-        files.write_text(path, self.to_json())
-
-
-def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
-    """A genotype of the zoo by its name, or one from a JSON file.
+    Example:
+        >>> RecurrentGenotype((("tanh", 0), ("relu", 1)), (1, 2)).recurrent[1]
+        ('relu', 1)
 
     Raises:
-        InputError: Neither a name of `GENOTYPES` nor a file, or a file that holds no genotype.
+        InputError: An unknown activation, an input that does not exist yet, or a concat of states
+            that are not nodes of the cell.
     """
-    if path_or_name in GENOTYPES:
-        return GENOTYPES[path_or_name]
-    path = pathlib.Path(path_or_name)
-    if os.path.isdir(path):
-        raise InputError(f"Expected a genotype's name or JSON file. Received: the folder {path}")
-    if not os.path.isfile(path):
-        raise unknown_name("genotype", str(path), [*GENOTYPES, "the path of a JSON file"])
-    try:
-        return Genotype.from_json(path.read_bytes())
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+
+    recurrent: Pairs
+    """One (activation, input state) pair a node. State 0 is made of the input and the hidden state,
+    state 1 is the first node."""
+    concat: tuple[int, ...]
+    """The nodes whose mean is the new hidden state."""
+
+    def __post_init__(self):
+        pairs = checked_recurrent("recurrent", self.recurrent)
+        concat = checked_concat("concat", self.concat, len(pairs), first=1)
+        object.__setattr__(self, "recurrent", pairs)
+        object.__setattr__(self, "concat", concat)
+
+    def __str__(self) -> str:
+        """One line, as in `tanh 0 | relu 1 -> 1 2`."""
+        nodes = " | ".join(f"{activation} {source}" for activation, source in self.recurrent)
+        return f"{nodes} -> {' '.join(map(str, self.concat))}"
 
 
 def derive(
@@ -194,59 +217,7 @@ def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndar
     return alphas
 
 
-def _short(primitive: str) -> str:
+def short_name(primitive: str) -> str:
+    """`sep3` of `sep_conv_3x3`: how a genotype is printed."""
     word, _, size = re.match(r"([a-z]+)(_[a-z]+)?_?(\d*)", primitive).groups()
     return word + size
-
-
-_BY_SHORT = {_short(primitive): primitive for primitive in ALL_PRIMITIVES}
-
-
-def _cell(text: str) -> tuple[Pairs, tuple[int, ...]]:
-    """Reads one cell as `str(genotype)` writes it."""
-    nodes, concat = text.split(" -> ")
-    words = nodes.replace(" |", ",").split(", ")
-    pairs = ((_BY_SHORT[word.split()[0]], int(word.split()[1])) for word in words)
-    return tuple(pairs), tuple(map(int, concat.split()))
-
-
-def _cells(normal: str, reduce: str) -> Genotype:
-    return Genotype(*_cell(normal), *_cell(reduce))
-
-
-GENOTYPES = {
-    # Liu et al. 2019, first order and second order
-    "DARTS_V1": _cells(
-        "sep3 1, sep3 0 | skip 0, sep3 1 | skip 0, sep3 1 | sep3 0, skip 2 -> 2 3 4 5",
-        "max3 0, max3 1 | skip 2, max3 0 | max3 0, skip 2 | skip 2, avg3 0 -> 2 3 4 5",
-    ),
-    "DARTS_V2": _cells(
-        "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5",
-        "max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5",
-    ),
-    # Zoph et al. 2018, NASNet-A
-    "NASNet": _cells(
-        "sep5 1, sep3 0 | sep5 0, sep3 0 | avg3 1, skip 0 | avg3 0, avg3 0 | sep3 1, skip 1"
-        " -> 2 3 4 5 6",
-        "sep5 1, sep7 0 | max3 1, sep7 0 | avg3 1, sep5 0 | skip 3, avg3 2 | sep3 2, max3 1"
-        " -> 4 5 6",
-    ),
-    # Real et al. 2019, AmoebaNet-A
-    "AmoebaNet": _cells(
-        "avg3 0, max3 1 | sep3 0, sep5 2 | sep3 0, avg3 3 | sep3 1, skip 1 | skip 0, avg3 1"
-        " -> 4 5 6",
-        "avg3 0, sep3 1 | max3 0, sep7 2 | sep7 0, avg3 1 | max3 0, max3 1 | conv7 0, sep3 5"
-        " -> 3 4 6",
-    ),
-    # Xu et al. 2020, searched on CIFAR-10
-    "PCDARTS": _cells(
-        "sep3 1, skip 0 | sep3 0, dil3 1 | sep5 0, sep3 1 | avg3 0, dil3 1 -> 2 3 4 5",
-        "sep5 1, max3 0 | sep5 1, sep5 2 | sep3 0, sep3 3 | sep3 1, sep3 2 -> 2 3 4 5",
-    ),
-    # Chen et al. 2019, searched on CIFAR-10
-    "PDARTS": _cells(
-        "skip 0, dil3 1 | skip 0, sep3 1 | sep3 1, sep3 3 | sep3 0, dil5 4 -> 2 3 4 5",
-        "avg3 0, sep5 1 | sep3 0, dil5 2 | max3 0, dil3 1 | dil3 1, dil5 3 -> 2 3 4 5",
-    ),
-}
-"""Published convolutional cells by name."""

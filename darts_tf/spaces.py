@@ -34,6 +34,9 @@ ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
 
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
+"""What a node of a recurrent cell chooses from; in search `none` comes before them."""
+
 INPUTS = 2
 """Input states of a cell."""
 
@@ -89,19 +92,39 @@ def checked_pairs(name: str, pairs) -> Pairs:
             f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
             f"of pairs. Received: {received}"
         )
-    return tuple(_checked_pair(f"{name}[{i}]", pair, i // 2) for i, pair in enumerate(pairs))
+    known = tuple(primitive for primitive in ALL_PRIMITIVES if primitive != NONE)
+    return tuple(
+        _checked_pair(f"{name}[{i}]", pair, INPUTS + i // 2 - 1, known)
+        for i, pair in enumerate(pairs)
+    )
 
 
-def _checked_pair(place: str, pair, node: int) -> tuple[str, int]:
+def checked_recurrent(name: str, pairs) -> Pairs:
+    """The (activation, input) pairs of a recurrent cell, one a node, as tuples.
+
+    Raises:
+        InputError: No pairs, an unknown activation, or an input state that does not exist yet at
+            that node. The message calls the cell `name`.
+    """
+    if not isinstance(pairs, list | tuple) or not pairs:
+        raise InputError(
+            f"Expected {name} to hold an (activation, input) pair for every node. "
+            f"Received: {shown(pairs)}"
+        )
+    return tuple(
+        _checked_pair(f"{name}[{i}]", pair, i, ACTIVATIONS) for i, pair in enumerate(pairs)
+    )
+
+
+def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[str, int]:
+    """A pair whose input is one of the states 0 to `last`."""
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise InputError(
             f"Expected {place} to be a (primitive, input) pair. Received: {shown(pair)}"
         )
     primitive, source = pair
-    known = [name for name in ALL_PRIMITIVES if name != NONE]
     if primitive not in known:
         raise unknown_name(f"the primitive of {place}", primitive, known)
-    last = INPUTS + node - 1
     if not _is_integer(source) or not 0 <= source <= last:
         raise InputError(
             f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
@@ -110,21 +133,21 @@ def _checked_pair(place: str, pair, node: int) -> tuple[str, int]:
     return str(primitive), int(source)
 
 
-def checked_concat(name: str, concat, nodes: int) -> tuple[int, ...]:
-    """The nodes that make a cell's output, as a tuple.
+def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[int, ...]:
+    """The nodes that make a cell's output, as a tuple; the first node is state `first`.
 
     Raises:
-        InputError: Not a list of different states between 2 and `nodes + 1`.
+        InputError: Not a list of different states between `first` and `first + nodes - 1`.
     """
-    last = INPUTS + nodes - 1
+    last = first + nodes - 1
     is_list = isinstance(concat, list | tuple | range) and all(map(_is_integer, concat))
     if not is_list or not concat or len(set(concat)) < len(concat):
         raise InputError(
             f"Expected {name} to be a list of different nodes. Received: {shown(concat)}"
         )
-    if min(concat) < INPUTS or max(concat) > last:
+    if min(concat) < first or max(concat) > last:
         raise InputError(
-            f"Expected {name} to hold nodes of the cell, {INPUTS} to {last}. "
+            f"Expected {name} to hold nodes of the cell, {first} to {last}. "
             f"Received: {shown(list(concat))}"
         )
     return tuple(map(int, concat))

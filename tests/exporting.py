@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.genotype import GENOTYPES
 from darts_tf.network import Network, build_network
+from darts_tf.zoo import GENOTYPES
 
 
 def as_if_trained(network: Network, seed: int = 0) -> Network:

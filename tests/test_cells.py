@@ -11,10 +11,10 @@ from numpy_reference import Reference, named_by_reference
 
 from darts_tf.cells import Cell, MixedOp, SearchCell, preprocess
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
-from darts_tf.genotype import GENOTYPES
 from darts_tf.primitives import PRIMITIVES as LAYERS
 from darts_tf.primitives import Identity
 from darts_tf.spaces import PRIMITIVES, edges
+from darts_tf.zoo import GENOTYPES
 
 CHANNELS = 4
 SIZE = (7, 6)

@@ -8,9 +8,9 @@ from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 
 from darts_tf.counting import costs, count_elementwise, count_macs, count_params
-from darts_tf.genotype import GENOTYPES
 from darts_tf.network import build_network
 from darts_tf.supernet import Supernet
+from darts_tf.zoo import GENOTYPES
 
 PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
     "DARTS_V1": (3_169_414, 4_510_432),

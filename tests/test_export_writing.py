@@ -17,7 +17,7 @@ from exporting import drawn_images, names, preprocessing_of, probabilities_of, s
 
 import export
 from darts_tf.counting import count_macs, count_params
-from darts_tf.genotype import GENOTYPES, load_genotype
+from darts_tf.zoo import GENOTYPES, load_genotype
 
 CASES = {
     "DARTS_V1": (8, 8, 1, "cifar"),

@@ -17,7 +17,8 @@ from darts_tf import beginning, checkpoints, runs
 from darts_tf.configs import SearchConfig, TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.genotype import GENOTYPES, Genotype, load_genotype
+from darts_tf.genotype import Genotype
+from darts_tf.zoo import GENOTYPES, load_genotype
 
 CELLS = tuple(json.loads(genotype.to_json()) for genotype in GENOTYPES.values())
 SETTINGS = {

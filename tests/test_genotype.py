@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_tf.genotype import GENOTYPES, Genotype, derive, load_genotype
+from darts_tf.genotype import Genotype, derive
 from darts_tf.spaces import ALL_PRIMITIVES, PRIMITIVES, edges
+from darts_tf.zoo import GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "derive_cnn.json"
 V2 = GENOTYPES["DARTS_V2"]
@@ -130,16 +131,7 @@ def test_genotype_module_never_evaluates_text():
     assert not names & {"eval", "exec", "compile", "__import__", "pickle"}
 
 
-# Files and the zoo
-
-
-@pytest.mark.parametrize("name", GENOTYPES)
-def test_load_genotype_finds_the_zoo_and_saved_files(name, tmp_path):
-    genotype = load_genotype(name)
-    assert genotype is GENOTYPES[name]
-    genotype.save(tmp_path / "deep" / "genotype.json")
-    assert load_genotype(tmp_path / "deep" / "genotype.json") == genotype
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["genotype.json"]
+# Files
 
 
 def test_save_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatch):
@@ -150,34 +142,6 @@ def test_save_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatch):
         V2.save(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_load_genotype_names_the_file_and_the_nearest_name(tmp_path):
-    broken = tmp_path / "broken.json"
-    broken.write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="broken.json: "):
-        load_genotype(broken)
-    broken.write_text("{normal: 1}")
-    with pytest.raises(ValueError, match="broken.json: Expected JSON. .* line 1 column 2"):
-        load_genotype(str(broken))
-    with pytest.raises(ValueError, match="Received: genotype='darts_v3'. Did you mean 'DARTS_V"):
-        load_genotype("darts_v3")
-    with pytest.raises(ValueError, match="Received: the folder"):
-        load_genotype(tmp_path)
-    with pytest.raises(ValueError, match="Expected genotype to be one of DARTS_V1"):
-        load_genotype("Genotype(normal=" + 500 * "('skip_connect', 0), ")
-
-
-def test_zoo_holds_the_published_cells():
-    assert V2.normal == (
-        *(("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-        *(("sep_conv_3x3", 1), ("skip_connect", 0), ("skip_connect", 0), ("dil_conv_3x3", 2)),
-    )
-    assert GENOTYPES["AmoebaNet"].reduce[-2:] == (("conv_7x1_1x7", 0), ("sep_conv_3x3", 5))
-    assert GENOTYPES["AmoebaNet"].reduce_concat == (3, 4, 6)
-    assert {name: len(g.normal) // 2 for name, g in GENOTYPES.items()} == {
-        **{"DARTS_V1": 4, "DARTS_V2": 4, "NASNet": 5, "AmoebaNet": 5, "PCDARTS": 4, "PDARTS": 4}
-    }
 
 
 # Derivation

@@ -15,6 +15,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
+    *("notation", "zoo"),
     *("configs", "runs", "beginning", "checkpoints", "launching"),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
@@ -41,6 +42,8 @@ MAY_IMPORT = {
     "moments": ("constants", "differentiation", "keeping"),
     "ops": ("constants", "differentiation"),
     "genotype": ("files", "names", "parsing", "spaces"),
+    "notation": ("genotype", "names", "parsing", "spaces"),
+    "zoo": ("genotype", "names", "notation", "spaces"),
     "configs": ("configs", "names", "presets", "validation"),
     "runs": ("files", "names", "parsing"),
     "filters": ("bilinear", "constants", "ops"),

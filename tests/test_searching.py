@@ -11,9 +11,10 @@ from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
-from darts_tf.genotype import derive, load_genotype
+from darts_tf.genotype import derive
 from darts_tf.interruption import Interrupted
 from darts_tf.searching import search
+from darts_tf.zoo import load_genotype
 
 
 @pytest.fixture(scope="module")

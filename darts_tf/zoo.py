@@ -1,0 +1,261 @@
+"""Published cells by name, and what their papers say of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+from darts_tf.errors import InputError
+from darts_tf.genotype import Genotype, RecurrentGenotype, short_name
+from darts_tf.names import unknown_name
+from darts_tf.notation import parse
+from darts_tf.spaces import ALL_PRIMITIVES
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What is published of a convolutional cell; None where nothing comparable is.
+
+    Attributes:
+        genotype: the cells.
+        source: the paper.
+        method: how the cells were found.
+        gpu_days: what the search cost.
+        cifar10_error: test error in percent, trained with cutout unless `note` says otherwise.
+        cifar10_deviation: of that error over runs.
+        cifar10_params: millions of parameters of that network.
+        imagenet_error: top-1 error in percent in the mobile setting.
+        imagenet_params: millions of parameters of that network.
+        note: what a reader has to know.
+    """
+
+    genotype: Genotype
+    source: str
+    method: str
+    gpu_days: float
+    cifar10_error: float | None = None
+    cifar10_deviation: float | None = None
+    cifar10_params: float | None = None
+    imagenet_error: float | None = None
+    imagenet_params: float | None = None
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedRecurrent:
+    """What is published of a recurrent cell.
+
+    Attributes:
+        genotype: the cell.
+        source: the paper.
+        method: how the cell was found.
+        gpu_days: what the search cost.
+        ptb_perplexity: on the test split of Penn Treebank.
+        ptb_params: millions of parameters of that model.
+        note: what a reader has to know.
+    """
+
+    genotype: RecurrentGenotype
+    source: str
+    method: str
+    gpu_days: float
+    ptb_perplexity: float
+    ptb_params: float
+    note: str = ""
+
+
+_BY_SHORT = {short_name(primitive): primitive for primitive in ALL_PRIMITIVES}
+
+
+def _cell(text: str):
+    """Reads one cell as `str(genotype)` writes it."""
+    nodes, concat = text.split(" -> ")
+    words = nodes.replace(" |", ",").split(", ")
+    pairs = ((_BY_SHORT[word.split()[0]], int(word.split()[1])) for word in words)
+    return tuple(pairs), tuple(map(int, concat.split()))
+
+
+def _cells(normal: str, reduce: str) -> Genotype:
+    return Genotype(*_cell(normal), *_cell(reduce))
+
+
+def _recurrent(text: str) -> RecurrentGenotype:
+    nodes, concat = text.split(" -> ")
+    pairs = (word.split() for word in nodes.split(" | "))
+    pairs = tuple((activation, int(source)) for activation, source in pairs)
+    return RecurrentGenotype(pairs, tuple(map(int, concat.split())))
+
+
+_PNASNET = "sep5 0, max3 0 | sep7 1, max3 1 | sep5 1, sep3 1 | sep3 4, max3 1 | sep3 0, skip 1 -> "
+
+ZOO = {
+    "DARTS_V1": Published(
+        _cells(
+            "sep3 1, sep3 0 | skip 0, sep3 1 | skip 0, sep3 1 | sep3 0, skip 2 -> 2 3 4 5",
+            "max3 0, max3 1 | skip 2, max3 0 | max3 0, skip 2 | skip 2, avg3 0 -> 2 3 4 5",
+        ),
+        **{"source": "Liu et al. 2019", "method": "gradient, first order", "gpu_days": 1.5},
+        **{"cifar10_error": 3.0, "cifar10_deviation": 0.14, "cifar10_params": 3.3},
+    ),
+    "DARTS_V2": Published(
+        _cells(
+            "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5",
+            "max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5",
+        ),
+        **{"source": "Liu et al. 2019", "method": "gradient, second order", "gpu_days": 4.0},
+        **{"cifar10_error": 2.76, "cifar10_deviation": 0.09, "cifar10_params": 3.3},
+        **{"imagenet_error": 26.7, "imagenet_params": 4.7},
+    ),
+    "NASNet": Published(
+        _cells(
+            "sep5 1, sep3 0 | sep5 0, sep3 0 | avg3 1, skip 0 | avg3 0, avg3 0 | sep3 1, skip 1"
+            " -> 2 3 4 5 6",
+            "sep5 1, sep7 0 | max3 1, sep7 0 | avg3 1, sep5 0 | skip 3, avg3 2 | sep3 2, max3 1"
+            " -> 4 5 6",
+        ),
+        **{"source": "Zoph et al. 2018, NASNet-A", "method": "reinforcement learning"},
+        **{"gpu_days": 2000.0, "cifar10_error": 2.65, "cifar10_params": 3.3},
+        **{"imagenet_error": 26.0, "imagenet_params": 5.3},
+    ),
+    "AmoebaNet": Published(
+        _cells(
+            "avg3 0, max3 1 | sep3 0, sep5 2 | sep3 0, avg3 3 | sep3 1, skip 1 | skip 0, avg3 1"
+            " -> 4 5 6",
+            "avg3 0, sep3 1 | max3 0, sep7 2 | sep7 0, avg3 1 | max3 0, max3 1 | conv7 0, sep3 5"
+            " -> 3 4 6",
+        ),
+        **{"source": "Real et al. 2019, AmoebaNet-A", "method": "evolution", "gpu_days": 3150.0},
+        **{"cifar10_error": 3.34, "cifar10_deviation": 0.06, "cifar10_params": 3.2},
+        **{"imagenet_error": 25.5, "imagenet_params": 5.1, "note": "error without cutout"},
+    ),
+    "AmoebaNet_C": Published(
+        _cells(
+            "avg3 1, sep3 1 | skip 1, sep3 1 | avg3 2, sep3 0 | skip 1, sep3 0 | avg3 3, sep3 1"
+            " -> 4 5 6",
+            "max3 1, max3 1 | sep7 2, sep3 1 | sep7 1, max3 0 | sep5 4, sep5 4 | max3 0, sep3 0"
+            " -> 3 5 6",
+        ),
+        **{"source": "Real et al. 2019, AmoebaNet-C", "method": "evolution", "gpu_days": 3150.0},
+        **{"imagenet_error": 24.3, "imagenet_params": 6.4},
+        note="the output is made of the nodes that no other reads, as in the paper; the authors' "
+        "code concatenates two more states of each cell, one of them an input",
+    ),
+    "PNASNet": Published(
+        _cells(_PNASNET + "2 3 4 5 6", _PNASNET + "2 3 4 5 6"),
+        **{"source": "Liu et al. 2018, PNASNet-5", "method": "sequential, model-based"},
+        **{"gpu_days": 225.0, "cifar10_error": 3.41, "cifar10_deviation": 0.09},
+        **{"cifar10_params": 3.2, "imagenet_error": 25.8, "imagenet_params": 5.1},
+        note="one cell for both kinds; error without cutout",
+    ),
+    "ENAS": Published(
+        _cells(
+            "avg3 0, sep3 0 | skip 0, sep5 0 | skip 0, sep5 1 | sep3 1, sep5 0 | avg3 0, sep5 1"
+            " -> 2 3 4 5 6",
+            "sep3 1, sep3 1 | max3 0, avg3 0 | sep5 1, sep5 3 | sep3 1, skip 0 | max3 0, sep5 1"
+            " -> 2 4 5 6",
+        ),
+        **{"source": "Pham et al. 2018, micro search", "method": "reinforcement learning"},
+        **{"gpu_days": 0.5, "cifar10_error": 2.89, "cifar10_params": 4.6},
+    ),
+    "PCDARTS": Published(
+        _cells(
+            "sep3 1, skip 0 | sep3 0, dil3 1 | sep5 0, sep3 1 | avg3 0, dil3 1 -> 2 3 4 5",
+            "sep5 1, max3 0 | sep5 1, sep5 2 | sep3 0, sep3 3 | sep3 1, sep3 2 -> 2 3 4 5",
+        ),
+        **{"source": "Xu et al. 2020, searched on CIFAR-10", "method": "gradient, first order"},
+        **{"gpu_days": 0.1, "cifar10_error": 2.57, "cifar10_deviation": 0.07},
+        **{"cifar10_params": 3.6, "imagenet_error": 25.1, "imagenet_params": 5.3},
+    ),
+    "PDARTS": Published(
+        _cells(
+            "skip 0, dil3 1 | skip 0, sep3 1 | sep3 1, sep3 3 | sep3 0, dil5 4 -> 2 3 4 5",
+            "avg3 0, sep5 1 | sep3 0, dil5 2 | max3 0, dil3 1 | dil3 1, dil5 3 -> 2 3 4 5",
+        ),
+        **{"source": "Chen et al. 2019, searched on CIFAR-10", "method": "gradient, first order"},
+        **{"gpu_days": 0.3, "cifar10_error": 2.5, "cifar10_params": 3.4},
+        **{"imagenet_error": 24.4, "imagenet_params": 4.9},
+    ),
+}
+"""Published convolutional cells by name."""
+
+GENOTYPES = {name: published.genotype for name, published in ZOO.items()}
+"""The cells of `ZOO` alone."""
+
+RECURRENT_ZOO = {
+    "DARTS_V1": PublishedRecurrent(
+        _recurrent(
+            "relu 0 | relu 1 | tanh 2 | relu 3 | relu 4 | identity 1 | relu 5 | relu 1"
+            " -> 1 2 3 4 5 6 7 8"
+        ),
+        **{"source": "Liu et al. 2019", "method": "gradient, first order", "gpu_days": 0.5},
+        **{"ptb_perplexity": 57.6, "ptb_params": 23.0},
+    ),
+    "DARTS_V2": PublishedRecurrent(
+        _recurrent(
+            "sigmoid 0 | relu 1 | relu 1 | identity 1 | tanh 2 | sigmoid 5 | tanh 3 | relu 5"
+            " -> 1 2 3 4 5 6 7 8"
+        ),
+        **{"source": "Liu et al. 2019", "method": "gradient, second order", "gpu_days": 1.0},
+        **{"ptb_perplexity": 55.7, "ptb_params": 23.0},
+    ),
+    "ENAS": PublishedRecurrent(
+        _recurrent(
+            "tanh 0 | tanh 1 | relu 1 | tanh 3 | tanh 3 | relu 3 | relu 4 | relu 7 | relu 8"
+            " | relu 8 | relu 8 -> 2 5 6 9 10 11"
+        ),
+        **{"source": "Pham et al. 2018", "method": "reinforcement learning", "gpu_days": 0.5},
+        **{"ptb_perplexity": 58.6, "ptb_params": 24.0},
+        note="as trained by Liu et al. 2019",
+    ),
+}
+"""Published recurrent cells by name."""
+
+RECURRENT_GENOTYPES = {name: published.genotype for name, published in RECURRENT_ZOO.items()}
+"""The cells of `RECURRENT_ZOO` alone."""
+
+NOT_EXPRESSIBLE = {
+    "AmoebaNet_B": "its cells have 1x1 and full 3x3 convolutions and 2x2 pools",
+    "NASNet_B": "its cells read four states and give four, and concatenate none",
+    "NASNet_C": "its cells give two states instead of concatenating their nodes",
+}
+"""Published cells that have other operations, inputs or outputs than the cells here, and which."""
+
+
+def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
+    """A genotype of the zoo by its name, or one from a file in any notation that is read.
+
+    Args:
+        path_or_name: a name of `GENOTYPES`; the path of a file with a genotype; or, of a file that
+            has several, its path, a colon and the name there: `genotypes.py:DARTS_V2`.
+
+    Raises:
+        InputError: Neither a name of `GENOTYPES` nor a file, or a file that holds no convolutional
+            genotype.
+    """
+    if path_or_name in GENOTYPES:
+        return GENOTYPES[path_or_name]
+    path, name = pathlib.Path(path_or_name), None
+    if os.path.isdir(path):
+        raise InputError(f"Expected a genotype's name or file. Received: the folder {path}")
+    if not os.path.isfile(path):
+        path, _, name = str(path_or_name).rpartition(":")
+        if not os.path.isfile(path):
+            raise _unknown(str(path_or_name))
+    try:
+        genotype = parse(pathlib.Path(path).read_bytes(), name)
+        if not isinstance(genotype, Genotype):
+            raise InputError("Expected a normal and a reduction cell. Received: a recurrent cell")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return genotype
+
+
+def _unknown(name: str) -> InputError:
+    plain = name.replace("-", "_")
+    if plain in NOT_EXPRESSIBLE:
+        return InputError(
+            "Expected a genotype of two inputs and one output a cell and known primitives. "
+            f"Received: {name}, of which {NOT_EXPRESSIBLE[plain]}"
+        )
+    return unknown_name("genotype", name, [*GENOTYPES, "the path of a file"])
