@@ -6,6 +6,7 @@ from cli.progress import EpochProgress
 from cli.search import load, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
+from darts_tf.presets import EXPECTED
 from darts_tf.training import train
 from darts_tf.zoo import load_genotype
 
@@ -13,6 +14,8 @@ from darts_tf.zoo import load_genotype
 def run(config: TrainConfig) -> int:
     """Trains the network from scratch, tests it and keeps it."""
     prepare(config)
+    if config.preset in EXPECTED:
+        print(f"preset {config.preset}: the whole recipe reaches {EXPECTED[config.preset]}")
     metrics = train_with_progress(config)
     print(f"\ntest accuracy {metrics['test_accuracy']:.2%}")
     print(f"network: {config.workdir / runs.MODEL}")

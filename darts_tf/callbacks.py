@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 
 import keras
 
 from darts_tf import runs
+from darts_tf.schedules import rate_at
 
 LOG = logging.getLogger("darts_tf")
 
@@ -17,13 +17,8 @@ LOWERED = 0.1
 """Factor of the learning rates after a run went back to a checkpoint."""
 
 
-def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
-    """The learning rate of epoch 0, 1, ...: the first has `start`, and `end` is never reached."""
-    return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
-
-
-class CosineSchedule(keras.callbacks.Callback):
-    """Sets the learning rate of the weights at every epoch, by `cosine`.
+class Schedule(keras.callbacks.Callback):
+    """Sets the learning rate of the weights at every epoch, or every step, by `rate_at`.
 
     Args:
         config: the settings of a run.
@@ -35,13 +30,21 @@ class CosineSchedule(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the rate of this epoch, lower where the run went back to a checkpoint."""
-        c = self.config
-        rate = cosine(epoch, c.epochs, c.learning_rate, c.learning_rate_min)
-        lowered = LOWERED ** int(self.model.times_gone_back.numpy())
-        self.model.optimizer.learning_rate = rate * lowered
+        self.epoch = epoch
+        self.lowered = LOWERED ** int(self.model.times_gone_back.numpy())
+        self._set(0, 1)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Sets the rate of this step, where it is another than the epoch's."""
+        if self.config.schedule_per == "step":
+            self._set(batch, self.params["steps"])
+
+    def _set(self, step, steps):
+        rate = rate_at(self.config, self.epoch, step, steps)
+        self.model.optimizer.learning_rate = rate * self.lowered
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the rate to the epoch's metrics."""
+        """Adds the rate, of the last step, to the epoch's metrics."""
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
 
 
@@ -139,7 +142,7 @@ class Record(keras.callbacks.Callback):
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:
     """Schedule, record and TensorBoard, in the order that they depend on."""
-    callbacks = [CosineSchedule(config), record]
+    callbacks = [Schedule(config), record]
     if record.writes:
         board = keras.callbacks.TensorBoard(record.folder / "tensorboard", write_graph=False)
         callbacks.append(board)

@@ -6,11 +6,11 @@ import logging
 import types
 
 import keras
-import numpy as np
 import pytest
 
 from darts_tf import callbacks, runs
-from darts_tf.configs import SearchConfig
+from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.schedules import rate_at
 
 
 def model(**counts):
@@ -30,26 +30,10 @@ def record_of(folder, *arguments, trainer=None, **options):
     return record
 
 
-def test_cosine_starts_at_the_first_rate_and_heads_for_the_last():
-    assert callbacks.cosine(0, 50, 0.025, 0.001) == 0.025
-    assert callbacks.cosine(25, 50, 0.025, 0.001) == pytest.approx(0.013)
-    assert callbacks.cosine(50, 50, 0.025, 0.001) == pytest.approx(0.001)
-
-
-def test_cosine_follows_the_recursion_of_the_reference_schedule():
-    """PyTorch's chainable form: a different formula for the same values."""
-    start, end, epochs = 0.025, 0.001, 50
-    rate = start
-    for epoch in range(1, epochs):
-        ratio = (1 + np.cos(np.pi * epoch / epochs)) / (1 + np.cos(np.pi * (epoch - 1) / epochs))
-        rate = ratio * (rate - end) + end
-        assert callbacks.cosine(epoch, epochs, start, end) == pytest.approx(rate, rel=1e-9)
-
-
 @pytest.mark.parametrize("times", [0, 1, 2])
 def test_schedule_sets_the_rate_of_an_epoch_and_tells_it(times):
     config = SearchConfig(workdir="unused", epochs=4, learning_rate=0.1, learning_rate_min=0.02)
-    schedule = callbacks.CosineSchedule(config)
+    schedule = callbacks.Schedule(config)
     schedule.set_model(model(times_gone_back=times))
     rates = []
     for epoch in range(4):
@@ -58,18 +42,35 @@ def test_schedule_sets_the_rate_of_an_epoch_and_tells_it(times):
         logs = {"loss": 1.0}
         schedule.on_epoch_end(epoch, logs)
         assert logs == {"loss": 1.0, "learning_rate": rates[-1]}
-    expected = [callbacks.cosine(epoch, 4, 0.1, 0.02) for epoch in range(4)]
+    expected = [rate_at(config, epoch) for epoch in range(4)]
     assert rates == pytest.approx([rate * 0.1**times for rate in expected])
 
 
 def test_schedule_lowers_the_rate_when_a_run_goes_back():
-    schedule = callbacks.CosineSchedule(SearchConfig(workdir="unused", learning_rate=0.5))
+    schedule = callbacks.Schedule(SearchConfig(workdir="unused", learning_rate=0.5))
     schedule.set_model(model())
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == 0.5
     schedule.model.times_gone_back.assign(1)
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_schedule_sets_the_rate_of_every_step_where_asked_to():
+    config = TrainConfig(
+        workdir="unused", genotype="DARTS_V2", epochs=2, learning_rate=0.5, schedule_per="step"
+    )
+    schedule = callbacks.Schedule(config)
+    schedule.set_model(model())
+    schedule.set_params({"steps": 4})
+    rates = []
+    for epoch in range(2):
+        schedule.on_epoch_begin(epoch)
+        for step in range(4):
+            schedule.on_train_batch_begin(step)
+            rates.append(float(schedule.model.optimizer.learning_rate))
+    assert rates == pytest.approx([rate_at(config, i // 4, i % 4, 4) for i in range(8)])
+    assert len(set(rates)) == 8
 
 
 def test_drop_path_ramp_is_proportional_to_the_epoch():
@@ -141,7 +142,7 @@ def test_record_of_another_worker_reports_and_writes_nothing(tmp_path):
 def test_every_run_has_schedule_record_and_its_curves_from_one_worker(tmp_path, writes):
     record = record_of(tmp_path, dict, None, writes=writes)
     schedule, second, *boards = callbacks.of_every_run(SearchConfig(workdir=tmp_path), record)
-    assert isinstance(schedule, callbacks.CosineSchedule)
+    assert isinstance(schedule, callbacks.Schedule)
     assert second is record
     assert [type(board) for board in boards] == [keras.callbacks.TensorBoard] * writes
     assert [str(board.log_dir) for board in boards] == [str(tmp_path / "tensorboard")] * writes

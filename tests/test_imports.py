@@ -14,7 +14,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
-    *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
+    *(
+        "errors",
+        "names",
+        "parsing",
+        "files",
+        "validation",
+        "spaces",
+        "genotype",
+        "presets",
+        "schedules",
+    ),
     *("notation", "zoo"),
     *("configs", "runs", "beginning", "checkpoints", "launching"),
 )
@@ -56,7 +66,8 @@ MAY_IMPORT = {
     "gradients": ("differentiation", "distribution"),
     "normalization": ("constants", "distribution", "moments"),
     "optimizers": ("constants", "distribution"),
-    "callbacks": ("runs",),
+    "callbacks": ("runs", "schedules"),
+    "schedules": (),
     "beginning": ("names", "runs"),
     "operation": ("normalization", "ops"),
     "sharing": ("constants", "differentiation", "keeping", "normalization"),

@@ -35,7 +35,15 @@ class RunConfig(Config):
     learning_rate: float = setting(0.025, "positive")
     """Learning rate of the weights in the first epoch."""
     learning_rate_min: float = setting(0.0, "zero or more")
-    """Where the cosine schedule of the learning rate ends."""
+    """Where the schedule of the learning rate ends."""
+    schedule: Literal["cosine", "linear", "exponential"] = "cosine"
+    """How the learning rate goes down."""
+    learning_rate_decay: float = setting(0.97, "positive")
+    """Factor of the learning rate in each epoch of the exponential schedule."""
+    schedule_per: Literal["epoch", "step"] = "epoch"
+    """Whether the learning rate changes with every epoch or with every step."""
+    warmup_epochs: int = setting(0, "zero or more")
+    """Epochs over which the learning rate first grows to that of the schedule."""
     momentum: float = setting(0.9, "from 0 to below 1")
     """Momentum of the weights' SGD."""
     weight_decay: float = setting(3e-4, "zero or more")
@@ -125,7 +133,7 @@ class SearchConfig(RunConfig):
     epochs: int = setting(12, "positive")
     """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
-    """Where the cosine schedule of the learning rate ends."""
+    """Where the schedule of the learning rate ends."""
     arch_gradient: Literal["second_order", "first_order", "finite_difference"] = "second_order"
     """How the architecture's gradient is computed: exactly, without the virtual step (faster), or
     by the paper's approximation."""
@@ -185,6 +193,10 @@ class TrainConfig(RunConfig):
     """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
     label_smoothing: float = setting(0.0, "from 0 to below 1")
     """Share of the labels that is spread over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weigh training images by how rare their class is, so that all classes count alike."""
+    average_decay: float | None = setting(None, "from 0 to below 1")
+    """Test and keep an exponential moving average of the weights, by this decay for each step."""
 
 
 PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}
