@@ -215,11 +215,8 @@ def assign(variable, value: tf.Tensor) -> None:
 
 
 def apply_summed(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
-    """An update by gradients that are the same on all replicas, which Keras would sum once more."""
-    if hasattr(optimizer, "apply_summed"):
-        optimizer.apply_summed(gradients, variables)
-    else:
-        optimizer.apply([g / replicas() for g in gradients], variables)
+    """An update by gradients that are sums over all replicas, which Keras sums once more."""
+    optimizer.apply([g / replicas() for g in gradients], variables)
 
 
 def agreed(strategy: tf.distribute.Strategy, value: int) -> int:

@@ -10,11 +10,17 @@ import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
-from darts_tf.distribution import all_sum, handle
+from darts_tf.distribution import all_sum, assign, handle
+from darts_tf.errors import InputError
 
 
 def clip_then_decay(
-    gradients, weights, clip_norm: float | None, weight_decay: float, norm: tf.Tensor | None = None
+    gradients,
+    weights,
+    clip_norm: float | None,
+    weight_decay: float,
+    norm: tf.Tensor | None = None,
+    factor: tf.Tensor | None = None,
 ):
     """Clips by the global norm over all gradients, then adds `weight_decay * weights`.
 
@@ -24,18 +30,25 @@ def clip_then_decay(
         clip_norm: largest global norm; None for no clipping.
         weight_decay: strength of the L2 term.
         norm: the gradients' global norm, where it is known.
+        factor: multiplies all of this; 0 gives 0, whatever gradients and weights are.
 
     Returns:
         The list of gradients to hand to an optimizer that has no decay of its own.
     """
+    times = tf.multiply if factor is None else tf.math.multiply_no_nan
+    scale = factor
     if clip_norm is not None:
         norm = tf.linalg.global_norm(gradients) if norm is None else norm
-        scale = clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
-        gradients = [scale * g for g in gradients]
+        clip = clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
+        scale = clip if factor is None else times(clip, factor)
+    if scale is not None:
+        gradients = [times(g, scale) for g in gradients]
     if not weight_decay:
         return gradients
-    decay = filled(weight_decay, (), tf.convert_to_tensor(weights[0]).dtype)
-    return [g + decay * tf.convert_to_tensor(w) for g, w in zip(gradients, weights, strict=True)]
+    weights = [tf.convert_to_tensor(w) for w in weights]
+    decay = filled(weight_decay, (), weights[0].dtype)
+    decay = decay if factor is None else decay * factor
+    return [g + times(w, decay) for g, w in zip(gradients, weights, strict=True)]
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -53,37 +66,48 @@ class SGD(keras.optimizers.SGD):
         self, learning_rate=0.025, momentum=0.9, l2=3e-4, clip_norm=5.0, name="SGD", **kwargs
     ):
         super().__init__(learning_rate, momentum, name=name, **kwargs)
+        if self.nesterov:
+            raise InputError("Expected plain momentum. Received: nesterov=True")
         self.l2 = l2
         self.clip_norm = clip_norm
 
     def apply(self, grads, trainable_variables=None):
         """One update of the variables by these gradients, summed over all replicas first."""
-        self.apply_summed(all_sum(grads), trainable_variables)
-
-    def apply_summed(self, grads, trainable_variables=None):
-        """The same by gradients that are sums over all replicas already."""
+        if not self.built:
+            self.build(trainable_variables)
         variables = trainable_variables or self._trainable_variables
-        self._rate = tf.convert_to_tensor(self.learning_rate)  # read once, not for every variable
-        super().apply(clip_then_decay(grads, variables, self.clip_norm, self.l2), variables)
+        self.step(all_sum(grads), variables, variables, self.clip_norm, self.l2)
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        """Nothing, in place of Keras' sum over the replicas, which comes after the clipping."""
-        return grads_and_vars
+    def step(self, gradients, weights, variables, clip_norm, l2, norm=None, finite=True):
+        """One update by gradients that are sums over all replicas already, or none at all.
 
-    def update_step(self, gradient, variable, learning_rate):
-        """Keras' own step with momentum, as the one operation that TensorFlow has for it."""
-        if not self.momentum or self.nesterov:
-            super().update_step(gradient, variable, learning_rate)
-            return
-        velocity = self.momentums[self._get_variable_index(variable)]
-        dtype = gradient.dtype
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=handle(variable),
-            accum=handle(velocity),
-            lr=tf.cast(self._rate, dtype),
-            grad=gradient,
-            momentum=filled(self.momentum, (), dtype),
-        )
+        Args:
+            gradients: one array per variable.
+            weights: what the variables hold.
+            variables: that this optimizer was built for.
+            clip_norm: as `clip_norm` of the class.
+            l2: as `l2` of the class.
+            norm: the gradients' global norm, where it is known.
+            finite: a scalar; where it is false, nothing changes, whatever the gradients are.
+        """
+        dtype = gradients[0].dtype
+        zero, one = (filled(number, (), dtype) for number in (0, 1))
+        rate = tf.where(finite, -tf.cast(self.learning_rate, dtype), zero)
+        changes = clip_then_decay(gradients, weights, clip_norm, l2, norm, rate)
+        momentum = tf.where(finite, filled(self.momentum, (), dtype), one)
+        descent = tf.where(finite, -one, zero)
+        for variable, change in zip(variables, changes, strict=True):
+            if self.momentum:  # Keras' velocity, which has the learning rate in it
+                velocity = handle(self.momentums[self._get_variable_index(variable)])
+                tf.raw_ops.ResourceApplyMomentum(
+                    var=handle(variable), accum=velocity, lr=descent, grad=change, momentum=momentum
+                )
+            else:
+                tf.raw_ops.ResourceApplyGradientDescent(
+                    var=handle(variable), alpha=descent, delta=change
+                )
+        iterations = tf.convert_to_tensor(self.iterations)
+        assign(self.iterations, iterations + tf.cast(finite, iterations.dtype))
 
     def get_config(self):
         """Constructor arguments."""

@@ -178,15 +178,12 @@ class DARTS(Trainer):
             `loss` of the train batch, `arch_loss`, the loss that the alphas descend (unless they
             stay), and the compiled metrics on the train batch; means since the start of the epoch.
         """
-        return self.unless_not_finite(lambda: self._step(*counted(*data)))
-
-    def _step(self, train_batch, valid_batch):
-        weights, numbers = self.read(self.weights_to_train), []
+        train_batch, valid_batch = counted(*data)
+        before, weights, numbers = self.undoable(), self.read(self.weights_to_train), []
         if self.moves_alphas:
             numbers, train_batch = self._arch_step(weights, train_batch, valid_batch)
         others = list(zip(self.network.alphas, self._alphas(), strict=True))
-        loss, norm, moved = self.weight_step(weights, train_batch, others)
-        return [*numbers, loss, norm], moved
+        return self.settle(before, *self.weight_step(weights, train_batch, others, numbers))
 
     def _arch_step(self, weights, train_batch, valid_batch):
         """Moves the alphas; gives the valid loss, the gradient's norm, and the train batch."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from darts_tf.distribution import all_sum, apply_summed, assign, replicas
 from darts_tf.errors import InputError
 from darts_tf.normalization import synchronized_statistics
-from darts_tf.optimizers import clip_then_decay
+from darts_tf.optimizers import SGD, clip_then_decay
 
 
 class Trainer(keras.Model):
@@ -129,12 +129,8 @@ class Trainer(keras.Model):
             The metrics, means since the start of the epoch.
         """
         (batch,) = counted(data)
-
-        def step():
-            loss, norm, moved = self.weight_step(self.read(self.weights_to_train), batch)
-            return [loss, norm], moved
-
-        return self.unless_not_finite(step)
+        before = self.undoable()
+        return self.settle(before, *self.weight_step(self.read(self.weights_to_train), batch))
 
     def test_step(self, data):
         """Loss and metrics of the network with its running statistics."""
@@ -182,54 +178,70 @@ class Trainer(keras.Model):
         share = tf.reduce_sum(values) / tf.cast(total, values.dtype)
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
-    def weight_step(self, weights, batch, others=()):
-        """Moves w ← w − ξ∇w L_train(w).
+    def weight_step(self, weights, batch, others=(), numbers=()):
+        """Moves w ← w − ξ∇w L_train(w), if the loss and its gradient are finite.
 
         Args:
             weights: the tensors that `weights_to_train` hold.
             batch: from `counted`.
             others: variables that are not trained here, and their values.
+            numbers: further scalars that have to be finite.
 
         Returns:
-            The loss and the norm of its gradient over the global batch, and the variables that
-            move along, with their new values.
+            Whether they all are, the same on all replicas, and the variables that move along, each
+            with its value before and after a step that is finite.
         """
+        held = self.network.non_trainable_variables
+        held = {id(v): (v, value) for v, value in zip(held, self.read(held), strict=True)}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            mapping = [*zip(self.weights_to_train, weights, strict=True), *others]
+            mapping = [*zip(self.weights_to_train, weights, strict=True), *others, *held.values()]
             share, outputs, moved = self.share_at(mapping, batch)
         gradients = tape.gradient(share, weights, unconnected_gradients=_ZERO)
+        moved = [(*held[id(v)], value) for v, value in moved if value is not held[id(v)][1]]
         statistics, rest = _floating(moved)
-        summed = all_sum([share, *gradients, *(value for _, value in statistics)])
+        summed = all_sum([share, *gradients, *(value for *_, value in statistics)])
         loss, gradients, sums = summed[0], summed[1 : len(weights) + 1], summed[len(weights) + 1 :]
         norm = tf.linalg.global_norm(gradients)
-        gradients = clip_then_decay(gradients, weights, self.clip_norm, self.weight_decay, norm)
-        apply_summed(self.optimizer, gradients, self.weights_to_train)
+        finite = tf.reduce_all([tf.math.is_finite(number) for number in (*numbers, loss, norm)])
+        self._descend(gradients, weights, norm, finite)
         self.measure(batch[1], outputs)
-        means = [total / replicas() for total in sums]
-        variables = [variable for variable, _ in statistics]
-        return loss, norm, [*zip(variables, means, strict=True), *rest]
+        means = [
+            (*each[:2], total / replicas()) for each, total in zip(statistics, sums, strict=True)
+        ]
+        return finite, [*means, *rest]
 
-    def unless_not_finite(self, step: Callable) -> dict[str, tf.Tensor]:
-        """Takes a step, or undoes all of it where one of its numbers is not finite.
+    def _descend(self, gradients, weights, norm, finite):
+        settings = (self.clip_norm, self.weight_decay, norm)
+        if isinstance(self.optimizer, SGD):
+            self.optimizer.step(gradients, weights, self.weights_to_train, *settings, finite)
+        else:
+            gradients = clip_then_decay(gradients, weights, *settings)
+            apply_summed(self.optimizer, gradients, self.weights_to_train)
+
+    def undoable(self) -> list[tuple]:
+        """What a step changes even where it is not finite: variables, with what they hold."""
+        changed = [*self.trained_variables(), *self.optimizer_variables(), *self.metrics_variables]
+        if isinstance(self.optimizer, SGD):  # which leaves everything as it is then
+            left = {id(v) for v in (*self.weights_to_train, *self.optimizer.variables)}
+            changed = [variable for variable in changed if id(variable) not in left]
+        return list(zip(changed, self.read(changed), strict=True))
+
+    def settle(self, before, finite, moved) -> dict[str, tf.Tensor]:
+        """Ends a step: undoes it where it is not finite, and counts that.
 
         Args:
-            step: gives scalars that are the same on all replicas, and what is to be assigned:
-                variables, with their new values.
+            before: from `undoable`, called before the step.
+            finite: from `weight_step`.
+            moved: from `weight_step`.
 
         Returns:
             The metrics.
         """
-        movable = [*self.trained_variables(), *self.optimizer_variables(), *self.metrics_variables]
-        before = list(zip(movable, self.read(movable), strict=True))
-        numbers, moved = step()
-        finite = tf.reduce_all([tf.math.is_finite(number) for number in numbers])
-
-        def set_to(pairs):
-            for variable, value in pairs:
-                assign(variable, tf.cast(value, variable.dtype))
-
-        tf.cond(finite, lambda: set_to(moved), lambda: set_to(before))
+        now = self.read([variable for variable, _ in before])
+        moved = [*moved, *((v, old, new) for (v, old), new in zip(before, now, strict=True))]
+        for variable, old, new in moved:
+            assign(variable, tf.where(finite, tf.cast(new, variable.dtype), old))
         bad = 1 - tf.cast(finite, tf.int64)
         assign(self.skipped, tf.convert_to_tensor(self.skipped) + bad)
         assign(self.skipped_in_a_row, (tf.convert_to_tensor(self.skipped_in_a_row) + bad) * bad)
@@ -255,8 +267,8 @@ _ZERO = tf.UnconnectedGradients.ZERO
 def _floating(moved):
     """Statistics, which replicas average, and the rest, which is the same on all."""
     parts = [], []
-    for variable, value in moved:
-        parts[0 if value.dtype.is_floating else 1].append((variable, value))
+    for each in moved:
+        parts[0 if each[-1].dtype.is_floating else 1].append(each)
     return parts
 
 
