@@ -99,6 +99,7 @@ _SHOWN = {
     "arch_loss": ("arch loss ", ".4f"),
     "valid_accuracy": ("valid accuracy ", ".1%"),
     "test_accuracy": ("test accuracy ", ".1%"),
+    "test_top5_accuracy": ("top-5 ", ".1%"),
     "seconds": ("", ".1f"),
 }
 """Metrics of the line in this order: what stands before each, and its format."""

@@ -109,6 +109,11 @@ class Trainer(keras.Model):
         """The logits among what the network gives."""
         return outputs
 
+    def weighed(self, labels, values) -> tf.Tensor:
+        """The examples' losses as they count in training."""
+        del labels
+        return values
+
     def state(self) -> list[keras.Variable]:
         """Everything that a run goes on from: weights, statistics, optimizer, metrics, counters."""
         found = [*self.variables, *self.optimizer_variables(), *self.metrics_variables]
@@ -175,7 +180,7 @@ class Trainer(keras.Model):
             outputs = self.network(x, training=True)
         moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
         values, _ = self.objective(y, outputs)
-        share = tf.reduce_sum(values) / tf.cast(total, values.dtype)
+        share = tf.reduce_sum(self.weighed(y, values)) / tf.cast(total, values.dtype)
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
     def weight_step(self, weights, batch, others=(), numbers=()):

@@ -26,14 +26,12 @@ from darts_tf.data import (
 )
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.errors import InputError
-from darts_tf.execution import compiles
 from darts_tf.files import replacing
 from darts_tf.fitting import begun, fit
 from darts_tf.genotype import Genotype
-from darts_tf.network import Network, build_network, load_network, logits_of
-from darts_tf.optimizers import SGD
+from darts_tf.network import Network, load_network, logits_of
+from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.stems import check_image_size
-from darts_tf.trainer import Trainer
 
 
 def train(
@@ -71,8 +69,10 @@ def train(
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
     steps = steps_per_epoch(dataset.train, config.batch_size, strategy.num_replicas_in_sync)
+    classes, labels = len(dataset.classes), dataset.train.labels
+    weights = balanced(labels, classes) if config.class_weights == "balanced" else None
     build = functools.partial(
-        build_trainer, config, genotype, len(dataset.classes), preprocessing.channels
+        build_trainer, config, genotype, classes, preprocessing.channels, weights
     )
     with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, held_out="test", writes=is_chief())
@@ -96,85 +96,10 @@ def train(
             callbacks=[*ramp, *of_every_run(config, record), *callbacks],
         )
         if is_chief():
+            trainer.take_averages()
             with replacing(folder / runs.MODEL) as path:
                 trainer.network.save(path)
     return runs.read_metrics(folder)[-1]
-
-
-class NetworkTrainer(Trainer):
-    """Trains an evaluation network, its auxiliary head along with it.
-
-    Args:
-        network: of a genotype.
-        auxiliary_weight: factor of the auxiliary head's loss, if the network has one.
-        **settings: of `Trainer`.
-    """
-
-    def __init__(self, network: Network, auxiliary_weight: float = 0.4, **settings):
-        super().__init__(network, **settings)
-        self.auxiliary_weight = auxiliary_weight
-        names = ("auxiliary_loss", "total_loss") if network.auxiliary_head else ()
-        self.parts = [keras.metrics.Mean(name) for name in names]
-
-    @property
-    def metrics(self):
-        """As `Trainer.metrics`, with an auxiliary head its loss and the sum too."""
-        return [*super().metrics, *self.parts]
-
-    def objective(self, labels, outputs):
-        """The loss of the logits, and of the auxiliary ones by its weight (sec. A.2)."""
-        loss = self.losses_of(labels, self.logits(outputs))
-        if not self.parts:
-            return loss, {"loss": loss}
-        auxiliary = self.losses_of(labels, outputs["auxiliary"])
-        total = loss + self.auxiliary_weight * auxiliary
-        return total, {"loss": loss, "auxiliary_loss": auxiliary, "total_loss": total}
-
-    def logits(self, outputs):
-        """Those of the head at the end."""
-        return logits_of(outputs)
-
-
-def build_trainer(
-    config: TrainConfig, genotype: Genotype, classes: int, image_channels: int
-) -> NetworkTrainer:
-    """The compiled trainer of a genotype's new network."""
-    network = build_network(
-        genotype,
-        config.channels,
-        config.cells,
-        classes,
-        stem=config.stem,
-        auxiliary=config.auxiliary,
-        image_channels=image_channels,
-        drop_path=config.drop_path,
-    )
-    trainer = NetworkTrainer(
-        network,
-        config.auxiliary_weight,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-        sync_batch_norm=config.sync_batch_norm,
-    )
-    trainer.compile(
-        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
-        loss=cross_entropy(config.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=compiles(config.jit_compile),
-    )
-    return trainer
-
-
-def cross_entropy(label_smoothing: float) -> Callable:
-    """A loss of integer labels and logits that spreads a share of each label over all classes."""
-
-    def loss(labels, logits):
-        one_hot = tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), logits.shape[-1])
-        return keras.losses.categorical_crossentropy(
-            one_hot, logits, from_logits=True, label_smoothing=label_smoothing
-        )
-
-    return loss
 
 
 def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, ...]]:
@@ -224,20 +149,20 @@ def evaluate(
 
 
 def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str, float]:
-    """Loss and accuracy of a network on a split: `test_loss`, `test_accuracy`, `test_images`."""
-    loss, accuracy = keras.metrics.Mean(), keras.metrics.SparseCategoricalAccuracy()
+    """Loss and accuracies of a network on a split: `test_loss`, `test_accuracy`, `test_images`."""
+    loss, watched = keras.metrics.Mean("loss"), accuracies(network.head.classes)
     cross = cross_entropy(0.0)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def step(x, y):
         logits = logits_of(network(x, training=False))
         loss.update_state(cross(y, logits))
-        accuracy.update_state(y, logits)
+        for metric in watched:
+            metric.update_state(y, logits)
 
     for x, y in evaluation_batches(split, preprocessing, batch_size):
         step(x, y)
     return {
-        "test_loss": float(loss.result()),
-        "test_accuracy": float(accuracy.result()),
+        **{f"test_{metric.name}": float(metric.result()) for metric in (loss, *watched)},
         "test_images": len(split.labels),
     }

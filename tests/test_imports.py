@@ -94,14 +94,18 @@ MAY_IMPORT = {
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": ("convolutions", "network", "primitives", "supernet"),
+    "network_trainer": (
+        *("configs", "distribution", "execution", "genotype", "network", "optimizers"),
+        *("trainer",),
+    ),
     "searching": (
         *("callbacks", "configs", "data", "distribution", "execution"),
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
         *("supernet",),
     ),
     "training": (
-        *("callbacks", "configs", "data", "distribution", "execution", "files"),
-        *("fitting", "genotype", "network", "optimizers", "runs", "stems", "trainer"),
+        *("callbacks", "configs", "data", "distribution", "files", "fitting", "genotype"),
+        *("network", "network_trainer", "runs", "stems"),
     ),
 }
 """Rows of the table: a module of the library, and what of it beside `errors` it may import."""

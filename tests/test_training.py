@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from interrupting import KillAfter, Killed
 
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
-from darts_tf.training import build_trainer, cross_entropy, evaluate, load_run, train
+from darts_tf.training import evaluate, load_run, train
 from darts_tf.zoo import GENOTYPES
 
 
@@ -78,73 +77,6 @@ def test_train_with_images_too_small_for_the_stem_writes_nothing(dataset, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_spreads_a_share_of_the_label(smoothing):
-    logits = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
-    labels = np.array([0, 3, 4, 1])
-    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    picked = log_p[np.arange(4), labels]
-    expected = -(1 - smoothing) * picked - smoothing * log_p.mean(-1)
-    loss = cross_entropy(smoothing)(tf.constant(labels), tf.constant(logits))
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-
-
-@pytest.fixture
-def trainer(tmp_path):
-    """Of a network with an auxiliary head, without dropped paths."""
-    settings = config(tmp_path, drop_path=0.0, auxiliary_weight=0.3)
-    return build_trainer(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
-
-
-def batch():
-    images = np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32)
-    return tf.constant(images), tf.range(8)
-
-
-def losses_of(trainer, training):
-    """Mean losses of the logits and of the auxiliary ones, from the network alone."""
-    x, y = batch()
-    outputs, loss = trainer.network(x, training=training), cross_entropy(0.0)
-    return [float(tf.reduce_mean(loss(y, outputs[name]))) for name in ("logits", "auxiliary")]
-
-
-def test_auxiliary_loss_has_its_weight(trainer):
-    x, y = batch()
-    expected = losses_of(trainer, training=False)
-    total, parts = trainer.objective(y, trainer.network(x, training=False))
-    assert total.shape == (8,)
-    assert float(tf.reduce_mean(total)) == pytest.approx(expected[0] + 0.3 * expected[1], rel=1e-5)
-    means = {name: float(tf.reduce_mean(part)) for name, part in parts.items()}
-    assert set(means) == {"loss", "auxiliary_loss", "total_loss"}
-    assert [means["loss"], means["auxiliary_loss"]] == pytest.approx(expected, rel=1e-5)
-    assert means["total_loss"] == pytest.approx(float(tf.reduce_mean(total)), rel=1e-5)
-
-
-def test_test_calls_the_sum_of_losses_total_and_the_main_one_loss(trainer):
-    expected = losses_of(trainer, training=False)
-    tested = {name: float(value) for name, value in trainer.test_step(batch()).items()}
-    assert set(tested) == {"loss", "auxiliary_loss", "total_loss", "accuracy"}
-    assert [tested["loss"], tested["auxiliary_loss"]] == pytest.approx(expected, rel=1e-5)
-    assert tested["total_loss"] == pytest.approx(expected[0] + 0.3 * expected[1], rel=1e-5)
-
-
-def test_training_descends_the_sum_of_losses(trainer):
-    """The gradient of the first step, whose velocity is minus the rate times it."""
-    trainer.weight_decay, trainer.clip_norm = 0.0, None
-    (x, y), loss = batch(), cross_entropy(0.0)
-    variables = trainer.network.trainable_variables
-    with tf.GradientTape() as tape:
-        outputs = trainer.network(x, training=True)
-        auxiliary = tf.reduce_mean(loss(y, outputs["auxiliary"]))
-        total = tf.reduce_mean(loss(y, outputs["logits"])) + 0.3 * auxiliary
-    gradients = tape.gradient(total, [v.value for v in variables])
-    before = [v.numpy() for v in variables]
-    trainer.train_step(batch())
-    rate = float(trainer.optimizer.learning_rate)
-    for variable, value, gradient in zip(variables, before, gradients, strict=True):
-        np.testing.assert_allclose(variable, value - rate * gradient, rtol=1e-4, atol=1e-6)
-
-
 def test_metrics_of_a_run_name_the_losses_alike(finished):
     _, metrics = finished
     for prefix in ("", "test_"):
@@ -152,7 +84,14 @@ def test_metrics_of_a_run_name_the_losses_alike(finished):
         assert metrics[f"{prefix}total_loss"] == pytest.approx(total, rel=1e-4)
 
 
-def test_network_without_an_auxiliary_head_has_one_loss(tmp_path):
-    settings = config(tmp_path, auxiliary=False, drop_path=0.0)
-    trainer = build_trainer(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
-    assert set(trainer.test_step(batch())) == {"loss", "accuracy"}
+def test_average_of_the_weights_is_what_a_run_tests_and_keeps(dataset, tmp_path):
+    settings = {"average_decay": 0.5, "class_weights": "balanced", "drop_path": 0.0}
+    folder = tmp_path / "run"
+    metrics = train(config(folder, **settings), GENOTYPES["DARTS_V2"], dataset)
+    tested = evaluate(folder)
+    assert tested["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-4)
+    kept = load_run(folder)[0].get_weights()
+    again = train(config(folder, resume=True, **settings), GENOTYPES["DARTS_V2"], dataset)
+    assert again == metrics
+    for one, other in zip(load_run(folder)[0].get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(one, other)

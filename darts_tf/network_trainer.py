@@ -1,0 +1,179 @@
+"""What trains an evaluation network: its losses, its metrics, and the average of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.configs import TrainConfig
+from darts_tf.distribution import assign
+from darts_tf.execution import compiles
+from darts_tf.genotype import Genotype
+from darts_tf.network import Network, build_network, logits_of
+from darts_tf.optimizers import SGD
+from darts_tf.trainer import Trainer
+
+FEW_CLASSES = 10
+"""Of so many classes or fewer the five most probable say little."""
+
+
+class NetworkTrainer(Trainer):
+    """Trains an evaluation network, its auxiliary head along with it.
+
+    Args:
+        network: of a genotype.
+        auxiliary_weight: factor of the auxiliary head's loss, if the network has one.
+        class_weights: factors of the examples' losses in training, by class; None for 1.
+        average_decay: of an exponential moving average of weights and statistics, which is what
+            is tested; None for none.
+        **settings: of `Trainer`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        auxiliary_weight: float = 0.4,
+        class_weights: Sequence[float] | None = None,
+        average_decay: float | None = None,
+        **settings,
+    ):
+        super().__init__(network, **settings)
+        self.auxiliary_weight = auxiliary_weight
+        self.class_weights = class_weights
+        self.average_decay = average_decay
+        names = ("auxiliary_loss", "total_loss") if network.auxiliary_head else ()
+        self.parts = [keras.metrics.Mean(name) for name in names]
+        averaged = _averaged(network) if average_decay is not None else []
+        self.averages = [(variable, self._copy(variable)) for variable in averaged]
+
+    def _copy(self, variable):
+        copy = self.add_weight(
+            shape=variable.shape, dtype=variable.dtype, trainable=False, name="average"
+        )
+        copy.assign(variable)
+        return copy
+
+    @property
+    def metrics(self):
+        """As `Trainer.metrics`, with an auxiliary head its loss and the sum too."""
+        return [*super().metrics, *self.parts]
+
+    def objective(self, labels, outputs):
+        """The loss of the logits, and of the auxiliary ones by its weight (sec. A.2)."""
+        loss = self.losses_of(labels, self.logits(outputs))
+        if not self.parts:
+            return loss, {"loss": loss}
+        auxiliary = self.losses_of(labels, outputs["auxiliary"])
+        total = loss + self.auxiliary_weight * auxiliary
+        return total, {"loss": loss, "auxiliary_loss": auxiliary, "total_loss": total}
+
+    def logits(self, outputs):
+        """Those of the head at the end."""
+        return logits_of(outputs)
+
+    def weighed(self, labels, values):
+        """As `Trainer.weighed`, by the weights of the classes."""
+        if self.class_weights is None:
+            return values
+        return values * tf.gather(tf.constant(self.class_weights, values.dtype), labels)
+
+    def train_step(self, data):
+        """As `Trainer.train_step`; the averages follow the weights."""
+        results = super().train_step(data)
+        if self.averages:
+            moved = tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
+            share = tf.where(moved, 1 - self.average_decay, 0.0)
+            for variable, average in self.averages:
+                before = tf.convert_to_tensor(average)
+                change = tf.convert_to_tensor(variable) - before
+                share_here = tf.cast(share, before.dtype)
+                assign(average, before + tf.math.multiply_no_nan(change, share_here))
+        return results
+
+    def test_step(self, data):
+        """As `Trainer.test_step`, of the averages where there are some."""
+        held = [(variable, tf.convert_to_tensor(average)) for variable, average in self.averages]
+        x, y = data
+        with keras.StatelessScope(state_mapping=held):
+            outputs = self.network(x, training=False)
+        self.measure(y, outputs)
+        return self.results(training=False)
+
+    def take_averages(self) -> None:
+        """Sets the network to the averages, where there are some."""
+        for variable, average in self.averages:
+            variable.assign(average)
+
+
+def _averaged(network: Network) -> list[keras.Variable]:
+    """Weights and running statistics."""
+    return [
+        variable
+        for variable in network.variables
+        if variable is not network.drop_path_rate and "float" in variable.dtype
+    ]
+
+
+def build_trainer(
+    config: TrainConfig,
+    genotype: Genotype,
+    classes: int,
+    image_channels: int,
+    class_weights: Sequence[float] | None = None,
+) -> NetworkTrainer:
+    """The compiled trainer of a genotype's new network."""
+    network = build_network(
+        genotype,
+        config.channels,
+        config.cells,
+        classes,
+        stem=config.stem,
+        auxiliary=config.auxiliary,
+        image_channels=image_channels,
+        drop_path=config.drop_path,
+    )
+    trainer = NetworkTrainer(
+        network,
+        config.auxiliary_weight,
+        class_weights,
+        config.average_decay,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        sync_batch_norm=config.sync_batch_norm,
+    )
+    trainer.compile(
+        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
+        loss=cross_entropy(config.label_smoothing),
+        metrics=accuracies(classes),
+        jit_compile=compiles(config.jit_compile),
+    )
+    return trainer
+
+
+def cross_entropy(label_smoothing: float) -> Callable:
+    """A loss of integer labels and logits that spreads a share of each label over all classes."""
+
+    def loss(labels, logits):
+        one_hot = tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), logits.shape[-1])
+        return keras.losses.categorical_crossentropy(
+            one_hot, logits, from_logits=True, label_smoothing=label_smoothing
+        )
+
+    return loss
+
+
+def accuracies(classes: int) -> list[keras.metrics.Metric]:
+    """Metrics of labels and logits: top-1 accuracy, and top-5 where there are classes enough."""
+    found = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    if classes > FEW_CLASSES:
+        found.append(keras.metrics.SparseTopKCategoricalAccuracy(5, "top5_accuracy"))
+    return found
+
+
+def balanced(labels: np.ndarray, classes: int) -> list[float]:
+    """Weights of classes with which all of them count alike; 1 where all are equally frequent."""
+    counts = np.bincount(labels, minlength=classes)
+    return [float(len(labels) / (classes * max(count, 1))) for count in counts]
