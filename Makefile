@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long bench lint wheel check-wheel clean
+.PHONY: demo test test-long test-cifar10 bench lint wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
@@ -14,6 +14,9 @@ test: $(VENV)/.tests          ## all tests
 test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; half an hour
 	$(BIN)/python -m pytest -m slow
 	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/test_killing.py
+
+test-cifar10: $(VENV)/.tests  ## a small network learns real images, with its log; ten minutes
+	$(BIN)/python -m pytest -m slow tests/test_cifar10.py
 
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
 	$(BIN)/python benchmarks/command_line.py
