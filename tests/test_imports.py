@@ -16,7 +16,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
     *("notation", "zoo"),
-    *("configs", "runs", "beginning", "checkpoints", "launching"),
+    *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
@@ -83,6 +83,11 @@ MAY_IMPORT = {
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": ("convolutions", "network", "primitives", "supernet"),
+    "state_dicts": ("names",),
+    "importing": (
+        *("beginning", "configs", "data", "files", "names", "network", "reference", "runs"),
+        *("state_dicts", "zoo"),
+    ),
     "searching": (
         *("callbacks", "configs", "data", "distribution", "execution"),
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
