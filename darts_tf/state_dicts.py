@@ -64,7 +64,7 @@ def _torch(path):
 
 
 def _numpy(path):
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
