@@ -14,10 +14,10 @@ def run(config: ImportConfig) -> int:
     with quiet.held_stderr():
         network = import_run(config)
     trained = TrainConfig.from_dict(runs.read_json(config.output / runs.CONFIG))
+    auxiliary = " and an auxiliary head" if trained.auxiliary else ""
     print(
-        f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes, "
-        f"{'an' if trained.auxiliary else 'no'} auxiliary head: "
-        f"{count_params(network):,} parameters without it"
+        f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes: "
+        f"{count_params(network):,} parameters{auxiliary}"
     )
     print(f"network: {config.output / runs.MODEL}")
     print(f"next: darts-tf evaluate --workdir {config.output}")
