@@ -31,6 +31,8 @@ setup(
         "rich>=13.7",
     ],
     extras_require={
+        "torch": ["torch>=2.6"],  # `darts-tf import` of .pt and .pth files
+        "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
         "test": [
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6"),  # the manifests in deploy/

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 
+from darts_tf import registration
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -15,7 +17,7 @@ _HOMES = {
     "spaces": ("ALL_PRIMITIVES", "PRIMITIVES"),
     "supernet": ("Supernet",),
     "search": ("DARTS",),
-    "network": ("Network", "build_network"),
+    "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),
     "data": ("load_dataset",),
@@ -35,3 +37,6 @@ def __getattr__(name: str):
 def __dir__() -> list[str]:
     """Public names, imported or not."""
     return [*globals(), *__all__]
+
+
+registration.register()

@@ -118,8 +118,13 @@ class Network(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Rebuilds from `get_config`."""
-        return cls(**{**config, "genotype": Genotype.from_json(config["genotype"])})
+        """Rebuilds from `get_config`, under the dtype policy in force and not the one in there.
+
+        All parts take that policy; a network trained in mixed precision has float32 weights, and
+        computes with them in float32 where nothing else is asked for.
+        """
+        given = {name: value for name, value in config.items() if name != "dtype"}
+        return cls(**{**given, "genotype": Genotype.from_json(config["genotype"])})
 
 
 def build_network(

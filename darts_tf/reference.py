@@ -28,15 +28,16 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
             `alphas_normal` and `alphas_reduce` may be among a supernet's.
 
     Raises:
-        InputError: a name is missing or unknown or a shape differs; nothing is changed then.
+        InputError: names are missing or unknown or shapes differ: all of them, in one line; or
+            copies that one variable stands for differ. Nothing is changed then.
     """
     entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
-    given = {k: v for k, v in state_dict.items() if not k.endswith(IGNORED)}
-    _check_names({name for name, *_ in entries}, set(given))
+    given = {k: np.asarray(v) for k, v in state_dict.items() if not k.endswith(IGNORED)}
+    _check(entries, given)
     values = {}
-    for name, variable, group, groups in entries:
+    for name, variable, group, _ in entries:
         if name in given:
-            array = _our_layout(name, np.asarray(given[name]), variable, groups)
+            array = _our_layout(name, given[name], variable)
             _, parts = values.setdefault(id(variable), (variable, {}))
             if not np.array_equal(parts.setdefault(group, array), array):
                 raise InputError(
@@ -47,34 +48,48 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
         variable.assign(np.concatenate(arrays, _group_axis(variable)) if arrays[1:] else arrays[0])
 
 
-def _check_names(known, given):
-    required = {name for name in known if name not in ALPHAS}
-    missing, unknown = sorted(required - given), sorted(given - known)
-    if missing or unknown:
+def _check(entries, given):
+    """Refuses a state dict of another architecture, with everything that differs."""
+    shapes = {name: _their_shape(name, variable, groups) for name, variable, _, groups in entries}
+    differing = {
+        "missing": sorted(name for name in shapes.keys() - given if name not in ALPHAS),
+        "unknown": sorted(given.keys() - shapes),
+        "of another shape": [
+            f"{name} {given[name].shape} instead of {shapes[name]}"
+            for name in sorted(shapes.keys() & given)
+            if given[name].shape != shapes[name]
+        ],
+    }
+    if any(differing.values()):
+        parts = (
+            f"{len(names)} {what}: {', '.join(names)}" for what, names in differing.items() if names
+        )
         raise InputError(
-            f"Expected the state dict of this architecture: {len(missing)} names missing "
-            f"(first: {missing[:1]}), {len(unknown)} unknown (first: {unknown[:1]})"
+            f"Expected the state dict of this architecture, of {len(shapes)} arrays. "
+            f"Received: {'; '.join(parts)}"
         )
 
 
-def _our_layout(name, array, variable, groups):
-    """Channels last; `variable` holds `groups` such arrays."""
-    given = array.shape
-    if array.ndim == 4 and len(variable.shape) == 3 and given[2:] == (1, 1):
-        array = array[:, :, 0, 0].T[None]
-    elif array.ndim == 4:
-        array = array.transpose((2, 3, 0, 1) if _is_depthwise(variable) else (2, 3, 1, 0))
-    elif array.ndim == 2 and name not in ALPHAS:
-        array = array.T
-    expected = list(variable.shape)
+def _their_shape(name, variable, groups):
+    """The shape in the reference of an array of which `variable` holds `groups`."""
+    shape = list(variable.shape)
     if groups > 1:
-        expected[_group_axis(variable)] //= groups
-    if list(array.shape) != expected:
-        raise InputError(
-            f"Expected {name} to have shape {tuple(expected)} in channels-last layout. "
-            f"Received: shape={given} in the reference's layout"
-        )
-    return array
+        shape[_group_axis(variable)] //= groups
+    if len(shape) == 4:
+        first = (2, 3) if _is_depthwise(variable) else (3, 2)
+        return tuple(shape[axis] for axis in (*first, 0, 1))
+    if len(shape) == 3:
+        return (shape[2], shape[1], 1, 1)
+    return tuple(shape if name in ALPHAS else reversed(shape))
+
+
+def _our_layout(name, array, variable):
+    """Channels last."""
+    if array.ndim == 4 and len(variable.shape) == 3:
+        return array[:, :, 0, 0].T[None]
+    if array.ndim == 4:
+        return array.transpose((2, 3, 0, 1) if _is_depthwise(variable) else (2, 3, 1, 0))
+    return array if name in ALPHAS else array.T
 
 
 def _group_axis(variable):

@@ -18,7 +18,7 @@ def float32_copy(network: Network) -> Network:
 
     A network of mixed precision keeps its weights in float32, so that nothing is lost.
     """
-    without = {"auxiliary": False, "drop_path": 0.0, "dtype": "float32"}
+    without = {"auxiliary": False, "drop_path": 0.0}
     with dtype_policy("float32"):
         copy = type(network).from_config({**network.get_config(), **without})
     for target, source in zip(_parts(copy), _parts(network), strict=True):

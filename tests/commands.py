@@ -1,12 +1,18 @@
-"""Commands of the program with something else in their place."""
+"""For tests of commands: images to run them on, what they answer, others in their place."""
 
 from __future__ import annotations
 
+import pathlib
 import sys
 import types
 
+import numpy as np
+from PIL import Image
+
 from cli import quiet
-from cli.main import COMMANDS
+from cli.main import COMMANDS, main
+
+COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
 
 def replace_commands(monkeypatch, run) -> None:
@@ -16,3 +22,26 @@ def replace_commands(monkeypatch, run) -> None:
         command = types.ModuleType(f"cli.{name}")
         command.run = run
         monkeypatch.setitem(sys.modules, command.__name__, command)
+
+
+def write_images(folder: pathlib.Path, counts: dict[str, int], size: int = 9):
+    """Noisy squares whose class is their colour."""
+    random = np.random.default_rng(0)
+    for split, count in counts.items():
+        for name, colour in COLOURS.items():
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(random.normal(colour, 40, (size, size, 3)), 0, 255)
+                image = Image.fromarray(pixels.astype(np.uint8))
+                image.save(folder / split / name / f"{i}.png")
+    return folder
+
+
+def one_line_of_wrong_use(capture, arguments):
+    """`capture` is `capfd`, so that what TensorFlow writes by itself counts too."""
+    capture.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capture.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("darts-tf: error: ")
+    return line

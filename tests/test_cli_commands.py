@@ -6,29 +6,15 @@ import json
 import pathlib
 import signal
 
-import numpy as np
 import pytest
+from commands import COLOURS, one_line_of_wrong_use, write_images
 from PIL import Image
 
 from cli.main import main
 from cli.progress import EpochProgress
 from darts_tf import runs
 
-COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 FAST = ["--preset", "tiny", "--arch-gradient", "first_order"]
-
-
-def write_images(folder: pathlib.Path, counts: dict[str, int], size: int = 9):
-    """Noisy squares whose class is their colour."""
-    random = np.random.default_rng(0)
-    for split, count in counts.items():
-        for name, colour in COLOURS.items():
-            (folder / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = np.clip(random.normal(colour, 40, (size, size, 3)), 0, 255)
-                image = Image.fromarray(pixels.astype(np.uint8))
-                image.save(folder / split / name / f"{i}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +86,6 @@ def test_inspect_prints_both_conventions(capsys):
     assert "3,349,342" in out
     assert "528,359,040" in out
     assert "546,883,200" in out
-
-
-def one_line_of_wrong_use(capture, arguments):
-    """`capture` is `capfd`, so that what TensorFlow writes by itself counts too."""
-    capture.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    captured = capture.readouterr()
-    (line,) = captured.err.splitlines()
-    assert line.startswith("darts-tf: error: ")
-    return line
 
 
 @pytest.mark.parametrize(

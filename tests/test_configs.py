@@ -21,6 +21,10 @@ REQUIRED = {
     configs.ExportConfig: {"workdir": "run", "output": "out"},
     configs.PredictConfig: {"model": "run", "images": ["a.png"]},
     configs.InspectConfig: {"genotype": "DARTS_V2"},
+    configs.ImportConfig: {
+        **{"checkpoint": "weights.pt", "genotype": "DARTS_V2", "kind": "imagenet"},
+        "output": "run",
+    },
 }
 EVERY_PRESET = [(config, name) for config, presets in PRESETS.items() for name in presets]
 

@@ -15,6 +15,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
     *(
+        "registration",
         "errors",
         "names",
         "parsing",
@@ -26,7 +27,7 @@ LIGHT = (
         "schedules",
     ),
     *("notation", "zoo"),
-    *("configs", "runs", "beginning", "checkpoints", "launching"),
+    *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
@@ -44,6 +45,7 @@ MAY_IMPORT = {
     "execution": (),
     "keeping": (),
     "presets": (),
+    "registration": (),
     "interruption": (),
     "parsing": ("names",),
     "validation": ("names",),
@@ -97,6 +99,11 @@ MAY_IMPORT = {
     "network_trainer": (
         *("configs", "distribution", "execution", "genotype", "network", "optimizers"),
         *("trainer",),
+    ),
+    "state_dicts": ("names",),
+    "importing": (
+        *("beginning", "configs", "data", "files", "names", "network", "reference", "runs"),
+        *("state_dicts", "zoo"),
     ),
     "searching": (
         *("callbacks", "configs", "data", "distribution", "execution"),
@@ -172,8 +179,8 @@ def test_table_has_no_row_without_a_module():
     assert set(MAY_IMPORT) == {row_of(module) for module in LIBRARY}
 
 
-def test_package_itself_imports_nothing_until_asked():
-    assert not IMPORTS["darts_tf"]
+def test_package_itself_imports_little_until_asked():
+    assert IMPORTS["darts_tf"] == {"darts_tf.registration"}
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -13,7 +13,7 @@ from reference_names import network_shapes, random_state_dict
 
 from darts_tf.cells import reductions
 from darts_tf.genotype import Genotype
-from darts_tf.network import build_network
+from darts_tf.network import build_network, load_network
 from darts_tf.reference import load_reference_weights
 from darts_tf.zoo import GENOTYPES
 
@@ -240,6 +240,20 @@ def test_mixed_bfloat16_keeps_variables_in_float32():
     outputs = network(images(2, 8, 8, 3), training=True)
     assert {y.dtype for y in outputs.values()} == {tf.bfloat16}
     assert {v.dtype for v in network.trainable_variables} == {"float32"}
+
+
+def test_network_of_mixed_precision_is_loaded_in_float32(tmp_path):
+    """Its weights are float32, and so are all its parts: not the outer one alone in half."""
+    with floatx("float32"):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        network = tiny(drop_path=0.2)
+        network.save(tmp_path / "network.keras")
+        keras.config.set_dtype_policy("float32")
+        plain, copy = tiny(drop_path=0.2), load_network(tmp_path / "network.keras")
+    plain.set_weights(network.get_weights())
+    assert {layer.compute_dtype for layer in copy._flatten_layers()} == {"float32"}
+    x = images(2, 8, 8, 3)
+    assert_close(copy(x)["logits"], plain(x)["logits"], 0)
 
 
 def test_cells_of_any_number_of_nodes_and_any_concat_work():

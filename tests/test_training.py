@@ -49,6 +49,15 @@ def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
     assert tested["test_images"] == 48
 
 
+def test_run_of_mixed_precision_is_evaluated_in_float32(dataset, tmp_path):
+    settings = config(tmp_path / "run", precision="mixed_bfloat16", epochs=1)
+    metrics = train(settings, GENOTYPES["DARTS_V2"], dataset)
+    network, _, _ = load_run(tmp_path / "run")
+    assert {layer.compute_dtype for layer in network._flatten_layers()} == {"float32"}
+    assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
+    assert evaluate(tmp_path / "run")["test_loss"] == pytest.approx(metrics["test_loss"], rel=0.05)
+
+
 def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(Killed):  # in the second epoch, with random paths dropped

@@ -31,6 +31,27 @@ class EvaluateConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ImportConfig(Config):
+    """Make a training run of weights that the authors' PyTorch code has trained."""
+
+    checkpoint: pathlib.Path
+    """State dict of an evaluation network: a .pt, .pth, .npz or .safetensors file."""
+    genotype: str
+    """Its cells: name of a published genotype, or a file."""
+    kind: str
+    """What it was trained on, `cifar10` or `imagenet`: gives the stem, how images are prepared and
+    the names of the classes."""
+    output: pathlib.Path
+    """Folder of the run; must be new or empty, unless overwritten."""
+    classes: pathlib.Path | None = None
+    """File with names of other classes, one a line, in the order of the logits."""
+    dataset: str | None = None
+    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's."""
+    overwrite: bool = False
+    """Delete the earlier run in the folder first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Config):
     """Write a trained network as SavedModel and TFLite, and check both against Keras."""
 

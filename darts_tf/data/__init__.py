@@ -9,18 +9,22 @@ from darts_tf.data.pipeline import (
     train_batches,
 )
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.data.sources import EMBEDDED, load_dataset
+from darts_tf.data.sources import EMBEDDED, PUBLISHED_STATISTICS, lasting_name, load_dataset
 from darts_tf.data.splits import ImageDataset, Split, as_read_by, split_halves
+from darts_tf.data.tfds_source import class_names
 
 __all__ = [
     "EMBEDDED",
+    "PUBLISHED_STATISTICS",
     "Augmentation",
     "ImageDataset",
     "Preprocessing",
     "Split",
     "as_read_by",
+    "class_names",
     "evaluation_batches",
     "evaluation_steps",
+    "lasting_name",
     "load_dataset",
     "search_batches",
     "split_halves",

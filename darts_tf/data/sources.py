@@ -20,6 +20,7 @@ PUBLISHED_STATISTICS = {
         (0.49139968, 0.48215827, 0.44653124),
         (0.24703233, 0.24348505, 0.26158768),
     ),
+    "imagenet2012": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
 
@@ -98,13 +99,23 @@ def load_dataset(
         classes, train, test = _load_embedded(name, **options)
     elif _is_folder(name):
         classes, train, test = load_folder(name, **options, **damaged)
-        name = os.path.abspath(os.path.expanduser(name))
+        name = _absolute(name)
     else:
         classes, train, test = load_tfds(name, **options, **damaged, other_names=EMBEDDED)
         published = PUBLISHED_STATISTICS.get(base_name(name))
     mean, std = published or channel_statistics(train.images)
     preprocessing = Preprocessing(*train.images.shape[1:], mean, std)
     return ImageDataset(name, classes, train, test, preprocessing)
+
+
+def lasting_name(name_or_folder: str) -> str:
+    """The same dataset's name from any working directory: of a folder its absolute path."""
+    name = os.fspath(name_or_folder)
+    return _absolute(name) if name not in EMBEDDED and _is_folder(name) else name
+
+
+def _absolute(folder: str) -> str:
+    return os.path.abspath(os.path.expanduser(folder))
 
 
 def _is_folder(name: str) -> bool:

@@ -31,6 +31,11 @@ def is_known(name: str) -> bool:
     return base_name(name) in tfds.list_builders()
 
 
+def class_names(name: str) -> tuple[str, ...]:
+    """The classes of a dataset whose names TFDS knows before a download; nothing is loaded."""
+    return tuple(_builder(name, ()).info.features["label"].names)
+
+
 def load_tfds(
     name: str,
     *,

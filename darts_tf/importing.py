@@ -1,0 +1,194 @@
+"""Training runs made of weights that the authors' PyTorch implementation has trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from darts_tf import beginning, runs
+from darts_tf.configs import ImportConfig, TrainConfig
+from darts_tf.data import (
+    PUBLISHED_STATISTICS,
+    ImageDataset,
+    Preprocessing,
+    Split,
+    class_names,
+    lasting_name,
+)
+from darts_tf.errors import InputError
+from darts_tf.files import replacing
+from darts_tf.names import listed, unknown_name
+from darts_tf.network import Network, build_network
+from darts_tf.reference import load_reference_weights
+from darts_tf.state_dicts import read_state_dict
+from darts_tf.zoo import load_genotype
+
+_LOGGER = logging.getLogger("darts_tf")
+
+CIFAR10_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+"""In the order of the labels; TFDS knows the names only once it has downloaded the images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What the weights of a network do not tell.
+
+    Attributes:
+        stem: of the network.
+        dataset: its name.
+        size: rows and columns of the images.
+        classes: gives their names, in the order of the logits.
+    """
+
+    stem: str
+    dataset: str
+    size: int
+    classes: Callable[[], tuple[str, ...]]
+
+
+KINDS = {
+    "cifar10": Kind("cifar", "cifar10", 32, lambda: CIFAR10_CLASSES),
+    "imagenet": Kind("imagenet", "imagenet2012", 224, lambda: class_names("imagenet2012")),
+}
+"""The kinds of networks by name."""
+
+RECURRENT = ("ptb", "wikitext2")
+"""Kinds of the authors' language models, for which there is no model here yet."""
+
+_STEMS = {"cifar": ("stem.0.weight", 3), "imagenet": ("stem1.1.weight", 1)}
+"""The last kernel of a stem, and how many times the first cell's channels it gives."""
+
+
+def import_run(config: ImportConfig) -> Network:
+    """Makes the folder of a training run that is finished, and returns its network.
+
+    The network's size is read off the state dict. Of the settings in the folder only those of the
+    network and the data are the run's own; how it was trained nobody knows here.
+
+    Raises:
+        InputError: an unknown kind or genotype, a file that is no state dict, or of another
+            architecture, class names of another number, or a folder that is in use; nothing has
+            been written then.
+        OSError: a file could not be written.
+    """
+    kind = _kind(config.kind)
+    beginning.check(config.output, overwrite=config.overwrite)
+    genotype = load_genotype(config.genotype)
+    state = read_state_dict(config.checkpoint)
+    trained = TrainConfig(
+        genotype=config.genotype,
+        dataset=lasting_name(config.dataset or kind.dataset),
+        image_size=kind.size,
+        workdir=config.output,
+        overwrite=config.overwrite,
+        **architecture(state, kind.stem),
+    )
+    classes = _classes(config, kind, state["classifier.weight"].shape[0])
+    network = build_network(
+        genotype,
+        trained.channels,
+        trained.cells,
+        len(classes),
+        stem=trained.stem,
+        auxiliary=trained.auxiliary,
+    )
+    load_reference_weights(network, state)
+    with beginning.begun(trained, _dataset(trained, kind, classes), genotype) as folder:
+        _LOGGER.info("importing %d arrays of %s", len(state), config.checkpoint)
+        with replacing(folder / runs.MODEL) as path:
+            network.save(path)
+    return network
+
+
+def architecture(state: Mapping[str, np.ndarray], stem: str) -> dict[str, object]:
+    """Channels, cells and whether there is an auxiliary head, from a state dict.
+
+    Args:
+        state: names as the reference has them.
+        stem: `"cifar"` or `"imagenet"`.
+
+    Raises:
+        InputError: the stem, the cells or the classifier are not there.
+    """
+    kernel, factor = _STEMS[stem]
+    sized = {kernel: 4, "classifier.weight": 2}
+    absent = [name for name, axes in sized.items() if name not in state or state[name].ndim != axes]
+    if absent:
+        others = [other for other, (name, _) in _STEMS.items() if name in state and other != stem]
+        received = f"a network with the {others[0]} stem" if others else f"names {listed(state)}"
+        raise InputError(
+            f"Expected a network with the {stem} stem, which has {' and '.join(absent)}. "
+            f"Received: {received}"
+        )
+    outputs = state[kernel].shape[0]
+    if outputs % factor:
+        raise InputError(
+            f"Expected a multiple of {factor} channels from {kernel}. Received: {outputs}"
+        )
+    return {
+        **{"stem": stem, "channels": outputs // factor, "cells": _count_cells(state)},
+        "auxiliary": any(name.startswith("auxiliary_head.") for name in state),
+    }
+
+
+def _count_cells(state) -> int:
+    numbers = {match[1] for match in map(re.compile(r"cells\.(\d+)\.").match, state) if match}
+    if numbers != {str(i) for i in range(len(numbers))}:
+        raise InputError(
+            f"Expected cells numbered from 0. Received: cells {listed(sorted(numbers))}"
+        )
+    return len(numbers)
+
+
+def _kind(name: str) -> Kind:
+    if name in RECURRENT:
+        raise InputError(
+            f"Expected kind to be one of {', '.join(KINDS)}. Received: kind={name!r}, whose "
+            "recurrent networks cannot be imported yet"
+        )
+    if name not in KINDS:
+        raise unknown_name("kind", name, KINDS)
+    return KINDS[name]
+
+
+def _classes(config: ImportConfig, kind: Kind, logits: int) -> tuple[str, ...]:
+    names = kind.classes() if config.classes is None else _read_lines(config.classes)
+    if len(names) != logits:
+        whose = f"of {config.kind}" if config.classes is None else f"in {config.classes}"
+        raise InputError(
+            f"Expected a class for each of the network's {logits} logits, in a file with one name "
+            f"a line (--classes FILE). Received: {len(names)} classes {whose}"
+        )
+    return names
+
+
+def _read_lines(path: pathlib.Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Expected a text file with one class a line. Received: {str(path)!r} "
+            f"({getattr(error, 'strerror', None) or 'which is not UTF-8'})"
+        ) from error
+    names = tuple(line.strip() for line in lines)
+    if not all(names):
+        raise InputError(
+            f"Expected one class a line. Received: line {names.index('') + 1} of {path} is empty"
+        )
+    return names
+
+
+def _dataset(trained: TrainConfig, kind: Kind, classes: tuple[str, ...]) -> ImageDataset:
+    """Describes the data; this run has seen no images, and can't be resumed with any."""
+    mean, std = PUBLISHED_STATISTICS[kind.dataset]
+    none = Split(np.zeros((0, kind.size, kind.size, 3), np.uint8), np.zeros(0, np.int32))
+    preprocessing = Preprocessing(kind.size, kind.size, 3, mean, std)
+    return ImageDataset(trained.dataset, classes, none, none, preprocessing)

@@ -1,0 +1,67 @@
+"""Has Keras find the classes in a saved model without importing TensorFlow for that.
+
+`keras.saving.load_model` knows a class once the module that registers it has been imported, and
+imports none by itself but Keras' own. `import darts_tf` must not import TensorFlow either. So when
+Keras is imported, before or after, it is given stand-ins that import the class when it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+PACKAGE = "darts_tf"
+SAVED = {
+    "Network": "network",
+    "Supernet": "supernet",
+    "BatchNormalization": "normalization",
+    "SGD": "optimizers",
+}
+"""Registered classes, and the modules where they are."""
+
+
+def register() -> None:
+    """Gives Keras the stand-ins, now if it has been imported and otherwise as soon as it is."""
+    keras = sys.modules.get("keras")
+    if keras:
+        _give_stand_ins(keras)
+    else:
+        sys.meta_path.insert(0, _KerasFinder())
+
+
+class _StandIn:
+    """Rebuilds an object of a class from its config, as the class itself does."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def from_config(self, config, **options):
+        module = importlib.import_module(f"{PACKAGE}.{SAVED[self.name]}")
+        return getattr(module, self.name).from_config(config, **options)
+
+
+def _give_stand_ins(keras) -> None:
+    known = keras.saving.get_custom_objects()
+    for name in SAVED:
+        known.setdefault(f"{PACKAGE}>{name}", _StandIn(name))
+
+
+class _KerasFinder:
+    """Finds Keras as the others do, and has it know of the stand-ins when it has run."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras":
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next(filter(None, specs), None)
+        if spec and spec.loader:
+            run = spec.loader.exec_module
+
+            def run_and_register(module):
+                run(module)
+                _give_stand_ins(module)
+                sys.meta_path.remove(self)
+
+            spec.loader.exec_module = run_and_register  # who only looks for Keras runs nothing
+        return spec

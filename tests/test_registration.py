@@ -1,0 +1,76 @@
+"""Saved models in a new process, which has imported nothing but the package and Keras."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import darts_tf
+from darts_tf.network import build_network
+from darts_tf.registration import PACKAGE, SAVED
+from darts_tf.supernet import Supernet
+from darts_tf.zoo import GENOTYPES
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+LOAD = """
+import sys
+{imports}
+import numpy as np
+assert not {{"darts_tf.network", "darts_tf.supernet"}} & set(sys.modules)
+model = keras.saving.load_model(sys.argv[1])
+np.save(sys.argv[2], model(np.ones((1, 8, 8, 3), "float32"), training=False))
+"""
+
+
+def loaded_output(folder, model, imports):
+    """What the model gives in a new process."""
+    model.save(folder / "model.keras")
+    program = LOAD.format(imports=imports)
+    command = [sys.executable, "-c", program, folder / "model.keras", folder / "output.npy"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "output.npy")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import darts_tf, keras",
+        "import keras, darts_tf",
+        "import darts_tf\nimport tensorflow\nimport keras",
+        "import darts_tf.ops, keras",
+    ],
+)
+def test_saved_network_loads_in_a_new_process(tmp_path, imports):
+    network = build_network(GENOTYPES["DARTS_V2"], 2, 3, 5, auxiliary=False)
+    expected = network(np.ones((1, 8, 8, 3), np.float32), training=False)
+    np.testing.assert_allclose(loaded_output(tmp_path, network, imports), expected, rtol=1e-5)
+
+
+def test_saved_supernet_loads_in_a_new_process(tmp_path):
+    supernet = Supernet(2, 3, 5)
+    expected = supernet(np.ones((1, 8, 8, 3), np.float32), training=False)
+    actual = loaded_output(tmp_path, supernet, "import darts_tf, keras")
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+def test_every_registered_class_has_a_stand_in():
+    found = {}
+    for path in (ROOT / PACKAGE).glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and any(
+                "register_keras_serializable" in ast.unparse(line) for line in node.decorator_list
+            ):
+                found[node.name] = path.stem
+    assert found == SAVED
+
+
+def test_nothing_waits_for_keras_once_it_is_there():
+    assert darts_tf.registration
+    assert not [f for f in sys.meta_path if type(f).__module__ == "darts_tf.registration"]
