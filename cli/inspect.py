@@ -9,15 +9,17 @@ from darts_tf.configs import InspectConfig
 from darts_tf.counting import costs, count_elementwise, count_macs, count_params
 from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
-from darts_tf.stems import check_image_size
+from darts_tf.scaling import scaled
+from darts_tf.stems import USUAL_SIZE, check_image_size
 from darts_tf.zoo import load_genotype
 
 
 def run(config: InspectConfig) -> int:
     """Prints the cells, what every part of the network costs, and the sums."""
     genotype = load_genotype(config.genotype)
-    size = config.image_size or {"cifar": 32, "imagenet": 224}[config.stem]
+    size = config.image_size or USUAL_SIZE[config.stem]
     check_image_size(size, size, config.stem)
+    config = scaled(config, genotype, config.classes, size, config.image_channels)
     network = build_network(
         genotype,
         channels=config.channels,
@@ -31,6 +33,8 @@ def run(config: InspectConfig) -> int:
     console.print(_cell_table("normal", genotype), _cell_table("reduce", genotype))
     console.print(_cost_table(network, size))
     macs, elementwise = count_macs(network, size), count_elementwise(network, size)
+    if config.max_macs:
+        console.print(f"{config.channels} channels, for at most {config.max_macs:,} MACs")
     console.print(f"parameters {count_params(network):,}")
     console.print(f"MACs {macs:,} (convolutions and dense layers)")
     console.print(f"MACs {macs + elementwise:,} (and 2 x normalised + rectified values)")

@@ -80,6 +80,7 @@ MAY_IMPORT = {
     ),
     "network": ("cells", "distribution", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
+    "scaling": ("counting", "genotype", "network", "stems"),
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": ("convolutions", "network", "primitives", "supernet"),
@@ -90,7 +91,8 @@ MAY_IMPORT = {
     ),
     "training": (
         *("callbacks", "configs", "data", "distribution", "execution", "files"),
-        *("fitting", "genotype", "network", "optimizers", "runs", "stems", "trainer"),
+        *("fitting", "genotype", "network", "optimizers", "runs", "scaling", "stems"),
+        *("trainer",),
     ),
 }
 """Rows of the table: a module of the library, and what of it beside `errors` it may import."""

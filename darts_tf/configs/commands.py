@@ -10,7 +10,7 @@ import tyro
 
 from darts_tf.configs.running import Stem
 from darts_tf.errors import InputError
-from darts_tf.validation import Config, setting
+from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
@@ -88,6 +88,9 @@ class InspectConfig(Config):
     """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
     image_channels: Literal[1, 3] = 3
     """1 for gray images, 3 for colour."""
+    max_macs: int | str | None = setting(None, "positive", read=count)
+    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
+    as in 600M: the mobile setting."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from darts_tf.errors import InputError
 from darts_tf.names import shown, unknown_name
 from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
-from darts_tf.validation import Config, setting
+from darts_tf.validation import Config, count, setting
 
 Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
 Stem = Literal["cifar", "imagenet"]
@@ -185,6 +185,9 @@ class TrainConfig(RunConfig):
     """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
     label_smoothing: float = setting(0.0, "from 0 to below 1")
     """Share of the labels that is spread over all classes."""
+    max_macs: int | str | None = setting(None, "positive", read=count)
+    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
+    as in 600M: the mobile setting."""
 
 
 PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}
