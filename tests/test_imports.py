@@ -80,6 +80,7 @@ MAY_IMPORT = {
     ),
     "network": ("cells", "distribution", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
+    "activations": ("network", "primitives"),
     "scaling": ("counting", "genotype", "network", "stems"),
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),

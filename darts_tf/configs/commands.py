@@ -91,6 +91,8 @@ class InspectConfig(Config):
     max_macs: int | str | None = setting(None, "positive", read=count)
     """Instead of `channels` the most with which the network costs at most so many multiply-adds,
     as in 600M: the mobile setting."""
+    notation: Literal["python", "nni", "json"] | None = None
+    """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
