@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),
     "search": ("SearchConfig", "search for cells, exactly or by approximation"),
     "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
+    "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
     "predict": ("PredictConfig", "classify image files"),

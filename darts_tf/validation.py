@@ -62,6 +62,14 @@ def count(name: str, value):
     )
 
 
+def names(name: str, value):
+    """Names from texts with commas between them; what is no text or list of texts is left."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
+
+
 class Config:
     """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
 

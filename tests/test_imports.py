@@ -90,6 +90,11 @@ MAY_IMPORT = {
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
         *("supernet",),
     ),
+    "comparing": (
+        *("beginning", "configs", "counting", "data", "files", "genotype", "names", "network"),
+        *("runs", "scaling", "stems", "tables", "zoo"),
+    ),
+    "tables": ("runs", "zoo"),
     "training": (
         *("callbacks", "configs", "data", "distribution", "execution", "files"),
         *("fitting", "genotype", "network", "optimizers", "runs", "scaling", "stems"),

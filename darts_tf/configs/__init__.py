@@ -14,6 +14,7 @@ from darts_tf.configs.commands import (
 )
 from darts_tf.configs.running import (
     PRESETS,
+    CompareConfig,
     Preset,
     RunConfig,
     SearchConfig,
@@ -23,6 +24,7 @@ from darts_tf.configs.running import (
 
 __all__ = [
     "PRESETS",
+    "CompareConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",

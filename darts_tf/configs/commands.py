@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.running import Stem
+from darts_tf.configs.running import SeededConfig, Stem
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
 
@@ -96,13 +96,11 @@ class InspectConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DemoConfig(Config):
+class DemoConfig(SeededConfig):
     """Search, train, test and export on handwritten digits, in a few minutes."""
 
     workdir: pathlib.Path = pathlib.Path("runs/demo")
     """Folder for the three steps' folders: search, train and export."""
-    seed: int = setting(0, "zero or more, below 2**32")
-    """Start of every random number."""
     overwrite: bool = False
     """Delete an earlier demo in the folder first."""
 
