@@ -17,6 +17,7 @@ COMMANDS = {
     "search": ("SearchConfig", "search for cells, exactly or by approximation"),
     "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
+    "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
     "predict": ("PredictConfig", "classify image files"),

@@ -7,7 +7,7 @@ from cli.search import load, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.presets import EXPECTED
-from darts_tf.training import train
+from darts_tf.training import scaled_to, train
 from darts_tf.zoo import load_genotype
 
 
@@ -28,5 +28,8 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
     own = config.workdir / runs.GENOTYPE
     genotype = load_genotype(own if config.resume else config.genotype)
     dataset = load(config)
+    if config.max_macs:
+        channels = scaled_to(config, genotype, dataset).channels
+        print(f"{channels} channels, for at most {config.max_macs:,} MACs", flush=True)
     with EpochProgress(config.epochs) as progress:
         return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))

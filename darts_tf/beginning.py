@@ -22,8 +22,10 @@ _LOGGER = logging.getLogger("darts_tf")
 MAY_DIFFER = {
     *("workdir", "overwrite", "resume", "strategy", "devices", "max_bad_steps"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("genotypes", "seeds", "train"),
 }
-"""Settings that a resumed run may change: how it runs, not what it computes."""
+"""Settings that a resumed run may change: how it runs, not what it computes; and how far a
+comparison goes, whose runs stand for themselves."""
 
 
 def check(
@@ -101,7 +103,8 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
 
     Args:
         config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
-        dataset: What it runs on. Only the name, classes and preprocessing are written.
+        dataset: What it runs on. Only the name, classes and preprocessing are written. None for a
+            comparison, whose runs each have theirs.
         genotype: What it trains, kept with it; a search has none yet.
         writes: Whether this process does all of this; of several workers one does.
 
@@ -118,7 +121,7 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
         return
     options = {"overwrite": config.overwrite, "resume": config.resume}
     check(folder, **options)
-    described = _description(dataset)
+    described = {} if dataset is None else _description(dataset)
     if config.resume:
         _check_same(config, folder, described)
     with contextlib.ExitStack() as stack:
@@ -146,7 +149,8 @@ def _description(dataset) -> dict[str, object]:
 
 
 def _describe(folder, config, described, genotype) -> None:
-    runs.write_json(folder / runs.DATASET, described)
+    if described:
+        runs.write_json(folder / runs.DATASET, described)
     if genotype is not None:
         genotype.save(folder / runs.GENOTYPE)
     runs.write_json(folder / runs.CONFIG, config.to_dict())
@@ -156,7 +160,7 @@ def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
     check_settings(folder / runs.CONFIG, before, now)
     path = folder / runs.DATASET
-    known = runs.read_json(path)
+    known = runs.read_json(path) if described else {}
     known = known if isinstance(known, dict) else {}
     differing = [name for name, value in described.items() if known.get(name) != value]
     if differing:
@@ -235,12 +239,27 @@ def _check_run(folder: pathlib.Path, purpose: str) -> None:
 
 def _check_only_run(folder: pathlib.Path) -> None:
     _check_run(folder, "overwrite")
-    foreign = sorted(entry.name for entry in folder.iterdir() if not _is_ours(entry.name))
+    entries = set(folder.iterdir()) - _compared(folder)
+    foreign = sorted(entry.name for entry in entries if not _is_ours(entry.name))
     if foreign:
         raise InputError(
             "Expected workdir to hold nothing but the run to overwrite. "
             f"Received: workdir={str(folder)!r} with {', '.join(foreign[:5])}"
         )
+
+
+def _compared(folder: pathlib.Path) -> set[pathlib.Path]:
+    """The folders in that of a comparison which hold nothing but its runs."""
+    if "genotypes" not in runs.read_json(folder / runs.CONFIG):
+        return set()
+    found = set()
+    for path in folder.iterdir():
+        with contextlib.suppress(InputError, NotADirectoryError):
+            for run in path.iterdir():
+                if not _is_unused(run):
+                    _check_only_run(run)
+            found.add(path)
+    return found
 
 
 def _is_unused(folder: pathlib.Path) -> bool:

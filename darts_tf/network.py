@@ -14,7 +14,7 @@ from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.heads import AuxiliaryHead, ClassifierHead
 from darts_tf.names import first_line
-from darts_tf.stems import MINIMUM_SIZE, Stem, check_images
+from darts_tf.stems import MINIMUM_CHANNELS, MINIMUM_SIZE, Stem, check_images
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -162,7 +162,7 @@ def build_network(
         raise InputError(f"Expected stem to be one of {list(MINIMUM_SIZE)}. Received: {stem=}")
     if not 0 <= drop_path < 1:
         raise InputError(f"Expected drop_path in [0, 1). Received: {drop_path=}")
-    least = 2 if stem == "imagenet" else 1  # its first convolution has half of them
+    least = MINIMUM_CHANNELS[stem]
     if channels < least or min(classes, image_channels) < 1:
         raise InputError(
             f"Expected at least {least} channels, and positive classes and image_channels. "

@@ -36,10 +36,16 @@ LOG = "run.log"
 LOCK = ".lock"
 """Held by the process that runs."""
 
-NAMES = (CONFIG, DATASET, GENOTYPE, ALPHAS, METRICS, MODEL, CHECKPOINTS, "tensorboard", LOG, LOCK)
+TABLES = ("compare.csv", "compare.md")
+"""What a comparison found, for programs and for people."""
+
+NAMES = (
+    *(CONFIG, DATASET, GENOTYPE, ALPHAS, METRICS, MODEL, CHECKPOINTS, "tensorboard", LOG, LOCK),
+    *TABLES,
+)
 """Everything that a run puts into its folder."""
 
-_CONFIG_HAS = {"dataset", "workdir", "seed"}
+_CONFIG_HAS = {"dataset", "workdir", "preset"}
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:

@@ -15,6 +15,16 @@ MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
 """Rows and columns an image needs so that 2x2 places are left after all reductions."""
 
 
+MINIMUM_CHANNELS = {"cifar": 1, "imagenet": 2}
+"""Channels of the first cell; the ImageNet stem's first convolution has half of them."""
+
+USUAL_SIZE = {"cifar": 32, "imagenet": 224}
+"""Rows and columns of the images that a stem is made for."""
+
+USUAL_CLASSES = {"cifar": 10, "imagenet": 1000}
+"""Classes of those images."""
+
+
 def check_image_size(height: int | None, width: int | None, stem: str) -> None:
     """Refuses images that the network can't reduce; None stands for a size not known yet.
 

@@ -31,6 +31,7 @@ from darts_tf.fitting import begun, fit
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, load_network, logits_of
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
+from darts_tf.scaling import scaled
 from darts_tf.stems import check_image_size
 
 
@@ -64,7 +65,7 @@ def train(
         Diverged: losses or gradients were not finite, again after going back once.
         OSError: a file could not be written; earlier checkpoints are as they were.
     """
-    config = dataclasses.replace(config, dataset=dataset.name)
+    config = scaled_to(dataclasses.replace(config, dataset=dataset.name), genotype, dataset)
     strategy = make_strategy(config.strategy, config.devices)
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
@@ -100,6 +101,17 @@ def train(
             with replacing(folder / runs.MODEL) as path:
                 trainer.network.save(path)
     return runs.read_metrics(folder)[-1]
+
+
+def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
+    """The config with the channels that its `max_macs` allows on a dataset's images.
+
+    Raises:
+        InputError: not even the fewest channels cost as little.
+    """
+    size = dataset.preprocessing
+    image = ((size.height, size.width), size.channels)
+    return scaled(config, genotype, len(dataset.classes), *image)
 
 
 def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, ...]]:

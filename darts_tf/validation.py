@@ -8,8 +8,10 @@ import functools
 import math
 import numbers
 import pathlib
+import re
 import types
 import typing
+from collections.abc import Callable
 
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown, unknown_name
@@ -27,9 +29,45 @@ RANGES = {
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
 
 
-def setting(default, must_be: str):
-    """A dataclass field with a default, whose value lies in one of `RANGES` (or is None)."""
-    return dataclasses.field(default=default, metadata={"must_be": must_be})
+def setting(default, must_be: str | None = None, read: Callable | None = None):
+    """A dataclass field with a default.
+
+    Args:
+        default: of the field.
+        must_be: in which of `RANGES` its value lies, if it is not None.
+        read: `read(name, value)` makes the value of what users write, such as `count`.
+    """
+    return dataclasses.field(default=default, metadata={"must_be": must_be, "read": read})
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def count(name: str, value):
+    """A whole number from its text, as in 600M, 1.2G or 600000000; what is no text is left.
+
+    Raises:
+        InputError: A text that says no whole number.
+    """
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?([kmg]?)", value.strip(), re.I | re.A)
+    if match:
+        whole, decimals, unit = match[1], match[2] or "", match[3].lower()
+        number, rest = divmod(int(whole + decimals) * _UNITS[unit], 10 ** len(decimals))
+        if not rest:
+            return number
+    raise InputError(
+        f"Expected {name} to be a whole number, as in 600M or 1.2G. Received: {name}={shown(value)}"
+    )
+
+
+def names(name: str, value):
+    """Names from texts with commas between them; what is no text or list of texts is left."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
 class Config:
@@ -38,7 +76,10 @@ class Config:
     def __post_init__(self):
         hints = _hints(type(self))
         for field in dataclasses.fields(self):
-            value = _coerced(hints[field.name], getattr(self, field.name))
+            value = getattr(self, field.name)
+            if read := field.metadata.get("read"):
+                value = read(field.name, value)
+            value = _coerced(hints[field.name], value)
             object.__setattr__(self, field.name, value)
             _check(field.name, value, hints[field.name], field.metadata.get("must_be"))
 

@@ -19,6 +19,10 @@ PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48
     "AmoebaNet": (3_145_078, 4_627_360),
     "PCDARTS": (3_634_678, 5_270_560),
     "PDARTS": (3_433_798, 4_944_352),
+    # of these nobody has published a count at this size: what the plain run below counts
+    "AmoebaNet_C": (3_220_246, 4_570_720),
+    "ENAS": (4_394_710, 6_267_424),
+    "PNASNet": (4_481_110, 6_394_912),
 }
 MACS = {"DARTS_V1": (500.99e6, 505.86e6), "DARTS_V2": (528.36e6, 529_911_552)}
 AUXILIARY = (476_426, 1_260_776)

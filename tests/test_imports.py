@@ -14,18 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
-    *(
-        "registration",
-        "errors",
-        "names",
-        "parsing",
-        "files",
-        "validation",
-        "spaces",
-        "genotype",
-        "presets",
-        "schedules",
-    ),
+    *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
+    *("registration", "schedules"),
     *("notation", "zoo"),
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
 )
@@ -93,6 +83,8 @@ MAY_IMPORT = {
     ),
     "network": ("cells", "distribution", "genotype", "heads", "names", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
+    "activations": ("network", "primitives"),
+    "scaling": ("counting", "genotype", "network", "stems"),
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": ("convolutions", "network", "primitives", "supernet"),
@@ -110,9 +102,14 @@ MAY_IMPORT = {
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
         *("supernet",),
     ),
+    "comparing": (
+        *("beginning", "configs", "counting", "data", "files", "genotype", "names", "network"),
+        *("runs", "scaling", "stems", "tables", "zoo"),
+    ),
+    "tables": ("runs", "zoo"),
     "training": (
         *("callbacks", "configs", "data", "distribution", "files", "fitting", "genotype"),
-        *("network", "network_trainer", "runs", "stems"),
+        *("network", "network_trainer", "runs", "scaling", "stems"),
     ),
 }
 """Rows of the table: a module of the library, and what of it beside `errors` it may import."""

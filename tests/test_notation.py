@@ -8,6 +8,7 @@ import pathlib
 
 import pytest
 
+from cli.main import main
 from darts_tf import notation
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
@@ -146,3 +147,11 @@ def test_broken_nni_architecture_is_refused_in_one_line(changed, message):
 def test_cell_that_nni_cannot_express_is_refused(name):
     with pytest.raises(InputError, match="Expected cells of 4 nodes, all in the output"):
         to_nni(GENOTYPES[name])
+
+
+@pytest.mark.parametrize("name", ["python", "nni", "json"])
+def test_inspect_prints_a_notation_alone(name, capsys):
+    assert main(["inspect", "--genotype", "DARTS_V2", "--notation", name]) == 0
+    out = capsys.readouterr().out
+    assert parse(out) == V2
+    assert (name == "json") == (out == V2.to_json())

@@ -15,6 +15,7 @@ from darts_tf.configs.commands import (
 )
 from darts_tf.configs.running import (
     PRESETS,
+    CompareConfig,
     Preset,
     RunConfig,
     SearchConfig,
@@ -24,6 +25,7 @@ from darts_tf.configs.running import (
 
 __all__ = [
     "PRESETS",
+    "CompareConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.running import Stem
+from darts_tf.configs.running import SeededConfig, Stem
 from darts_tf.errors import InputError
-from darts_tf.validation import Config, setting
+from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
@@ -109,16 +109,19 @@ class InspectConfig(Config):
     """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
     image_channels: Literal[1, 3] = 3
     """1 for gray images, 3 for colour."""
+    max_macs: int | str | None = setting(None, "positive", read=count)
+    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
+    as in 600M: the mobile setting."""
+    notation: Literal["python", "nni", "json"] | None = None
+    """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DemoConfig(Config):
+class DemoConfig(SeededConfig):
     """Search, train, test and export on handwritten digits, in a few minutes."""
 
     workdir: pathlib.Path = pathlib.Path("runs/demo")
     """Folder for the three steps' folders: search, train and export."""
-    seed: int = setting(0, "zero or more, below 2**32")
-    """Start of every random number."""
     overwrite: bool = False
     """Delete an earlier demo in the folder first."""
 

@@ -7,17 +7,25 @@ import pathlib
 from typing import ClassVar, Literal
 
 from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.names import listed, shown, unknown_name
 from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
-from darts_tf.validation import Config, setting
+from darts_tf.validation import RANGES, Config, count, names, setting
 
 Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
 Stem = Literal["cifar", "imagenet"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SeededConfig(Config):
+    """What commands have in common that draw random numbers once."""
+
+    seed: int = setting(0, "zero or more, below 2**32")
+    """Start of every random number; runs with one seed repeat each other."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(Config):
-    """What search and training have in common."""
+    """What search, training and comparison have in common."""
 
     command: ClassVar[str]
 
@@ -64,8 +72,6 @@ class RunConfig(Config):
     """Type to compute in; weights, statistics and architecture parameters stay float32."""
     jit_compile: Literal["auto", "on", "off"] = "auto"
     """Compile the training step with XLA; by default where there is a GPU."""
-    seed: int = setting(0, "zero or more, below 2**32")
-    """Start of every random number; runs with one seed repeat each other."""
     deterministic: bool = False
     """Use deterministic operations alone: runs with one seed are equal bit for bit."""
     strategy: Literal["auto", "one", "mirrored", "multi_worker", "tpu"] = "auto"
@@ -125,7 +131,7 @@ class RunConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchConfig(RunConfig):
+class SearchConfig(SeededConfig, RunConfig):
     """Search for cells with DARTS."""
 
     command = "search"
@@ -170,13 +176,9 @@ class SearchConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(RunConfig):
-    """Train the network of a genotype from scratch, and test it."""
+class RecipeConfig(RunConfig):
+    """How networks are trained: what training and comparison have in common."""
 
-    command = "training"
-
-    genotype: str
-    """Name of a published genotype, or a JSON file such as a search's genotype.json."""
     epochs: int = setting(20, "positive")
     """Passes over the training data."""
     channels: int = setting(16, "positive")
@@ -197,9 +199,63 @@ class TrainConfig(RunConfig):
     """Weigh training images by how rare their class is, so that all classes count alike."""
     average_decay: float | None = setting(None, "from 0 to below 1")
     """Test and keep an exponential moving average of the weights, by this decay for each step."""
+    max_macs: int | str | None = setting(None, "positive", read=count)
+    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
+    as in 600M: the mobile setting."""
 
 
-PRESETS = {SearchConfig: SEARCH_PRESETS, TrainConfig: TRAIN_PRESETS}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(SeededConfig, RecipeConfig):
+    """Train the network of a genotype from scratch, and test it."""
+
+    command = "training"
+
+    genotype: str
+    """Name of a published genotype, or a JSON file such as a search's genotype.json."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareConfig(RecipeConfig):
+    """Compare genotypes: parameters, multiply-adds and, trained by one recipe, test errors."""
+
+    command = "comparison"
+
+    genotypes: tuple[str, ...] = setting(dataclasses.MISSING, read=names)
+    """Names of published genotypes and genotype files, with commas or spaces between them."""
+    train: bool = False
+    """Train every network; without it the data set is not needed."""
+    seeds: tuple[int, ...] = (0,)
+    """Train every network once with each of these seeds."""
+    classes: int | None = setting(None, "positive")
+    """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
+    image_channels: Literal[1, 3] = 3
+    """Of networks that are not trained: 1 for gray images, 3 for colour."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("genotypes", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(
+                    f"Expected {name} to name each of one or more once. "
+                    f"Received: {listed(values) or 'none'}"
+                )
+        if not all(RANGES["zero or more, below 2**32"](seed) for seed in self.seeds):
+            raise InputError(
+                f"Expected seeds to be zero or more, below 2**32. Received: {listed(self.seeds)}"
+            )
+
+    @property
+    def seed(self) -> int:
+        """The first of them: that of the images by which networks are measured."""
+        return self.seeds[0]
+
+
+PRESETS = {
+    SearchConfig: SEARCH_PRESETS,
+    TrainConfig: TRAIN_PRESETS,
+    CompareConfig: TRAIN_PRESETS,
+}
 """The configs that have presets."""
 
 

@@ -1,0 +1,167 @@
+"""Genotypes side by side: what their networks cost and, trained by one recipe, how they err."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+
+from darts_tf import beginning, files, runs
+from darts_tf.configs import CompareConfig, TrainConfig
+from darts_tf.counting import count_elementwise, count_macs, count_params
+from darts_tf.data import ImageDataset
+from darts_tf.errors import InputError
+from darts_tf.genotype import Genotype
+from darts_tf.names import shown
+from darts_tf.network import build_network
+from darts_tf.scaling import scaled
+from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
+from darts_tf.tables import WRITERS, Row
+from darts_tf.zoo import GENOTYPES, ZOO, load_genotype
+
+
+def compare(
+    config: CompareConfig,
+    dataset: ImageDataset | None = None,
+    train: Callable[[TrainConfig], object] | None = None,
+    report: Callable[[str], None] = print,
+) -> list[Row]:
+    """Measures the network of every genotype, and trains them all where that is asked.
+
+    The comparison's folder gets the tables, anew after every training, and a folder for each
+    genotype with a run for each seed: `DARTS_V2/seed-0`. Seeds go first, so that all genotypes
+    have an error early. A run that has been finished is not repeated, one that has been begun is
+    resumed.
+
+    Args:
+        config: the settings.
+        dataset: what is trained on; its images and classes are what is measured by. Without one
+            the networks are measured by `config` alone.
+        train: trains one run, new or resumed by its settings; only called with `config.train`.
+        report: called with a line of text before every training.
+
+    Raises:
+        InputError: unknown genotypes, or two of one name; a folder that is in use or holds another
+            comparison; or what `train` raises.
+    """
+    genotypes = named_genotypes(config.genotypes)
+    sizes = _sizes(config, dataset)
+    fitting = {
+        name: scaled(config, genotype, *sizes).channels for name, genotype in genotypes.items()
+    }
+    with beginning.begun(config, None) as folder:
+        runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
+        rows = [
+            _measured(config, name, genotypes[name], fitting[name], sizes) for name in genotypes
+        ]
+        wanted = dict(zip(genotypes, config.genotypes, strict=True))
+        jobs = [
+            (name, _run(config, folder, name, wanted[name], fitting[name], seed))
+            for seed in config.seeds
+            for name in genotypes
+            if config.train
+        ]
+        for number, (name, run) in enumerate(jobs, 1):
+            if _is_finished(run, genotypes[name]):
+                state = "finished"
+            else:
+                state = "resumed" if run.resume else "begun"
+            report(f"{name}, seed {run.seed} ({number} of {len(jobs)}): {run.workdir}, {state}")
+            if state != "finished":
+                train(run)
+            error = 100 * (1 - runs.read_metrics(run.workdir)[-1]["test_accuracy"])
+            rows = [
+                dataclasses.replace(row, errors=(*row.errors, error)) if row.name == name else row
+                for row in rows
+            ]
+            _write(rows, config, folder)
+        _write(rows, config, folder)
+    return rows
+
+
+def named_genotypes(texts: Sequence[str]) -> dict[str, Genotype]:
+    """Genotypes by their names: those of the zoo, and the names of files.
+
+    A file `genotype.json` is named after its folder, which is that of a search.
+
+    Args:
+        texts: each as `load_genotype` takes it.
+
+    Raises:
+        InputError: unknown, broken, or two of one name.
+    """
+    found = {}
+    for text in texts:
+        genotype = load_genotype(text)
+        name = text if text in GENOTYPES else _name_of(text)
+        if name in found or name in runs.NAMES:
+            raise InputError(
+                "Expected genotypes with names of their own, which their runs' folders get. "
+                f"Received: {shown(name)} of {shown(text)}"
+            )
+        found[name] = genotype
+    return found
+
+
+def _name_of(text: str) -> str:
+    path = pathlib.Path(text).resolve()
+    if not path.is_file():  # one of several in a file
+        return text.rpartition(":")[2]
+    return path.parent.name if path.name == runs.GENOTYPE else path.stem
+
+
+def _sizes(config, dataset) -> tuple[int, tuple[int, int], int]:
+    """Classes, rows and columns, and channels of the images."""
+    if dataset is not None:
+        images = dataset.preprocessing
+        size = (images.height, images.width)
+        found = len(dataset.classes), size, images.channels
+    else:
+        size = (config.image_size or USUAL_SIZE[config.stem],) * 2
+        found = config.classes or USUAL_CLASSES[config.stem], size, config.image_channels
+    check_image_size(*size, config.stem)
+    return found
+
+
+def _measured(config, name, genotype, channels, sizes) -> Row:
+    classes, image_size, image_channels = sizes
+    options = {"stem": config.stem, "auxiliary": False, "image_channels": image_channels}
+    network = build_network(genotype, channels, config.cells, classes, **options)
+    return Row(
+        name,
+        channels,
+        count_params(network),
+        count_macs(network, image_size),
+        count_elementwise(network, image_size),
+        published=ZOO.get(name),
+    )
+
+
+def _run(config, folder, name, genotype, channels, seed) -> TrainConfig:
+    """The settings of one training, set to resume where it has been begun."""
+    own = {field.name for field in dataclasses.fields(TrainConfig)}
+    settings = {key: value for key, value in vars(config).items() if key in own}
+    workdir = folder / name / f"seed-{seed}"
+    settings |= {"overwrite": False, "resume": runs.is_run(workdir), "workdir": workdir}
+    return TrainConfig(**{**settings, "genotype": genotype, "channels": channels, "seed": seed})
+
+
+def _is_finished(run: TrainConfig, genotype: Genotype) -> bool:
+    """Whether a run has been finished; what has been begun must be the run that is wanted."""
+    if not run.resume:
+        return False
+    begun = beginning.resumed(TrainConfig, run.workdir)
+    # one dataset has several names: it is compared when it has been loaded
+    then, now = ({**each.to_dict(), "dataset": None} for each in (begun, run))
+    beginning.check_settings(run.workdir / runs.CONFIG, then, now)
+    if load_genotype(run.workdir / runs.GENOTYPE) != genotype:
+        raise InputError(
+            f"Expected {run.genotype} to be what {run.workdir} was begun with. "
+            "Received: another genotype"
+        )
+    return (run.workdir / runs.MODEL).is_file()
+
+
+def _write(rows: Sequence[Row], config: CompareConfig, folder: pathlib.Path) -> None:
+    for name, write in WRITERS.items():
+        files.write_text(folder / name, write(rows, config.stem))

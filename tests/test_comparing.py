@@ -1,0 +1,202 @@
+"""Comparisons: the table as texts, and trainings that are begun, resumed and passed over."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from cli import compare as program
+from cli.main import main
+from darts_tf import runs
+from darts_tf.comparing import named_genotypes
+from darts_tf.configs import CompareConfig, TrainConfig
+from darts_tf.errors import InputError
+from darts_tf.interruption import Interrupted
+from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
+from darts_tf.zoo import GENOTYPES, ZOO
+
+OWN = Row("own", 8, 12_345, 1_000_000, 500_000, (4.0, 2.0, 3.0))
+V2 = Row("DARTS_V2", 36, 3_349_342, 528_359_040, 18_524_160, (2.5,), ZOO["DARTS_V2"])
+AMOEBA = Row("AmoebaNet", 36, 3_145_078, 500_000_000, 0, (), ZOO["AmoebaNet"])
+ROWS = [OWN, V2, AMOEBA]
+
+
+# The table
+
+
+def test_table_is_the_papers():
+    head, *lines = table(ROWS, "cifar")
+    assert head[-1] == "published CIFAR-10 error (%)"
+    assert lines == [
+        ["own", "3.00 ± 1.00", "0.01", "1.0", "1.5", "", "", ""],
+        ["DARTS_V2", "2.50", "3.35", "528.4", "546.9", "4", ZOO["DARTS_V2"].method, "2.76 ± 0.09"],
+        ["AmoebaNet", "", "3.15", "500.0", "500.0", "3150", "evolution", "3.34 ± 0.06"],
+    ]
+    assert notes(ROWS)[1:] == ["AmoebaNet: error without cutout"]
+
+
+def test_imagenet_stem_has_the_errors_published_on_imagenet():
+    head, line = table([V2], "imagenet")
+    assert (head[-1], line[-1]) == ("published ImageNet error (%)", "26.70")
+
+
+def test_csv_has_the_numbers_in_full():
+    own, v2, amoeba = csv.DictReader(io.StringIO(to_csv(ROWS, "cifar")))
+    assert (own["test_error"], own["test_error_deviation"], own["seeds"]) == ("3.0", "1.0", "3")
+    assert (own["gpu_days"], own["method"], own["published_error"]) == ("", "", "")
+    assert (v2["params"], v2["macs"], v2["macs_and_elementwise"]) == (
+        *("3349342", "528359040", "546883200"),
+    )
+    assert (v2["test_error_deviation"], v2["published_deviation"]) == ("", "0.09")
+    assert (amoeba["test_error"], amoeba["note"]) == ("", "error without cutout")
+    assert list(own) == list(columns(OWN, "cifar"))
+
+
+def test_markdown_is_the_table_with_its_notes():
+    head, rule, *lines = to_markdown(ROWS, "cifar").splitlines()
+    assert head.count("|") == rule.count("|") == lines[0].count("|") == 9
+    assert lines[0].startswith("| own | 3.00 ± 1.00 | 0.01 |")
+    assert lines[-1] == "- AmoebaNet: error without cutout"
+
+
+# Genotypes and settings
+
+
+def test_genotypes_are_named_after_the_zoo_and_their_files(tmp_path):
+    genotype = GENOTYPES["PDARTS"]
+    for name in ("search/genotype.json", "mine.json"):
+        genotype.save(tmp_path / name)
+    texts = ("DARTS_V2", str(tmp_path / "search/genotype.json"), str(tmp_path / "mine.json"))
+    assert named_genotypes(texts) == {
+        **{"DARTS_V2": GENOTYPES["DARTS_V2"], "search": genotype, "mine": genotype}
+    }
+    genotype.save(tmp_path / "DARTS_V2.json")
+    with pytest.raises(InputError, match="names of their own.* Received: 'DARTS_V2'"):
+        named_genotypes(("DARTS_V2", str(tmp_path / "DARTS_V2.json")))
+
+
+@pytest.mark.parametrize(
+    "texts", [["DARTS_V1,PDARTS"], ["DARTS_V1", "PDARTS,"], "DARTS_V1, PDARTS"]
+)
+def test_genotypes_are_given_with_commas_or_spaces(texts):
+    config = CompareConfig(genotypes=texts, workdir="run")
+    assert config.genotypes == ("DARTS_V1", "PDARTS")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"genotypes": ("PDARTS", "PDARTS")}, "genotypes to name each .*Received: PDARTS, PDARTS"),
+        ({"genotypes": ","}, "genotypes to name each of one or more once. Received: none"),
+        ({"genotypes": 3}, "genotypes to be a list of: a text. Received: genotypes=3"),
+        ({"seeds": (1, 1)}, "seeds to name each of one or more once. Received: 1, 1"),
+        ({"seeds": (0, -1)}, "seeds to be zero or more, below .*Received: 0, -1"),
+    ],
+)
+def test_bad_settings_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        CompareConfig(**{"genotypes": ("DARTS_V1",), "workdir": "run", **fields})
+
+
+# The command
+
+
+SMALL = ["--preset", "tiny", "--genotypes", "DARTS_V2,PDARTS"]
+
+
+def read(folder) -> list[dict]:
+    return list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text())))
+
+
+def errors(folder) -> list[str]:
+    return [row["test_error"] for row in read(folder)]
+
+
+def test_compare_measures_without_a_dataset(tmp_path, capsys):
+    words = ["--genotypes", "DARTS_V2", "--stem", "imagenet", "--cells", "14", "--channels", "48"]
+    assert main(["compare", *words, "--workdir", str(tmp_path), "--dataset", "none"]) == 0
+    (row,) = read(tmp_path)
+    assert (row["params"], row["macs"]) == ("4718752", "529911552")
+    assert (row["test_error"], row["published_error"]) == ("", "26.7")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"table: {tmp_path / 'compare.csv'} and {tmp_path / 'compare.md'}"
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list[TrainConfig]:
+    """Replaces every training by one that leaves what a finished run has; lists them."""
+    seen = []
+
+    def train(config):
+        seen.append(config)
+        if len(seen) == 3:
+            raise Interrupted("")
+        GENOTYPES[config.genotype].save(config.workdir / runs.GENOTYPE)
+        runs.append_metrics(config.workdir, {"epoch": 0, "test_accuracy": 0.5 + 0.1 * config.seed})
+        (config.workdir / runs.MODEL).touch()
+        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+
+    monkeypatch.setattr(program, "_train", train)
+    return seen
+
+
+def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, capsys):
+    folder = tmp_path / "run"
+    options = ["--workdir", str(folder)]
+    assert main(["compare", *SMALL, *options, "--train", "--seeds", "0", "1"]) == 130
+    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert errors(folder) == ["50.0", "50.0"]
+    assert main(["compare", *options, "--resume"]) == 0
+    done = [(run.genotype, run.seed) for run in trainings]
+    assert done == [("DARTS_V2", 0), ("PDARTS", 0), ("DARTS_V2", 1), ("DARTS_V2", 1), ("PDARTS", 1)]
+    assert [run.workdir for run in trainings[:2]] == [
+        folder / name / "seed-0" for name in ("DARTS_V2", "PDARTS")
+    ]
+    assert errors(folder) == ["45.0", "45.0"]
+    assert main(["compare", *options, "--resume", "--genotypes", "PDARTS", "--seeds", "0"]) == 0
+    assert (len(trainings), errors(folder)) == (5, ["50.0"])
+    assert main(["compare", *options, "--resume", "--channels", "3"]) == 2
+    assert "Expected channels=2, with which the run was begun" in capsys.readouterr().err
+
+
+def test_run_of_another_recipe_is_refused(tmp_path, trainings, capsys):
+    folder = tmp_path / "run"
+    assert main(["compare", *SMALL, "--workdir", str(folder), "--train"]) == 0
+    path = folder / "PDARTS" / "seed-0" / runs.CONFIG
+    runs.write_json(path, {**runs.read_json(path), "momentum": 0.5})
+    capsys.readouterr()
+    assert main(["compare", "--workdir", str(folder), "--resume"]) == 2
+    assert (
+        f"Expected momentum=0.5, with which the run was begun ({path})" in capsys.readouterr().err
+    )
+
+
+def test_overwrite_takes_a_comparison_with_its_runs_and_nothing_else(tmp_path, trainings, capsys):
+    folder = tmp_path / "run"
+    words = ["compare", *SMALL, "--workdir", str(folder)]
+    assert main([*words, "--train"]) == 0
+    assert main(words) == 2
+    foreign = folder / "PDARTS" / "thesis.txt"
+    foreign.write_text("")
+    assert main([*words, "--overwrite"]) == 2
+    assert "Received: workdir=" in capsys.readouterr().err
+    foreign.unlink()
+    assert main([*words, "--overwrite"]) == 0
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == []
+
+
+def test_comparison_trains_ordinary_runs(tmp_path, capsys):
+    folder = tmp_path / "run"
+    words = ["--genotypes", "DARTS_V1", "--max-macs", "200k", "--train", "--workdir", str(folder)]
+    assert main(["compare", "--preset", "tiny", *words]) == 0
+    run = folder / "DARTS_V1" / "seed-0"
+    accuracy = runs.read_metrics(run)[-1]["test_accuracy"]
+    assert errors(folder) == [str(100 * (1 - accuracy))]
+    (row,) = read(folder)
+    assert int(row["macs"]) <= 200_000
+    assert str(runs.read_json(run / runs.CONFIG)["channels"]) == row["channels"] != "2"
+    assert main(["evaluate", "--workdir", str(run)]) == 0
+    assert main(["train", "--workdir", str(run), "--resume"]) == 0
+    assert f"{row['channels']} channels, for at most 200,000 MACs" in capsys.readouterr().out
