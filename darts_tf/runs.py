@@ -45,7 +45,7 @@ NAMES = (
 )
 """Everything that a run puts into its folder."""
 
-_CONFIG_HAS = {"dataset", "workdir", "preset"}
+_CONFIG_HAS = ({"dataset", "workdir", "seed"}, {"dataset", "workdir", "seeds"})
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -69,7 +69,7 @@ def is_run(folder: str | os.PathLike[str]) -> bool:
         stored = read_json(path) if path.is_file() else None
     except InputError:
         return False
-    return isinstance(stored, dict) and stored.keys() >= _CONFIG_HAS
+    return isinstance(stored, dict) and any(stored.keys() >= names for names in _CONFIG_HAS)
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:

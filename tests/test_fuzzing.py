@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from witnessing import forbidden, fuzz, witnessed
 
 from darts_tf import beginning, checkpoints, runs
-from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.configs import CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
@@ -29,6 +29,10 @@ SETTINGS = {
     TrainConfig: (
         {"workdir": "run", "genotype": "DARTS_V2", "dataset": "digits", "seed": 0},
         TrainConfig.from_preset("cifar10", workdir="run", genotype="DARTS_V2").to_dict(),
+    ),
+    CompareConfig: (
+        {"workdir": "run", "genotypes": ["DARTS_V2", "PDARTS"], "seeds": [0, 1]},
+        CompareConfig(workdir="run", genotypes=("DARTS_V2",), max_macs="600M").to_dict(),
     ),
 }
 IMAGES = (
