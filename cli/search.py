@@ -62,7 +62,7 @@ def describe(dataset) -> str:
     size = dataset.preprocessing
     kind = "gray" if size.channels == 1 else "colour"
     return (
-        f"{dataset.name}: {len(dataset.train.labels):,} training and "
-        f"{len(dataset.test.labels):,} test images, {size.height}x{size.width} {kind}, "
+        f"{dataset.name}: {dataset.train.size:,} training and "
+        f"{dataset.test.size:,} test images, {size.height}x{size.width} {kind}, "
         f"{len(dataset.classes)} classes"
     )

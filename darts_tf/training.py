@@ -239,5 +239,5 @@ def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str
     return {
         "test_loss": float(loss.result()),
         "test_accuracy": float(accuracy.result()),
-        "test_images": len(split.labels),
+        "test_images": split.size,
     }

@@ -3,14 +3,13 @@
 from darts_tf.data.augmentation import Augmentation
 from darts_tf.data.pipeline import (
     evaluation_batches,
-    evaluation_steps,
     search_batches,
-    steps_per_epoch,
     train_batches,
 )
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.sources import EMBEDDED, load_dataset
 from darts_tf.data.splits import ImageDataset, Split, as_read_by, split_halves
+from darts_tf.data.steps import evaluation_steps, steps_per_epoch
 
 __all__ = [
     "EMBEDDED",

@@ -1,26 +1,23 @@
-"""Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`)."""
+"""Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`).
+
+ImageNet's folders have `val` in place of `test`, and often a `test` of images without classes.
+"""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
-from darts_tf.data.splits import Split, limited_indices
+from darts_tf.data.splits import Files, Split, limited_indices
 from darts_tf.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
-
-
-class Files(NamedTuple):
-    """Image files of one split: paths, sorted by class and name, and int32 labels `(n,)`."""
-
-    paths: list[str]
-    labels: np.ndarray
+TEST_NAMES = ("test", "val", "validation")
+"""What the folder of the test images may be called; the first one that has classes is taken."""
 
 
 def load_folder(
@@ -29,7 +26,8 @@ def load_folder(
     """Decodes an image folder; of a limited one only the chosen files are opened.
 
     Args:
-        folder: has `train/<class>/` and `test/<class>/` with JPEG or PNG files.
+        folder: has `train/<class>/` and `test/<class>/` (or `val`, `validation`) with JPEG or PNG
+            files.
         image_size: side in pixels to resize to; None expects images of one size.
         limit: most images to keep of each split; None keeps all.
         seed: of that choice.
@@ -69,18 +67,27 @@ def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
             "Expected at least two classes, each a folder train/<class> of images. "
             f"Received: {root / 'train'} with {classes or 'none'}"
         )
-    unknown = sorted(set(_classes(root, "test")) - set(classes))
+    test = _test_name(root)
+    unknown = sorted(set(_classes(root, test)) - set(classes))
     if unknown:
         raise InputError(
-            f"Expected only classes of train in test ({_shortened(classes)}). "
-            f"Received: {root / 'test' / unknown[0]}"
+            f"Expected only classes of train in {test} ({_shortened(classes)}). "
+            f"Received: {root / test / unknown[0]}"
         )
-    return tuple(classes), _files(root / "train", classes), _files(root / "test", classes)
+    return tuple(classes), _files(root / "train", classes), _files(root / test, classes)
+
+
+def _test_name(root: pathlib.Path) -> str:
+    there = [name for name in TEST_NAMES if (root / name).is_dir()]
+    return next((name for name in there if _classes(root, name)), (there or TEST_NAMES)[0])
 
 
 def _classes(root: pathlib.Path, split: str) -> list[str]:
     if not (root / split).is_dir():
-        raise InputError(f"Expected a folder {split} with a folder a class. Received: {root}")
+        others = f" (or {' or '.join(TEST_NAMES[1:])})" if split in TEST_NAMES else ""
+        raise InputError(
+            f"Expected a folder {split}{others} with a folder a class. Received: {root}"
+        )
     return sorted(path.name for path in _visible(root / split) if path.is_dir())
 
 

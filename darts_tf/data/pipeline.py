@@ -18,33 +18,8 @@ from darts_tf.data.shuffling import (
     stream_seed,
 )
 from darts_tf.data.splits import Split
+from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
 from darts_tf.errors import InputError
-
-WHOLE = (0, 1, 1)
-"""All of a batch: the parts from the first of `(first, here, replicas)`, as many as the second, of
-as many as the third that a batch is divided into."""
-
-
-def steps_per_epoch(split: Split, batch_size: int, replicas: int = 1) -> int:
-    """Batches in one pass over `split`; the last one may be smaller.
-
-    Raises:
-        InputError: `batch_size` is not between 1 and the number of images, or a batch has fewer
-            images than there are replicas to share it.
-    """
-    size = len(split.labels)
-    if not 1 <= batch_size <= size:
-        raise InputError(
-            f"`batch_size` expected at most {size}, the number of images in the split, and at "
-            f"least 1. Received: batch_size={batch_size}"
-        )
-    smallest = min(batch_size, size % batch_size or batch_size)
-    if smallest < replicas:
-        raise InputError(
-            f"`batch_size` expected to leave an image for each of the {replicas} replicas in every "
-            f"batch. Received: {batch_size=}, with which one of {size} images has {smallest}"
-        )
-    return -(-size // batch_size)
 
 
 def train_batches(
@@ -159,16 +134,11 @@ def evaluation_batches(
 
     def batch(step: tf.Tensor, replica: tf.Tensor):
         begin = step * batch_size
-        rows = _rows(tf.minimum(size - begin, batch_size), replica, part[2])
+        rows = rows_of(tf.minimum(size - begin, batch_size), replica, part[2])
         window = slice(begin + rows[0], begin + rows[1])
         return preprocessing.normalize(images[window]), labels[window]
 
     return _steps(batch, evaluation_steps(split, batch_size), 0, part)
-
-
-def evaluation_steps(split: Split, batch_size: int) -> int:
-    """How many batches `evaluation_batches` gives."""
-    return -(-len(split.labels) // batch_size)
 
 
 def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
@@ -183,11 +153,6 @@ def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
         deterministic=True,
     )
     return batches.prefetch(2 * here)
-
-
-def _rows(length: tf.Tensor, replica: tf.Tensor, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The rows of a batch that a replica has: from the first to before the second."""
-    return length * replica // replicas, length * (replica + 1) // replicas
 
 
 def _window(step: tf.Tensor, size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -210,7 +175,7 @@ def _drawer(
     size = len(split.labels)
 
     def draw(step, first, length, replica, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
-        begin, end = _rows(length, replica, replicas)
+        begin, end = rows_of(length, replica, replicas)
         position = first + tf.range(begin, end)
         epoch = first // size
         # No batch is larger than the split, so it reaches into two epochs at most.

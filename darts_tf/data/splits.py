@@ -1,11 +1,13 @@
-"""Images in memory: what a split is, how it is halved and limited."""
+"""What a split is, in memory or still encoded, and how it is halved and limited."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.shuffling import HALVES, LIMIT, permutation
@@ -23,10 +25,51 @@ class Split(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def size(self) -> int:
+        """How many images there are."""
+        return len(self.labels)
+
+
+class Files(NamedTuple):
+    """Image files of one split, which are decoded when a batch needs them.
+
+    Attributes:
+        paths: sorted by class and name.
+        labels: int32, `(n,)`, positions in the dataset's `classes`.
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """How many images there are."""
+        return len(self.labels)
+
+
+class Records(NamedTuple):
+    """Encoded images of one split that can be read one after another only.
+
+    Attributes:
+        read: makes a dataset of all `(contents, label)`, scalars, string and integer; works inside
+            a graph. Its argument, an int64 scalar, names the order; None is the order stored.
+        size: how many images there are.
+        name: what an error calls them.
+    """
+
+    read: Callable[[tf.Tensor | None], tf.data.Dataset]
+    size: int
+    name: str
+
+
+AnySplit = Split | Files | Records
+"""A split in memory, or one that is decoded while it is used."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """A classification dataset with all its images decoded.
+    """A classification dataset.
 
     Attributes:
         name: the name or folder it was loaded from.
@@ -38,8 +81,8 @@ class ImageDataset:
 
     name: str
     classes: tuple[str, ...]
-    train: Split
-    test: Split
+    train: AnySplit
+    test: AnySplit
     preprocessing: Preprocessing
 
 
