@@ -1,6 +1,7 @@
 """Image datasets in memory and the batches made of them."""
 
 from darts_tf.data.augmentation import Augmentation
+from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
     search_batches,
@@ -14,6 +15,7 @@ from darts_tf.data.steps import evaluation_steps, steps_per_epoch
 __all__ = [
     "EMBEDDED",
     "Augmentation",
+    "ColorJitter",
     "ImageDataset",
     "Preprocessing",
     "Split",
