@@ -100,9 +100,8 @@ def augment_encoded(
     height, width = preprocessing.height, preprocessing.width
     image = cropping.random_resized_crop(encoded, window, height, width)
     flipped = tf.logical_and(augmentation.flip, flip[0] < 0.5)
-    image = tf.cond(flipped, lambda: image[:, ::-1], lambda: image)
+    image = tf.cond(flipped, lambda: tf.reverse(image, [1]), lambda: image)
     if augmentation.color_jitter:
-        image = tf.cast(image, tf.float32)
         image = jitter.color_jitter(image, colours, augmentation.color_jitter)
     image = preprocessing.normalize(image)
     if augmentation.cutout:

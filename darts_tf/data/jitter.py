@@ -75,9 +75,10 @@ def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 def saturate(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Multiplies the distance of all values from their pixel in gray."""
-    red, green, blue = (image[..., i : i + 1] for i in range(3))
-    gray = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-    return _in_range(image * factor + (1 - factor) * gray)
+    # A matrix for every pixel's three values: several times as fast as operations on one at a time.
+    mixed = factor * np.eye(3, dtype=np.float32) + (1 - factor) * LUMA[:, None]
+    pixels = tf.matmul(tf.reshape(image, (-1, 3)), mixed)
+    return _in_range(tf.reshape(pixels, tf.shape(image)))
 
 
 def turn_hue(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:

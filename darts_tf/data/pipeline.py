@@ -17,13 +17,14 @@ from darts_tf.data.shuffling import (
     shuffled_indices,
     stream_seed,
 )
-from darts_tf.data.splits import Split
+from darts_tf.data.splits import AnySplit, Split
 from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
+from darts_tf.data.streaming import evaluation_stream, train_stream
 from darts_tf.errors import InputError
 
 
 def train_batches(
-    split: Split,
+    split: AnySplit,
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     batch_size: int,
@@ -36,13 +37,14 @@ def train_batches(
     """Augmented batches, every image once an epoch, in an order new in every epoch.
 
     Args:
-        split: the images.
+        split: the images; those in memory, or still encoded ones, which are decoded in parallel.
         preprocessing: how to normalise them.
-        augmentation: what to do to them at random.
+        augmentation: what to do to them at random; of encoded ones, a random resized crop at least.
         batch_size: images a batch; an epoch's last batch holds the rest.
         seed: of order and augmentation.
         epochs: passes over the split.
         start_step: steps to leave out at the beginning; the others are unchanged, bit for bit.
+            That costs nothing, but for `Records`: those before in the epoch are read once more.
         part: `WHOLE`, or the parts of each batch to give instead, one after another; together
             they are the batch, bit for bit.
 
@@ -50,16 +52,22 @@ def train_batches(
         A dataset of `(x, y)`: x float32 `(batch, height, width, channels)`, y int32 `(batch,)`.
 
     Raises:
-        InputError: `batch_size` is not between 1 and the number of images, or `start_step` lies
-            outside the run.
+        InputError: `batch_size` is not between 1 and the number of images, `start_step` lies
+            outside the run, or the augmentation is for the other kind of split.
     """
+    total = epochs * steps_per_epoch(split, batch_size)
+    _check_start(start_step, total)
+    _check_crop(split, augmentation)
+    if not isinstance(split, Split):
+        options = {"seed": seed, "epochs": epochs, "start_step": start_step, "part": part}
+        return train_stream(split, preprocessing, augmentation, batch_size, **options)
     draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
-    size = len(split.labels)
+    size = split.size
 
     def batch(step: tf.Tensor, replica: tf.Tensor):
         return draw(step, *_window(step, size, batch_size), replica, part[2])
 
-    return _steps(batch, epochs * steps_per_epoch(split, batch_size), start_step, part)
+    return _steps(batch, total, start_step, part)
 
 
 def search_batches(
@@ -98,20 +106,23 @@ def search_batches(
         InputError: `batch_size` is larger than one of the halves, or `start_step` lies outside
             the run.
     """
+    total = epochs * steps_per_epoch(weights_half, batch_size)
     steps_per_epoch(alphas_half, batch_size)
+    _check_start(start_step, total)
+    _check_crop(weights_half, augmentation)
     draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
-    size = len(weights_half.labels)
+    size = weights_half.size
 
     def batches(step: tf.Tensor, replica: tf.Tensor):
         window = (*_window(step, size, batch_size), replica, part[2])
         return draw(step, *window), draw_valid(step, *window)
 
-    return _steps(batches, epochs * steps_per_epoch(weights_half, batch_size), start_step, part)
+    return _steps(batches, total, start_step, part)
 
 
 def evaluation_batches(
-    split: Split,
+    split: AnySplit,
     preprocessing: Preprocessing,
     batch_size: int,
     part: tuple[int, int, int] = WHOLE,
@@ -128,9 +139,10 @@ def evaluation_batches(
     """
     if batch_size < 1:
         raise InputError(f"`batch_size` expected at least 1. Received: batch_size={batch_size}")
+    if not isinstance(split, Split):
+        return evaluation_stream(split, preprocessing, batch_size, part)
     images, labels = _tensors(split)
-
-    size = len(split.labels)
+    size = split.size
 
     def batch(step: tf.Tensor, replica: tf.Tensor):
         begin = step * batch_size
@@ -141,10 +153,22 @@ def evaluation_batches(
     return _steps(batch, evaluation_steps(split, batch_size), 0, part)
 
 
-def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
-    """What `batch(step, replica)` gives for every step and each of the replicas of this part."""
+def _check_start(start: int, total: int) -> None:
     if not 0 <= start <= total:
         raise InputError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
+
+
+def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
+    if augmentation.random_resized_crop == isinstance(split, Split):
+        received = "images in memory" if isinstance(split, Split) else "another augmentation"
+        raise InputError(
+            "Expected `random_resized_crop` with a streamed dataset, and with no other. "
+            f"Received: {received}"
+        )
+
+
+def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
+    """What `batch(step, replica)` gives for every step and each of the replicas of this part."""
     first, here, _ = part
     pieces = tf.data.Dataset.range(start * here, total * here)
     batches = pieces.map(
@@ -172,7 +196,7 @@ def _drawer(
 ) -> Callable:
     """A function of step, first position, length and part that gathers and augments a batch."""
     images, labels = _tensors(split)
-    size = len(split.labels)
+    size = split.size
 
     def draw(step, first, length, replica, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
         begin, end = rows_of(length, replica, replicas)

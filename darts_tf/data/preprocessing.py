@@ -73,8 +73,12 @@ class Preprocessing:
         Returns:
             float32, the same shape: `(images / 255 - mean) / std`.
         """
-        mean = tf.constant(255.0 * np.array(self.mean), tf.float32)
-        scale = tf.constant(1.0 / (255.0 * np.array(self.std)), tf.float32)
+        # A whole row of constants, where its length is known: TensorFlow is slow to repeat three.
+        row = tf.TensorShape(images.shape)[-2:]
+        shape = row.as_list() if row.is_fully_defined() else [self.channels]
+        mean = np.broadcast_to(255.0 * np.array(self.mean), shape)
+        scale = np.broadcast_to(1.0 / (255.0 * np.array(self.std)), shape)
+        mean, scale = (tf.constant(values, tf.float32) for values in (mean, scale))
         return (tf.cast(images, tf.float32) - mean) * scale
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
