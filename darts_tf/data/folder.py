@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.data.checking import check_files, read_bytes
+from darts_tf.data.damage import Damage, refuse
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Files, Split, limited_indices
 from darts_tf.errors import InputError
@@ -43,6 +45,35 @@ def load_folder(
     train, test = (_encoded(_limit(files, limit, seed)) for files in listed)
     options = {"image_size": image_size, "max_bad_images": max_bad_images}
     return classes, *decode_splits(train, test, classes, **options)
+
+
+def stream_folder(
+    folder: str, *, limit: int | None, seed: int, max_bad_images: int
+) -> tuple[tuple[str, ...], Files, Files]:
+    """Lists an image folder to be decoded later, without the damaged training images.
+
+    Of every chosen file the first and the last bytes are read, which finds truncated, lost and
+    foreign ones (`check_files`); the others are found when they are decoded.
+
+    Args:
+        folder: as in `load_folder`.
+        limit: as in `load_folder`.
+        seed: as in `load_folder`.
+        max_bad_images: as in `load_folder`.
+
+    Returns:
+        `(classes, train, test)`.
+
+    Raises:
+        InputError: what `list_folder` refuses, more damaged images in train or all of a class, any
+            in test.
+    """
+    classes, *listed = list_folder(folder)
+    train, test = (_limit(files, limit, seed) for files in listed)
+    damage = Damage(train.labels, classes, max_bad_images)
+    check_files(train.paths, damage.leave_out)
+    check_files(test.paths, refuse)
+    return classes, _take(train, np.flatnonzero(damage.kept)), test
 
 
 def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
@@ -119,7 +150,10 @@ def _visible(folder: pathlib.Path) -> Iterable[pathlib.Path]:
 
 
 def _limit(files: Files, limit: int | None, seed: int) -> Files:
-    indices = limited_indices(files.labels, limit, seed)
+    return _take(files, limited_indices(files.labels, limit, seed))
+
+
+def _take(files: Files, indices: np.ndarray) -> Files:
     return Files([files.paths[i] for i in indices], files.labels[indices])
 
 
@@ -129,19 +163,11 @@ def _encoded(files: Files) -> Encoded:
 
     def items(first: int, count: int):
         for path in files.paths[first : first + count]:
-            name, contents = _read(path)
+            name, contents = read_bytes(path)
             yield name, tf.constant(contents)
 
     batches = tf.data.Dataset.from_tensor_slices(files.paths).batch(CHUNK)
     return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), files.labels, items)
-
-
-def _read(path: str) -> tuple[str, bytes]:
-    """A file's name and bytes; of an unreadable one the reason in the name, and no bytes."""
-    try:
-        return path, pathlib.Path(path).read_bytes()
-    except OSError as error:
-        return f"{path} ({error.strerror})", b""
 
 
 def _shortened(names: list[str]) -> str:

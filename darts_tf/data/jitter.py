@@ -78,7 +78,7 @@ def saturate(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     # A matrix for every pixel's three values: several times as fast as operations on one at a time.
     mixed = factor * np.eye(3, dtype=np.float32) + (1 - factor) * LUMA[:, None]
     pixels = tf.matmul(tf.reshape(image, (-1, 3)), mixed)
-    return _in_range(tf.reshape(pixels, tf.shape(image)))
+    return _in_range(tf.reshape(pixels, image.shape))
 
 
 def turn_hue(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:

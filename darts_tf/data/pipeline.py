@@ -109,7 +109,10 @@ def search_batches(
     total = epochs * steps_per_epoch(weights_half, batch_size)
     steps_per_epoch(alphas_half, batch_size)
     _check_start(start_step, total)
-    _check_crop(weights_half, augmentation)
+    for half in (weights_half, alphas_half):
+        if not isinstance(half, Split):
+            raise InputError(f"Expected images in memory. Received: {type(half).__name__}")
+        _check_crop(half, augmentation)
     draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
     size = weights_half.size

@@ -52,15 +52,13 @@ class Records(NamedTuple):
     """Encoded images of one split that can be read one after another only.
 
     Attributes:
-        read: makes a dataset of all `(contents, label)`, scalars, string and integer; works inside
-            a graph. Its argument, an int64 scalar, names the order; None is the order stored.
+        read: makes a dataset of all `(contents, label)`, scalars, string and integer, inside the
+            graph of a function. An int64 scalar names the order; None is the order stored.
         size: how many images there are.
-        name: what an error calls them.
     """
 
     read: Callable[[tf.Tensor | None], tf.data.Dataset]
     size: int
-    name: str
 
 
 AnySplit = Split | Files | Records

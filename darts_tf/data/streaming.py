@@ -33,12 +33,13 @@ class _Stream(NamedTuple):
     Attributes:
         elements: a dataset of what stands for an image each, the position first or alone.
         example: from such an element to `(contents, label)`; runs in parallel.
-        name: from a position to what an error calls the image.
+        path: from a position to the name of the file, for an error; None for a record, which has
+            none.
     """
 
     elements: tf.data.Dataset
     example: Callable
-    name: Callable
+    path: Callable | None = None
 
 
 def train_stream(
@@ -117,12 +118,8 @@ def _records(split: Records, seed: int | None, epoch: int, epochs: int, skipped:
         contents, label = record
         return contents, tf.cast(label, tf.int32)
 
-    def name(position: tf.Tensor) -> tf.Tensor:
-        place = tf.strings.as_string(position % split.size)
-        return tf.strings.join(["image ", place, f" in this epoch's order of {split.name}"])
-
     elements = tf.data.Dataset.range(epoch, epochs).flat_map(of_epoch)
-    return _Stream(elements, example, name)
+    return _Stream(elements, example)
 
 
 _STREAMS = {Files: _files, Records: _records}
@@ -159,9 +156,36 @@ def _batches(stream: _Stream, image: Callable, lengths: Sequence[int], pieces: i
     """Decodes in parallel, image by image, and puts pieces of these lengths together in turns."""
 
     def one(*element):
+        position = element[0]
         contents, label = stream.example(*element)
-        return image(element[0], contents)[None], label[None]
+        return position, (image(position, contents)[None], label[None])
 
     images = stream.elements.map(one, tf.data.AUTOTUNE, deterministic=True)
+    images = _checked(images, stream) if stream.path else images.map(lambda _, example: example)
     batches = images.rebatch(lengths).apply(tf.data.experimental.assert_cardinality(pieces))
     return batches.prefetch(2)
+
+
+def _checked(images: tf.data.Dataset, stream: _Stream) -> tf.data.Dataset:
+    """The images; where one could not be read or decoded, an error that names its file.
+
+    TensorFlow's own error does not. So images that fail are dropped, and a position that is missing
+    then tells which it was.
+    """
+
+    def example(expected: tf.Tensor, image: tuple[tf.Tensor, tuple]):
+        position, found = image
+
+        def fail():
+            message = "Expected a readable image (replace it, and resume the run). Received:"
+            return tf.debugging.Assert(False, [message, stream.path(expected)])
+
+        with tf.control_dependencies([tf.cond(position == expected, tf.no_op, fail)]):
+            return tf.nest.map_structure(tf.identity, found)
+
+    # One more at the end, so that the last one that is asked for may be missing too.
+    _, spec = images.element_spec
+    blank = tf.nest.map_structure(lambda part: tf.zeros(part.shape, part.dtype), spec)
+    after = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), blank))
+    found = images.ignore_errors().concatenate(after)
+    return tf.data.Dataset.zip(stream.elements, found).map(example)
