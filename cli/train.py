@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cli.progress import EpochProgress
-from cli.search import load, prepare
+from cli.search import introduced, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
-from darts_tf.training import train
+from darts_tf.training import dataset_of, train
 from darts_tf.zoo import load_genotype
 
 
@@ -24,6 +24,6 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
     own = config.workdir / runs.GENOTYPE
     genotype = load_genotype(own if config.resume else config.genotype)
-    dataset = load(config)
+    dataset = introduced(lambda: dataset_of(config))
     with EpochProgress(config.epochs) as progress:
         return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.augmentation import DRAWS, Augmentation, augment
@@ -19,7 +20,7 @@ from darts_tf.data.shuffling import (
 )
 from darts_tf.data.splits import AnySplit, Split
 from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
-from darts_tf.data.streaming import evaluation_stream, train_stream
+from darts_tf.data.streaming import decoded_stream, evaluation_stream, train_stream
 from darts_tf.errors import InputError
 
 
@@ -154,6 +155,18 @@ def evaluation_batches(
         return preprocessing.normalize(images[window]), labels[window]
 
     return _steps(batch, evaluation_steps(split, batch_size), 0, part)
+
+
+def first_images(split: AnySplit, preprocessing: Preprocessing, count: int) -> np.ndarray:
+    """The first images of a split as a network's input before normalisation.
+
+    Returns:
+        uint8, `(n, height, width, channels)`; n is `count`, or the size of a smaller split.
+    """
+    if isinstance(split, Split):
+        return split.images[:count]
+    images = decoded_stream(split, preprocessing).take(count)
+    return np.stack([*images.as_numpy_iterator()])
 
 
 def _check_start(start: int, total: int) -> None:

@@ -152,10 +152,11 @@ def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
     return quotas
 
 
-def as_read_by(preprocessing: Preprocessing, images: np.ndarray) -> np.ndarray:
-    """Gray images in the channels that a network reads.
+def as_read_by(preprocessing: Preprocessing, split: AnySplit) -> AnySplit:
+    """A split in the channels that a network reads.
 
     A few images may all be gray, and so have one channel, where their whole dataset has three.
     """
-    gray = images.shape[-1] == 1
-    return np.repeat(images, preprocessing.channels, -1) if gray else images
+    if not isinstance(split, Split) or split.images.shape[-1] > 1:
+        return split
+    return split._replace(images=np.repeat(split.images, preprocessing.channels, -1))

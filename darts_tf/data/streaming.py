@@ -85,6 +85,12 @@ def evaluation_stream(
     return _batches(stream, image, lengths, len(lengths))
 
 
+def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.data.Dataset:
+    """The images of a split in their order, uint8 `(height, width, channels)`, one by one."""
+    stream = _STREAMS[type(split)](split, None, 0, 1, 0)
+    return stream.elements.map(lambda *e: preprocessing.decode(stream.example(*e)[0]))
+
+
 def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
     """The files of epochs `epoch` to `epochs - 1`, without the first `skipped`."""
     size = split.size
