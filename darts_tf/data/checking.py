@@ -13,7 +13,9 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import decode_rgb
 
 THREADS = 16
-"""That wait for the disk, each for a file of its own."""
+"""That wait for the disk, each for files of its own."""
+CHUNK = 256
+"""Files handed to one thread at a time."""
 
 MARKERS = {
     b"\xff\xd8\xff": b"\xff\xd9",
@@ -33,9 +35,10 @@ def check_files(paths: Sequence[str], on_damage: Callable[[int, str], None]) -> 
         paths: of JPEG and PNG files.
         on_damage: what is done about one.
     """
+    chunks = [paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        whole = np.fromiter(pool.map(_has_both_ends, paths), bool, len(paths))
-    for position in np.flatnonzero(~whole):
+        whole = [*pool.map(lambda chunk: [_has_both_ends(path) for path in chunk], chunks)]
+    for position in np.flatnonzero(~np.concatenate(whole)):
         name, contents = read_bytes(paths[position])
         try:
             decode_rgb(tf.constant(contents))
