@@ -10,8 +10,8 @@ import export
 from cli import quiet
 from darts_tf import runs
 from darts_tf.configs import ExportConfig, TrainConfig
-from darts_tf.data import Preprocessing, as_read_by, load_dataset
-from darts_tf.training import load_run
+from darts_tf.data import Preprocessing, as_read_by, first_images
+from darts_tf.training import dataset_of, load_run
 from export import folder
 
 
@@ -55,11 +55,5 @@ def table(report: dict) -> Table:
 def _test_images(config: ExportConfig, classes: int, preprocessing: Preprocessing) -> np.ndarray:
     trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
     limit = max(config.check_images, classes)  # a dataset has every class
-    dataset = load_dataset(
-        trained.dataset,
-        image_size=trained.image_size,
-        limit=limit,
-        seed=trained.seed,
-        max_bad_images=trained.max_bad_images,
-    )
-    return as_read_by(preprocessing, dataset.test.images[: config.check_images])
+    test = as_read_by(preprocessing, dataset_of(trained, limit).test)
+    return first_images(test, preprocessing, config.check_images)

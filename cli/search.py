@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cli import quiet
 from cli.progress import EpochProgress
 from darts_tf import beginning, runs
 from darts_tf.configs import SearchConfig
-from darts_tf.data import load_dataset
+from darts_tf.data import ImageDataset, load_dataset
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.genotype import Genotype
 from darts_tf.preflight import check_memory
@@ -34,23 +36,25 @@ def prepare(config) -> None:
         print(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}", flush=True)
 
 
-def load(config):
-    """The dataset of a run, once it has been introduced on standard output."""
+def introduced(load: Callable[[], ImageDataset]) -> ImageDataset:
+    """The dataset that `load` loads, once it has been introduced on standard output."""
     with quiet.held_stderr():
-        dataset = load_dataset(
-            config.dataset,
-            image_size=config.image_size,
-            limit=config.limit,
-            seed=config.seed,
-            max_bad_images=config.max_bad_images,
-        )
+        dataset = load()
     print(describe(dataset), flush=True)
     return dataset
 
 
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
-    dataset = load(config)
+    dataset = introduced(
+        lambda: load_dataset(
+            config.dataset,
+            image_size=config.image_size,
+            limit=config.limit,
+            seed=config.seed,
+            max_bad_images=config.max_bad_images,
+        )
+    )
     size = dataset.preprocessing
     print(f"needs {check_memory(config, size.height, size.width)}", flush=True)
     with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
@@ -62,7 +66,7 @@ def describe(dataset) -> str:
     size = dataset.preprocessing
     kind = "gray" if size.channels == 1 else "colour"
     return (
-        f"{dataset.name}: {len(dataset.train.labels):,} training and "
-        f"{len(dataset.test.labels):,} test images, {size.height}x{size.width} {kind}, "
+        f"{dataset.name}: {dataset.train.size:,} training and "
+        f"{dataset.test.size:,} test images, {size.height}x{size.width} {kind}, "
         f"{len(dataset.classes)} classes"
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cli.progress import EpochProgress
-from cli.search import load, prepare
+from cli.search import introduced, prepare
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.presets import EXPECTED
-from darts_tf.training import scaled_to, train
+from darts_tf.training import dataset_of, scaled_to, train
 from darts_tf.zoo import load_genotype
 
 
@@ -27,7 +27,7 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
     own = config.workdir / runs.GENOTYPE
     genotype = load_genotype(own if config.resume else config.genotype)
-    dataset = load(config)
+    dataset = introduced(lambda: dataset_of(config))
     if config.max_macs:
         channels = scaled_to(config, genotype, dataset).channels
         print(f"{channels} channels, for at most {config.max_macs:,} MACs", flush=True)

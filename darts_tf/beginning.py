@@ -142,7 +142,7 @@ def _description(dataset) -> dict[str, object]:
         {
             "name": dataset.name,
             "classes": dataset.classes,
-            "images": {"train": len(dataset.train.labels), "test": len(dataset.test.labels)},
+            "images": {"train": dataset.train.size, "test": dataset.test.size},
             "preprocessing": dataset.preprocessing.to_dict(),
         }
     )

@@ -18,9 +18,9 @@ import tensorflow as tf
 from darts_tf import beginning
 from darts_tf.checkpoints import Position
 from darts_tf.data import (
+    AnySplit,
     ImageDataset,
     Preprocessing,
-    Split,
     evaluation_batches,
     evaluation_steps,
 )
@@ -78,7 +78,7 @@ def fit(
     *,
     batches: Callable[..., tf.data.Dataset],
     steps: int,
-    held_out: Split,
+    held_out: AnySplit,
     preprocessing: Preprocessing,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
@@ -132,7 +132,7 @@ def fit(
         called.on_train_end()
 
 
-def _held_out(strategy, split: Split, preprocessing: Preprocessing) -> _Batches:
+def _held_out(strategy, split: AnySplit, preprocessing: Preprocessing) -> _Batches:
     make = functools.partial(evaluation_batches, split, preprocessing, HELD_OUT_BATCH)
     return _Batches(distributed(strategy, make), evaluation_steps(split, HELD_OUT_BATCH))
 

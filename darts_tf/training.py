@@ -15,9 +15,9 @@ from darts_tf.callbacks import DropPathRamp, Record, of_every_run
 from darts_tf.configs import TrainConfig
 from darts_tf.data import (
     Augmentation,
+    ColorJitter,
     ImageDataset,
     Preprocessing,
-    Split,
     as_read_by,
     evaluation_batches,
     load_dataset,
@@ -70,8 +70,8 @@ def train(
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
     steps = steps_per_epoch(dataset.train, config.batch_size, strategy.num_replicas_in_sync)
-    classes, labels = len(dataset.classes), dataset.train.labels
-    weights = balanced(labels, classes) if config.class_weights == "balanced" else None
+    classes = len(dataset.classes)
+    weights = _class_weights(config, dataset)
     build = functools.partial(
         build_trainer, config, genotype, classes, preprocessing.channels, weights
     )
@@ -86,7 +86,7 @@ def train(
                 train_batches,
                 dataset.train,
                 preprocessing,
-                Augmentation(config.crop_padding, config.flip, config.cutout),
+                augmentation_of(config),
                 config.batch_size,
                 seed=config.seed,
                 epochs=config.epochs,
@@ -101,6 +101,47 @@ def train(
             with replacing(folder / runs.MODEL) as path:
                 trainer.network.save(path)
     return runs.read_metrics(folder)[-1]
+
+
+def _class_weights(config: TrainConfig, dataset: ImageDataset) -> list[float] | None:
+    if config.class_weights == "none":
+        return None
+    labels = getattr(dataset.train, "labels", None)
+    if labels is None:
+        raise InputError(
+            "Expected class_weights='none' for a streamed dataset of TFDS, whose labels are not "
+            f"known before they are read. Received: class_weights={config.class_weights!r}"
+        )
+    return balanced(labels, len(dataset.classes))
+
+
+def augmentation_of(config: TrainConfig) -> Augmentation:
+    """What is done at random to the training images."""
+    crop = config.random_resized_crop
+    return Augmentation(
+        crop_padding=0 if crop else config.crop_padding,
+        flip=config.flip,
+        cutout=config.cutout,
+        random_resized_crop=crop,
+        color_jitter=ColorJitter() if config.color_jitter else None,
+    )
+
+
+def dataset_of(config: TrainConfig, limit: int | None = None) -> ImageDataset:
+    """The dataset of a run, in the form that its augmentation needs.
+
+    Args:
+        config: the run's settings.
+        limit: most images of each split; None takes as many as the run does.
+    """
+    return load_dataset(
+        config.dataset,
+        image_size=config.image_size,
+        limit=limit or config.limit,
+        seed=config.seed,
+        max_bad_images=config.max_bad_images,
+        streamed=config.random_resized_crop,
+    )
 
 
 def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
@@ -143,20 +184,13 @@ def evaluate(
     """
     network, preprocessing, classes = load_run(workdir)
     config = TrainConfig.from_dict(runs.read_json(pathlib.Path(workdir) / runs.CONFIG))
-    dataset = load_dataset(
-        config.dataset,
-        image_size=config.image_size,
-        limit=limit or config.limit,
-        seed=config.seed,
-        max_bad_images=config.max_bad_images,
-    )
+    dataset = dataset_of(config, limit)
     if dataset.classes != classes:
         raise InputError(
             f"Expected the dataset to have the classes of the run, {', '.join(classes)}. "
             f"Received: {', '.join(dataset.classes)}"
         )
-    images = as_read_by(preprocessing, dataset.test.images)
-    split = Split(images, dataset.test.labels)
+    split = as_read_by(preprocessing, dataset.test)
     return accuracy_and_loss(network, split, preprocessing, batch_size)
 
 
@@ -176,5 +210,5 @@ def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str
         step(x, y)
     return {
         **{f"test_{metric.name}": float(metric.result()) for metric in (loss, *watched)},
-        "test_images": len(split.labels),
+        "test_images": split.size,
     }

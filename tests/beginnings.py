@@ -21,8 +21,8 @@ def dataset(**changed):
     return types.SimpleNamespace(
         name=settings["name"],
         classes=settings["classes"],
-        train=types.SimpleNamespace(labels=range(settings["train"])),
-        test=types.SimpleNamespace(labels=range(settings["test"])),
+        train=types.SimpleNamespace(size=settings["train"]),
+        test=types.SimpleNamespace(size=settings["test"]),
         preprocessing=types.SimpleNamespace(to_dict=lambda: {"height": settings["height"]}),
     )
 

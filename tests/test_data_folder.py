@@ -137,6 +137,16 @@ def test_folder_ignores_hidden_files_and_the_classes_that_test_lacks(folder):
     np.testing.assert_array_equal(dataset.test.labels, [0])
 
 
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_folder_may_call_its_test_images_as_imagenet_does(folder, name):
+    expected = load_dataset(str(folder)).test
+    (folder / "test").rename(folder / name)
+    write(folder / "test" / "no_classes.png")
+    found = load_dataset(str(folder)).test
+    np.testing.assert_array_equal(found.images, expected.images)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+
+
 def break_truncate(folder):
     path = folder / "train" / "dog" / "b.JPG"
     path.write_bytes(path.read_bytes()[:-40])

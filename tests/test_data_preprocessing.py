@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 
@@ -62,6 +63,24 @@ def test_decode_resizes_like_pillow(height, width):
     expected = np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR), int)
     decoded = RGB.decode(tf.constant(encode(image, "PNG")))
     assert np.abs(decoded.numpy() - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(28, 28), (33, 47), (224, 150), (61, 20), (20, 600)])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+def test_decode_crops_the_centre_like_pillow(size, file_format):
+    height, width = size
+    encoded = encode(Image.fromarray(photo(height, width)), file_format)
+    image = Image.open(io.BytesIO(encoded))
+    short = min(size)
+    image = image.resize((36 * width // short, 36 * height // short), Image.Resampling.BILINEAR)
+    left, top = (round((side - 32) / 2) for side in image.size)
+    expected = np.asarray(image.crop((left, top, left + 32, top + 32)), int)
+    preprocessing = dataclasses.replace(RGB, shorter_side=36)
+    decoded = tf.function(preprocessing.decode)(tf.constant(encoded)).numpy()
+    assert decoded.shape == (32, 32, 3)
+    difference = np.abs(decoded - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.25  # Pillow rounds between rows and columns
 
 
 def test_decode_takes_the_first_frame_of_an_animation():
@@ -130,6 +149,13 @@ def test_preprocessing_survives_json():
     assert Preprocessing.from_json(text) == RGB
     assert Preprocessing.from_dict(GRAY.to_dict()) == GRAY
     assert hash(Preprocessing.from_json(text)) == hash(RGB)
+    cropping = dataclasses.replace(RGB, shorter_side=36)
+    assert Preprocessing.from_json(cropping.to_json()) == cropping
+
+
+def test_preprocessing_without_a_centre_crop_is_written_as_it_ever_was():
+    """So that older runs can be read, and resumed."""
+    assert set(RGB.to_dict()) == {"height", "width", "channels", "mean", "std"}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +165,9 @@ def test_preprocessing_survives_json():
         ({"channels": 2}, "channels=2"),
         ({"mean": (0.5,)}, r"3 numbers, one a channel. Received: mean=\(0.5,\)"),
         ({"std": (0.1, 0.0, 0.1)}, r"std=\(0.1, 0.0, 0.1\)"),
+        ({"shorter_side": 31}, "32 .height and width. or more, or null. Received: .*=31"),
+        ({"shorter_side": 40.0}, "shorter_side=40.0"),
+        ({"shorter": 40}, "Expected the fields"),
     ],
 )
 def test_preprocessing_refuses_what_makes_no_sense(changes, message):

@@ -65,7 +65,8 @@ class RunConfig(Config):
     cutout: int = setting(0, "zero or more")
     """Side in pixels of the square blanked in every training image; 0 for none."""
     image_size: int | None = setting(None, "8 or more")
-    """Resize images to this height and width; by default they keep the dataset's size."""
+    """Resize images to this height and width; by default they keep the dataset's size, or get that
+    of ImageNet's, 224, by a random resized crop."""
     limit: int | None = setting(None, "positive")
     """Use at most so many images of each split."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -202,6 +203,19 @@ class RecipeConfig(RunConfig):
     max_macs: int | str | None = setting(None, "positive", read=count)
     """Instead of `channels` the most with which the network costs at most so many multiply-adds,
     as in 600M: the mobile setting."""
+    random_resized_crop: bool = False
+    """Crop 8 to 100 % of the area of training images and resize that, in place of crop_padding; the
+    images are read while they are used, so that they need not fit in memory (ImageNet)."""
+    color_jitter: bool = False
+    """Change brightness, contrast and saturation of training images by up to 40 %, and hue by up to
+    20 % of a turn; with random_resized_crop."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.color_jitter and not self.random_resized_crop:
+            raise InputError(
+                "Expected color_jitter with random_resized_crop. Received: color_jitter alone"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,25 @@
 """Image datasets in memory and the batches made of them."""
 
 from darts_tf.data.augmentation import Augmentation
+from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
-    evaluation_steps,
+    first_images,
     search_batches,
-    steps_per_epoch,
     train_batches,
 )
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.sources import EMBEDDED, PUBLISHED_STATISTICS, lasting_name, load_dataset
-from darts_tf.data.splits import ImageDataset, Split, as_read_by, split_halves
+from darts_tf.data.splits import AnySplit, ImageDataset, Split, as_read_by, split_halves
+from darts_tf.data.steps import evaluation_steps, steps_per_epoch
 from darts_tf.data.tfds_source import class_names
 
 __all__ = [
     "EMBEDDED",
     "PUBLISHED_STATISTICS",
+    "AnySplit",
     "Augmentation",
+    "ColorJitter",
     "ImageDataset",
     "Preprocessing",
     "Split",
@@ -24,6 +27,7 @@ __all__ = [
     "class_names",
     "evaluation_batches",
     "evaluation_steps",
+    "first_images",
     "lasting_name",
     "load_dataset",
     "search_batches",

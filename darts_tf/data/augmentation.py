@@ -1,4 +1,4 @@
-"""Random crop, flip and cutout of whole batches, as functions of given random numbers."""
+"""What is done at random to training images, as functions of given random numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from darts_tf.data import cropping, jitter
+from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 
@@ -18,20 +20,31 @@ class Augmentation:
         crop_padding: black pixels added on every side before a random crop of the old size.
         flip: mirror half of the images left to right.
         cutout: side in pixels of the square that is blanked (DeVries and Taylor 2017).
+        random_resized_crop: resize a random window of the encoded image, for ImageNet's photos.
+        color_jitter: how much colours are changed, together with that crop only; None for not.
 
     Raises:
-        InputError: a negative number of pixels.
+        InputError: a negative number of pixels, both kinds of crop, or colours changed alone.
     """
 
     crop_padding: int = 0
     flip: bool = False
     cutout: int = 0
+    random_resized_crop: bool = False
+    color_jitter: ColorJitter | None = None
 
     def __post_init__(self):
         for name in ("crop_padding", "cutout"):
             value = getattr(self, name)
             if value < 0:
                 raise InputError(f"`{name}` expected 0 or more pixels. Received: {name}={value}")
+        if self.random_resized_crop and self.crop_padding:
+            received = f"crop_padding={self.crop_padding} beside it"
+            raise InputError(
+                f"`random_resized_crop` expected as the only crop. Received: {received}"
+            )
+        if self.color_jitter and not self.random_resized_crop:
+            raise InputError("`color_jitter` expected random_resized_crop. Received: none")
 
 
 # Random numbers an image needs: crop's row and column, flip, cutout's row and column.
@@ -62,6 +75,39 @@ def augment(
         size = tf.constant([preprocessing.height, preprocessing.width], tf.float32)
         images = cut_out(images, tf.cast(draws[:, 3:] * size, tf.int32), augmentation.cutout)
     return images
+
+
+# Random numbers of an image that is cropped before it is decoded: flip, cutout's row and column,
+# those of the crop, those of the colours.
+ENCODED_DRAWS = 3 + cropping.DRAWS + jitter.DRAWS
+
+
+def augment_encoded(
+    encoded: tf.Tensor, draws: tf.Tensor, augmentation: Augmentation, preprocessing: Preprocessing
+) -> tf.Tensor:
+    """Decodes a random window of one image, resizes it, flips, changes colours, normalises.
+
+    Args:
+        encoded: scalar string, a JPEG, PNG, GIF or BMP file's bytes.
+        draws: float32 in [0, 1), `(ENCODED_DRAWS,)`.
+        augmentation: with `random_resized_crop`.
+        preprocessing: of three channels.
+
+    Returns:
+        float32, `(height, width, 3)`.
+    """
+    flip, hole, window, colours = tf.split(draws, (1, 2, cropping.DRAWS, jitter.DRAWS))
+    height, width = preprocessing.height, preprocessing.width
+    image = cropping.random_resized_crop(encoded, window, height, width)
+    flipped = tf.logical_and(augmentation.flip, flip[0] < 0.5)
+    image = tf.cond(flipped, lambda: tf.reverse(image, [1]), lambda: image)
+    if augmentation.color_jitter:
+        image = jitter.color_jitter(image, colours, augmentation.color_jitter)
+    image = preprocessing.normalize(image)
+    if augmentation.cutout:
+        centre = tf.cast(hole * (height, width), tf.int32)
+        image = cut_out(image[None], centre[None], augmentation.cutout)[0]
+    return image
 
 
 def crop_and_flip(

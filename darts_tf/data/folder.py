@@ -1,26 +1,25 @@
-"""Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`)."""
+"""Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`).
+
+ImageNet's folders have `val` in place of `test`, and often a `test` of images without classes.
+"""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.data.checking import check_files, read_bytes
+from darts_tf.data.damage import Damage, refuse
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
-from darts_tf.data.splits import Split, limited_indices
+from darts_tf.data.splits import Files, Split, limited_indices
 from darts_tf.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
-
-
-class Files(NamedTuple):
-    """Image files of one split: paths, sorted by class and name, and int32 labels `(n,)`."""
-
-    paths: list[str]
-    labels: np.ndarray
+TEST_NAMES = ("test", "val", "validation")
+"""What the folder of the test images may be called; the first one that has classes is taken."""
 
 
 def load_folder(
@@ -29,7 +28,8 @@ def load_folder(
     """Decodes an image folder; of a limited one only the chosen files are opened.
 
     Args:
-        folder: has `train/<class>/` and `test/<class>/` with JPEG or PNG files.
+        folder: has `train/<class>/` and `test/<class>/` (or `val`, `validation`) with JPEG or PNG
+            files.
         image_size: side in pixels to resize to; None expects images of one size.
         limit: most images to keep of each split; None keeps all.
         seed: of that choice.
@@ -45,6 +45,35 @@ def load_folder(
     train, test = (_encoded(_limit(files, limit, seed)) for files in listed)
     options = {"image_size": image_size, "max_bad_images": max_bad_images}
     return classes, *decode_splits(train, test, classes, **options)
+
+
+def stream_folder(
+    folder: str, *, limit: int | None, seed: int, max_bad_images: int
+) -> tuple[tuple[str, ...], Files, Files]:
+    """Lists an image folder to be decoded later, without the damaged training images.
+
+    Of every chosen file the first and the last bytes are read, which finds truncated, lost and
+    foreign ones (`check_files`); the others are found when they are decoded.
+
+    Args:
+        folder: as in `load_folder`.
+        limit: as in `load_folder`.
+        seed: as in `load_folder`.
+        max_bad_images: as in `load_folder`.
+
+    Returns:
+        `(classes, train, test)`.
+
+    Raises:
+        InputError: what `list_folder` refuses, more damaged images in train or all of a class, any
+            in test.
+    """
+    classes, *listed = list_folder(folder)
+    train, test = (_limit(files, limit, seed) for files in listed)
+    damage = Damage(train.labels, classes, max_bad_images)
+    check_files(train.paths, damage.leave_out)
+    check_files(test.paths, refuse)
+    return classes, _take(train, np.flatnonzero(damage.kept)), test
 
 
 def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
@@ -69,18 +98,27 @@ def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
             "Expected at least two classes, each a folder train/<class> of images. "
             f"Received: {root / 'train'} with {classes or 'none'}"
         )
-    unknown = sorted(set(_classes(root, "test")) - set(classes))
+    test = _test_name(root)
+    unknown = sorted(set(_classes(root, test)) - set(classes))
     if unknown:
         raise InputError(
-            f"Expected only classes of train in test ({_shortened(classes)}). "
-            f"Received: {root / 'test' / unknown[0]}"
+            f"Expected only classes of train in {test} ({_shortened(classes)}). "
+            f"Received: {root / test / unknown[0]}"
         )
-    return tuple(classes), _files(root / "train", classes), _files(root / "test", classes)
+    return tuple(classes), _files(root / "train", classes), _files(root / test, classes)
+
+
+def _test_name(root: pathlib.Path) -> str:
+    there = [name for name in TEST_NAMES if (root / name).is_dir()]
+    return next((name for name in there if _classes(root, name)), (there or TEST_NAMES)[0])
 
 
 def _classes(root: pathlib.Path, split: str) -> list[str]:
     if not (root / split).is_dir():
-        raise InputError(f"Expected a folder {split} with a folder a class. Received: {root}")
+        others = f" (or {' or '.join(TEST_NAMES[1:])})" if split in TEST_NAMES else ""
+        raise InputError(
+            f"Expected a folder {split}{others} with a folder a class. Received: {root}"
+        )
     return sorted(path.name for path in _visible(root / split) if path.is_dir())
 
 
@@ -112,7 +150,10 @@ def _visible(folder: pathlib.Path) -> Iterable[pathlib.Path]:
 
 
 def _limit(files: Files, limit: int | None, seed: int) -> Files:
-    indices = limited_indices(files.labels, limit, seed)
+    return _take(files, limited_indices(files.labels, limit, seed))
+
+
+def _take(files: Files, indices: np.ndarray) -> Files:
     return Files([files.paths[i] for i in indices], files.labels[indices])
 
 
@@ -122,19 +163,11 @@ def _encoded(files: Files) -> Encoded:
 
     def items(first: int, count: int):
         for path in files.paths[first : first + count]:
-            name, contents = _read(path)
+            name, contents = read_bytes(path)
             yield name, tf.constant(contents)
 
     batches = tf.data.Dataset.from_tensor_slices(files.paths).batch(CHUNK)
     return Encoded(batches.map(read, tf.data.AUTOTUNE, deterministic=True), files.labels, items)
-
-
-def _read(path: str) -> tuple[str, bytes]:
-    """A file's name and bytes; of an unreadable one the reason in the name, and no bytes."""
-    try:
-        return path, pathlib.Path(path).read_bytes()
-    except OSError as error:
-        return f"{path} ({error.strerror})", b""
 
 
 def _shortened(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.augmentation import DRAWS, Augmentation, augment
@@ -17,38 +18,14 @@ from darts_tf.data.shuffling import (
     shuffled_indices,
     stream_seed,
 )
-from darts_tf.data.splits import Split
+from darts_tf.data.splits import AnySplit, Split
+from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
+from darts_tf.data.streaming import decoded_stream, evaluation_stream, train_stream
 from darts_tf.errors import InputError
-
-WHOLE = (0, 1, 1)
-"""All of a batch: the parts from the first of `(first, here, replicas)`, as many as the second, of
-as many as the third that a batch is divided into."""
-
-
-def steps_per_epoch(split: Split, batch_size: int, replicas: int = 1) -> int:
-    """Batches in one pass over `split`; the last one may be smaller.
-
-    Raises:
-        InputError: `batch_size` is not between 1 and the number of images, or a batch has fewer
-            images than there are replicas to share it.
-    """
-    size = len(split.labels)
-    if not 1 <= batch_size <= size:
-        raise InputError(
-            f"`batch_size` expected at most {size}, the number of images in the split, and at "
-            f"least 1. Received: batch_size={batch_size}"
-        )
-    smallest = min(batch_size, size % batch_size or batch_size)
-    if smallest < replicas:
-        raise InputError(
-            f"`batch_size` expected to leave an image for each of the {replicas} replicas in every "
-            f"batch. Received: {batch_size=}, with which one of {size} images has {smallest}"
-        )
-    return -(-size // batch_size)
 
 
 def train_batches(
-    split: Split,
+    split: AnySplit,
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     batch_size: int,
@@ -61,13 +38,14 @@ def train_batches(
     """Augmented batches, every image once an epoch, in an order new in every epoch.
 
     Args:
-        split: the images.
+        split: the images; those in memory, or still encoded ones, which are decoded in parallel.
         preprocessing: how to normalise them.
-        augmentation: what to do to them at random.
+        augmentation: what to do to them at random; of encoded ones, a random resized crop at least.
         batch_size: images a batch; an epoch's last batch holds the rest.
         seed: of order and augmentation.
         epochs: passes over the split.
         start_step: steps to leave out at the beginning; the others are unchanged, bit for bit.
+            That costs nothing, but for `Records`: those before in the epoch are read once more.
         part: `WHOLE`, or the parts of each batch to give instead, one after another; together
             they are the batch, bit for bit.
 
@@ -75,16 +53,22 @@ def train_batches(
         A dataset of `(x, y)`: x float32 `(batch, height, width, channels)`, y int32 `(batch,)`.
 
     Raises:
-        InputError: `batch_size` is not between 1 and the number of images, or `start_step` lies
-            outside the run.
+        InputError: `batch_size` is not between 1 and the number of images, `start_step` lies
+            outside the run, or the augmentation is for the other kind of split.
     """
+    total = epochs * steps_per_epoch(split, batch_size)
+    _check_start(start_step, total)
+    _check_crop(split, augmentation)
+    if not isinstance(split, Split):
+        options = {"seed": seed, "epochs": epochs, "start_step": start_step, "part": part}
+        return train_stream(split, preprocessing, augmentation, batch_size, **options)
     draw = _drawer(split, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
-    size = len(split.labels)
+    size = split.size
 
     def batch(step: tf.Tensor, replica: tf.Tensor):
         return draw(step, *_window(step, size, batch_size), replica, part[2])
 
-    return _steps(batch, epochs * steps_per_epoch(split, batch_size), start_step, part)
+    return _steps(batch, total, start_step, part)
 
 
 def search_batches(
@@ -123,20 +107,26 @@ def search_batches(
         InputError: `batch_size` is larger than one of the halves, or `start_step` lies outside
             the run.
     """
+    total = epochs * steps_per_epoch(weights_half, batch_size)
     steps_per_epoch(alphas_half, batch_size)
+    _check_start(start_step, total)
+    for half in (weights_half, alphas_half):
+        if not isinstance(half, Split):
+            raise InputError(f"Expected images in memory. Received: {type(half).__name__}")
+        _check_crop(half, augmentation)
     draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
-    size = len(weights_half.labels)
+    size = weights_half.size
 
     def batches(step: tf.Tensor, replica: tf.Tensor):
         window = (*_window(step, size, batch_size), replica, part[2])
         return draw(step, *window), draw_valid(step, *window)
 
-    return _steps(batches, epochs * steps_per_epoch(weights_half, batch_size), start_step, part)
+    return _steps(batches, total, start_step, part)
 
 
 def evaluation_batches(
-    split: Split,
+    split: AnySplit,
     preprocessing: Preprocessing,
     batch_size: int,
     part: tuple[int, int, int] = WHOLE,
@@ -153,28 +143,48 @@ def evaluation_batches(
     """
     if batch_size < 1:
         raise InputError(f"`batch_size` expected at least 1. Received: batch_size={batch_size}")
+    if not isinstance(split, Split):
+        return evaluation_stream(split, preprocessing, batch_size, part)
     images, labels = _tensors(split)
-
-    size = len(split.labels)
+    size = split.size
 
     def batch(step: tf.Tensor, replica: tf.Tensor):
         begin = step * batch_size
-        rows = _rows(tf.minimum(size - begin, batch_size), replica, part[2])
+        rows = rows_of(tf.minimum(size - begin, batch_size), replica, part[2])
         window = slice(begin + rows[0], begin + rows[1])
         return preprocessing.normalize(images[window]), labels[window]
 
     return _steps(batch, evaluation_steps(split, batch_size), 0, part)
 
 
-def evaluation_steps(split: Split, batch_size: int) -> int:
-    """How many batches `evaluation_batches` gives."""
-    return -(-len(split.labels) // batch_size)
+def first_images(split: AnySplit, preprocessing: Preprocessing, count: int) -> np.ndarray:
+    """The first images of a split as a network's input before normalisation.
+
+    Returns:
+        uint8, `(n, height, width, channels)`; n is `count`, or the size of a smaller split.
+    """
+    if isinstance(split, Split):
+        return split.images[:count]
+    images = decoded_stream(split, preprocessing).take(count)
+    return np.stack([*images.as_numpy_iterator()])
+
+
+def _check_start(start: int, total: int) -> None:
+    if not 0 <= start <= total:
+        raise InputError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
+
+
+def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
+    if augmentation.random_resized_crop == isinstance(split, Split):
+        received = "images in memory" if isinstance(split, Split) else "another augmentation"
+        raise InputError(
+            "Expected `random_resized_crop` with a streamed dataset, and with no other. "
+            f"Received: {received}"
+        )
 
 
 def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
     """What `batch(step, replica)` gives for every step and each of the replicas of this part."""
-    if not 0 <= start <= total:
-        raise InputError(f"`start_step` expected from 0 to {total}. Received: start_step={start}")
     first, here, _ = part
     pieces = tf.data.Dataset.range(start * here, total * here)
     batches = pieces.map(
@@ -183,11 +193,6 @@ def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
         deterministic=True,
     )
     return batches.prefetch(2 * here)
-
-
-def _rows(length: tf.Tensor, replica: tf.Tensor, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The rows of a batch that a replica has: from the first to before the second."""
-    return length * replica // replicas, length * (replica + 1) // replicas
 
 
 def _window(step: tf.Tensor, size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -207,10 +212,10 @@ def _drawer(
 ) -> Callable:
     """A function of step, first position, length and part that gathers and augments a batch."""
     images, labels = _tensors(split)
-    size = len(split.labels)
+    size = split.size
 
     def draw(step, first, length, replica, replicas: int) -> tuple[tf.Tensor, tf.Tensor]:
-        begin, end = _rows(length, replica, replicas)
+        begin, end = rows_of(length, replica, replicas)
         position = first + tf.range(begin, end)
         epoch = first // size
         # No batch is larger than the split, so it reaches into two epochs at most.

@@ -25,9 +25,12 @@ class Preprocessing:
         channels: 1 (gray) or 3 (RGB).
         mean: per channel, on the 0..1 scale.
         std: per channel, on the 0..1 scale.
+        shorter_side: in pixels, that images are resized to before their centre is cropped, so that
+            they keep their shape; None squeezes all of an image into height and width.
 
     Raises:
-        InputError: a size that is not positive, other channels, statistics that do not fit them.
+        InputError: a size that is not positive, other channels, statistics that do not fit them, or
+            a shorter side that the input does not fit in.
     """
 
     height: int
@@ -35,6 +38,7 @@ class Preprocessing:
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    shorter_side: int | None = None
 
     def __post_init__(self):
         if not all(_is_integer(side) and side > 0 for side in (self.height, self.width)):
@@ -47,6 +51,11 @@ class Preprocessing:
             object.__setattr__(self, name, self._checked(name, getattr(self, name)))
         if min(self.std) <= 0:
             raise InputError(f"`std` expected positive numbers. Received: std={self.std}")
+        side, least = self.shorter_side, max(self.height, self.width)
+        if side is not None and (not _is_integer(side) or side < least):
+            expected = f"an integer, {least} (height and width) or more, or null"
+            received = f"shorter_side={shown(side)}"
+            raise InputError(f"`shorter_side` expected {expected}. Received: {received}")
 
     def _checked(self, name: str, values) -> tuple[float, ...]:
         is_list = isinstance(values, list | tuple) and len(values) == self.channels
@@ -64,8 +73,12 @@ class Preprocessing:
         Returns:
             float32, the same shape: `(images / 255 - mean) / std`.
         """
-        mean = tf.constant(255.0 * np.array(self.mean), tf.float32)
-        scale = tf.constant(1.0 / (255.0 * np.array(self.std)), tf.float32)
+        # A whole row of constants, where its length is known: TensorFlow is slow to repeat three.
+        row = tf.TensorShape(images.shape)[-2:]
+        shape = row.as_list() if row.is_fully_defined() else [self.channels]
+        mean = np.broadcast_to(255.0 * np.array(self.mean), shape)
+        scale = np.broadcast_to(1.0 / (255.0 * np.array(self.std)), shape)
+        mean, scale = (tf.constant(values, tf.float32) for values in (mean, scale))
         return (tf.cast(images, tf.float32) - mean) * scale
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
@@ -83,18 +96,25 @@ class Preprocessing:
         image = decode_rgb(encoded)
         if self.channels == 1:
             image = to_gray(image)
-        image = resize(image, self.height, self.width)
+        if self.shorter_side is None:
+            image = resize(image, self.height, self.width)
+        else:
+            image = centre_crop(resize_shorter(image, self.shorter_side), self.height, self.width)
         return tf.ensure_shape(image, (self.height, self.width, self.channels))
 
     def to_dict(self) -> dict:
         """The fields as plain JSON values; `from_dict` reads them."""
-        return {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        values = {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        if self.shorter_side is None:  # as it was written before there was this field
+            del values["shorter_side"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict) -> Preprocessing:
         """Builds what `to_dict` wrote. Raises InputError where a field is missing or unknown."""
         expected = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(values, dict) or set(values) != expected:
+        optional = {"shorter_side"}
+        if not isinstance(values, dict) or set(values) | optional != expected:
             received = shown(list(values)) if isinstance(values, dict) else type(values).__name__
             raise InputError(f"Expected the fields {sorted(expected)}. Received: {received}")
         return cls(**values)
@@ -122,6 +142,10 @@ def _is_finite(value) -> bool:
         return False
 
 
+# The decoder's default is a faster, less accurate inverse DCT than other decoders use.
+_JPEG = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
+
+
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG, PNG, GIF or BMP file's bytes to uint8 `(height, width, 3)`.
 
@@ -129,10 +153,32 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     """
     return tf.cond(
         tf.io.is_jpeg(encoded),
-        # The op's own default is a faster, less accurate inverse DCT than other decoders use.
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_jpeg(encoded, **_JPEG),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
+
+
+def decode_jpeg_window(encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """What `decode_rgb` gives of a JPEG file inside a window, bit for bit, in less time.
+
+    Args:
+        encoded: the file's bytes.
+        window: int32, `(4,)`: first row and column, height and width.
+        size: int32, `(2,)`, the image's height and width.
+    """
+    # Colours are interpolated between neighbours, which pixels at the edge lack; and not at all
+    # where there are two samples of colour, four pixels, in a row. So some more are decoded.
+    first, last = window[:2], window[:2] + window[2:]
+    wider = tf.maximum(first - 4, 0)
+    decoded = tf.concat([wider, tf.minimum(last + 4, size) - wider], 0)
+    image = tf.image.decode_and_crop_jpeg(encoded, decoded, **_JPEG)
+    return crop(image, tf.concat([first - wider, window[2:]], 0))
+
+
+def crop(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """The pixels inside a window: first row and column, height and width."""
+    top, left, height, width = tf.unstack(window)
+    return image[top : top + height, left : left + width]
 
 
 def to_gray(images: tf.Tensor) -> tf.Tensor:
@@ -147,6 +193,23 @@ def resize(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Resizes uint8 images (bilinear, antialiased) and rounds; the same size changes nothing."""
     resized = tf.image.resize(images, (height, width), antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def resize_shorter(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes a uint8 image `(height, width, channels)` to a shorter side of `side` pixels.
+
+    The longer side is rounded down, as torchvision does.
+    """
+    size = tf.shape(image)[:2]
+    height, width = tf.unstack(size * side // tf.reduce_min(size))
+    return resize(image, height, width)
+
+
+def centre_crop(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The middle of an image that is at least so large; halves of pixels are rounded to even."""
+    spare = tf.cast(tf.shape(image)[:2] - [height, width], tf.float32)
+    first = tf.cast(tf.round(spare / 2), tf.int32)
+    return crop(image, tf.concat([first, [height, width]], 0))
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,10 +7,10 @@ import os
 import numpy as np
 
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
-from darts_tf.data.folder import load_folder
+from darts_tf.data.folder import load_folder, stream_folder
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
-from darts_tf.data.tfds_source import base_name, is_known, load_tfds
+from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
 from darts_tf.errors import InputError
 
 # Mean and standard deviation that published networks were trained with. Every other dataset is
@@ -22,6 +22,11 @@ PUBLISHED_STATISTICS = {
     ),
     "imagenet2012": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
+
+STREAMED_SIZE = 224
+"""Side in pixels of streamed images, where no other is asked for."""
+SHORTER_SIDE = 256 / 224
+"""Side that the shorter one of streamed test images is resized to, over that of their crop."""
 
 
 def load_digits() -> tuple[tuple[str, ...], Split, Split]:
@@ -55,8 +60,9 @@ def load_dataset(
     limit: int | None = None,
     seed: int = 0,
     max_bad_images: int = 0,
+    streamed: bool = False,
 ) -> ImageDataset:
-    """Loads a dataset into memory.
+    """Loads a dataset into memory, or prepares to read it while it is used.
 
     An embedded name wins over a folder of that name (write `./digits` for the folder), a folder
     wins over a name of TFDS.
@@ -67,19 +73,27 @@ def load_dataset(
     error: without it, what is measured would silently be something else, and its numbers could
     not be compared with others'. An image of another size than the others is not damaged.
 
+    A streamed dataset may be larger than memory, and its images, in three channels, of any sizes.
+    It is for random resized crops; test images are resized by their shorter side and cropped in the
+    middle. Of image files the ends are read beforehand, and those that are damaged there are left
+    out in the same way; with one that turns out to be damaged later, training stops and names it.
+    Records of TFDS cannot be left out.
+
     Args:
         name_or_folder: an entry of `EMBEDDED`, an image folder, or a name of TFDS.
         image_size: side in pixels that all images are resized to (antialiased), 8 to 224; None
-            keeps the size that all images have in common.
+            keeps the size that all images have in common, and is 224 for streamed ones.
         limit: most images to keep of each split, every class by its share; None keeps all.
         seed: of that choice.
         max_bad_images: how many damaged training images to leave out, of those that `limit` has
             chosen; no others take their places. One more is an error, and so is a class of
             which nothing is left.
+        streamed: read and decode images while they are used. Of TFDS `limit` then takes the first
+            images.
 
     Returns:
         The dataset; its preprocessing normalises by the statistics of its own training images,
-        or by the published ones.
+        or by the published ones: those of ImageNet, if it is streamed.
 
     Raises:
         InputError: an unknown name, bad data or a bad value; one line that says which.
@@ -92,6 +106,8 @@ def load_dataset(
     if max_bad_images < 0:
         received = f"max_bad_images={max_bad_images}"
         raise InputError(f"`max_bad_images` expected 0 or more. Received: {received}")
+    if streamed:
+        return _streamed(name, image_size or STREAMED_SIZE, limit, seed, max_bad_images)
     options = {"image_size": image_size, "limit": limit, "seed": seed}
     damaged = {"max_bad_images": max_bad_images}
     published = None
@@ -112,6 +128,31 @@ def lasting_name(name_or_folder: str) -> str:
     """The same dataset's name from any working directory: of a folder its absolute path."""
     name = os.fspath(name_or_folder)
     return _absolute(name) if name not in EMBEDDED and _is_folder(name) else name
+
+
+def _streamed(
+    name: str, image_size: int, limit: int | None, seed: int, max_bad_images: int
+) -> ImageDataset:
+    if name in EMBEDDED:
+        raise InputError(
+            "Expected an image folder or a dataset of TFDS to read while it is used "
+            f"(random_resized_crop). Received: {name}, which is in memory"
+        )
+    if _is_folder(name):
+        options = {"limit": limit, "seed": seed, "max_bad_images": max_bad_images}
+        classes, train, test = stream_folder(name, **options)
+        name = _absolute(name)
+    elif max_bad_images:
+        raise InputError(
+            "`max_bad_images` expected 0 for a streamed dataset of TFDS, whose records cannot be "
+            f"left out. Received: max_bad_images={max_bad_images}"
+        )
+    else:
+        classes, train, test = stream_tfds(name, limit=limit, other_names=EMBEDDED)
+    mean, std = PUBLISHED_STATISTICS["imagenet2012"]
+    shorter_side = round(image_size * SHORTER_SIDE)
+    preprocessing = Preprocessing(image_size, image_size, 3, mean, std, shorter_side)
+    return ImageDataset(name, classes, train, test, preprocessing)
 
 
 def _absolute(folder: str) -> str:

@@ -1,11 +1,13 @@
-"""Images in memory: what a split is, how it is halved and limited."""
+"""What a split is, in memory or still encoded, and how it is halved and limited."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.shuffling import HALVES, LIMIT, permutation
@@ -23,10 +25,49 @@ class Split(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def size(self) -> int:
+        """How many images there are."""
+        return len(self.labels)
+
+
+class Files(NamedTuple):
+    """Image files of one split, which are decoded when a batch needs them.
+
+    Attributes:
+        paths: sorted by class and name.
+        labels: int32, `(n,)`, positions in the dataset's `classes`.
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """How many images there are."""
+        return len(self.labels)
+
+
+class Records(NamedTuple):
+    """Encoded images of one split that can be read one after another only.
+
+    Attributes:
+        read: makes a dataset of all `(contents, label)`, scalars, string and integer, inside the
+            graph of a function. An int64 scalar names the order; None is the order stored.
+        size: how many images there are.
+    """
+
+    read: Callable[[tf.Tensor | None], tf.data.Dataset]
+    size: int
+
+
+AnySplit = Split | Files | Records
+"""A split in memory, or one that is decoded while it is used."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """A classification dataset with all its images decoded.
+    """A classification dataset.
 
     Attributes:
         name: the name or folder it was loaded from.
@@ -38,8 +79,8 @@ class ImageDataset:
 
     name: str
     classes: tuple[str, ...]
-    train: Split
-    test: Split
+    train: AnySplit
+    test: AnySplit
     preprocessing: Preprocessing
 
 
@@ -111,10 +152,11 @@ def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
     return quotas
 
 
-def as_read_by(preprocessing: Preprocessing, images: np.ndarray) -> np.ndarray:
-    """Gray images in the channels that a network reads.
+def as_read_by(preprocessing: Preprocessing, split: AnySplit) -> AnySplit:
+    """A split in the channels that a network reads.
 
     A few images may all be gray, and so have one channel, where their whole dataset has three.
     """
-    gray = images.shape[-1] == 1
-    return np.repeat(images, preprocessing.channels, -1) if gray else images
+    if not isinstance(split, Split) or split.images.shape[-1] > 1:
+        return split
+    return split._replace(images=np.repeat(split.images, preprocessing.channels, -1))

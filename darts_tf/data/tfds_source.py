@@ -11,12 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
-from darts_tf.data.splits import Split, limited_indices
+from darts_tf.data.splits import Records, Split, limited_indices
 from darts_tf.errors import InputError
 from darts_tf.names import first_line
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
+
+
+BUFFER = 4096
+"""Encoded images among which an epoch's next one is drawn: half a gigabyte of ImageNet."""
 
 
 def base_name(name: str) -> str:
@@ -68,16 +72,49 @@ def load_tfds(
             `decode_splits` refuses.
         OSError: the download or preparation failed.
     """
-    builder = _builder(name, other_names)
-    _check_features(builder, name)
-    _prepare(builder, name)
-    _, label = builder.info.supervised_keys
-    classes = tuple(builder.info.features[label].names)  # Some are found in the files only.
+    builder, classes = _prepared(name, other_names)
     train, test = (
         _select(builder, split, limit, seed) for split in ("train", _test_split(builder))
     )
     options = {"image_size": image_size, "max_bad_images": max_bad_images}
     return classes, *decode_splits(train, test, classes, **options)
+
+
+def stream_tfds(
+    name: str, *, limit: int | None, other_names: Collection[str] = ()
+) -> tuple[tuple[str, ...], Records, Records]:
+    """As `load_tfds`, but for records that are read while they are used.
+
+    An epoch reads the files in a random order, several at a time, and draws from a buffer of
+    `BUFFER` records. One that cannot be decoded is TensorFlow's error when it is reached.
+
+    Args:
+        name: as for `tfds.load`.
+        limit: most images of each split, the first ones, which TFDS has stored in random order
+            but for some datasets; None takes all.
+        other_names: what a mistyped name may have meant, beside TFDS' names.
+
+    Returns:
+        `(classes, train, test)`.
+
+    Raises:
+        InputError: as `load_tfds`.
+        OSError: as `load_tfds`.
+    """
+    builder, classes = _prepared(name, other_names)
+    splits = ("train", _test_split(builder))
+    return classes, *(_records(builder, split, limit) for split in splits)
+
+
+def _prepared(
+    name: str, other_names: Collection[str]
+) -> tuple[tfds.core.DatasetBuilder, tuple[str, ...]]:
+    """The dataset, which is on this machine then, and its classes."""
+    builder = _builder(name, other_names)
+    _check_features(builder, name)
+    _prepare(builder, name)
+    _, label = builder.info.supervised_keys
+    return builder, tuple(builder.info.features[label].names)  # Some are found in the files only.
 
 
 def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilder:
@@ -133,11 +170,17 @@ def _test_split(builder: tfds.core.DatasetBuilder) -> str:
     splits = builder.info.splits
     if "validation" not in splits:
         return "test"
-    return "test" if "test" in splits and _labels(builder, "test").min() >= 0 else "validation"
+    if "test" not in splits:
+        return "validation"
+    # Either all images have a label or none has: the first of them tell.
+    first = min(100, splits["test"].num_examples)
+    return "test" if _labels(builder, f"test[:{first}]").min() >= 0 else "validation"
 
 
-def _read(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    """Encoded images with labels, in the order they are stored in."""
+def _read(
+    builder: tfds.core.DatasetBuilder, split: str, order: tf.Tensor | None = None
+) -> tf.data.Dataset:
+    """Encoded images with labels, in the order they are stored in, or one that a number names."""
     import tensorflow_datasets as tfds
 
     image, _ = builder.info.supervised_keys
@@ -145,15 +188,33 @@ def _read(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
         return builder.as_dataset(
             split=split,
             as_supervised=True,
-            shuffle_files=False,
+            shuffle_files=order is not None,
             decoders={image: tfds.decode.SkipDecoding()},
-            read_config=tfds.ReadConfig(try_autocache=False),
+            read_config=tfds.ReadConfig(
+                try_autocache=False, shuffle_seed=order, shuffle_reshuffle_each_iteration=False
+            ),
         )
     except ValueError as error:
         raise InputError(
             "Expected a dataset with the splits train and test (or validation). "
             f"Received: {builder.name} with {', '.join(builder.info.splits)}"
         ) from error
+
+
+def _records(builder: tfds.core.DatasetBuilder, split: str, limit: int | None) -> Records:
+    _read(builder, split)  # whether there is such a split
+    total = builder.info.splits[split].num_examples
+    size = min(limit or total, total)
+
+    def read(order: tf.Tensor | None) -> tf.data.Dataset:
+        if order is None:
+            return _read(builder, f"{split}[:{size}]")
+        # Of this function's graph alone: without it the order would depend on the global seed too.
+        tf.random.set_seed(1)
+        records = _read(builder, f"{split}[:{size}]", order)
+        return records.shuffle(BUFFER, seed=order, reshuffle_each_iteration=False)
+
+    return Records(read, size)
 
 
 def _labels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:

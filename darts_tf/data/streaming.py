@@ -1,0 +1,197 @@
+"""Batches of images that are decoded while they are used, for datasets larger than memory.
+
+An image of a run has a position: that of its epoch's first image, plus its place in the order of
+the epoch. Order and augmentation are functions of seed and position, so that a run can be gone on
+with at any step. Of files nothing before that step is read. Records can be read one after another
+only: those of the epoch before that step are read once more, but not decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.data.augmentation import ENCODED_DRAWS, Augmentation, augment_encoded
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.data.shuffling import (
+    WEIGHTS_DRAWS,
+    WEIGHTS_ORDER,
+    permutation_key,
+    shuffled_indices,
+    stream_seed,
+)
+from darts_tf.data.splits import Files, Records
+from darts_tf.data.steps import rows_of
+
+
+class _Stream(NamedTuple):
+    """Encoded images from a position on.
+
+    Attributes:
+        elements: a dataset of what stands for an image each, the position first or alone.
+        example: from such an element to `(contents, label)`; runs in parallel.
+        path: from a position to the name of the file, for an error; None for a record, which has
+            none.
+    """
+
+    elements: tf.data.Dataset
+    example: Callable
+    path: Callable | None = None
+
+
+def train_stream(
+    split: Files | Records,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    start_step: int,
+    part: tuple[int, int, int],
+) -> tf.data.Dataset:
+    """What `train_batches` gives of encoded images; the arguments are its own."""
+    steps = -(-split.size // batch_size)
+    epoch, step = divmod(start_step, steps)
+
+    def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
+        key = stream_seed(seed, WEIGHTS_DRAWS, position)
+        draws = tf.random.stateless_uniform([ENCODED_DRAWS], key, alg="philox")
+        return augment_encoded(contents, draws, augmentation, preprocessing)
+
+    stream = _STREAMS[type(split)](split, seed, epoch, epochs, step * batch_size)
+    lengths = np.roll(_lengths(split.size, batch_size, part), -step * part[1])
+    pieces = (steps * epochs - start_step) * part[1]
+    return _batches(_of_part(stream, split.size, batch_size, part), image, lengths, pieces)
+
+
+def evaluation_stream(
+    split: Files | Records,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    part: tuple[int, int, int],
+) -> tf.data.Dataset:
+    """What `evaluation_batches` gives of encoded images; the arguments are its own."""
+
+    def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
+        return preprocessing.normalize(preprocessing.decode(contents))
+
+    stream = _STREAMS[type(split)](split, None, 0, 1, 0)
+    lengths = _lengths(split.size, batch_size, part)
+    stream = _of_part(stream, split.size, batch_size, part)
+    return _batches(stream, image, lengths, len(lengths))
+
+
+def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.data.Dataset:
+    """The images of a split in their order, uint8 `(height, width, channels)`, one by one."""
+    stream = _STREAMS[type(split)](split, None, 0, 1, 0)
+    return stream.elements.map(lambda *e: preprocessing.decode(stream.example(*e)[0]))
+
+
+def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
+    """The files of epochs `epoch` to `epochs - 1`, without the first `skipped`."""
+    size = split.size
+    with tf.device("CPU:0"):  # captured by a graph, but never copied
+        paths, labels = tf.constant(split.paths), tf.constant(split.labels, tf.int32)
+
+    def index(position: tf.Tensor) -> tf.Tensor:
+        if seed is None:
+            return position % size
+        key = permutation_key(seed, WEIGHTS_ORDER, position // size)
+        return shuffled_indices(position[None] % size, size, key)[0]
+
+    def example(position: tf.Tensor):
+        chosen = index(position)
+        return tf.io.read_file(paths[chosen]), labels[chosen]
+
+    elements = tf.data.Dataset.range(epoch * size + skipped, epochs * size)
+    return _Stream(elements, example, lambda position: paths[index(position)])
+
+
+def _records(split: Records, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
+    """The records of epochs `epoch` to `epochs - 1`, without the first `skipped`."""
+
+    def of_epoch(number: tf.Tensor) -> tf.data.Dataset:
+        order = None if seed is None else permutation_key(seed, WEIGHTS_ORDER, number)[0]
+        first = number * split.size
+        read = split.read(order).enumerate(first)
+        return read.skip(tf.where(number == epoch, tf.constant(skipped, tf.int64), 0))
+
+    def example(position: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]):
+        contents, label = record
+        return contents, tf.cast(label, tf.int32)
+
+    elements = tf.data.Dataset.range(epoch, epochs).flat_map(of_epoch)
+    return _Stream(elements, example)
+
+
+_STREAMS = {Files: _files, Records: _records}
+
+
+def _lengths(size: int, batch_size: int, part: tuple[int, int, int]) -> np.ndarray:
+    """How many images each piece of an epoch's batches has: int64, `(steps * here,)`."""
+    first, here, replicas = part
+    lengths = np.minimum(size - np.arange(0, size, batch_size), batch_size)
+    begin, end = rows_of(lengths[:, None], first + np.arange(here), replicas)
+    return (end - begin).ravel()
+
+
+def _of_part(stream: _Stream, size: int, batch_size: int, part: tuple[int, int, int]) -> _Stream:
+    """Leaves out the images of other parts, before they are decoded."""
+    first, here, replicas = part
+    if here == replicas:
+        return stream
+
+    def belongs(position: tf.Tensor, *_) -> tf.Tensor:
+        place = position % size
+        row, length = (
+            place % batch_size,
+            tf.minimum(size - place // batch_size * batch_size, batch_size),
+        )
+        begin, _ = rows_of(length, first, replicas)
+        _, end = rows_of(length, first + here - 1, replicas)
+        return tf.logical_and(row >= begin, row < end)
+
+    return stream._replace(elements=stream.elements.filter(belongs))
+
+
+def _batches(stream: _Stream, image: Callable, lengths: Sequence[int], pieces: int):
+    """Decodes in parallel, image by image, and puts pieces of these lengths together in turns."""
+
+    def one(*element):
+        position = element[0]
+        contents, label = stream.example(*element)
+        return position, (image(position, contents)[None], label[None])
+
+    images = stream.elements.map(one, tf.data.AUTOTUNE, deterministic=True)
+    images = _checked(images, stream) if stream.path else images.map(lambda _, example: example)
+    batches = images.rebatch(lengths).apply(tf.data.experimental.assert_cardinality(pieces))
+    return batches.prefetch(2)
+
+
+def _checked(images: tf.data.Dataset, stream: _Stream) -> tf.data.Dataset:
+    """The images; where one could not be read or decoded, an error that names its file.
+
+    TensorFlow's own error does not. So images that fail are dropped, and a position that is missing
+    then tells which it was.
+    """
+
+    def example(expected: tf.Tensor, image: tuple[tf.Tensor, tuple]):
+        position, found = image
+
+        def fail():
+            message = "Expected a readable image (replace it, and resume the run). Received:"
+            return tf.debugging.Assert(False, [message, stream.path(expected)])
+
+        with tf.control_dependencies([tf.cond(position == expected, tf.no_op, fail)]):
+            return tf.nest.map_structure(tf.identity, found)
+
+    # One more at the end, so that the last one that is asked for may be missing too.
+    _, spec = images.element_spec
+    blank = tf.nest.map_structure(lambda part: tf.zeros(part.shape, part.dtype), spec)
+    after = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), blank))
+    found = images.ignore_errors().concatenate(after)
+    return tf.data.Dataset.zip(stream.elements, found).map(example)
