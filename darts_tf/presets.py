@@ -39,9 +39,19 @@ _CIFAR10_EVALUATION = {
     "cutout": 16,
 }
 
+# Liu et al. 2019, section 3.3 and appendix A.3: transfer to ImageNet in the mobile setting
+_IMAGENET_EVALUATION = {
+    **{"dataset": "imagenet2012", "stem": "imagenet", "channels": 48, "cells": 14},
+    **{"epochs": 250, "batch_size": 128, "auxiliary": True, "label_smoothing": 0.1},
+    **{"learning_rate": 0.1, "schedule": "exponential", "learning_rate_decay": 0.97},
+    **{"weight_decay": 3e-5, "random_resized_crop": True, "color_jitter": True, "flip": True},
+}
+
 EXPECTED = {
     "cifar10": "2.76 +- 0.09 % test error with DARTS_V2 (Liu et al. 2019, table 1)",
     "pc-darts": "2.57 +- 0.07 % test error with PCDARTS (Xu et al. 2020, table 1)",
+    "imagenet": "26.7 % top-1 and 8.7 % top-5 error with DARTS_V2 (Liu et al. 2019, table 3)",
+    "imagenet-large-batch": "25.1 % top-1 and 7.8 % top-5 error with PCDARTS (Xu et al. 2020)",
 }
 """What training by a preset is known to reach."""
 
@@ -50,6 +60,12 @@ TRAIN_PRESETS = {
     "cifar10": _CIFAR10_EVALUATION,
     # Xu et al. 2020, section 4.2
     "pc-darts": {**_CIFAR10_EVALUATION, "drop_path": 0.3},
+    "imagenet": _IMAGENET_EVALUATION,
+    # Xu et al. 2020, section 4.3: a batch of 1024 with warm-up
+    "imagenet-large-batch": {
+        **_IMAGENET_EVALUATION,
+        **{"batch_size": 1024, "learning_rate": 0.5, "schedule": "linear", "warmup_epochs": 5},
+    },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
 }
 """Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""

@@ -13,6 +13,7 @@ import pytest
 
 from darts_tf import configs
 from darts_tf.configs import PRESETS, ExportConfig, PredictConfig, SearchConfig, TrainConfig
+from darts_tf.presets import EXPECTED, TRAIN_PRESETS
 
 REQUIRED = {
     configs.SearchConfig: {"workdir": "run"},
@@ -71,9 +72,26 @@ def test_from_preset_makes_a_valid_config_that_remembers_its_preset(config_class
 
 
 def test_presets_have_the_names_that_the_flag_takes():
-    for presets in PRESETS.values():
-        assert tuple(presets) == typing.get_args(configs.Preset)
+    for config_class, presets in PRESETS.items():
+        assert tuple(presets) == typing.get_args(typing.get_type_hints(config_class)["preset"])
         assert presets["digits"] == {}
+
+
+def test_train_preset_imagenet_is_the_papers():
+    config = TrainConfig.from_preset("imagenet", workdir="run", genotype="DARTS_V2").to_dict()
+    expected = {
+        **{"channels": 48, "cells": 14, "epochs": 250, "batch_size": 128, "stem": "imagenet"},
+        **{"learning_rate": 0.1, "schedule": "exponential", "learning_rate_decay": 0.97},
+        **{"momentum": 0.9, "weight_decay": 3e-5, "clip_norm": 5.0, "label_smoothing": 0.1},
+        **{"auxiliary": True, "auxiliary_weight": 0.4, "drop_path": 0.0, "flip": True},
+        **{"random_resized_crop": True, "color_jitter": True, "schedule_per": "epoch"},
+        **{"dataset": "imagenet2012", "cutout": 0, "warmup_epochs": 0},
+    }
+    assert {name: config[name] for name in expected} == expected
+
+
+def test_what_a_recipe_reaches_is_told_of_recipes_alone():
+    assert {name for name in TRAIN_PRESETS if name not in ("digits", "tiny")} == set(EXPECTED)
 
 
 def test_search_preset_cifar10_is_the_papers():

@@ -16,7 +16,6 @@ from darts_tf.configs.commands import (
 from darts_tf.configs.running import (
     PRESETS,
     CompareConfig,
-    Preset,
     RunConfig,
     SearchConfig,
     TrainConfig,
@@ -34,7 +33,6 @@ __all__ = [
     "InspectConfig",
     "LaunchConfig",
     "PredictConfig",
-    "Preset",
     "RunConfig",
     "SearchConfig",
     "TrainConfig",

@@ -11,7 +11,8 @@ from darts_tf.names import listed, shown, unknown_name
 from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.validation import RANGES, Config, count, names, setting
 
-Preset = Literal["digits", "cifar10", "pc-darts", "tiny"]
+SearchPreset = Literal["digits", "cifar10", "pc-darts", "tiny"]
+TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]
 Stem = Literal["cifar", "imagenet"]
 
 
@@ -34,7 +35,7 @@ class RunConfig(Config):
     test/<class>/*."""
     workdir: pathlib.Path
     """Folder of the run; must be new or empty, unless resumed or overwritten."""
-    preset: Preset = "digits"
+    preset: str = "digits"
     """Which defaults all other settings start from."""
     epochs: int = setting(20, "positive")
     """Passes over the training data."""
@@ -137,6 +138,8 @@ class SearchConfig(SeededConfig, RunConfig):
 
     command = "search"
 
+    preset: SearchPreset = "digits"
+    """Which defaults all other settings start from."""
     epochs: int = setting(12, "positive")
     """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
@@ -180,6 +183,8 @@ class SearchConfig(SeededConfig, RunConfig):
 class RecipeConfig(RunConfig):
     """How networks are trained: what training and comparison have in common."""
 
+    preset: TrainPreset = "digits"
+    """Which defaults all other settings start from."""
     epochs: int = setting(20, "positive")
     """Passes over the training data."""
     channels: int = setting(16, "positive")
