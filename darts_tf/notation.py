@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import warnings
 from collections.abc import Mapping
 
 from darts_tf.errors import InputError
@@ -62,10 +64,15 @@ def _from_python(text: str, name: str | None):
             f"Expected at most {LONGEST} characters of Python. Received: {len(text)} of them"
         )
     try:
-        body = ast.parse(text).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unknown escapes in texts
+            # Python looks a faulty line up in the file of this name
+            body = ast.parse(text, os.devnull).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        reason = f"{error.msg} at line {line}" if line else first_line(error)
         raise InputError(
-            f"Expected JSON, or a genotype in Python notation. Received: {first_line(error)}"
+            f"Expected JSON, or a genotype in Python notation. Received: {reason}"
         ) from error
     found = dict(_calls(body))
     chosen = found if name is None else {key: found[key] for key in found if key == name}

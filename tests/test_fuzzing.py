@@ -18,6 +18,7 @@ from darts_tf.configs import CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
+from darts_tf.notation import to_python
 from darts_tf.zoo import GENOTYPES, load_genotype
 
 CELLS = tuple(json.loads(genotype.to_json()) for genotype in GENOTYPES.values())
@@ -93,7 +94,26 @@ def test_genotype_takes_or_refuses_any_file(folder):
         path.write_bytes(content)
         return lambda: load_genotype(path)
 
-    assert fuzz(hostile_json(*CELLS), 500, read, folder=folder) > 400
+    assert fuzz(hostile_json(*CELLS), 500, read, folder=folder, parses=True) > 400
+
+
+@st.composite
+def hostile_python(draw):
+    """A genotype in Python notation with a part of it replaced by something else."""
+    text = to_python(GENOTYPES[draw(st.sampled_from([*GENOTYPES]))])
+    begin, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    words = st.sampled_from(["open('x', 'w')", "__import__('os')", "range(9)", "**x", "[" * 300])
+    return text[:begin] + draw(st.one_of(st.text(max_size=20), words)) + text[end:]
+
+
+def test_genotype_takes_or_refuses_any_python(folder):
+    path = folder / "genotypes.py"
+
+    def read(content: str):
+        path.write_bytes(content.encode("utf-8", "surrogatepass"))
+        return lambda: load_genotype(path)
+
+    assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 300
 
 
 def test_genotype_takes_or_refuses_any_name(folder):
