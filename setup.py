@@ -35,7 +35,7 @@ setup(
         "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
         "test": [
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
-            *("jsonschema>=4.20", "pyyaml>=6"),  # the manifests in deploy/
+            *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
         ],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},
