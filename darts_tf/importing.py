@@ -45,18 +45,20 @@ class Kind:
         stem: of the network.
         dataset: its name.
         size: rows and columns of the images.
+        shorter_side: what images are resized to before the centre is cropped; None for no crop.
         classes: gives their names, in the order of the logits.
     """
 
     stem: str
     dataset: str
     size: int
+    shorter_side: int | None
     classes: Callable[[], tuple[str, ...]]
 
 
 KINDS = {
-    "cifar10": Kind("cifar", "cifar10", 32, lambda: CIFAR10_CLASSES),
-    "imagenet": Kind("imagenet", "imagenet2012", 224, lambda: class_names("imagenet2012")),
+    "cifar10": Kind("cifar", "cifar10", 32, None, lambda: CIFAR10_CLASSES),
+    "imagenet": Kind("imagenet", "imagenet2012", 224, 256, lambda: class_names("imagenet2012")),
 }
 """The kinds of networks by name."""
 
@@ -87,6 +89,7 @@ def import_run(config: ImportConfig) -> Network:
         genotype=config.genotype,
         dataset=lasting_name(config.dataset or kind.dataset),
         image_size=kind.size,
+        random_resized_crop=kind.shorter_side is not None,
         workdir=config.output,
         overwrite=config.overwrite,
         **architecture(state, kind.stem),
@@ -190,5 +193,5 @@ def _dataset(trained: TrainConfig, kind: Kind, classes: tuple[str, ...]) -> Imag
     """Describes the data; this run has seen no images, and can't be resumed with any."""
     mean, std = PUBLISHED_STATISTICS[kind.dataset]
     none = Split(np.zeros((0, kind.size, kind.size, 3), np.uint8), np.zeros(0, np.int32))
-    preprocessing = Preprocessing(kind.size, kind.size, 3, mean, std)
+    preprocessing = Preprocessing(kind.size, kind.size, 3, mean, std, kind.shorter_side)
     return ImageDataset(trained.dataset, classes, none, none, preprocessing)

@@ -71,6 +71,8 @@ def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
     assert (
         names[:2] == {"cifar10": CIFAR10_CLASSES, "imagenet": ("n01440764", "n01443537")}[kind][:2]
     )
+    assert preprocessing.shorter_side == {"cifar10": None, "imagenet": 256}[kind]
+    assert trained.random_resized_crop == (kind == "imagenet")
     kept = {runs.CONFIG, runs.DATASET, runs.GENOTYPE, runs.MODEL, runs.LOG, runs.LOCK}
     assert {path.name for path in (tmp_path / "run").iterdir()} == kept
 
@@ -107,6 +109,21 @@ def test_export_takes_an_imported_run(imported):
     output = imported.parent / "export"
     assert main(["export", "--workdir", str(imported), "--output", str(output)]) == 0
     assert (output / "labels.txt").read_text().split() == list(COLOURS)
+
+
+def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
+    imported, tmp_path, capsys, monkeypatch
+):
+    def fail(config, limit):
+        raise OSError("Dataset imagenet2012 could not be downloaded: by hand\nand more")
+
+    monkeypatch.setattr("cli.export.dataset_of", fail)
+    output = tmp_path / "export"
+    words = ["--output", str(output), "--format", "saved_model", "--check-images", "4"]
+    assert main(["export", "--workdir", str(imported), *words]) == 0
+    printed = capsys.readouterr().out
+    assert "comparing on noise: Dataset imagenet2012 could not be downloaded: by hand\n" in printed
+    assert "every model agrees with Keras" in printed
 
 
 def test_imported_run_is_not_resumed(imported, capfd):
