@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cli.search import load, prepare
+from cli.search import introduced, prepare
 from cli.train import train_with_progress
 from darts_tf import runs
 from darts_tf.comparing import compare, named_genotypes
@@ -20,6 +20,7 @@ from darts_tf.distribution import workers
 from darts_tf.errors import InputError
 from darts_tf.interruption import Interrupted
 from darts_tf.tables import Row, notes, table
+from darts_tf.training import dataset_of
 
 _WORDS = ("genotype", "method")
 
@@ -33,7 +34,8 @@ def run(config: CompareConfig) -> int:
     # a trace of its own for every network is meant, and no mistake to be warned of
     tf.get_logger().setLevel(logging.ERROR)
     try:
-        rows = compare(config, load(config) if config.train else None, _train, _say)
+        dataset = introduced(lambda: dataset_of(config)) if config.train else None
+        rows = compare(config, dataset, _train, _say)
     except KeyboardInterrupt as stop:
         raise Interrupted(
             f"; what is done is kept, and --workdir {config.workdir} --resume goes on from there",

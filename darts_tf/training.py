@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from darts_tf import runs
 from darts_tf.callbacks import DropPathRamp, Record, of_every_run
-from darts_tf.configs import TrainConfig
+from darts_tf.configs import RecipeConfig, TrainConfig
 from darts_tf.data import (
     Augmentation,
     ColorJitter,
@@ -127,7 +127,7 @@ def augmentation_of(config: TrainConfig) -> Augmentation:
     )
 
 
-def dataset_of(config: TrainConfig, limit: int | None = None) -> ImageDataset:
+def dataset_of(config: RecipeConfig, limit: int | None = None) -> ImageDataset:
     """The dataset of a run, in the form that its augmentation needs.
 
     Args:

@@ -256,6 +256,6 @@ def _unknown(name: str) -> InputError:
     if plain in NOT_EXPRESSIBLE:
         return InputError(
             "Expected a genotype of two inputs and one output a cell and known primitives. "
-            f"Received: {name}, of which {NOT_EXPRESSIBLE[plain]}"
+            f"Received: {name}: {NOT_EXPRESSIBLE[plain]}"
         )
     return unknown_name("genotype", name, [*GENOTYPES, "the path of a file"])

@@ -16,6 +16,7 @@ from darts_tf.configs.commands import (
 from darts_tf.configs.running import (
     PRESETS,
     CompareConfig,
+    RecipeConfig,
     RunConfig,
     SearchConfig,
     TrainConfig,
@@ -24,6 +25,7 @@ from darts_tf.configs.running import (
 
 __all__ = [
     "PRESETS",
+    "RecipeConfig",
     "CompareConfig",
     "DemoConfig",
     "DoctorConfig",
