@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import numpy as np
 import pytest
-from killing import SEARCH, TRAIN, assert_same_run, finished, killed_on_the_way, started, under_way
+from killing import (
+    KILLS,
+    SEARCH,
+    TRAIN,
+    assert_same_run,
+    finished,
+    killed_on_the_way,
+    started,
+    under_way,
+)
 
 from darts_tf import checkpoints, runs
-
-KILLS = int(os.environ.get("DARTS_TF_KILLS", "10"))
-"""How many; `make test-long` sets more."""
 
 
 @pytest.fixture(scope="module")
