@@ -74,7 +74,9 @@ def test_resumed_settings_of_another_kind_of_run_are_refused(run):
 
 OTHERS = {
     **{"preset": "tiny", "epochs": 13, "batch_size": 32, "learning_rate": 0.1, "momentum": 0.8},
-    **{"learning_rate_min": 0.002, "weight_decay": 0.0, "clip_norm": 1.0, "crop_padding": 0},
+    **{"schedule": "linear", "schedule_per": "step", "learning_rate_decay": 0.5},
+    **{"warmup_epochs": 2, "learning_rate_min": 0.002},
+    **{"weight_decay": 0.0, "clip_norm": 1.0, "crop_padding": 0},
     **{"flip": True, "cutout": 4, "image_size": 16, "limit": 9, "precision": "mixed_bfloat16"},
     **{"jit_compile": "off", "seed": 1, "deterministic": True, "strategy": "mirrored"},
     **{"devices": 2, "sync_batch_norm": True, "checkpoint_steps": 3, "checkpoint_minutes": None},
