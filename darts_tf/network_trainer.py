@@ -93,14 +93,11 @@ class NetworkTrainer(Trainer):
                 assign(average, before + tf.math.multiply_no_nan(change, share_here))
         return results
 
-    def test_step(self, data):
-        """As `Trainer.test_step`, of the averages where there are some."""
+    def infer(self, x):
+        """As `Trainer.infer`, of the averages where there are some."""
         held = [(variable, tf.convert_to_tensor(average)) for variable, average in self.averages]
-        x, y = data
         with keras.StatelessScope(state_mapping=held):
-            outputs = self.network(x, training=False)
-        self.measure(y, outputs)
-        return self.results(training=False)
+            return super().infer(x)
 
     def take_averages(self) -> None:
         """Sets the network to the averages, where there are some."""

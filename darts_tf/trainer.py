@@ -140,8 +140,12 @@ class Trainer(keras.Model):
     def test_step(self, data):
         """Loss and metrics of the network with its running statistics."""
         x, y = data
-        self.measure(y, self.network(x, training=False))
+        self.measure(y, self.infer(x))
         return self.results(training=False)
+
+    def infer(self, x):
+        """What the network that is tested gives, with its running statistics."""
+        return self.network(x, training=False)
 
     @property
     def variant(self):
@@ -196,8 +200,7 @@ class Trainer(keras.Model):
             Whether they all are, the same on all replicas, and the variables that move along, each
             with its value before and after a step that is finite.
         """
-        held = self.network.non_trainable_variables
-        held = {id(v): (v, value) for v, value in zip(held, self.read(held), strict=True)}
+        held = {id(v): (v, tf.convert_to_tensor(v)) for v in self.network.non_trainable_variables}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             mapping = [*zip(self.weights_to_train, weights, strict=True), *others, *held.values()]
@@ -211,9 +214,7 @@ class Trainer(keras.Model):
         finite = tf.reduce_all([tf.math.is_finite(number) for number in (*numbers, loss, norm)])
         self._descend(gradients, weights, norm, finite)
         self.measure(batch[1], outputs)
-        means = [
-            (*each[:2], total / replicas()) for each, total in zip(statistics, sums, strict=True)
-        ]
+        means = ((v, old, s / replicas()) for (v, old, _), s in zip(statistics, sums, strict=True))
         return finite, [*means, *rest]
 
     def _descend(self, gradients, weights, norm, finite):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from batching import assert_same, collected
 
 from darts_tf.data import (
     Augmentation,
@@ -33,16 +34,6 @@ def numbered(size: int, first: int = 0) -> Split:
 def noise(size: int) -> Split:
     rng = np.random.default_rng(size)
     return Split(rng.integers(0, 256, (size, 8, 8, 1), dtype=np.uint8), np.arange(size) % 10)
-
-
-def collected(dataset: tf.data.Dataset) -> list:
-    return [tf.nest.map_structure(np.asarray, batch) for batch in dataset.as_numpy_iterator()]
-
-
-def assert_same(batches, expected):
-    assert len(batches) == len(expected)
-    for one, other in zip(batches, expected, strict=True):
-        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
 
 def test_train_batches_hold_every_image_once_an_epoch_in_new_order():

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from batching import assert_same, collected
 from PIL import Image
 
 from darts_tf.data import (
@@ -65,16 +66,6 @@ def records(split: Files) -> Records:
 
 
 KINDS = {"files": lambda split: split, "records": records}
-
-
-def collected(batches: tf.data.Dataset) -> list:
-    return [tf.nest.map_structure(np.asarray, batch) for batch in batches.as_numpy_iterator()]
-
-
-def assert_same(batches, expected):
-    assert len(batches) == len(expected)
-    for one, other in zip(batches, expected, strict=True):
-        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
 
 def trained(split, augmentation=EVERYTHING, batch_size=4, **options):
