@@ -13,7 +13,7 @@ from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
 from darts_tf.notation import to_nni, to_python
 from darts_tf.scaling import scaled
-from darts_tf.stems import USUAL_SIZE, check_image_size
+from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.zoo import load_genotype
 
 NOTATIONS = {"python": to_python, "nni": to_nni, "json": Genotype.to_json}
@@ -28,12 +28,13 @@ def run(config: InspectConfig) -> int:
         return 0
     size = config.image_size or USUAL_SIZE[config.stem]
     check_image_size(size, size, config.stem)
-    config = scaled(config, genotype, config.classes, size, config.image_channels)
+    classes = config.classes or USUAL_CLASSES[config.stem]
+    config = scaled(config, genotype, classes, size, config.image_channels)
     network = build_network(
         genotype,
         channels=config.channels,
         cells=config.cells,
-        classes=config.classes,
+        classes=classes,
         stem=config.stem,
         auxiliary=False,
         image_channels=config.image_channels,

@@ -29,7 +29,11 @@ comparison goes, whose runs stand for themselves."""
 
 
 def check(
-    workdir: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+    workdir: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    instead: str = "--overwrite, or --resume",
 ) -> pathlib.Path:
     """Checks that a run can have this folder, and changes nothing; returns its path.
 
@@ -38,6 +42,7 @@ def check(
         overwrite: The run that is in the folder is to be deleted. A folder with anything else in it
             is left as it is.
         resume: The run that is in the folder is to be gone on with.
+        instead: The flags that permit a folder with a run, for an error.
 
     Raises:
         InputError: The folder is not empty, holds no run to resume, or something else than a run,
@@ -45,11 +50,11 @@ def check(
     """
     folder = pathlib.Path(workdir)
     with _usable(folder):
-        _check(folder, overwrite, resume)
+        _check(folder, overwrite, resume, instead)
     return folder
 
 
-def _check(folder: pathlib.Path, overwrite: bool, resume: bool) -> None:
+def _check(folder: pathlib.Path, overwrite: bool, resume: bool, instead: str) -> None:
     blocked = [path for path in (folder, *folder.parents) if path.is_file()]
     if blocked:
         raise InputError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
@@ -58,8 +63,8 @@ def _check(folder: pathlib.Path, overwrite: bool, resume: bool) -> None:
     elif folder.is_dir() and not _is_unused(folder):
         if not overwrite:
             raise InputError(
-                "Expected workdir to be a new or empty folder (or --overwrite, or --resume). "
-                f"Received: workdir={str(folder)!r}, which is not empty"
+                f"Expected a new or empty folder (or {instead}). "
+                f"Received: {str(folder)!r}, which is not empty"
             )
         _check_only_run(folder)
 

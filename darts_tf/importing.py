@@ -82,7 +82,7 @@ def import_run(config: ImportConfig) -> Network:
         OSError: a file could not be written.
     """
     kind = _kind(config.kind)
-    beginning.check(config.output, overwrite=config.overwrite)
+    beginning.check(config.output, overwrite=config.overwrite, instead="--overwrite")
     genotype = load_genotype(config.genotype)
     state = read_state_dict(config.checkpoint)
     trained = TrainConfig(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable
 
@@ -186,9 +187,11 @@ def evaluate(
     config = TrainConfig.from_dict(runs.read_json(pathlib.Path(workdir) / runs.CONFIG))
     dataset = dataset_of(config, limit)
     if dataset.classes != classes:
+        pairs = enumerate(itertools.zip_longest(classes, dataset.classes), 1)
+        number, (expected, received) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
         raise InputError(
-            f"Expected the dataset to have the classes of the run, {', '.join(classes)}. "
-            f"Received: {', '.join(dataset.classes)}"
+            f"Expected the dataset to have the run's {len(classes)} classes, number {number} being "
+            f"{expected!r}. Received: {len(dataset.classes)} classes, that one being {received!r}"
         )
     split = as_read_by(preprocessing, dataset.test)
     return accuracy_and_loss(network, split, preprocessing, batch_size)

@@ -13,56 +13,57 @@ from darts_tf.notation import parse
 from darts_tf.spaces import ALL_PRIMITIVES
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where cells come from.
+
+    Attributes:
+        source: the paper.
+        method: how the cells were found.
+        gpu_days: what the search cost.
+        note: what a reader has to know.
+    """
+
+    source: str
+    method: str
+    gpu_days: float
+    note: str = ""
+
+
 @dataclasses.dataclass(frozen=True)
-class Published:
+class Published(Found):
     """What is published of a convolutional cell; None where nothing comparable is.
 
     Attributes:
         genotype: the cells.
-        source: the paper.
-        method: how the cells were found.
-        gpu_days: what the search cost.
         cifar10_error: test error in percent, trained with cutout unless `note` says otherwise.
         cifar10_deviation: of that error over runs.
         cifar10_params: millions of parameters of that network.
         imagenet_error: top-1 error in percent in the mobile setting.
         imagenet_params: millions of parameters of that network.
-        note: what a reader has to know.
     """
 
     genotype: Genotype
-    source: str
-    method: str
-    gpu_days: float
     cifar10_error: float | None = None
     cifar10_deviation: float | None = None
     cifar10_params: float | None = None
     imagenet_error: float | None = None
     imagenet_params: float | None = None
-    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedRecurrent:
+class PublishedRecurrent(Found):
     """What is published of a recurrent cell.
 
     Attributes:
         genotype: the cell.
-        source: the paper.
-        method: how the cell was found.
-        gpu_days: what the search cost.
         ptb_perplexity: on the test split of Penn Treebank.
         ptb_params: millions of parameters of that model.
-        note: what a reader has to know.
     """
 
     genotype: RecurrentGenotype
-    source: str
-    method: str
-    gpu_days: float
     ptb_perplexity: float
     ptb_params: float
-    note: str = ""
 
 
 _BY_SHORT = {short_name(primitive): primitive for primitive in ALL_PRIMITIVES}
@@ -127,7 +128,7 @@ ZOO = {
         ),
         **{"source": "Real et al. 2019, AmoebaNet-A", "method": "evolution", "gpu_days": 3150.0},
         **{"cifar10_error": 3.34, "cifar10_deviation": 0.06, "cifar10_params": 3.2},
-        **{"imagenet_error": 25.5, "imagenet_params": 5.1, "note": "error without cutout"},
+        **{"imagenet_error": 25.5, "imagenet_params": 5.1, "note": "CIFAR-10 error without cutout"},
     ),
     "AmoebaNet_C": Published(
         _cells(
@@ -146,7 +147,7 @@ ZOO = {
         **{"source": "Liu et al. 2018, PNASNet-5", "method": "sequential, model-based"},
         **{"gpu_days": 225.0, "cifar10_error": 3.41, "cifar10_deviation": 0.09},
         **{"cifar10_params": 3.2, "imagenet_error": 25.8, "imagenet_params": 5.1},
-        note="one cell for both kinds; error without cutout",
+        note="one cell for both kinds; CIFAR-10 error without cutout",
     ),
     "ENAS": Published(
         _cells(

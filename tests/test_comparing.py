@@ -34,7 +34,7 @@ def test_table_is_the_papers():
         ["DARTS_V2", "2.50", "3.35", "528.4", "546.9", "4", ZOO["DARTS_V2"].method, "2.76 ± 0.09"],
         ["AmoebaNet", "", "3.15", "500.0", "500.0", "3150", "evolution", "3.34 ± 0.06"],
     ]
-    assert notes(ROWS)[1:] == ["AmoebaNet: error without cutout"]
+    assert notes(ROWS)[1:] == ["AmoebaNet: CIFAR-10 error without cutout"]
 
 
 def test_imagenet_stem_has_the_errors_published_on_imagenet():
@@ -50,7 +50,7 @@ def test_csv_has_the_numbers_in_full():
         *("3349342", "528359040", "546883200"),
     )
     assert (v2["test_error_deviation"], v2["published_deviation"]) == ("", "0.09")
-    assert (amoeba["test_error"], amoeba["note"]) == ("", "error without cutout")
+    assert (amoeba["test_error"], amoeba["note"]) == ("", "CIFAR-10 error without cutout")
     assert list(own) == list(columns(OWN, "cifar"))
 
 
@@ -58,7 +58,7 @@ def test_markdown_is_the_table_with_its_notes():
     head, rule, *lines = to_markdown(ROWS, "cifar").splitlines()
     assert head.count("|") == rule.count("|") == lines[0].count("|") == 9
     assert lines[0].startswith("| own | 3.00 ± 1.00 | 0.01 |")
-    assert lines[-1] == "- AmoebaNet: error without cutout"
+    assert lines[-1] == "- AmoebaNet: CIFAR-10 error without cutout"
 
 
 # Genotypes and settings

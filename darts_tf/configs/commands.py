@@ -101,8 +101,8 @@ class InspectConfig(Config):
     """Channels of the first cell."""
     cells: int = setting(20, "3 or more")
     """Cells of the network."""
-    classes: int = setting(10, "positive")
-    """Classes of the network."""
+    classes: int | None = setting(None, "positive")
+    """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
     stem: Stem = "cifar"
     """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
     image_size: int | None = setting(None, "8 or more")
