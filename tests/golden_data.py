@@ -8,6 +8,7 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 from numerics import floatx
 
 from darts_tf.reference import load_reference_weights
@@ -15,7 +16,10 @@ from darts_tf.search import DARTS
 from darts_tf.supernet import Supernet
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
-SEARCHES = ("cnn_search_small", "cnn_search_momentum", "cnn_search_zero_momentum")
+SEARCHES = (
+    *("cnn_search_small", "cnn_search_zero_momentum"),
+    pytest.param("cnn_search_momentum", marks=pytest.mark.slow),  # the first has momentum too
+)
 EVALUATIONS = ("cnn_eval_cifar_darts_v2", "cnn_eval_imagenet_darts_v2")
 ALPHAS = ("alphas_normal", "alphas_reduce")
 

@@ -12,12 +12,14 @@ from golden_data import values
 from replicated import batches, made, mirrored
 
 from darts_tf import runs
-from darts_tf.configs import SearchConfig
+from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
 from darts_tf.interruption import Diverged
-from darts_tf.searching import search
+from darts_tf.training import train
+from darts_tf.zoo import GENOTYPES
 
 ONE = tf.distribute.get_strategy()
+DARTS_V2 = GENOTYPES["DARTS_V2"]
 
 
 def spoiled(pair, which):
@@ -89,11 +91,11 @@ def dataset():
 
 
 def config(folder):
-    return SearchConfig.from_preset(
+    return TrainConfig.from_preset(
         "tiny",
         workdir=folder,
-        arch_gradient="first_order",
-        batch_size=4,
+        genotype="DARTS_V2",
+        batch_size=8,
         limit=48,
         checkpoint_steps=1,
         max_bad_steps=2,
@@ -103,11 +105,11 @@ def config(folder):
 def test_run_goes_back_once_then_stops_with_a_report_and_can_go_on(dataset, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(Diverged, match="2 steps in a row.*again after.*--learning-rate"):
-        search(config(folder), dataset, callbacks=(Poison(3, times=2),))
+        train(config(folder), DARTS_V2, dataset, callbacks=(Poison(3, times=2),))
     log = (folder / runs.LOG).read_text()
     assert log.count("was skipped") == 4
     assert "going back to step 3 of epoch 1 with a lower learning rate" in log
-    search(dataclasses.replace(config(folder), resume=True), dataset)
+    train(dataclasses.replace(config(folder), resume=True), DARTS_V2, dataset)
     (line,) = runs.read_metrics(folder)
     assert np.isfinite(line["loss"])
     assert line["learning_rate"] == pytest.approx(0.0025)

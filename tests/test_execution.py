@@ -46,7 +46,9 @@ def _one_node(monkeypatch):
     monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
 
 
-@pytest.mark.parametrize("name", ["first_order", "second_order"])
+@pytest.mark.parametrize(
+    "name", ["first_order", pytest.param("second_order", marks=pytest.mark.slow)]
+)
 def test_xla_computes_the_same(name):
     trainer = trainer_of(arch_gradient=name)
     compiled = gradients_of(trainer, lambda f: tf.function(f, autograph=False, jit_compile=True))

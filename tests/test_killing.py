@@ -60,5 +60,5 @@ def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(st
 def test_training_killed_on_the_way_ends_as_one_that_was_not(tmp_path):
     finished(*TRAIN, "--workdir", tmp_path / "straight")
     assert "--resume goes on" in stopped(TRAIN, tmp_path / "run", signal.SIGINT)
-    assert killed_on_the_way(TRAIN, tmp_path / "run", 2, np.random.default_rng(1)) == 2
+    assert killed_on_the_way(TRAIN, tmp_path / "run", 6, np.random.default_rng(1)) == 6
     assert_same_run(tmp_path / "run", tmp_path / "straight")

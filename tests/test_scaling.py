@@ -22,8 +22,10 @@ def macs_of(genotype, channels, cells, classes, stem, image_size, image_channels
     return count_macs(network, image_size)
 
 
-@pytest.mark.parametrize("name", GENOTYPES)
-@pytest.mark.parametrize(("settings", "step"), [(SMALL, 1), ((3, 5, "imagenet", 65, 3), 2)])
+@pytest.mark.parametrize(
+    ("name", "settings", "step"),
+    [*((name, SMALL, 1) for name in GENOTYPES), ("AmoebaNet", (3, 5, "imagenet", 65, 3), 2)],
+)
 def test_largest_channels_cost_what_is_allowed_and_a_step_more_does_not(name, settings, step):
     genotype = GENOTYPES[name]
     exact = macs_of(genotype, 10 * step, *settings)
