@@ -70,6 +70,18 @@ def names(name: str, value):
     return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
+def counts(name: str, value):
+    """Whole numbers from numbers and texts, these with commas between them; see `count`.
+
+    Raises:
+        InputError: A text that says no whole number.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    words = (each.split(",") if isinstance(each, str) else [each] for each in value)
+    return tuple(count(name, word) for group in words for word in group)
+
+
 class Config:
     """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
 

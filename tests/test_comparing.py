@@ -92,12 +92,19 @@ def test_genotypes_are_given_with_commas_or_spaces(texts):
         ({"genotypes": ","}, "genotypes to name each of one or more once. Received: none"),
         ({"genotypes": 3}, "genotypes to be a list of: a text. Received: genotypes=3"),
         ({"seeds": (1, 1)}, "seeds to name each of one or more once. Received: 1, 1"),
+        ({"seeds": ("0,x",)}, "seeds to be a whole number, .*Received: seeds=.x."),
         ({"seeds": (0, -1)}, "seeds to be zero or more, below .*Received: 0, -1"),
     ],
 )
 def test_bad_settings_are_refused(fields, message):
     with pytest.raises(InputError, match=message):
         CompareConfig(**{"genotypes": ("DARTS_V1",), "workdir": "run", **fields})
+
+
+def test_seeds_are_read_as_people_write_them():
+    config = CompareConfig(genotypes=("PDARTS",), workdir="run", seeds=("0,2", 5))
+    assert config.seeds == (0, 2, 5)
+    assert CompareConfig.from_dict(config.to_dict()) == config
 
 
 # The command
@@ -145,7 +152,7 @@ def trainings(monkeypatch) -> list[TrainConfig]:
 def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, capsys):
     folder = tmp_path / "run"
     options = ["--workdir", str(folder)]
-    assert main(["compare", *SMALL, *options, "--train", "--seeds", "0", "1"]) == 130
+    assert main(["compare", *SMALL, *options, "--train", "--seeds", "0,1"]) == 130
     assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert errors(folder) == ["50.0", "50.0"]
     assert main(["compare", *options, "--resume"]) == 0

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown, unknown_name
 from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
-from darts_tf.validation import RANGES, Config, count, names, setting
+from darts_tf.validation import RANGES, Config, count, counts, names, setting
 
 SearchPreset = Literal["digits", "cifar10", "pc-darts", "tiny"]
 TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]
@@ -243,8 +243,8 @@ class CompareConfig(RecipeConfig):
     """Names of published genotypes and genotype files, with commas or spaces between them."""
     train: bool = False
     """Train every network; without it the data set is not needed."""
-    seeds: tuple[int, ...] = (0,)
-    """Train every network once with each of these seeds."""
+    seeds: tuple[int | str, ...] = setting((0,), read=counts)
+    """Train every network once with each of these seeds, with commas or spaces between them."""
     classes: int | None = setting(None, "positive")
     """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
     image_channels: Literal[1, 3] = 3
