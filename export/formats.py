@@ -47,7 +47,6 @@ FORMATS = {
         saved_model.write,
         saved_model.open_logits,
         Bounds(difference=1e-5),
-        saved_model.describe,
     ),
     "tflite": Format("model_float32.tflite", tflite.write, tflite.open_logits, Bounds(1e-4)),
 }

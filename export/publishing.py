@@ -42,11 +42,12 @@ def published(output: pathlib.Path) -> Iterator[pathlib.Path]:
             yield written
         return
     with _locked(output):
+        known = {*LAST, *(name for written in folder.recorded(output) for name in written)}
         staged = pathlib.Path(tempfile.mkdtemp(prefix=folder.STAGED, dir=output))
         try:
             yield staged
             names = list(folder.digests(staged))
-            _check_foreign(names, output)
+            _check_foreign(names, known, output)
         except BaseException:
             shutil.rmtree(staged)
             raise
@@ -68,8 +69,7 @@ def _replace(names: Collection[str], staged: pathlib.Path, output: pathlib.Path)
         os.replace(staged / name, output / name)
 
 
-def _check_foreign(names: Collection[str], output: pathlib.Path) -> None:
-    known = {*LAST, *(name for written in folder.recorded(output) for name in written)}
+def _check_foreign(names: Collection[str], known: set[str], output: pathlib.Path) -> None:
     places = dict.fromkeys(folder.version_of(name) or name for name in names)
     foreign = [name for name in places if os.path.lexists(output / name) and name not in known]
     if foreign:

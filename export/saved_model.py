@@ -113,11 +113,6 @@ def _decoded(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
     return tf.map_fn(decode, encoded, fn_output_signature=spec)
 
 
-def describe(path: pathlib.Path) -> dict:
-    """For the report: what can be asked of a version."""
-    return {"signatures": sorted(tf.saved_model.load(path).signatures)}
-
-
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """The model as a function from images uint8 `(n, height, width, channels)` to logits."""
     loaded = tf.saved_model.load(path)
