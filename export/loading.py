@@ -120,7 +120,8 @@ def _saved_model(path: pathlib.Path) -> pathlib.Path | None:
     models = {inside: newest for inside, newest in there.items() if newest}
     if len(models) > 1:
         raise InputError(
-            f"Expected one model. Received: {str(path)!r} with {listed(p.name for p in models)}"
+            f"Expected the folder of one model, such as {str(next(iter(models)))!r}. "
+            f"Received: {str(path)!r} with {listed(p.name for p in models)}"
         )
     return next(iter(models.values()), None)
 

@@ -85,7 +85,7 @@ def test_load_takes_the_newest_version_that_is_whole(models, tmp_path):
         assert export.load(place).classes[0] == "newer"
     assert export.load(copy / "model" / "9").classes[0] == "older"
     shutil.copytree(copy / "model", copy / "other")
-    with pytest.raises(ValueError, match="Expected one model. .* with model, other"):
+    with pytest.raises(ValueError, match="folder of one model, .* with model, other"):
         export.load(tmp_path)
     assert export.load(copy / "other").classes[0] == "newer"
 
