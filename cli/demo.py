@@ -44,10 +44,11 @@ def run(config: DemoConfig) -> int:
     report = export_with_progress(
         ExportConfig(workdir=folders["train"], output=folders["export"], overwrite=config.overwrite)
     )
+    status = say_what_is_missing(report)
     times = {"search": searched - start, "all": time.monotonic() - start}
     Console(highlight=False).print(_summary(genotype, tested, report, times))
     _say_where_to_look(config, folders)
-    return say_what_is_missing(report)
+    return status
 
 
 def _title(text: str) -> None:

@@ -230,5 +230,6 @@ summary { cursor: pointer; margin-bottom: .5rem; }
 @media print {
   :root { --text: #000; --soft: #444; --line: #bbb; --paper: #fff; --good: #000; --bad: #000; }
   body { max-width: none; padding: 0; font-size: 10pt; }
+  table, dl { font-size: 8.5pt; }
 }
 """
