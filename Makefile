@@ -24,6 +24,7 @@ bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in 
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/roofline.py
+	$(BIN)/python benchmarks/exporting.py
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from cli.export import export_with_progress
+from cli.export import export_with_progress, say_what_is_missing
 from cli.search import search_with_progress
 from cli.train import train_with_progress
 from darts_tf import beginning, runs
@@ -44,10 +44,11 @@ def run(config: DemoConfig) -> int:
     report = export_with_progress(
         ExportConfig(workdir=folders["train"], output=folders["export"], overwrite=config.overwrite)
     )
+    status = say_what_is_missing(report)
     times = {"search": searched - start, "all": time.monotonic() - start}
     Console(highlight=False).print(_summary(genotype, tested, report, times))
     _say_where_to_look(config, folders)
-    return 0
+    return status
 
 
 def _title(text: str) -> None:

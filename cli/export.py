@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -10,57 +12,96 @@ import export
 from cli import quiet
 from darts_tf import runs
 from darts_tf.configs import ExportConfig, TrainConfig
-from darts_tf.data import Preprocessing, as_read_by, first_images
+from darts_tf.data import Preprocessing, as_read_by, sample
 from darts_tf.names import first_line
 from darts_tf.training import dataset_of, load_run
 from export import folder
+from export.images import image_files, read_images
 
 
 def run(config: ExportConfig) -> int:
     """Writes every format, compares it with Keras and prints what came out."""
     report = export_with_progress(config)
     Console(highlight=False).print(table(report))
-    print(f"every model agrees with Keras\nwritten: {config.output}")
-    return 0
+    status = say_what_is_missing(report)
+    print(f"report:  {config.output / folder.PAGE}\nwritten: {config.output}")
+    return status
 
 
 def export_with_progress(config: ExportConfig) -> dict:
     """Exports a run's network with a line a step on standard output; returns the report."""
-    folder.check_output(config.output, config.overwrite)  # before the run takes its time
+    # before the run takes its time
+    folder.check_output(config.output, config.overwrite)
+    folder.new_version(config.output, config.name, config.model_version)
+    own = config.calibration and image_files(config.calibration, config.calibration_images)
     with quiet.held_stderr():
         network, preprocessing, classes = load_run(config.workdir)
-        images = _test_images(config, len(classes), preprocessing)
+        images = _images(config, preprocessing, classes)
+        if own:
+            images["calibration"] = read_images(own, preprocessing)
+            images["facts"]["calibration_source"] = "a folder of images"
         return export.export(
             network,
             preprocessing,
             classes,
             config.output,
             formats=config.format,
-            images=images,
+            name=config.name,
+            version=config.model_version,
             overwrite=config.overwrite,
             report=lambda line: print(f"{line} ...", flush=True),
+            **images,
         )
 
 
 def table(report: dict) -> Table:
     """What `export.export` returned, a row for every model."""
-    rows = Table("file", title=f"{report['parameters']:,} parameters")
-    for name in ("size", "difference from Keras", "allowed", "same top class"):
+    rows = Table("file", title=f"{report['parameters']:,} parameters, {report['macs']:,} MACs")
+    for name in ("size", "difference\nfrom Keras", "SQNR", "same\ntop class", "accuracy"):
         rows.add_column(name, justify="right")
     for model in report["formats"].values():
-        numbers = f"{model['difference']:.1e}", f"{model['bound']:.0e}", f"{model['agreement']:.1%}"
-        rows.add_row(model["path"], f"{model['bytes'] / 1e6:,.2f} MB", *numbers)
+        rows.add_row(
+            model["path"],
+            f"{model['bytes'] / 1e6:,.2f} MB",
+            f"{model['difference']:.1e}",
+            "no error" if model["sqnr"] is None else f"{model['sqnr']:.0f} dB",
+            f"{model['agreement']:.1%}",
+            "unknown" if model["accuracy"] is None else f"{model['accuracy']:.1%}",
+        )
     return rows
 
 
-def _test_images(config: ExportConfig, classes: int, preprocessing: Preprocessing) -> np.ndarray:
+def say_what_is_missing(report: dict) -> int:
+    """Prints why models are missing, a line each; returns the exit status."""
+    for name, reason in report["left_out"].items():
+        print(f"left out {name}: {reason}")
+    for model in report["missed"].values():
+        print(f"darts-tf: not published: {model['reason']}", file=sys.stderr)
+    if not report["missed"]:
+        print("every model agrees with Keras")
+    return 1 if report["missed"] else 0
+
+
+def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict:
+    """Images and labels to compare on, and images to calibrate on, by the arguments' names."""
     trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
-    limit = max(config.check_images, classes)  # a dataset has every class
+    # each split is limited, and has every class
+    limit = max(config.check_images, config.calibration_images, len(classes))
     try:
         dataset = dataset_of(trained, limit)
     except OSError as error:  # an imported run's, say, which was never on this machine
         print(f"comparing on noise: {first_line(error)}", flush=True)
         size = (preprocessing.height, preprocessing.width, preprocessing.channels)
         noise = np.random.default_rng(trained.seed)
-        return noise.integers(0, 256, (config.check_images, *size), dtype=np.uint8)
-    return first_images(as_read_by(preprocessing, dataset.test), preprocessing, config.check_images)
+        images = noise.integers(0, 256, (config.check_images, *size), dtype=np.uint8)
+        return {"images": images, "facts": {"check_source": "noise"}}
+    test = sample(as_read_by(preprocessing, dataset.test), preprocessing, config.check_images)
+    found = {"images": test.images, "facts": {"check_source": "the test split"}}
+    if any(export.FORMATS[name].calibrated for name in config.format):
+        train = as_read_by(preprocessing, dataset.train)
+        found["calibration"] = sample(train, preprocessing, config.calibration_images).images
+        found["facts"]["calibration_source"] = "the training split"
+    if dataset.classes != classes:
+        print("accuracy unknown: the dataset's classes have other names", flush=True)
+        return found
+    return {**found, "labels": test.labels}

@@ -11,27 +11,43 @@ import numpy as np
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
 from export import saved_model, tflite
+from export.images import Examples
+from export.parity import Bounds
+
+
+def nothing(path: pathlib.Path) -> dict:
+    """Of a format whose file has nothing more to tell."""
+    return {}
 
 
 class Format(NamedTuple):
     """A format.
 
     Attributes:
-        path: of its file or folder inside an export.
+        path: of its file or folder inside an export; `folder.place` adds name and version.
         write: writes a network with its preprocessing to a path.
         open_logits: makes a function from images, uint8 `(n, height, width, channels)`, to logits
             `(n, classes)` of what was written.
-        bound: largest difference from Keras' logits, relative to the largest of them.
+        bounds: how near to Keras it is published.
+        describe: more about what was written, for the report.
+        calibrated: whether `write` needs images of the training split.
     """
 
     path: str
-    write: Callable[[Network, Preprocessing, pathlib.Path], None]
+    write: Callable[[Network, Preprocessing, pathlib.Path, Examples], None]
     open_logits: Callable[[pathlib.Path], Callable[[np.ndarray], np.ndarray]]
-    bound: float
+    bounds: Bounds
+    describe: Callable[[pathlib.Path], dict] = nothing
+    calibrated: bool = False
 
 
 FORMATS = {
-    "saved_model": Format("saved_model", saved_model.write, saved_model.open_logits, 1e-5),
-    "tflite": Format("model.tflite", tflite.write, tflite.open_logits, 1e-4),
+    "saved_model": Format(
+        "saved_model",
+        saved_model.write,
+        saved_model.open_logits,
+        Bounds(difference=1e-5),
+    ),
+    "tflite": Format("model_float32.tflite", tflite.write, tflite.open_logits, Bounds(1e-4)),
 }
 """Every format by the name that `--format` takes."""

@@ -1,10 +1,13 @@
-"""Images in, logits out: the checks and the batches that all models share."""
+"""Images in, logits out: the files, checks and batches that all models share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
@@ -13,6 +16,60 @@ from export.inference import image_shape
 
 BATCH = 16
 """Images at a time: few enough for 224x224 pixels on a small machine."""
+
+
+KINDS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+"""Suffixes of image files."""
+
+
+class Examples(NamedTuple):
+    """What a format may need beside the network.
+
+    Attributes:
+        classes: labels in the order of the logits.
+        calibration: images of the training split, uint8 `(n, height, width, channels)`; None where
+            there are none.
+    """
+
+    classes: tuple[str, ...]
+    calibration: np.ndarray | None = None
+
+
+def image_files(folder: pathlib.Path, most: int) -> list[pathlib.Path]:
+    """Image files anywhere below a folder, evenly over their sorted names, at most so many.
+
+    Raises:
+        InputError: no folder, or none in it.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
+    if not found:
+        raise InputError(
+            f"Expected a folder with image files ({', '.join(KINDS)}). Received: {str(folder)!r}"
+        )
+    count = min(most, len(found))
+    return [found[i * len(found) // count] for i in range(count)]
+
+
+def read_images(paths: Sequence[pathlib.Path], preprocessing: Preprocessing) -> np.ndarray:
+    """Image files as a network's input before normalisation, uint8 `(n, height, width, channels)`.
+
+    Raises:
+        InputError: a file that is not there, or no image; the message names it.
+    """
+    return np.stack([_read_image(path, preprocessing) for path in paths])
+
+
+def _read_image(path: pathlib.Path, preprocessing: Preprocessing) -> np.ndarray:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise InputError(f"Expected an image file. Received: {str(path)!r}, which {what}")
+    try:
+        return preprocessing.decode(path.read_bytes()).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise InputError(
+            "Expected a whole JPEG, PNG, GIF, BMP or WEBP file. "
+            f"Received: {str(path)!r}, which cannot be decoded"
+        ) from error
 
 
 def check_images(images: np.ndarray, preprocessing: Preprocessing) -> None:

@@ -14,13 +14,14 @@ import tensorflow as tf
 from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.names import first_line
+from darts_tf.names import first_line, listed
 from darts_tf.network import load_network
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
 
 WANTED = "Expected the folder of a training run or of an export, or a .keras or .tflite file"
+SUFFIXES = (".keras", ".tflite")
 SAVED_MODEL = "saved_model.pb"
 BROKEN = (
     KeyError,
@@ -75,9 +76,10 @@ def load(path: str | os.PathLike[str]) -> Exported:
     """Opens a trained network.
 
     Args:
-        path: a run's folder, an export's folder (of its models the first in the order of
-            `FORMATS`), a SavedModel's folder, or a `.keras` or `.tflite` file. Labels and
-            preprocessing are looked for beside the model, and inside a SavedModel.
+        path: a run's folder; an export's folder (of its models the first in the order of
+            `FORMATS`); the folder of a SavedModel's version or of its name (the newest version);
+            or a `.keras` or `.tflite` file. Labels and preprocessing are those inside the model,
+            or else those beside it.
 
     Raises:
         InputError: nothing of that kind there, a model that cannot be read, or one without labels.
@@ -87,31 +89,56 @@ def load(path: str | os.PathLike[str]) -> Exported:
     classes, preprocessing = _description(model)
     if model.suffix == ".keras":
         return Exported(classes, preprocessing, keras_logits(load_network(model), preprocessing))
-    form = FORMATS["saved_model" if model.is_dir() else "tflite"]
+    by_name = {form.path: form for form in FORMATS.values()}
+    form = by_name.get(folder.SAVED_MODELS if model.is_dir() else model.name, FORMATS["tflite"])
     return Exported(classes, preprocessing, _opened(form.open_logits, model))
 
 
 def _model(path: pathlib.Path) -> pathlib.Path:
-    """The .keras or .tflite file or the SavedModel's folder that `path` stands for."""
-    if path.is_file() and path.suffix in (".keras", ".tflite"):
-        return path
-    if (path / SAVED_MODEL).is_file():
+    """The .keras or .tflite file or the SavedModel's version that `path` stands for."""
+    if path.is_file() and path.suffix in SUFFIXES:
         return path
     if path.is_dir():
+        for place in (path, path / folder.SAVED_MODELS):
+            if found := _saved_model(place):
+                return found
         for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
-            if (path / name).exists():
+            if (path / name).is_file():
                 return path / name
         raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")
     what = "is another file" if path.exists() else "is not there"
     raise InputError(f"{WANTED}. Received: {str(path)!r}, which {what}")
 
 
+def _saved_model(path: pathlib.Path) -> pathlib.Path | None:
+    """The newest SavedModel of a version's folder, of a name's, or of one with names; or None."""
+    if (path / SAVED_MODEL).is_file():
+        return path
+    if not path.is_dir():
+        return None
+    there = {inside: _newest(inside) for inside in (path, *sorted(path.iterdir()))}
+    models = {inside: newest for inside, newest in there.items() if newest}
+    if len(models) > 1:
+        raise InputError(
+            f"Expected the folder of one model, such as {str(next(iter(models)))!r}. "
+            f"Received: {str(path)!r} with {listed(p.name for p in models)}"
+        )
+    return next(iter(models.values()), None)
+
+
+def _newest(model: pathlib.Path) -> pathlib.Path | None:
+    whole = (p for p in folder.versions(model).values() if (p / SAVED_MODEL).is_file())
+    return max(whole, key=lambda path: int(path.name), default=None)
+
+
 def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
     """Labels and preprocessing of a model."""
-    for place in (model / folder.EXTRA, model.parent):
+    inside = model / folder.ASSETS
+    if model.suffix == ".tflite" and zipfile.is_zipfile(model):
+        inside = zipfile.Path(model)  # as TFLite's metadata tools put files into one
+    for place in (inside, model.parent):
         if (place / folder.LABELS).is_file():
-            stored = runs.read_json(place / folder.PREPROCESSING)
-            return folder.read_labels(place), Preprocessing.from_dict(stored)
+            return _read(place / folder.LABELS, place / folder.PREPROCESSING)
         if (place / runs.DATASET).is_file():
             classes, stored = runs.read_dataset(place / runs.DATASET)
             return classes, Preprocessing.from_dict(stored)
@@ -119,6 +146,20 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
         f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {runs.DATASET}, beside the "
         f"model. Received: {str(model)!r} without them"
     )
+
+
+def _read(labels, preprocessing) -> tuple[tuple[str, ...], Preprocessing]:
+    """What two files hold, which may be inside an archive."""
+    try:
+        return (
+            folder.read_labels(labels.read_bytes()),
+            Preprocessing.from_json(preprocessing.read_bytes()),
+        )
+    except (InputError, *BROKEN) as error:
+        raise InputError(
+            f"Expected {folder.LABELS} and {folder.PREPROCESSING} of an export. "
+            f"Received: {str(preprocessing)!r} ({first_line(error)})"
+        ) from error
 
 
 def _opened(open_model: Callable, path: pathlib.Path):

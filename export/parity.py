@@ -17,23 +17,50 @@ class Parity(NamedTuple):
     Attributes:
         difference: largest absolute difference over the largest absolute logit expected.
         agreement: share of images with the same most probable class, 0 to 1.
+        sqnr: power of the logits over that of their differences, decibels.
     """
 
     difference: float
     agreement: float
+    sqnr: float
+
+
+class Bounds(NamedTuple):
+    """What of `Parity` is asked for: at most that difference, at least the others; None: nothing.
+
+    Attributes:
+        difference: as there.
+        agreement: as there.
+        sqnr: as there.
+    """
+
+    difference: float | None = None
+    agreement: float | None = None
+    sqnr: float | None = None
 
 
 def compare(expected: np.ndarray, received: np.ndarray) -> Parity:
     """Compares logits, both `(images, classes)`; what is not a number gives nan."""
+    expected, received = (np.asarray(logits, np.float64) for logits in (expected, received))
+    error = received - expected
     scale = np.abs(expected).max() or 1.0
     agreement = np.mean(expected.argmax(-1) == received.argmax(-1))
-    return Parity(float(np.abs(received - expected).max() / scale), float(agreement))
+    with np.errstate(divide="ignore"):
+        sqnr = 10 * np.log10(np.square(expected).sum() / np.square(error).sum())
+    return Parity(float(np.abs(error).max() / scale), float(agreement), float(sqnr))
 
 
-def check(name: str, parity: Parity, bound: float) -> None:
-    """Raises ParityError where the difference is over the bound, or not a number."""
-    if not parity.difference <= bound:
+def check(name: str, parity: Parity, bounds: Bounds) -> None:
+    """Raises ParityError where a number is outside its bound, or none at all."""
+    most, *least = bounds
+    if most is not None and not parity.difference <= most:
         raise ParityError(
-            f"Expected {name} to differ from Keras by at most {bound:g} of the largest logit. "
+            f"Expected {name} to differ from Keras by at most {most:g} of the largest logit. "
             f"Received: difference={parity.difference:.3g}"
         )
+    for what, received, bound in zip(Parity._fields[1:], parity[1:], least, strict=True):
+        if bound is not None and not received >= bound:
+            raise ParityError(
+                f"Expected {name} to have {what} with Keras of at least {bound:g}. "
+                f"Received: {what}={received:.3g}"
+            )

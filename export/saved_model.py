@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,28 +12,105 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.network import Network
+from export import folder, warmup
+from export.images import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"
+BEST = 5
+"""Labels that `predict_bytes` answers with, or as many as there are."""
+ENCODED = "image/encoded"
+"""The feature of a `tf.Example` that holds an image file."""
+
+_METHODS = {"classify": "tensorflow/serving/classify"}
+"""What else than Predict TF Serving may use a signature for."""
 
 
-def write(network: Network, preprocessing: Preprocessing, path: pathlib.Path) -> None:
-    """Writes a folder with one signature: `images` to `logits` and `probabilities`.
+def write(
+    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+) -> None:
+    """Writes a version's folder with three signatures, labels, preprocessing and warm-up requests.
+
+    - `serving_default`: `images`, float32 `(n, height, width, channels)`, values 0 to 255, to
+      `logits` and `probabilities`, both `(n, classes)`;
+    - `predict_bytes`: `image_bytes`, string `(n,)`, files as `Preprocessing.decode` takes, to the
+      best `labels`, string `(n, k)`, and their `probabilities`, the best one first;
+    - `classify`: `inputs`, string `(n,)`, each a `tf.Example` with such a file, to all `classes`,
+      string `(n, classes)`, and their `scores`, the best one first.
 
     Args:
         network: without an auxiliary head.
         preprocessing: becomes a part of the graph.
-        path: of the new folder.
+        path: of the new folder, its version's, in that of the model's name.
+        examples: its classes are written.
     """
+    module = tf.Module()
+    with tempfile.TemporaryDirectory() as temporary:
+        described = pathlib.Path(temporary)
+        folder.describe(described, preprocessing, examples.classes)
+        names = (folder.LABELS, folder.PREPROCESSING)
+        module.assets = [tf.saved_model.Asset(str(described / name)) for name in names]
+        signatures = _signatures(network, preprocessing, examples.classes)
+        tf.saved_model.save(module, path, signatures=signatures)
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(path))
+    for signature, method in _METHODS.items():
+        updater.replace_method_name(signature, method)
+    updater.save()
+    warmup.write(path, preprocessing)
+
+
+def _signatures(network, preprocessing: Preprocessing, classes: Sequence[str]) -> dict:
     frozen = frozen_logits(network, preprocessing, batch=None)
     shape = image_shape(preprocessing, None)
+    labels = tf.constant(classes)
+    best = min(BEST, len(classes))
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="images")])
+    def function(name: str, dtype: tf.DType, shape):
+        return tf.function(
+            input_signature=[tf.TensorSpec(shape, dtype, name=name)], autograph=False
+        )
+
+    @function("images", tf.float32, shape)
     def serve(images):
-        (logits,) = frozen(tf.ensure_shape(images, shape))
+        (logits,) = frozen(_some(tf.ensure_shape(images, shape)))
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
-    tf.saved_model.save(tf.Module(), path, signatures={SIGNATURE: serve})
+    def ranked(encoded, count):
+        (logits,) = frozen(tf.cast(_decoded(preprocessing, _some(encoded)), tf.float32))
+        values, indices = tf.math.top_k(tf.nn.softmax(logits), count)
+        return tf.gather(labels, indices), values
+
+    @function("image_bytes", tf.string, (None,))
+    def predict_bytes(image_bytes):
+        found, values = ranked(image_bytes, best)
+        return {"labels": found, "probabilities": values}
+
+    @function("inputs", tf.string, (None,))
+    def classify(inputs):
+        parsed = tf.io.parse_example(inputs, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
+        found, values = ranked(parsed[ENCODED], len(classes))
+        return {"classes": found, "scores": values}
+
+    return {SIGNATURE: serve, "predict_bytes": predict_bytes, "classify": classify}
+
+
+def _some(batch: tf.Tensor) -> tf.Tensor:
+    """The batch; an error where it is empty, since convolutions say nothing sensible of that."""
+    message = "Expected one image or more. Received: none"
+    with tf.control_dependencies([tf.debugging.Assert(tf.shape(batch)[0] > 0, [message])]):
+        return tf.identity(batch)
+
+
+def _decoded(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
+    """Image files, string `(n,)`, as uint8 `(n, height, width, channels)`."""
+    spec = tf.TensorSpec(image_shape(preprocessing, None)[1:], tf.uint8)
+
+    def decode(contents):
+        # TensorFlow's errors name the operation that failed: this is all that they can say.
+        with tf.name_scope("expected_a_whole_JPEG_PNG_GIF_BMP_or_WEBP_file"):
+            return preprocessing.decode(contents)
+
+    return tf.map_fn(decode, encoded, fn_output_signature=spec)
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

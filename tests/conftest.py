@@ -57,6 +57,31 @@ def float64():
 
 
 @pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A small network's export; tests leave it as it is. See `exporting.small_export`."""
+    from exporting import small_export
+
+    return small_export(tmp_path_factory.mktemp("export") / "new" / "model")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded dataset."""
+    from darts_tf.data import load_dataset
+
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, digits):
+    """A folder with a run, its export and three digits as PNG; and the run's network."""
+    from exporting import run_and_export
+
+    folder = tmp_path_factory.mktemp("models")
+    return folder, run_and_export(folder, digits)
+
+
+@pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
     """The folder of large reference data beside the repository; skips where it is absent."""
     folder = ROOT.parent / "shared"

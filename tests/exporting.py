@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
+import export
+from darts_tf import beginning
+from darts_tf.configs import TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network, build_network
 from darts_tf.zoo import GENOTYPES
@@ -61,3 +67,44 @@ def tree(folder: pathlib.Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+TFLITE = "out/model_float32.tflite"
+"""In the folder of `run_and_export`."""
+
+
+def run_and_export(folder: pathlib.Path, digits) -> Network:
+    """Writes a run, `run`, its export, `out`, and three digits as PNG; returns the network."""
+    network = small_network("DARTS_V1")
+    config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
+    with beginning.begun(config, digits, network.genotype) as run:
+        network.save(run / "model.keras")
+    images = digits.test.images[:5]
+    export.export(network, digits.preprocessing, digits.classes, folder / "out", images=images)
+    for i, image in enumerate(images[:3]):
+        Image.fromarray(image[..., 0]).save(folder / f"{i}.png")
+    return network
+
+
+class Written(NamedTuple):
+    """An export: where it is, of which network, its report, what it said, and its images."""
+
+    output: pathlib.Path
+    network: Network
+    report: dict
+    lines: list[str]
+    images: np.ndarray
+
+
+@functools.cache
+def shared_network() -> Network:
+    return small_network(auxiliary=True)
+
+
+def small_export(output: pathlib.Path, **settings) -> Written:
+    """Exports `shared_network`, unless the settings say otherwise."""
+    network, preprocessing, lines = shared_network(), preprocessing_of(), []
+    images = drawn_images(preprocessing, 17)
+    given = {"images": images, "classes": names(), "report": lines.append, **settings}
+    report = export.export(network, preprocessing, output=output, **given)
+    return Written(output, network, report, lines, images)

@@ -67,7 +67,7 @@ def test_export_writes_all_formats_and_its_report(exported):
     assert all((exported / entry["path"]).exists() for entry in report["formats"].values())
 
 
-@pytest.mark.parametrize("model", ["train", "export", "export/model.tflite"])
+@pytest.mark.parametrize("model", ["train", "export", "export/model_float32.tflite"])
 def test_predict_names_the_colour(exported, images, capsys, model):
     paths = [str(images / "test" / name / "3.png") for name in COLOURS]
     assert main(["predict", "--model", str(exported.parent / model), *paths, "--top", "1"]) == 0

@@ -12,6 +12,7 @@ from darts_tf.data import (
     Preprocessing,
     Split,
     evaluation_batches,
+    sample,
     search_batches,
     split_halves,
     steps_per_epoch,
@@ -164,3 +165,11 @@ def test_evaluation_batch_size_must_be_positive():
 def test_start_step_must_lie_in_the_run(start):
     with pytest.raises(ValueError, match=f"from 0 to 6. Received: start_step={start}"):
         train_batches(noise(10), RAW, PLAIN, 4, seed=0, epochs=2, start_step=start)
+
+
+def test_sample_lies_evenly_over_a_split_in_memory():
+    images, labels = sample(numbered(10), RAW, 4)
+    assert labels.tolist() == [0, 2, 5, 7]
+    np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
+    for count in (10, 99):
+        assert sample(numbered(10), RAW, count).labels.tolist() == list(range(10))

@@ -17,6 +17,7 @@ from darts_tf.data import (
     evaluation_batches,
     evaluation_steps,
     load_dataset,
+    sample,
     search_batches,
     steps_per_epoch,
     train_batches,
@@ -131,6 +132,18 @@ def test_streamed_evaluation_is_what_preprocessing_decodes(dataset, kind, batch_
     expected = preprocessing.normalize(np.stack(decoded))
     np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), expected)
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), dataset.test.labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sample_of_a_streamed_split_is_decoded_with_its_labels(dataset, kind):
+    """Files are sorted by class: evenly over them, each class has its share."""
+    images, labels = sample(KINDS[kind](dataset.train), dataset.preprocessing, 4)
+    chosen = {"files": [0, 2, 5, 8], "records": [0, 1, 2, 3]}[kind]
+    assert labels.tolist() == dataset.train.labels[chosen].tolist()
+    for image, i in zip(images, chosen, strict=True):
+        contents = tf.io.read_file(dataset.train.paths[i])
+        np.testing.assert_array_equal(image, dataset.preprocessing.decode(contents))
+    assert len(sample(KINDS[kind](dataset.train), dataset.preprocessing, 99).labels) == 11
 
 
 @pytest.mark.parametrize("kind", KINDS)

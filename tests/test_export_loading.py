@@ -1,54 +1,28 @@
-"""Opening runs, exports and single models, and the commands that do."""
+"""Opening runs, exports and single models."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
-from exporting import drawn_images, preprocessing_of, probabilities_of, small_network
-from PIL import Image
+from exporting import TFLITE, drawn_images, preprocessing_of, probabilities_of, small_network
 
 import export
-from cli.main import main
-from darts_tf import beginning
-from darts_tf.configs import TrainConfig
-from darts_tf.data import load_dataset
 from export.folder import describe, read_labels
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-PLACES = ("run", "run/model.keras", "out", "out/saved_model", "out/model.tflite")
+VERSION = "out/saved_model/model/1"
+PLACES = (
+    *("run", "run/model.keras", "out", "out/saved_model", "out/saved_model/model", VERSION),
+    TFLITE,
+)
 """Everything that `load` opens."""
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_dataset("digits")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory, digits):
-    """A folder with a run, its export and three digits as PNG; and the run's network."""
-    folder = tmp_path_factory.mktemp("models")
-    network = small_network("DARTS_V1")
-    config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
-    with beginning.begun(config, digits, network.genotype) as run:
-        network.save(run / "model.keras")
-    images = digits.test.images[:5]
-    export.export(network, digits.preprocessing, digits.classes, folder / "out", images=images)
-    for i, image in enumerate(images[:3]):
-        Image.fromarray(image[..., 0]).save(folder / f"{i}.png")
-    return folder, network
-
-
-def predict(capsys, *words):
-    status = main(["predict", *map(str, words)])
-    captured = capsys.readouterr()
-    return status, captured.out.splitlines(), captured.err.splitlines()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -66,7 +40,7 @@ def test_load_gives_the_networks_probabilities(models, digits, place):
 
 
 def test_saved_model_explains_itself_wherever_it_is(models, digits, tmp_path):
-    shutil.copytree(models[0] / "out" / "saved_model", tmp_path / "moved")
+    shutil.copytree(models[0] / VERSION, tmp_path / "moved")
     model = export.load(tmp_path / "moved")
     assert (model.classes, model.preprocessing) == (digits.classes, digits.preprocessing)
 
@@ -83,20 +57,58 @@ def test_load_reads_a_network_with_an_auxiliary_head(models, tmp_path):
 def test_labels_keep_all_their_characters(tmp_path):
     labels = ("sans\u2028fin", " é\x0b", "a, b: c", "\r")
     describe(tmp_path, preprocessing_of(), labels)
-    assert read_labels(tmp_path) == labels
+    assert read_labels((tmp_path / "labels.txt").read_bytes()) == labels
+
+
+def test_labels_inside_a_tflite_file_come_before_those_beside_it(models, tmp_path):
+    """An export that is being replaced has old labels beside a new model for a moment."""
+    path = shutil.copy(models[0] / TFLITE, tmp_path)
+    inside = tuple(f"inside {i}" for i in range(10))
+    describe(tmp_path, preprocessing_of(), inside)
+    with zipfile.ZipFile(path, "a") as packed:  # as TFLite's metadata does
+        for name in ("labels.txt", "preprocessing.json"):
+            packed.write(tmp_path / name, name)
+    describe(tmp_path, preprocessing_of(), tuple(f"beside {i}" for i in range(10)))
+    model = export.load(path)
+    assert (model.classes, model.preprocessing) == (inside, preprocessing_of())
+    assert model.probabilities(drawn_images(preprocessing_of())).shape == (5, 10)
+
+
+def test_load_takes_the_newest_version_that_is_whole(models, tmp_path):
+    copy = shutil.copytree(models[0] / "out" / "saved_model", tmp_path / "saved_model")
+    for version, label in (("9", "older"), ("10", "newer")):
+        shutil.copytree(copy / "model" / "1", copy / "model" / version)
+        describe(copy / "model" / version / "assets", preprocessing_of(), (label,) * 10)
+    (copy / "model" / "11").mkdir()
+    (copy / "model" / "100.tmp").mkdir()
+    for place in (tmp_path, copy, copy / "model"):
+        assert export.load(place).classes[0] == "newer"
+    assert export.load(copy / "model" / "9").classes[0] == "older"
+    shutil.copytree(copy / "model", copy / "other")
+    with pytest.raises(ValueError, match="folder of one model, .* with model, other"):
+        export.load(tmp_path)
+    assert export.load(copy / "other").classes[0] == "newer"
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "preprocessing.json"])
+def test_load_names_a_description_that_is_broken(models, tmp_path, name):
+    copy = shutil.copytree(models[0] / VERSION, tmp_path / "1")
+    (copy / "assets" / name).write_bytes(b"\xff{")
+    with pytest.raises(ValueError, match=r"labels.txt and preprocessing.json of an export"):
+        export.load(copy)
 
 
 @pytest.mark.parametrize(
     "shape", [(1, 8, 8), (1, 8, 9, 1), (1, 8, 8, 3), (0, 8, 8, 1)], ids=lambda shape: str(shape)
 )
 def test_probabilities_refuses_images_of_another_shape(models, shape):
-    model = export.load(models[0] / "out" / "model.tflite")
+    model = export.load(models[0] / TFLITE)
     with pytest.raises(ValueError, match=r"Expected images uint8 \(n, 8, 8, 1\)"):
         model.probabilities(np.zeros(shape, np.uint8))
 
 
 def test_probabilities_refuses_labels_of_another_model(models, tmp_path):
-    for name in ("model.tflite", "preprocessing.json"):
+    for name in ("model_float32.tflite", "preprocessing.json"):
         shutil.copy(models[0] / "out" / name, tmp_path)
     (tmp_path / "labels.txt").write_text("one\ntwo\n")
     with pytest.raises(ValueError, match="as many labels as .* logits, 10. Received: 2 labels"):
@@ -117,14 +129,14 @@ def test_load_says_what_is_not_a_model(models, place, message):
         export.load(models[0] / place)
 
 
-@pytest.mark.parametrize("name", ["run/model.keras", "out/model.tflite"])
+@pytest.mark.parametrize("name", ["run/model.keras", TFLITE])
 def test_load_asks_for_labels_that_are_missing(models, tmp_path, name):
     shutil.copy(models[0] / name, tmp_path)
     with pytest.raises(ValueError, match="labels.txt and preprocessing.json, or dataset.json"):
         export.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["run/model.keras", "out/model.tflite", "out/saved_model"])
+@pytest.mark.parametrize("name", ["run/model.keras", TFLITE, VERSION])
 def test_load_names_a_model_that_is_broken(models, tmp_path, name):
     shutil.copytree(models[0], tmp_path / "copy")
     path = tmp_path / "copy" / name
@@ -132,69 +144,6 @@ def test_load_names_a_model_that_is_broken(models, tmp_path, name):
     file.write_bytes(file.read_bytes()[:999])
     with pytest.raises(ValueError, match=f"Expected a model. Received: .*{name}"):
         export.load(path)
-
-
-@pytest.mark.parametrize("place", ["run", "out", "out/model.tflite"])
-def test_predict_prints_the_best_labels_of_image_files(models, digits, capsys, place):
-    folder, network = models
-    files = [folder / f"{i}.png" for i in range(3)]
-    status, lines, errors = predict(capsys, "--model", folder / place, *files)
-    assert (status, errors) == (0, [])
-    expected = probabilities_of(network, digits.preprocessing, digits.test.images[:3])
-    for line, file, row in zip(lines, files, expected, strict=True):
-        path, answer = line.split(": ")
-        assert path == str(file)
-        labels, shares = answer.split()[::2], answer.split()[1::2]
-        assert labels == [digits.classes[i] for i in np.argsort(-row)[:3]]
-        np.testing.assert_allclose(
-            [float(s[:-1]) for s in shares], 100 * np.sort(row)[:-4:-1], atol=0.01
-        )
-
-
-def test_predict_takes_a_jpeg_in_colour_of_another_size(models, digits, capsys, tmp_path):
-    large = Image.fromarray(np.repeat(digits.test.images[0], 3, -1)).resize((50, 40))
-    large.save(tmp_path / "digit.jpg")
-    words = ("--model", models[0] / "out", "--top", 99, tmp_path / "digit.jpg")
-    status, (line,), _ = predict(capsys, *words)
-    assert status == 0
-    shares = [float(word[:-1]) for word in line.split(": ")[1].split()[1::2]]
-    assert len(shares) == 10
-    assert sum(shares) == pytest.approx(100, abs=0.1)
-
-
-@pytest.mark.parametrize("kind", ["missing", "folder", "text", "truncated"])
-def test_predict_names_an_image_it_cannot_read(models, capsys, tmp_path, kind):
-    path = tmp_path / kind
-    if kind == "folder":
-        path.mkdir()
-    elif kind != "missing":
-        png = (models[0] / "0.png").read_bytes()
-        path.write_bytes(b"words" if kind == "text" else png[: len(png) // 2])
-    words = ("--model", models[0] / "out" / "model.tflite", models[0] / "1.png", path)
-    status, lines, errors = predict(capsys, *words)
-    assert (status, lines) == (2, [])
-    assert len(errors) == 1
-    assert str(path) in errors[0]
-
-
-def test_export_command_writes_a_runs_network_and_says_where(models, capsys, tmp_path):
-    words = ["--workdir", models[0] / "run", "--output", tmp_path / "out", "--check-images", 7]
-    assert main(["export", *map(str, words)]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert "model.tflite" in captured.out
-    assert captured.out.endswith(f"written: {tmp_path / 'out'}\n")
-    assert export.load(tmp_path / "out").classes == tuple(map(str, range(10)))
-    assert main(["export", *map(str, words)]) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    assert "--overwrite" in error
-
-
-def test_export_command_wants_a_trained_network(capsys, tmp_path):
-    words = ["--workdir", str(tmp_path), "--output", str(tmp_path / "out")]
-    assert main(["export", *words]) == 2
-    assert "model.keras" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_the_package_is_light():

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+import pathlib
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from exporting import drawn_images, names, preprocessing_of, probabilities_of, small_network, tree
+from exporting import (
+    drawn_images,
+    names,
+    preprocessing_of,
+    probabilities_of,
+    small_export,
+    small_network,
+    tree,
+)
 
 import export
-from darts_tf.counting import count_macs, count_params
+from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.zoo import GENOTYPES, load_genotype
+from export.parity import Bounds
 
 CASES = {
     "DARTS_V1": (8, 8, 1, "cifar"),
@@ -29,38 +36,29 @@ CASES = {
 }
 """Height, width, channels and stem: odd sizes for dilated convolutions and reductions."""
 
+FLOAT32 = ("saved_model", "tflite")
+"""Formats that hold the network's own numbers."""
 
-@functools.cache
-def shared_network():
-    return small_network(auxiliary=True)
-
-
-def small_export(output, **settings):
-    network, preprocessing = shared_network(), preprocessing_of()
-    settings = {"images": drawn_images(preprocessing), "classes": names(), **settings}
-    return export.export(network, preprocessing, output=output, **settings)
+IMPOSSIBLE = Bounds(difference=-1.0)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """An export with its network, its report and what it said; tests leave it as it is."""
-    network, preprocessing = shared_network(), preprocessing_of()
-    output = tmp_path_factory.mktemp("export") / "new" / "model"
-    lines, images = [], drawn_images(preprocessing, 17)
-    options = {"images": images, "report": lines.append}
-    report = export.export(network, preprocessing, names(), output, **options)
-    return output, network, report, lines
+def placed(output: pathlib.Path, report: dict, name: str) -> pathlib.Path:
+    return output / report["formats"][name]["path"]
 
 
-@pytest.fixture
-def earlier(exported, tmp_path):
-    """A copy of that export, to be overwritten."""
-    return shutil.copytree(exported[0], tmp_path / "out")
+def stub(name, monkeypatch, **changes):
+    """Replaces a format by one that writes two bytes and reads the network's logits as noise."""
 
+    def open_noise(path):
+        assert path.read_bytes() == b"ok"
+        return lambda images: np.random.default_rng(0).normal(size=(len(images), 10))
 
-def signature(output):
-    loaded = tf.saved_model.load(output / "saved_model")
-    return loaded.signatures["serving_default"]
+    def write(network, preprocessing, path, examples):
+        path.write_bytes(b"ok")
+
+    made = {"write": write, "open_logits": open_noise, "bounds": Bounds(), **changes}
+    form = export.FORMATS["tflite"]._replace(path=f"{name}.tflite", **made)
+    monkeypatch.setitem(export.FORMATS, name, form)
 
 
 def test_cases_cover_the_zoo():
@@ -76,25 +74,29 @@ def test_cases_cover_the_zoo():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_format_agrees_with_keras_on_every_genotype(tmp_path, name):
+def test_float32_formats_agree_with_keras_on_every_genotype(tmp_path, name):
     height, width, channels, stem = CASES[name]
     network = small_network(name, channels, stem=stem, classes=3)
     preprocessing = preprocessing_of(height, width, channels)
     images = drawn_images(preprocessing, 3)
-    report = export.export(network, preprocessing, names(3), tmp_path / "out", images=images)
+    options = {"images": images, "formats": FLOAT32}
+    report = export.export(network, preprocessing, names(3), tmp_path / "out", **options)
+    assert report["folded"]["difference"] <= 1e-5
     expected = probabilities_of(network, preprocessing, images)
-    for format_name, form in export.FORMATS.items():
-        assert report["formats"][format_name]["difference"] <= form.bound
-        model = export.load(tmp_path / "out" / form.path)
+    for form in FLOAT32:
+        model = export.load(placed(tmp_path / "out", report, form))
         np.testing.assert_allclose(model.probabilities(images), expected, atol=1e-5)
 
 
 def test_report_describes_what_was_written(exported):
-    output, network, report, _ = exported
+    output, network, report, *_ = exported
     assert json.loads((output / "export_report.json").read_text()) == report
     assert report["parameters"] == count_params(network)
     assert report["macs"] == count_macs(network, image_size=8)
-    assert report["check_images"] == 17
+    assert report["macs_and_elementwise"] == report["macs"] + count_elementwise(network, 8)
+    assert (report["check_images"], report["calibration_images"]) == (17, 0)
+    assert (report["name"], report["version"], report["missed"]) == ("model", 1, {})
+    assert report["accuracy"] is None
     assert report["versions"]["tensorflow"] == tf.__version__
     assert json.dumps(report["genotype"]) == json.dumps(json.loads(network.genotype.to_json()))
     files = tree(output)
@@ -102,10 +104,10 @@ def test_report_describes_what_was_written(exported):
     for name, listed in report["files"].items():
         assert listed["bytes"] == len(files[name])
         assert listed["sha256"] == hashlib.sha256(files[name]).hexdigest()
-    for name, form in export.FORMATS.items():
-        written = (content for path, content in files.items() if path.startswith(form.path))
-        assert report["formats"][name]["bytes"] == sum(map(len, written))
-        assert report["formats"][name]["agreement"] == 1
+    for model in report["formats"].values():
+        written = (content for path, content in files.items() if path.startswith(model["path"]))
+        assert model["bytes"] == sum(map(len, written))
+        assert model["agreement"] == 1
 
 
 def test_export_holds_labels_preprocessing_and_genotype(exported):
@@ -115,59 +117,50 @@ def test_export_holds_labels_preprocessing_and_genotype(exported):
     assert load_genotype(output / "genotype.json") == network.genotype
 
 
-def test_saved_model_names_its_input_and_outputs(exported):
-    serve = signature(exported[0])
-    _, inputs = serve.structured_input_signature
-    assert inputs == {"images": tf.TensorSpec((None, 8, 8, 1), tf.float32, name="images")}
-    assert {name: tuple(t.shape) for name, t in serve.structured_outputs.items()} == {
-        "logits": (None, 10),
-        "probabilities": (None, 10),
-    }
+def test_report_has_the_accuracy_on_labelled_images(tmp_path, exported, monkeypatch):
+    images, preprocessing = exported.images, preprocessing_of()
+    logits = exported.network(preprocessing.normalize(images))["logits"].numpy()
+    labels = logits.argmax(1)
+    labels[:4] = (labels[:4] + 1) % 10
+    batches = iter(np.split(np.eye(10)[labels], [16]))
+    stub("wrong", monkeypatch, open_logits=lambda path: lambda images: next(batches))
+    formats = ("tflite", "wrong")
+    report = small_export(tmp_path / "out", labels=labels, formats=formats).report
+    assert report["accuracy"] == pytest.approx(13 / 17)
+    assert report["formats"]["tflite"]["accuracy"] == pytest.approx(13 / 17)
+    assert report["formats"]["wrong"]["accuracy"] == 1
+    assert report["formats"]["wrong"]["agreement"] == pytest.approx(13 / 17)
 
 
-@pytest.mark.parametrize("batch", [1, 5])
-def test_saved_model_takes_any_batch_of_raw_images(exported, batch):
-    output, network, *_ = exported
-    images = drawn_images(preprocessing_of(), batch, seed=1)
-    actual = signature(output)(images=tf.constant(images, tf.float32))
-    logits = network(preprocessing_of().normalize(images))["logits"]
-    np.testing.assert_allclose(actual["logits"], logits, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(actual["probabilities"], tf.nn.softmax(logits), atol=1e-5)
+def test_formats_are_given_classes_and_calibration_and_may_tell_more(tmp_path, monkeypatch):
+    seen = []
+    calibration = drawn_images(preprocessing_of(), 3, seed=5)
+
+    def write(network, preprocessing, path, examples):
+        seen.append(examples)
+        path.write_bytes(b"ok")
+
+    def describe(path):
+        return {"operations": len(path.read_bytes())}
+
+    stub("quantised", monkeypatch, write=write, describe=describe, calibrated=True)
+    options = {"formats": ("quantised",), "calibration": calibration}
+    report = small_export(tmp_path / "out", facts={"check_source": "a test"}, **options).report
+    ((classes, given),) = seen
+    assert classes == tuple(names())
+    np.testing.assert_array_equal(given, calibration)
+    assert report["formats"]["quantised"]["operations"] == 2
+    assert (report["calibration_images"], report["check_source"]) == (3, "a test")
 
 
-@pytest.mark.parametrize("shape", [(1, 9, 8, 1), (1, 8, 16, 1), (1, 8, 8, 3), (8, 8, 1)])
-def test_saved_model_refuses_images_of_another_shape(exported, shape):
-    with pytest.raises((tf.errors.InvalidArgumentError, ValueError, TypeError)):
-        signature(exported[0])(images=tf.zeros(shape))
-
-
-def test_saved_model_is_little_more_than_its_weights(tmp_path):
-    network = small_network(channels=36, image_channels=3)
-    images = drawn_images(preprocessing_of(channels=3), 1)
-    form = {"formats": ("saved_model",), "images": images}
-    report = export.export(network, preprocessing_of(channels=3), names(), tmp_path, **form)
-    assert report["formats"]["saved_model"]["bytes"] < 1.1 * 4 * count_params(network) + 2**17
-
-
-def test_saved_model_runs_without_keras_and_without_this_package(exported, tmp_path):
-    output, network, *_ = exported
-    images = drawn_images(preprocessing_of(), 3)
-    np.save(tmp_path / "images.npy", images)
-    program = """
-import sys
-for name in ("keras", "tf_keras", "darts_tf", "export", "cli"):
-    sys.modules[name] = None  # importing it raises
-import numpy as np, tensorflow as tf
-loaded = tf.saved_model.load(sys.argv[1])
-images = np.load(sys.argv[2]).astype(np.float32)
-outputs = loaded.signatures["serving_default"](images=tf.constant(images))
-np.save(sys.argv[3], outputs["probabilities"].numpy())
-"""
-    paths = output / "saved_model", tmp_path / "images.npy", tmp_path / "probabilities.npy"
-    command = [sys.executable, "-c", program, *map(str, paths)]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, timeout=120)
-    logits = network(preprocessing_of().normalize(images))["logits"]
-    np.testing.assert_allclose(np.load(paths[2]), tf.nn.softmax(logits), atol=1e-5)
+def test_what_needs_calibration_is_left_out_where_there_is_none(tmp_path, monkeypatch):
+    stub("quantised", monkeypatch, calibrated=True)
+    report = small_export(tmp_path / "out", formats=("tflite", "quantised")).report
+    assert list(report["formats"]) == ["tflite"]
+    assert "--calibration" in report["left_out"]["quantised"]
+    with pytest.raises(ValueError, match="can be written. Received: quantised, but .*calibration"):
+        small_export(tmp_path / "other", formats=("quantised",))
+    assert not (tmp_path / "other").exists()
 
 
 def test_mixed_precision_is_exported_as_float32(tmp_path):
@@ -187,97 +180,83 @@ def test_mixed_precision_is_exported_as_float32(tmp_path):
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", export.FORMATS)
-def test_export_that_disagrees_with_keras_raises_and_leaves_nothing(tmp_path, monkeypatch, name):
-    monkeypatch.setitem(export.FORMATS, name, export.FORMATS[name]._replace(bound=-1.0))
+def test_a_model_that_misses_its_bound_is_not_published_and_the_others_are(tmp_path, monkeypatch):
+    stub("noisy", monkeypatch, bounds=Bounds(sqnr=20))
+    stub("fine", monkeypatch)
+    report = small_export(tmp_path / "out", formats=("noisy", "fine")).report
+    assert list(report["formats"]) == ["fine"]
+    assert "noisy to have sqnr with Keras of at least 20" in report["missed"]["noisy"]["reason"]
+    written = {path.name for path in (tmp_path / "out").glob("*.tflite")}
+    assert written == {"fine.tflite"}
+    assert "noisy.tflite" not in report["files"]
+
+
+@pytest.mark.parametrize("name", FLOAT32)
+def test_export_of_no_model_that_agrees_with_keras_leaves_nothing(tmp_path, monkeypatch, name):
+    form = export.FORMATS[name]._replace(bounds=IMPOSSIBLE)
+    monkeypatch.setitem(export.FORMATS, name, form)
     with pytest.raises(export.ParityError, match=f"Expected {name} .* at most -1 .*difference="):
         small_export(tmp_path / "new" / "out", formats=(name,))
     assert tree(tmp_path) == {}
     assert list((tmp_path / "new").iterdir()) == []
 
 
+def test_a_folded_network_that_differs_is_never_written(tmp_path, monkeypatch):
+    def spoil(network):
+        network.head.trainable_variables[0].assign_add(
+            tf.ones_like(network.head.trainable_variables[0]) * 1e-3
+        )
+
+    monkeypatch.setattr("export.writing.fold_normalizations", spoil)
+    with pytest.raises(export.ParityError, match="the folded network to differ"):
+        small_export(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_export_compares_with_what_was_written_not_with_what_was_meant(tmp_path, monkeypatch):
-    form = export.FORMATS["saved_model"]
+    form = export.FORMATS["tflite"]
 
-    def write_another(network, preprocessing, path):
-        form.write(small_network("DARTS_V1"), preprocessing, path)
+    def write_another(network, preprocessing, path, examples):
+        form.write(small_network("DARTS_V1"), preprocessing, path, examples)
 
-    monkeypatch.setitem(export.FORMATS, "saved_model", form._replace(write=write_another))
-    with pytest.raises(export.ParityError, match="saved_model"):
-        small_export(tmp_path / "out", formats=("saved_model",))
-
-
-def test_not_a_number_is_no_agreement(tmp_path, monkeypatch):
-    def open_nan(path):
-        return lambda images: np.full((len(images), 10), np.nan, np.float32)
-
-    def write_nothing(network, preprocessing, path):
-        path.write_bytes(b"")
-
-    form = export.FORMATS["tflite"]._replace(write=write_nothing, open_logits=open_nan)
-    monkeypatch.setitem(export.FORMATS, "tflite", form)
-    with pytest.raises(export.ParityError, match="difference=nan"):
+    monkeypatch.setitem(export.FORMATS, "tflite", form._replace(write=write_another))
+    with pytest.raises(export.ParityError, match="tflite"):
         small_export(tmp_path / "out", formats=("tflite",))
 
 
-def test_failure_half_way_keeps_the_earlier_export(earlier, monkeypatch):
-    before = tree(earlier.parent)
+def test_overwrite_adds_a_version_and_replaces_the_files(exported, tmp_path):
+    output = shutil.copytree(exported.output, tmp_path / "out")
+    before = tree(output / "saved_model")
+    (output / "notes.txt").write_text("mine")
+    report = small_export(output, overwrite=True, formats=("saved_model",)).report
+    assert report["formats"]["saved_model"]["path"] == "saved_model/model/2"
+    assert not (output / "model_float32.tflite").exists()
+    assert (output / "notes.txt").read_text() == "mine"
+    after = tree(output / "saved_model")
+    assert {name: after[name] for name in before} == before
+    assert export.load(output).probabilities(exported.images).shape == (17, 10)
+    with pytest.raises(ValueError, match="not there yet.*version=2, there are 1, 2"):
+        small_export(output, overwrite=True, version=2)
 
-    def write_half(network, preprocessing, path):
+
+def test_failure_half_way_keeps_the_earlier_export(exported, tmp_path, monkeypatch):
+    output = shutil.copytree(exported.output, tmp_path / "out")
+    before = tree(output)
+
+    def write_half(network, preprocessing, path, examples):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    form = export.FORMATS["tflite"]._replace(write=write_half)
-    monkeypatch.setitem(export.FORMATS, "tflite", form)
+    stub("half", monkeypatch, write=write_half)
     with pytest.raises(OSError, match="No space left"):
-        small_export(earlier, formats=("tflite",), overwrite=True)
-    assert tree(earlier.parent) == before
-
-
-def test_overwrite_replaces_an_earlier_export_whole(earlier):
-    small_export(earlier, formats=("tflite",), overwrite=True)
-    assert (earlier / "model.tflite").is_file()
-    assert not (earlier / "saved_model").exists()
-    assert [path.name for path in earlier.parent.iterdir()] == ["out"]
-
-
-def test_output_with_an_earlier_export_needs_overwrite(exported):
-    before = tree(exported[0])
-    with pytest.raises(ValueError, match="new or empty folder .*--overwrite.* is not empty"):
-        small_export(exported[0])
-    assert tree(exported[0]) == before
-
-
-@pytest.mark.parametrize("report", [None, "[]", "{}", "not JSON"])
-def test_overwrite_refuses_a_folder_that_is_no_export(tmp_path, report):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    if report:
-        (tmp_path / "export_report.json").write_text(report)
-    before = tree(tmp_path)
-    with pytest.raises(ValueError, match="an export to overwrite"):
-        small_export(tmp_path, overwrite=True)
-    assert tree(tmp_path) == before
-
-
-def test_overwrite_refuses_an_export_with_a_file_of_someone_else(earlier):
-    mine = earlier / "saved_model" / "assets.extra" / "notes.txt"
-    mine.write_text("mine")
-    with pytest.raises(ValueError, match=r"nothing but the export .*assets.extra/notes.txt"):
-        small_export(earlier, overwrite=True)
-    assert mine.read_text() == "mine"
-
-
-@pytest.mark.parametrize("place", ["file", "file/below"])
-def test_output_at_or_below_a_file_is_refused(tmp_path, place):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="file' is a file"):
-        small_export(tmp_path / place)
+        small_export(output, formats=("half",), overwrite=True)
+    assert tree(output) == {**before, ".lock": b""}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"formats": ("onnx",)}, "format to be one of saved_model, tflite. Received: .*onnx"),
+        ({"formats": ("onnx",)}, "format to be one of saved_model, tflite.* Received: .*onnx"),
         ({"formats": ()}, "at least one"),
         ({"formats": ("tflite", "tflite")}, "each format once"),
         ({"classes": names(9)}, "one class a logit, 10. Received: 9 classes"),
@@ -287,6 +266,12 @@ def test_output_at_or_below_a_file_is_refused(tmp_path, place):
         ({"images": np.zeros((2, 8, 8, 1), np.float32)}, "uint8 .* Received: float32"),
         ({"images": np.zeros((2, 8, 8, 3), np.uint8)}, r"\(n, 8, 8, 1\).*\(2, 8, 8, 3\)"),
         ({"images": None}, "Received: None"),
+        ({"calibration": np.zeros((2, 8, 8, 3), np.uint8)}, r"\(n, 8, 8, 1\).*\(2, 8, 8, 3\)"),
+        ({"labels": [1, 2]}, "17 labels, integers from 0 to 9. Received: int64 .2,"),
+        ({"labels": np.full(17, 10)}, "17 labels, integers from 0 to 9"),
+        ({"labels": np.zeros(17)}, "17 labels, integers .* Received: float64"),
+        ({"name": "a/b"}, "name to be of letters.*Received: name='a/b'"),
+        ({"version": 0}, "a version from 1"),
     ],
 )
 def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, settings, message):
@@ -297,5 +282,7 @@ def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, settings, me
 
 def test_export_reports_every_step(exported):
     steps = [f"{step} {n}" for n in export.FORMATS for step in ("writing", "comparing")]
-    assert exported[3][0] == "running Keras on 17 images"
-    assert [line.removesuffix(" with Keras") for line in exported[3][1:]] == steps
+    begun, folded, *lines = exported.lines
+    assert begun == "running Keras on 17 images"
+    assert folded == "comparing the folded network with Keras"
+    assert [line.removesuffix(" with Keras") for line in lines] == steps

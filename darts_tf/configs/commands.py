@@ -17,6 +17,9 @@ Images = Annotated[
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
 ]
 
+ModelFormat = Literal["saved_model", "tflite"]
+"""What a network can be written as; `export.FORMATS` knows how."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(Config):
@@ -59,12 +62,20 @@ class ExportConfig(Config):
     """Folder of a training run."""
     output: pathlib.Path
     """Folder to write to; must be new or empty, unless overwritten."""
-    format: tuple[Literal["saved_model", "tflite"], ...] = ("saved_model", "tflite")
+    format: tuple[ModelFormat, ...] = ("saved_model", "tflite")
     """What to write."""
-    check_images: int = setting(64, "positive")
+    name: str = "model"
+    """Of the model, by which a server knows it."""
+    model_version: int | None = setting(None, "positive")
+    """Of the SavedModel; by default one more than the newest there."""
+    check_images: int = setting(256, "positive")
     """How many test images the exported models are compared with Keras on."""
+    calibration_images: int = setting(128, "positive")
+    """How many training images the numbers' ranges in quantised models are measured on."""
+    calibration: pathlib.Path | None = None
+    """Folder with image files to take instead of training images."""
     overwrite: bool = False
-    """Delete an earlier export in the folder first."""
+    """Replace an earlier export in the folder; the versions of its SavedModel stay."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -79,9 +90,9 @@ class PredictConfig(Config):
     """Classify image files."""
 
     model: pathlib.Path
-    """Folder of a training run or of an export, or a .keras or .tflite file."""
+    """Folder of a training run, of an export or of a SavedModel, or a .keras or .tflite file."""
     images: Images = ()
-    """Image files: JPEG, PNG, GIF or BMP."""
+    """Image files: JPEG, PNG, GIF, BMP or WEBP."""
     top: int = setting(3, "positive")
     """How many of the most probable classes to print."""
 

@@ -4,7 +4,7 @@ from darts_tf.data.augmentation import Augmentation
 from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
-    first_images,
+    sample,
     search_batches,
     train_batches,
 )
@@ -27,9 +27,9 @@ __all__ = [
     "class_names",
     "evaluation_batches",
     "evaluation_steps",
-    "first_images",
     "lasting_name",
     "load_dataset",
+    "sample",
     "search_batches",
     "split_halves",
     "steps_per_epoch",

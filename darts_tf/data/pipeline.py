@@ -18,7 +18,7 @@ from darts_tf.data.shuffling import (
     shuffled_indices,
     stream_seed,
 )
-from darts_tf.data.splits import AnySplit, Split
+from darts_tf.data.splits import AnySplit, Files, Split, take
 from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
 from darts_tf.data.streaming import decoded_stream, evaluation_stream, train_stream
 from darts_tf.errors import InputError
@@ -157,16 +157,26 @@ def evaluation_batches(
     return _steps(batch, evaluation_steps(split, batch_size), 0, part)
 
 
-def first_images(split: AnySplit, preprocessing: Preprocessing, count: int) -> np.ndarray:
-    """The first images of a split as a network's input before normalisation.
+def sample(split: AnySplit, preprocessing: Preprocessing, count: int) -> Split:
+    """Some images of a split, as a network's input before normalisation, with their labels.
 
-    Returns:
-        uint8, `(n, height, width, channels)`; n is `count`, or the size of a smaller split.
+    They lie evenly over the split, whose images are often sorted by class; of `Records`, which are
+    stored in a random order and read one after another only, the first are taken.
+
+    Args:
+        split: where they are from.
+        preprocessing: decodes those that are not in memory.
+        count: how many; of a smaller split all are taken.
     """
+    count = min(count, split.size)
+    chosen = np.arange(count) * split.size // max(count, 1)
     if isinstance(split, Split):
-        return split.images[:count]
-    images = decoded_stream(split, preprocessing).take(count)
-    return np.stack([*images.as_numpy_iterator()])
+        return take(split, chosen)
+    if isinstance(split, Files):
+        split = Files([split.paths[i] for i in chosen], split.labels[chosen])
+    decoded = decoded_stream(split, preprocessing).take(count).as_numpy_iterator()
+    images, labels = zip(*decoded, strict=True)
+    return Split(np.stack(images), np.stack(labels))
 
 
 def _check_start(start: int, total: int) -> None:

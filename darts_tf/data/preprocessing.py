@@ -85,7 +85,7 @@ class Preprocessing:
         """Decodes one image to the network's size and channels; works inside a graph.
 
         Args:
-            encoded: scalar string, a JPEG, PNG, GIF (its first frame) or BMP file's bytes.
+            encoded: scalar string, bytes of a JPEG, PNG, GIF (its first frame), BMP or WEBP file.
 
         Returns:
             uint8, `(height, width, channels)`.
@@ -147,7 +147,7 @@ _JPEG = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 
 
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a JPEG, PNG, GIF or BMP file's bytes to uint8 `(height, width, 3)`.
+    """Decodes the bytes of a JPEG, PNG, GIF, BMP or WEBP file to uint8 `(height, width, 3)`.
 
     Gray is repeated, transparency is dropped, of an animation the first frame is taken.
     """

@@ -86,9 +86,14 @@ def evaluation_stream(
 
 
 def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.data.Dataset:
-    """The images of a split in their order, uint8 `(height, width, channels)`, one by one."""
+    """A split in its order, one by one: uint8 `(height, width, channels)` and int32 label."""
     stream = _STREAMS[type(split)](split, None, 0, 1, 0)
-    return stream.elements.map(lambda *e: preprocessing.decode(stream.example(*e)[0]))
+
+    def decoded(*element):
+        contents, label = stream.example(*element)
+        return preprocessing.decode(contents), label
+
+    return stream.elements.map(decoded, tf.data.AUTOTUNE, deterministic=True)
 
 
 def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
