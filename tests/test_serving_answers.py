@@ -268,6 +268,7 @@ IMAGE = IMAGES[0].tolist()
         {"instances": [{"b64": "é"}], "signature_name": "predict_bytes"},
         {"instances": [{"b64": 1}], "signature_name": "predict_bytes"},
         {"instances": ["\ud800"], "signature_name": "predict_bytes"},
+        {"instances": ["text"], "signature_name": "\ud800"},
         {"inputs": 1},
     ],
 )

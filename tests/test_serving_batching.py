@@ -176,3 +176,5 @@ def test_message_is_tensorflows_last_line():
         tf.function(lambda x: tf.io.decode_image(x))(tf.constant(b"text"))
     assert message(caught.value).startswith("Unknown image file format")
     assert message(ValueError()) == "ValueError"
+    garbled = UnicodeDecodeError("utf-8", b"Graph error:\nCould not parse '\xff'", 33, 34, "why")
+    assert message(garbled) == "Could not parse '\ufffd'"

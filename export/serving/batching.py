@@ -153,7 +153,10 @@ def outcomes(run: Callable[[Arrays], Arrays], requests: list[Request]) -> list[A
 
 def message(error: Exception) -> str:
     """What TensorFlow says is wrong, without the names of the graph's nodes around it."""
-    text = getattr(error, "message", None) or str(error)
+    if isinstance(error, UnicodeDecodeError):  # TensorFlow quotes bytes, and fails to say so
+        text = error.object.decode("utf-8", "replace")
+    else:
+        text = getattr(error, "message", None) or str(error)
     text = re.sub(r"\{\{[^}]*\}\} ?", "", text.partition("\n\t [[")[0])
     lines = text.strip().splitlines()
     return shortened(lines[-1] if lines else type(error).__name__, SAID)

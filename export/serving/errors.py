@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
+from darts_tf.names import first_line
+
 HTTP = {
     "CANCELLED": 499,
     "INVALID_ARGUMENT": 400,
@@ -11,6 +15,9 @@ HTTP = {
     "UNAVAILABLE": 503,
     "INTERNAL": 500,
 }
+
+
+_LOG = logging.getLogger("darts_tf")
 
 
 class RequestError(Exception):
@@ -30,3 +37,11 @@ class RequestError(Exception):
 def invalid(message: str) -> RequestError:
     """A request that is the client's mistake; the caller raises it."""
     return RequestError("INVALID_ARGUMENT", message)
+
+
+def failure(request: str, error: Exception) -> str:
+    """Logs a failure of our own, with its traceback; returns what its client is told of it."""
+    _LOG.error(
+        "%s failed: %s: %s", request, type(error).__name__, first_line(error), exc_info=error
+    )
+    return type(error).__name__

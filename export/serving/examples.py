@@ -82,7 +82,7 @@ def _feature(name: str, values) -> tf.train.Feature:
         texts = [as_bytes(value, name) for value in values]
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
     if kinds <= {int, bool} and all(value in INT64 for value in values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
     if kinds == {float} and all(not abs(v) > LARGEST or abs(v) == float("inf") for v in values):
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
     raise invalid(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -12,11 +11,10 @@ from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2 as status_pb2
 
 from export.serving.answers import Answers
-from export.serving.errors import RequestError, invalid
+from export.serving.errors import RequestError, failure, invalid
 from export.serving.servable import Signature
 from export.serving.tensors import from_proto, to_proto
 
-LOG = logging.getLogger("darts_tf")
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"
 
@@ -83,8 +81,7 @@ def _method(
         except RequestError as error:
             code, said = error.code, error.message
         except Exception as error:
-            LOG.exception("a %s failed", request_class.__name__)
-            code, said = "INTERNAL", type(error).__name__
+            code, said = "INTERNAL", failure(request_class.__name__, error)
         await context.abort(grpc.StatusCode[code], said)
 
     return answered

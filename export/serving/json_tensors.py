@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -30,8 +31,12 @@ def parse(text: bytes) -> dict:
     """
     try:
         body = parse_json(text)
+        if b"\\u" in text:  # the only way to write half a character, which no protocol can carry
+            json.dumps(body, ensure_ascii=False).encode()
     except InputError as error:
         raise invalid(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise invalid("Expected texts of whole characters. Received: half of one") from error
     if not isinstance(body, dict):
         raise invalid(f"Expected a JSON object. Received: {shown(body)}")
     if not isinstance(body.get("signature_name", ""), str):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 import urllib.parse
 
@@ -16,9 +15,8 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from export.serving import examples, json_tensors
 from export.serving.answers import SIGNATURES, Answers
-from export.serving.errors import HTTP, RequestError, invalid
+from export.serving.errors import HTTP, RequestError, failure, invalid
 
-LOG = logging.getLogger("darts_tf")
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?"
 POSTED = re.compile(_MODEL + ":(predict|classify)", re.I | re.A)
 ASKED = re.compile(_MODEL + "(/metadata)?", re.I | re.A)
@@ -45,8 +43,7 @@ def application(answers: Answers, timeout: float) -> web.Application:
         except asyncio.TimeoutError:
             return _response(504, {"error": f"no answer in {timeout:.3g} seconds"})
         except Exception as error:
-            LOG.exception("a request failed")
-            return _response(500, {"error": type(error).__name__})
+            return _response(500, {"error": failure(request.path, error)})
 
     app = web.Application(client_max_size=answers.limit)
     app.router.add_route("*", "/{path:.*}", handle)
