@@ -15,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -135,6 +136,7 @@ class Server(NamedTuple):
 
     process: subprocess.Popen
     lines: list[str]
+    errors: io.TextIOBase
     grpc: str
     rest: str
 
@@ -144,7 +146,7 @@ class Server(NamedTuple):
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(number)
-        return self.process.wait(WAIT), self.process.stderr.read()
+        return self.process.wait(WAIT), read_from_start(self.errors)
 
     def get(self, path: str):
         return asked(f"{self.rest}{path}")
@@ -163,30 +165,33 @@ def quiet_environment() -> dict[str, str]:
 def serving(folder: pathlib.Path, *words: str):
     """`darts-tf serve` on free ports, once it answers; killed at the end."""
     command = [sys.executable, "-m", "cli", "serve", "--model", str(folder), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--poll-seconds", "0.1", *words],
-        env=quiet_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
-    reader.start()
-    try:
-        assert becomes(
-            lambda: any("Ctrl-C" in line for line in lines) or process.poll() is not None
+    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads would fill and stop it
+        process = subprocess.Popen(
+            [*command, "--poll-seconds", "0.1", *words],
+            env=quiet_environment(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
-        assert process.poll() is None, process.stderr.read()
-        text = "".join(lines)
-        grpc = re.search(r"grpc://(\S+)", text)[1]
-        yield Server(process, lines, grpc, re.search(r"http://[\w.:]+", text)[0])
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-        process.stdout.close()
-        process.stderr.close()
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+        reader.start()
+        try:
+            assert becomes(lambda: "Ctrl-C" in "".join(lines) or process.poll() is not None)
+            assert process.poll() is None, read_from_start(errors)
+            text = "".join(lines)
+            grpc, rest = re.search(r"grpc://(\S+)", text)[1], re.search(r"http://[\w.:]+", text)[0]
+            yield Server(process, lines, errors, grpc, rest)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()
+            process.stdout.close()
+
+
+def read_from_start(file) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def becomes(condition) -> bool:

@@ -186,7 +186,8 @@ def test_hostile_json(server, verb, documents):
         if answer.status == 200:  # some images still are
             images = np.array(json.loads(body)["instances"], np.float32)
             logits = [row["logits"] for row in found["predictions"]]
-            np.testing.assert_allclose(logits, logits_of(images), rtol=1e-4, atol=1e-2)
+            with np.errstate(all="ignore"):
+                np.testing.assert_allclose(logits, logits_of(images), rtol=1e-4, atol=1e-2)
         else:
             assert answer.status in (400, 413)
             assert list(found) == ["error"]

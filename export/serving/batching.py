@@ -124,12 +124,9 @@ class Batches:
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(self._threads, outcomes, run, wanted)
         for request, outcome in zip(wanted, found, strict=True):
-            if request.outcome.done():
-                continue
-            if isinstance(outcome, Exception):
-                request.outcome.set_exception(outcome)
-            else:
-                request.outcome.set_result(outcome)
+            if not request.outcome.done():
+                failed = isinstance(outcome, Exception)
+                (request.outcome.set_exception if failed else request.outcome.set_result)(outcome)
 
 
 def outcomes(run: Callable[[Arrays], Arrays], requests: list[Request]) -> list[Arrays | Exception]:
