@@ -33,9 +33,12 @@ setup(
     extras_require={
         "torch": ["torch>=2.6"],  # `darts-tf import` of .pt and .pth files
         "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
+        # `darts-tf serve` where TensorFlow Serving is not, `predict --url grpc://...`
+        "serving": ["tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
+            *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
         ],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},

@@ -21,11 +21,15 @@ COMMANDS = {
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
     "predict": ("PredictConfig", "classify image files"),
+    "serve": ("ServeConfig", "answer requests over gRPC and REST, as TensorFlow Serving does"),
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
     "launch": ("LaunchConfig", "search or train in several processes that share the work"),
     "doctor": ("DoctorConfig", "show what matters for a bug report"),
 }
 """Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
+
+START_LATER = ("doctor", "predict", "serve")
+"""Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 DEBUG = "DARTS_TF_DEBUG"
@@ -78,7 +82,7 @@ def _run_command(name: str, argv: list[str]) -> int:
         return importlib.import_module("cli.launch").main(argv)
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
-        if name != "doctor":  # which has to work where TensorFlow does not
+        if name not in START_LATER:
             quiet.start_tensorflow()
         with quiet.logged():
             return importlib.import_module(f"cli.{name}").run(config)

@@ -2,19 +2,78 @@
 
 from __future__ import annotations
 
-import export
+import pathlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 from cli import quiet
 from darts_tf.configs import PredictConfig
-from export.images import read_images
+from darts_tf.errors import InputError
+from darts_tf.files import contents
+
+AT_ONCE = 8
+"""Images that a server is sent side by side: it runs them together."""
+TIMEOUT = 60.0
+"""Seconds to wait for a server's answer to one image."""
 
 
 def run(config: PredictConfig) -> int:
     """Prints the most probable classes of every image, one image a line."""
+    predict = _locally if config.url is None else _by_server
+    for path, found in zip(config.images, predict(config), strict=True):
+        best = "  ".join(f"{label} {share:.2%}" for label, share in found[: config.top])
+        print(f"{path}: {best}")
+    return 0
+
+
+def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
+    quiet.start_tensorflow()
+    import export
+    from export.images import read_images
+
     with quiet.held_stderr():
         model = export.load(config.model)
         rows = model.probabilities(read_images(config.images, model.preprocessing))
-    for path, probabilities in zip(config.images, rows, strict=True):
-        best = (-probabilities).argsort(kind="stable")[: config.top]
-        labels = "  ".join(f"{model.classes[i]} {probabilities[i]:.2%}" for i in best)
-        print(f"{path}: {labels}")
-    return 0
+    best = (-rows).argsort(axis=1, kind="stable")
+    return [
+        [(model.classes[i], row[i]) for i in order] for row, order in zip(rows, best, strict=True)
+    ]
+
+
+def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:
+    from export.serving.client import Refused, predictor
+
+    if config.url.startswith("grpc:"):
+        quiet.import_tensorflow()  # which the official stubs bring along
+    try:
+        predict = predictor(config.url, config.name, TIMEOUT)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Expected darts-tf[serving] to be installed, or an http:// url. "
+            f"Received: no module {error.name!r}"
+        ) from error
+    images = [(path, contents(path, "an image file")) for path in config.images]
+
+    def ask(image: tuple[pathlib.Path, bytes]) -> Sequence[tuple[str, float]]:
+        path, content = image
+        try:
+            return list(zip(*predict(content), strict=True))
+        except Refused as error:
+            raise _refusal(error, config, path) from error
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(ask, images))
+
+
+def _refusal(error, config: PredictConfig, path: pathlib.Path) -> Exception:
+    """In the user's terms."""
+    said = f"the server says: {error}"
+    if error.code == "NOT_FOUND":
+        return InputError(
+            f"Expected name to be a model's at {config.url}. Received: name={config.name!r}; {said}"
+        )
+    if error.code == "INVALID_ARGUMENT":
+        return InputError(
+            f"Expected a whole JPEG, PNG, GIF, BMP or WEBP file. Received: {str(path)!r}; {said}"
+        )
+    return RuntimeError(f"{path}: {error.code}: {said}")

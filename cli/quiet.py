@@ -19,13 +19,13 @@ def start_tensorflow() -> None:
     # importing and tracing make millions of objects that stay: looking through them again and
     # again would take a fifteenth of the start
     gc.set_threshold(100_000, 20, 100)
-    _import_tensorflow()
+    import_tensorflow()
     from darts_tf.execution import prefer_parallel_operations
 
     prefer_parallel_operations()
 
 
-def _import_tensorflow():
+def import_tensorflow() -> None:
     """Imports TensorFlow and looks for devices, and keeps what it says on the way to itself.
 
     TensorFlow 2.21 writes its start-up notes to file descriptor 2 whatever the log level is.

@@ -8,6 +8,8 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from darts_tf.errors import InputError
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
@@ -29,3 +31,19 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a whole UTF-8 text file in place of `path`, atomically."""
     with replacing(path) as written:
         written.write_text(text, encoding="utf-8")
+
+
+def contents(path: pathlib.Path, expected: str) -> bytes:
+    """The bytes of a file that somebody has named.
+
+    Args:
+        path: of the file.
+        expected: what it should be, as in "an image file".
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise InputError(f"Expected {expected}. Received: {str(path)!r}, which {what}")
+    return path.read_bytes()

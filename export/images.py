@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
+from darts_tf.files import contents
 from darts_tf.network import logits_of
 from export.inference import image_shape
 
@@ -60,11 +61,9 @@ def read_images(paths: Sequence[pathlib.Path], preprocessing: Preprocessing) -> 
 
 
 def _read_image(path: pathlib.Path, preprocessing: Preprocessing) -> np.ndarray:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not there"
-        raise InputError(f"Expected an image file. Received: {str(path)!r}, which {what}")
+    encoded = contents(path, "an image file")
     try:
-        return preprocessing.decode(path.read_bytes()).numpy()
+        return preprocessing.decode(encoded).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise InputError(
             "Expected a whole JPEG, PNG, GIF, BMP or WEBP file. "

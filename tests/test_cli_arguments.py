@@ -84,6 +84,14 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess:
             configs.PredictConfig(model="run", images=("a.png",), top=1),
         ),
         (
+            ["predict", "--url", "grpc://host", "--name", "flowers", "a.png"],
+            configs.PredictConfig(url="grpc://host", name="flowers", images=("a.png",)),
+        ),
+        (
+            ["serve", "--model", "run", "--port", "0", "--quiet", "--server", "embedded"],
+            configs.ServeConfig(model="run", port=0, quiet=True, server="embedded"),
+        ),
+        (
             ["inspect", "--genotype", "PDARTS", "--image-channels", "1"],
             configs.InspectConfig(genotype="PDARTS", image_channels=1),
         ),
@@ -136,7 +144,7 @@ def test_every_command_has_its_file_and_config():
         ),
         (["search"], "Expected --workdir. Received: none"),
         (["train"], "Expected --workdir and --genotype. Received: none"),
-        (["predict", "a.png"], "Expected --model. Received: none"),
+        (["predict", "a.png"], "Expected one of --model and --url. Received: none"),
         (["predict", "--model", "run"], "Expected one image file or more. Received: none"),
         (["search", "--wrkdir", "run"], "Received: --wrkdir. Did you mean --workdir?"),
         ([*TRAIN, "--no-flp"], "Received: --no-flp. Did you mean --no-flip?"),

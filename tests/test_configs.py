@@ -23,6 +23,7 @@ REQUIRED = {
     configs.ExportConfig: {"workdir": "run", "output": "out"},
     configs.PredictConfig: {"model": "run", "images": ["a.png"]},
     configs.InspectConfig: {"genotype": "DARTS_V2"},
+    configs.ServeConfig: {"model": "export"},
     configs.ImportConfig: {
         **{"checkpoint": "weights.pt", "genotype": "DARTS_V2", "kind": "imagenet"},
         "output": "run",

@@ -207,6 +207,28 @@ def test_export_reaches_no_search_code_and_no_cli():
         assert "cli" not in {name.split(".")[0] for name in reached(module)}, module
 
 
+SERVED = {f"darts_tf.{name}" for name in (*LIGHT, "interruption")}
+"""What serving may use of the library: a server loads SavedModels alone."""
+
+
+@pytest.mark.parametrize("module", sorted(m for m in SOURCES if m.startswith("export.serving")))
+def test_serving_reaches_no_network_and_no_keras(module):
+    for name in reached(module) - {"export", "darts_tf"}:
+        if not name.startswith("export.serving"):
+            assert any(name == s or name.startswith(f"{s}.") for s in SERVED), name
+        assert "keras" not in {outside.split(".")[0] for outside in imported(SOURCES[name])}, name
+
+
+@pytest.mark.parametrize("name", ["client", "config", "errors", "folders"])
+def test_light_part_of_serving_reaches_no_tensorflow(name):
+    """At once, that is: the client's gRPC half imports it when it is wanted."""
+    code = f"import sys, export.serving.{name}; print(*set(sys.modules) & {HEAVY!r})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert run.stdout.split() == []
+
+
 def test_only_the_program_imports_cli():
     for module, names in IMPORTS.items():
         if module.split(".")[0] != "cli":

@@ -22,6 +22,7 @@ from darts_tf.configs.running import (
     TrainConfig,
     preset_fields,
 )
+from darts_tf.configs.serving import ServeConfig
 
 __all__ = [
     "PRESETS",
@@ -37,6 +38,7 @@ __all__ = [
     "PredictConfig",
     "RunConfig",
     "SearchConfig",
+    "ServeConfig",
     "TrainConfig",
     "preset_fields",
 ]

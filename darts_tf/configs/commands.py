@@ -89,15 +89,23 @@ class ExportConfig(Config):
 class PredictConfig(Config):
     """Classify image files."""
 
-    model: pathlib.Path
+    model: pathlib.Path | None = None
     """Folder of a training run, of an export or of a SavedModel, or a .keras or .tflite file."""
+    url: str | None = None
+    """Instead of a model a server to ask: grpc://HOST:8500 or http://HOST:8501, as `darts-tf serve`
+    and TensorFlow Serving have them."""
+    name: str = "model"
+    """The model's name on that server."""
     images: Images = ()
     """Image files: JPEG, PNG, GIF, BMP or WEBP."""
     top: int = setting(3, "positive")
-    """How many of the most probable classes to print."""
+    """How many of the most probable classes to print; a server may know fewer, often five."""
 
     def __post_init__(self):
         super().__post_init__()
+        if (self.model is None) == (self.url is None):
+            given = "none" if self.model is None else "both"
+            raise InputError(f"Expected one of --model and --url. Received: {given}")
         if not self.images:
             raise InputError("Expected one image file or more. Received: none")
 

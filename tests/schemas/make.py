@@ -1,9 +1,10 @@
-"""Makes the schemas of this folder anew from three packages of the package index (see README.md).
+"""Makes the schemas of this folder anew from four packages of the package index (see README.md).
 
 python -m venv /tmp/schemas
 /tmp/schemas/bin/pip install pydantic
 /tmp/schemas/bin/pip install --no-deps \
-    kubernetes-validate==1.37.0 kubeflow-trainer-api==2.3.0 kubeflow-training==1.9.4
+    kubernetes-validate==1.37.0 kubeflow-trainer-api==2.3.0 kubeflow-training==1.9.4 \
+    docker-compose==1.29.2
 /tmp/schemas/bin/python tests/schemas/make.py
 """
 
@@ -25,13 +26,19 @@ CORE = {
     "IoK8sApimachineryPkgApisMetaV1ObjectMeta": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
 }
 """Kubernetes' own types by the names that the two clients give them."""
+SERVING = (
+    "io.k8s.api.apps.v1.Deployment",
+    "io.k8s.api.core.v1.ConfigMap",
+    "io.k8s.api.core.v1.Service",
+)
+"""Those that no client has to give a name to."""
 
 
 def kubernetes():
     """The types of Kubernetes 1.29 that the manifests reach, unknown fields forbidden."""
     path = "kubernetes-json-schema/v1.29.0-local-strict/_definitions.json"
     known = json.loads((package("kubernetes_validate") / path).read_text())["$defs"]
-    return reached(known, CORE.values())
+    return reached(known, [*CORE.values(), *SERVING])
 
 
 def jobset():
@@ -44,6 +51,17 @@ def jobset():
         known[name] = json.loads(renamed(json.dumps({**schema, "additionalProperties": False})))
     known["JobSet"] = begun(known["JobSet"], "jobset.x-k8s.io/v1alpha2", "JobSet")
     return reached({**known, **dict.fromkeys(CORE.values())}, ("JobSet",))
+
+
+def compose():
+    """A compose file, which refers to its own definitions as the others' types do."""
+    known = json.loads((package("compose") / "config/compose_spec.json").read_text())
+    definitions = {f"compose.{name}": schema for name, schema in known.pop("definitions").items()}
+    types = json.dumps(
+        {**definitions, "Compose": {k: v for k, v in known.items() if k != "$schema"}}
+    )
+    types = re.sub(r'"(\$?)id": "[^"]*", ', "", types).replace('"#/definitions/', f'"{REF}compose.')
+    return reached(json.loads(types), ("Compose",))
 
 
 def tfjob():
@@ -131,5 +149,5 @@ def write(name, types):
 
 
 if __name__ == "__main__":
-    for make in (kubernetes, jobset, tfjob):
+    for make in (kubernetes, jobset, tfjob, compose):
         write(f"{make.__name__}.json", make())

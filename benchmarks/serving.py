@@ -1,0 +1,142 @@
+"""Requests a second of the embedded server over gRPC and REST, beside the SavedModel in process.
+
+python benchmarks/serving.py --model runs/export --image photo.jpg
+
+One image file a request, signature `predict_bytes`; clients are threads of another process on the
+same machine, so that they take a part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from measuring import save, show
+
+CONCURRENCY = (1, 8, 32)
+
+
+def main():
+    """Every way and concurrency for `--seconds`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, type=pathlib.Path)
+    parser.add_argument("--image", required=True, type=pathlib.Path)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    arguments = parser.parse_args()
+    content = arguments.image.read_bytes()
+    rows = in_process(arguments.model, content, arguments.seconds)
+    with served(arguments.model) as (process, urls):
+        for way, url in urls.items():
+            for clients in CONCURRENCY:
+                rows.append(
+                    measured(way, clients, asking(url, arguments.model), content, arguments)
+                )
+        memory = resident_gigabytes(process.pid)
+    title = f"predict_bytes, {len(content):,} bytes an image"
+    columns = ("way", "at once", "requests/s", "p50 ms", "p99 ms")
+    show(title, columns, (tuple(row[name] for name in columns) for row in rows))
+    print(f"the server's memory: {memory:.2f} GB")
+    save("serving", {"rows": rows, "image_bytes": len(content), "server_gb": memory})
+
+
+def measured(way: str, clients: int, ask, content: bytes, seconds: float) -> dict:
+    """A row: so many clients that ask without pause."""
+    latencies, over = [], threading.Event()
+
+    def client(_):
+        ask(content)  # connects
+        while not over.is_set():
+            begun = time.perf_counter()
+            ask(content)
+            latencies.append(time.perf_counter() - begun)
+
+    with ThreadPoolExecutor(clients) as threads:
+        running = [threads.submit(client, i) for i in range(clients)]
+        time.sleep(seconds)
+        over.set()
+    for each in running:
+        each.result()
+    return row_of(way, clients, latencies, seconds)
+
+
+def row_of(way: str, clients: int, latencies: list[float], seconds: float) -> dict:
+    """Numbers of a run."""
+    ordered = sorted(latencies)
+    return {
+        **{"way": way, "at once": clients, "requests/s": len(ordered) / seconds},
+        "p50 ms": 1e3 * statistics.median(ordered),
+        "p99 ms": 1e3 * ordered[len(ordered) * 99 // 100],
+    }
+
+
+def in_process(model: pathlib.Path, content: bytes, seconds: float) -> list[dict]:
+    """The SavedModel itself, with as many images at once; a request is one image."""
+    import tensorflow as tf
+
+    from export.serving import folders
+
+    (base,) = folders.models(model).values()
+    found = folders.versions(base)
+    predict = tf.saved_model.load(str(found[max(found)])).signatures["predict_bytes"]
+    rows = []
+    for images in CONCURRENCY:
+        batch, latencies = tf.constant([content] * images), []
+        predict(image_bytes=batch)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            begun = time.perf_counter()
+            predict(image_bytes=batch)
+            latencies.append(time.perf_counter() - begun)
+        row = row_of("in process, a batch", images, latencies, seconds)
+        rows.append({**row, "requests/s": images * row["requests/s"]})
+    return rows
+
+
+@contextlib.contextmanager
+def served(model: pathlib.Path):
+    """The embedded server in a process of its own, on free ports: it, and its addresses."""
+    words = ["--model", str(model), "--port", "0", "--server", "embedded"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "serve", *words], stdout=subprocess.PIPE, text=True
+    )
+    text = ""
+    while "Ctrl-C" not in text:
+        if not (line := process.stdout.readline()):
+            raise SystemExit("the server has ended")
+        text += line
+    try:
+        urls = {"gRPC": r"grpc://\S+", "REST": r"http://[\w.:]+"}
+        yield process, {way: re.search(url, text)[0] for way, url in urls.items()}
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def asking(url: str, model: pathlib.Path):
+    """The package's own client."""
+    from export.serving import folders
+    from export.serving.client import predictor
+
+    (name,) = folders.models(model)
+    return predictor(url, name, timeout=60)
+
+
+def resident_gigabytes(pid: int) -> float:
+    """Memory that another process holds now."""
+    import psutil
+
+    return psutil.Process(pid).memory_info().rss / 1e9
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()

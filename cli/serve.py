@@ -1,0 +1,90 @@
+"""`darts-tf serve`: an export behind gRPC and REST."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping
+
+from cli import quiet
+from darts_tf.configs import ServeConfig
+from darts_tf.errors import InputError
+from darts_tf.interruption import Interrupted
+from darts_tf.launching import free_ports
+from export.serving import config as files
+from export.serving import folders
+
+NEEDS = "darts-tf[serving]"
+
+
+def run(config: ServeConfig) -> int:
+    """Writes TensorFlow Serving's files and starts it, or else our own server."""
+    models = folders.models(config.model)
+    program = shutil.which(files.BINARY) if config.server == "auto" else None
+    fixed = _with_ports(config)
+    folder = files.write(fixed, models)
+    if not config.quiet:
+        print(f"written: {folder / files.RUN}, {files.MODELS} and {files.BATCHING}", flush=True)
+    if config.server == "none":
+        print(shlex.join(files.binary_command(fixed, folder)))
+        print(shlex.join(files.container_command(fixed, folder, models)))
+        return 0
+    if program:
+        _replace_by(program, files.binary_command(fixed, folder))
+    return _embedded(config, models, folder)
+
+
+def _with_ports(config: ServeConfig) -> ServeConfig:
+    """The same with free ports chosen where 0 asks for them."""
+    free = iter(free_ports(2))
+    chosen = {name: getattr(config, name) or next(free) for name in ("port", "rest_port")}
+    return dataclasses.replace(config, **chosen)
+
+
+def _replace_by(program: str, command: list[str]) -> None:
+    """Becomes TensorFlow Serving, which then gets all signals itself; does not return."""
+    print(shlex.join(command), flush=True)
+    sys.stderr.flush()
+    os.execv(program, command)
+
+
+def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> int:
+    quiet.import_tensorflow()  # with its own choice of threads, and without Keras' settings
+    try:
+        from export.serving import server
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Expected {NEEDS} to be installed, or {files.BINARY} on the PATH. "
+            f"Received: no module {error.name!r}"
+        ) from error
+
+    def report(line: str) -> None:
+        if not config.quiet or line.startswith("error"):
+            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+    def ready(ports) -> None:
+        host = "127.0.0.1" if config.host == "0.0.0.0" else config.host
+        rest = f"http://{host}:{ports.rest}/v1/models"
+        if config.quiet:
+            return
+        print(
+            f"{files.BINARY} is not on the PATH: this is darts-tf's own server, for development\n"
+            f"in production: {folder / files.RUN}\n"
+            f"gRPC: grpc://{host}:{ports.grpc}   "
+            f"REST: {'  '.join(f'{rest}/{name}' for name in models)}\n"
+            "Ctrl-C ends it",
+            flush=True,
+        )
+
+    number = asyncio.run(server.serve(config, models, report=report, ready=ready))
+    if number == signal.SIGINT:
+        raise Interrupted("", number)
+    report("stopped")
+    return 0

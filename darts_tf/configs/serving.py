@@ -1,0 +1,62 @@
+"""Settings of `darts-tf serve`."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Literal
+
+from darts_tf.errors import InputError
+from darts_tf.validation import Config, setting
+
+HIGHEST_PORT = 65_535
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServeConfig(Config):
+    """Serve an export over gRPC and REST, as TensorFlow Serving does, or by TensorFlow Serving."""
+
+    model: pathlib.Path
+    """Folder of an export, its saved_model folder, or one model in there."""
+    output: pathlib.Path | None = None
+    """Folder for TensorFlow Serving's files: models.config, batching.config and run.sh, which
+    starts it with them; by default `serving` in the model's folder."""
+    server: Literal["auto", "embedded", "none"] = "auto"
+    """auto: tensorflow_model_server where it is on the PATH, else embedded, which is darts-tf's own
+    server, for development. none: only write the files."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for all. tensorflow_model_server always listens on all."""
+    port: int = setting(8500, "zero or more")
+    """Port of gRPC; 0 for a free one."""
+    rest_port: int | None = setting(None, "zero or more")
+    """Port of REST; by default the one after `port`, or a free one where that is 0."""
+    max_batch_size: int = setting(32, "positive")
+    """Images that are run together at most, from however many requests; also the most of one."""
+    batch_timeout_ms: float = setting(1.0, "zero or more")
+    """How long a request waits for others to be run with."""
+    batch_threads: int = setting(2, "positive")
+    """Batches that are run side by side."""
+    max_queued_batches: int = setting(16, "positive")
+    """Full batches that may wait; requests beyond them are refused as UNAVAILABLE (503)."""
+    max_request_mb: float = setting(32.0, "positive")
+    """Megabytes of one request at most, of the embedded server."""
+    timeout: float = setting(30.0, "positive")
+    """Seconds after which a request fails; gRPC's own deadlines are kept too."""
+    poll_seconds: float = setting(1.0, "positive")
+    """How often new versions are looked for."""
+    quiet: bool = False
+    """Print errors only."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("port", "rest_port"):
+            if (value := getattr(self, name)) is not None and value > HIGHEST_PORT:
+                raise InputError(
+                    f"Expected {name} to be at most {HIGHEST_PORT}. Received: {name}={value}"
+                )
+        if self.rest_port is None:
+            object.__setattr__(self, "rest_port", self.port + 1 if self.port else 0)
+        if self.port and self.port == self.rest_port:
+            raise InputError(
+                f"Expected port and rest_port to differ. Received: {self.port} for both"
+            )

@@ -1,0 +1,119 @@
+"""The files and the command line that start TensorFlow Serving with an export."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shlex
+import stat
+from collections.abc import Mapping
+
+from darts_tf import files
+from darts_tf.configs import ServeConfig
+from darts_tf.errors import InputError
+
+BINARY = "tensorflow_model_server"
+IMAGE = "tensorflow/serving:2.19.1"
+"""The container; a later one will do as well."""
+MODELS, BATCHING, RUN = "models.config", "batching.config", "run.sh"
+
+
+def write(config: ServeConfig, models: Mapping[str, pathlib.Path]) -> pathlib.Path:
+    """Writes models.config, batching.config and run.sh; returns their folder.
+
+    Args:
+        config: `output` says where, the rest what is in them.
+        models: the folder of every model's versions by its name.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = (config.output or config.model / "serving").resolve()
+    try:
+        files.write_text(folder / MODELS, models_config(models))
+        files.write_text(folder / BATCHING, batching_config(config))
+        files.write_text(folder / RUN, run_script(config, folder, models))
+        os.chmod(folder / RUN, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH)
+    except OSError as error:
+        raise InputError(
+            f"Expected output to be a folder to write to. Received: {str(folder)!r} "
+            f"({error.strerror})"
+        ) from error
+    return folder
+
+
+def models_config(models: Mapping[str, pathlib.Path]) -> str:
+    """A ModelServerConfig as protocol buffer text: of every model its latest version."""
+    entries = (
+        f"""  config {{
+    name: {_quoted(name)}
+    base_path: {_quoted(str(base))}
+    model_platform: "tensorflow"
+    model_version_policy {{ latest {{ num_versions: 1 }} }}
+  }}
+"""
+        for name, base in models.items()
+    )
+    return f"model_config_list {{\n{''.join(entries)}}}\n"
+
+
+def batching_config(config: ServeConfig) -> str:
+    """BatchingParameters as protocol buffer text."""
+    return f"""max_batch_size {{ value: {config.max_batch_size} }}
+batch_timeout_micros {{ value: {round(1000 * config.batch_timeout_ms)} }}
+num_batch_threads {{ value: {config.batch_threads} }}
+max_enqueued_batches {{ value: {config.max_queued_batches} }}
+"""
+
+
+def binary_command(config: ServeConfig, folder: pathlib.Path) -> list[str]:
+    """The words that start `tensorflow_model_server` with the files in `folder`."""
+    ports = [f"--port={config.port}", f"--rest_api_port={config.rest_port}"]
+    return [BINARY, *ports, *_flags(config, folder)]
+
+
+def container_command(
+    config: ServeConfig, folder: pathlib.Path, models: Mapping[str, pathlib.Path]
+) -> list[str]:
+    """The words that start the container; folders have the same path in it as outside."""
+    mounted = sorted({folder, *models.values()})
+    return [
+        *("docker", "run", "--rm", "--init"),
+        *("--publish", f"{_host(config)}:{config.port}:8500"),
+        *("--publish", f"{_host(config)}:{config.rest_port}:8501"),
+        *(word for path in mounted for word in ("--volume", f"{path}:{path}:ro")),
+        *(IMAGE, *_flags(config, folder)),
+    ]
+
+
+def run_script(
+    config: ServeConfig, folder: pathlib.Path, models: Mapping[str, pathlib.Path]
+) -> str:
+    """A shell script that starts the program where it is installed, and else the container."""
+    return f"""#!/bin/sh
+# Starts TensorFlow Serving: gRPC on port {config.port}, REST on port {config.rest_port}.
+if command -v {BINARY} >/dev/null; then
+  exec {shlex.join(binary_command(config, folder))}
+fi
+exec {shlex.join(container_command(config, folder, models))}
+"""
+
+
+def _flags(config: ServeConfig, folder: pathlib.Path) -> list[str]:
+    return [
+        f"--model_config_file={folder / MODELS}",
+        "--enable_batching=true",
+        f"--batching_parameters_file={folder / BATCHING}",
+        f"--rest_api_timeout_in_ms={round(1000 * config.timeout)}",
+        f"--file_system_poll_wait_seconds={max(1, round(config.poll_seconds))}",
+    ]
+
+
+def _host(config: ServeConfig) -> str:
+    return f"[{config.host}]" if ":" in config.host else config.host
+
+
+def _quoted(text: str) -> str:
+    """A text in quotation marks: JSON's escapes are protocol buffers' as well."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,172 @@
+"""Tensors in JSON, both ways, in TensorFlow Serving's row format and its column format."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf.errors import InputError
+from darts_tf.names import shown
+from darts_tf.parsing import parse_json
+from export.serving.errors import invalid
+from export.serving.servable import Signature
+from export.serving.tensors import Spec
+
+ROWS, COLUMNS = "instances", "inputs"
+BINARY_SUFFIX = "_bytes"
+"""Outputs with such names are bytes and are sent as b64; other strings are text."""
+
+
+def parse(text: bytes) -> dict:
+    """A request's body.
+
+    Raises:
+        RequestError: it is no JSON object, or its signature's name is no text.
+    """
+    try:
+        body = parse_json(text)
+        if b"\\u" in text:  # the only way to write half a character, which no protocol can carry
+            json.dumps(body, ensure_ascii=False).encode()
+    except InputError as error:
+        raise invalid(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise invalid("Expected texts of whole characters. Received: half of one") from error
+    if not isinstance(body, dict):
+        raise invalid(f"Expected a JSON object. Received: {shown(body)}")
+    if not isinstance(body.get("signature_name", ""), str):
+        raise invalid(f"Expected signature_name, a text. Received: {shown(body['signature_name'])}")
+    return body
+
+
+def read(body: Mapping, signature: Signature, limit: int) -> dict[str, np.ndarray]:
+    """The inputs of a request, in either format.
+
+    Raises:
+        RequestError: neither or both formats, or values that do not fit the signature.
+    """
+    if (ROWS in body) == (COLUMNS in body):
+        raise invalid(f"Expected one of {ROWS!r} and {COLUMNS!r}. Received: both or none")
+    columns = (
+        _transposed(body[ROWS], signature) if ROWS in body else _named(body[COLUMNS], signature)
+    )
+    arrays = {}
+    for name, value in columns.items():
+        arrays[name] = _array(value, signature.inputs[name], name, limit)
+    return arrays
+
+
+def write(body: Mapping, signature: Signature, outputs: Mapping[str, np.ndarray]) -> dict:
+    """The answer to a request, in the format that it was in."""
+    plain = {name: _plain(name, array) for name, array in outputs.items()}
+    only = next(iter(plain.values())) if len(plain) == 1 else None
+    if COLUMNS in body:
+        return {"outputs": plain if only is None else only}
+    if not signature.is_batch:
+        raise invalid(f"Expected {COLUMNS!r}: {signature.name} has no rows. Received: {ROWS!r}")
+    if only is not None:
+        return {"predictions": only}
+    rows = zip(*plain.values(), strict=True)
+    return {"predictions": [dict(zip(plain, row, strict=True)) for row in rows]}
+
+
+def as_bytes(value, name: str) -> bytes:
+    """What a JSON text, or an object with the one key b64, stands for."""
+    try:
+        if isinstance(value, str):
+            return value.encode()
+        if list(value) == ["b64"] and isinstance(value["b64"], str):
+            text = "".join(value["b64"].split())
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:  # what is no UTF-8 or no base64
+        raise invalid(f"Expected {name} in UTF-8 or base64. Received: {shown(value)}") from error
+    raise invalid(f'Expected {name} as a text or {{"b64": text}}. Received: {shown(value)}')
+
+
+def _is_named(value) -> bool:
+    return isinstance(value, dict) and list(value) != ["b64"]
+
+
+def _named(value, signature: Signature) -> dict:
+    if not _is_named(value):
+        value = {_only_input(signature): value}
+    if set(value) != set(signature.inputs):
+        raise invalid(f"Expected {', '.join(signature.inputs)}. Received: {shown(list(value))}")
+    return value
+
+
+def _transposed(rows, signature: Signature) -> dict[str, list]:
+    if not isinstance(rows, list) or not rows:
+        raise invalid(
+            f"Expected {ROWS!r} to be a list of one item or more. Received: {shown(rows)}"
+        )
+    if len(set(map(_is_named, rows))) > 1:
+        raise invalid(f"Expected {ROWS!r} of objects or of values. Received: both")
+    if not _is_named(rows[0]):
+        return {_only_input(signature): rows}
+    for row in rows:
+        if set(row) != set(signature.inputs):
+            raise invalid(f"Expected {', '.join(signature.inputs)}. Received: {shown(list(row))}")
+    return {name: [row[name] for row in rows] for name in signature.inputs}
+
+
+def _only_input(signature: Signature) -> str:
+    if len(signature.inputs) != 1:
+        raise invalid(
+            f"Expected objects with {', '.join(signature.inputs)}. Received: values alone"
+        )
+    return next(iter(signature.inputs))
+
+
+TYPES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "O": {str, dict}}
+"""What JSON may have for the kinds of NumPy's types: true is no number, and 1 is not true."""
+
+
+def _array(value, spec: Spec, name: str, limit: int) -> np.ndarray:
+    values, shape = _flat(value, name)
+    spec.check(name, shape, limit)
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    if not set(map(type, values)) <= TYPES.get(dtype.kind, set()):
+        raise invalid(f"Expected {name} of type {spec.dtype.name}. Received: other values")
+    if spec.dtype == tf.string:
+        values = [as_bytes(value, name) for value in values]
+    try:
+        with np.errstate(over="raise"):
+            return np.array(values, dtype).reshape(shape)
+    except (OverflowError, FloatingPointError) as error:
+        raise invalid(
+            f"Expected {name} within {spec.dtype.name}. Received: a larger value"
+        ) from error
+
+
+def _flat(value, name: str) -> tuple[list, tuple[int, ...]]:
+    """The innermost values of lists in lists, level by level, and the lists' sizes."""
+    level, shape = [value], []
+    while level and isinstance(level[0], list):
+        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
+        if len(sizes) > 1:
+            raise invalid(f"Expected {name} as lists of the same size. Received: lists of several")
+        shape.append(sizes.pop())
+        level = list(itertools.chain.from_iterable(level))
+    return level, tuple(shape)
+
+
+def _plain(name: str, array: np.ndarray):
+    if array.dtype == np.float32:  # in the digits of a float32, not in those of its float64
+        return array.astype(str).astype(np.float64).tolist()
+    if array.dtype != object:
+        return array.tolist()
+    return _texts(array.tolist(), name.endswith(BINARY_SUFFIX))
+
+
+def _texts(value, binary: bool):
+    if isinstance(value, list):
+        return [_texts(item, binary) for item in value]
+    if binary:
+        return {"b64": base64.b64encode(value).decode("ascii")}
+    return value.decode("utf-8", "replace")

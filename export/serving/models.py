@@ -1,0 +1,123 @@
+"""A model that is served: its newest version, and how another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from darts_tf.names import first_line
+from export.serving import folders
+from export.serving.errors import RequestError
+from export.serving.servable import Servable, load
+from export.serving.warming import warm_up
+
+BROKEN = (
+    *(AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError),
+    *(RuntimeError, TypeError, ValueError),
+    *(DecodeError, RequestError, tf.errors.OpError),
+)
+"""What TensorFlow raises on a SavedModel that is broken or something else."""
+
+
+class Status(NamedTuple):
+    """How far a version is: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed."""
+
+    state: str
+    error: str = ""
+
+
+class Model:
+    """The newest version of a model that can be loaded.
+
+    A version that cannot be is reported once, and looked at again only when its file has changed.
+
+    Args:
+        name: as clients call it.
+        base: the folder of its versions.
+        limit: bytes of a warm-up request's input at most.
+        report: called with a line of text at every change.
+
+    Attributes:
+        statuses: of every version that was ever looked at.
+    """
+
+    def __init__(self, name: str, base: pathlib.Path, limit: int, report: Callable[[str], None]):
+        self.name = name
+        self.base = base
+        self.statuses: dict[int, Status] = {}
+        self._limit = limit
+        self._report = report
+        self._current: Servable | None = None
+        self._broken: set[tuple] = set()
+        self._retiring: set[asyncio.Task] = set()
+
+    def used(self, version: int | None) -> AbstractContextManager[Servable]:
+        """A version for the time of a request: the newest, or the one of that number."""
+        if self._current is None or version not in (None, self._current.version):
+            which = f"{self.name} / {version}" if version is not None else f"Latest({self.name})"
+            raise RequestError("NOT_FOUND", f"Servable not found for request: {which}")
+        return self._current.used()
+
+    async def refresh(self) -> None:
+        """Looks for a newer version, loads it and puts it in the place of the present one."""
+        found = folders.versions(self.base)
+        for version in sorted(found, reverse=True):
+            if self._current and self._current.version == version:
+                return
+            stamp = (version, _stamp(found[version]))
+            if stamp in self._broken:
+                continue
+            if servable := await self._loaded(found[version], version):
+                return self._replace_by(servable)
+            self._broken.add(stamp)
+
+    async def _loaded(self, path: pathlib.Path, version: int) -> Servable | None:
+        self.statuses[version] = Status("LOADING")
+        begun = time.perf_counter()
+        try:
+            servable, warmed = await asyncio.to_thread(self._load, path, version)
+        except BROKEN as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            self.statuses[version] = Status("END", reason)
+            kept = f"; version {self._current.version} stays" if self._current else ""
+            self._report(f"error: {self.name}: version {version} cannot be loaded: {reason}{kept}")
+            return None
+        taken = time.perf_counter() - begun
+        warm = f", {warmed} warm-up requests" if warmed else ""
+        self._report(f"{self.name}: version {version} loaded in {taken:.1f} s{warm}")
+        return servable
+
+    def _load(self, path: pathlib.Path, version: int) -> tuple[Servable, int]:
+        servable = load(path, version)
+        return servable, warm_up(servable, path, self._limit)
+
+    def _replace_by(self, servable: Servable) -> None:
+        before, self._current = self._current, servable
+        self.statuses[servable.version] = Status("AVAILABLE")
+        if before:
+            self.statuses[before.version] = Status("UNLOADING")
+            task = asyncio.create_task(self._retire(before))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, servable: Servable) -> None:
+        await servable.unused()
+        if self.statuses[servable.version].state == "UNLOADING":  # it may have come back meanwhile
+            self.statuses[servable.version] = Status("END")
+        self._report(f"{self.name}: version {servable.version} unloaded")
+
+
+def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
+    """What changes when a version is written anew."""
+    try:
+        found = (path / folders.SAVED_MODEL).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

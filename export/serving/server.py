@@ -1,0 +1,165 @@
+"""The embedded server: both protocols in one event loop, models run in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pathlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import grpc
+from aiohttp import web
+
+from darts_tf.configs import ServeConfig
+from darts_tf.errors import InputError
+from darts_tf.interruption import ASKED
+from export.serving import grpc_service, rest
+from export.serving.answers import Answers
+from export.serving.batching import Batches
+from export.serving.models import Model
+
+
+class Ports(NamedTuple):
+    """Where a server listens."""
+
+    grpc: int
+    rest: int
+
+
+async def serve(
+    config: ServeConfig,
+    folders: Mapping[str, pathlib.Path],
+    *,
+    report: Callable[[str], None],
+    ready: Callable[[Ports], None],
+) -> int | None:
+    """Serves models until SIGINT or SIGTERM, then ends what is in flight.
+
+    Args:
+        config: addresses and limits.
+        folders: of the models' versions, by name.
+        report: called with a line of text when a model changes.
+        ready: called once requests are answered.
+
+    Returns:
+        The number of the signal.
+
+    Raises:
+        InputError: a model of which no version can be loaded, or an address that is not free.
+    """
+    limit = round(config.max_request_mb * 1e6)
+    models = {name: Model(name, base, limit, report) for name, base in folders.items()}
+    with _signals() as asked:
+        for model in models.values():
+            await model.refresh()
+            if not any(status.state == "AVAILABLE" for status in model.statuses.values()):
+                raise InputError(_broken(model))
+        batches = Batches(
+            largest=config.max_batch_size,
+            wait=config.batch_timeout_ms / 1000,
+            threads=config.batch_threads,
+            queue=config.max_queued_batches,
+        )
+        answers = Answers(models, batches, limit)
+        async with _listening(config, answers) as ports:
+            watches = [asyncio.create_task(_watch(m, config.poll_seconds)) for m in models.values()]
+            ready(ports)
+            try:
+                return await asked
+            finally:
+                for watch in watches:
+                    watch.cancel()
+                await asyncio.gather(*watches, return_exceptions=True)
+
+
+async def _watch(model: Model, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await model.refresh()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[asyncio.Future]:
+    """A future that the first SIGINT or SIGTERM sets; a second one acts as always."""
+    loop = asyncio.get_running_loop()
+    asked = loop.create_future()
+
+    def note(number: int) -> None:
+        for each in ASKED:
+            loop.remove_signal_handler(each)
+        asked.set_result(number)
+
+    for number in ASKED:
+        loop.add_signal_handler(number, note, number)
+    try:
+        yield asked
+    finally:
+        for number in ASKED:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _listening(config: ServeConfig, answers: Answers):
+    """Both servers; at the end they take no more requests and finish those they have."""
+    grpc_server = grpc_service.server(answers, config.timeout)
+    runner = web.AppRunner(
+        rest.application(answers, config.timeout),
+        access_log=None,
+        logger=_silent(),
+        shutdown_timeout=config.timeout,
+        handler_cancellation=True,  # nobody waits for the answer any more
+    )
+    await runner.setup()
+    try:
+        ports = Ports(_bind_grpc(grpc_server, config), await _bind_rest(runner, config))
+        await grpc_server.start()
+        yield ports
+    finally:
+        await asyncio.gather(grpc_server.stop(config.timeout), runner.cleanup())
+        answers.batches.close()
+
+
+def _silent() -> logging.Logger:
+    """For what aiohttp says of bytes that are no HTTP; failures of ours are logged by us."""
+    logger = logging.getLogger("darts_tf.http")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
+
+
+def _bind_grpc(server: grpc.aio.Server, config: ServeConfig) -> int:
+    host, family = config.host, socket.AF_INET
+    if ":" in host:
+        host, family = f"[{host}]", socket.AF_INET6
+    try:
+        # tried by us before: gRPC would print pages about a port that is taken
+        socket.create_server((config.host, config.port), family=family).close()
+        return server.add_insecure_port(f"{host}:{config.port}")
+    except (OSError, RuntimeError) as error:
+        raise InputError(_taken("port", config.host, config.port)) from error
+
+
+async def _bind_rest(runner: web.AppRunner, config: ServeConfig) -> int:
+    site = web.TCPSite(runner, config.host, config.rest_port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise InputError(_taken("rest_port", config.host, config.rest_port)) from error
+    return runner.addresses[0][1]
+
+
+def _taken(name: str, host: str, port: int) -> str:
+    return (
+        f"Expected host and {name} to be an address of this machine that is free. "
+        f"Received: {host}:{port}"
+    )
+
+
+def _broken(model: Model) -> str:
+    reasons = (f"version {v}: {s.error}" for v, s in sorted(model.statuses.items()) if s.error)
+    return (
+        f"Expected a model that can be loaded. Received: {str(model.base)!r} "
+        f"({'; '.join(reasons) or 'no version'})"
+    )

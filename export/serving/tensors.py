@@ -1,0 +1,111 @@
+"""Tensors on the wire and as NumPy arrays, checked against what a signature says of them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
+
+from export.serving.errors import invalid
+
+STRING_BYTES = 8
+"""What an element of a string tensor is counted as, beside its text."""
+
+FIELDS = {
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int32: "int_val",
+    tf.int64: "int64_val",
+    tf.bool: "bool_val",
+    tf.string: "string_val",
+}
+"""Where clients in all languages look for the values of a tensor."""
+
+
+class Spec(NamedTuple):
+    """What a signature says of a tensor; None in the shape is any size, a shape of None any."""
+
+    dtype: tf.DType
+    shape: tuple[int | None, ...] | None
+
+    @classmethod
+    def of(cls, info: TensorInfo) -> Spec:
+        """From a SavedModel's own description."""
+        shape = info.tensor_shape
+        sizes = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+        return cls(tf.dtypes.as_dtype(info.dtype), None if shape.unknown_rank else sizes)
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the first dimension is free."""
+        return bool(self.shape) and self.shape[0] is None
+
+    def check(self, name: str, shape: tuple[int, ...], limit: int) -> None:
+        """Raises RequestError unless a tensor of that shape fits, in at most `limit` bytes."""
+        if self.shape is not None and (
+            len(shape) != len(self.shape)
+            or any(want not in (None, size) for want, size in zip(self.shape, shape, strict=True))
+        ):
+            raise invalid(
+                f"Expected {name} of shape {_words(self.shape)}. Received: {_words(shape)}"
+            )
+        size = STRING_BYTES if self.dtype == tf.string else self.dtype.size
+        if math.prod(shape) * size > limit:
+            raise invalid(
+                f"Expected {name} of at most {limit} bytes. Received: shape {_words(shape)}"
+            )
+
+
+def from_proto(proto: TensorProto, spec: Spec, name: str, limit: int) -> np.ndarray:
+    """The array that a client sent.
+
+    Raises:
+        RequestError: another type or shape, more than `limit` bytes, or too few values.
+    """
+    if proto.dtype != spec.dtype.as_datatype_enum:
+        raise invalid(f"Expected {name} of type {spec.dtype.name}. Received: {_dtype(proto)}")
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+        raise invalid(f"Expected {name} of known shape. Received: {_words(shape)}")
+    # before any memory is taken: a single value stands for as many as the shape says
+    spec.check(name, shape, limit)
+    if spec.dtype == tf.string and len(proto.string_val) != math.prod(shape):
+        raise invalid(
+            f"Expected {name} with {math.prod(shape)} texts. Received: {len(proto.string_val)}"
+        )
+    try:
+        return tf.make_ndarray(proto)
+    except (TypeError, ValueError) as error:
+        raise invalid(f"Expected {name} with values for its shape. Received: others") from error
+
+
+def string_proto(texts: list[bytes]) -> TensorProto:
+    """A batch of texts for a server."""
+    return to_proto(np.array(texts, object))
+
+
+def to_proto(array: np.ndarray) -> TensorProto:
+    """An array for a client."""
+    dtype = tf.dtypes.as_dtype(array.dtype)
+    if dtype not in FIELDS:
+        return tf.make_tensor_proto(array)
+    proto = TensorProto(dtype=dtype.as_datatype_enum)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    getattr(proto, FIELDS[dtype]).extend(array.ravel().tolist())
+    return proto
+
+
+def _dtype(proto: TensorProto) -> str:
+    try:
+        return tf.dtypes.as_dtype(proto.dtype).name
+    except TypeError:
+        return f"type {proto.dtype}"
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('n' if size is None else str(size) for size in shape)})"

@@ -1,0 +1,50 @@
+"""The requests that a model brings along, run before its first client's."""
+
+from __future__ import annotations
+
+import pathlib
+
+import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from export.serving.examples import serialized
+from export.serving.servable import Servable
+from export.serving.tensors import from_proto
+
+FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
+MOST = 1000
+"""So many requests are run, which is TensorFlow Serving's bound too."""
+
+
+def warm_up(servable: Servable, path: pathlib.Path, limit: int) -> int:
+    """Runs the requests of a SavedModel's folder; returns how many there were.
+
+    Raises:
+        RequestError, tf.errors.OpError, google.protobuf.message.DecodeError: one that fails.
+    """
+    if not (path / FILE).is_file():
+        return 0
+    count = 0
+    for record in tf.data.TFRecordDataset(str(path / FILE)).take(MOST):
+        _run(servable, PredictionLog.FromString(record.numpy()), limit)
+        count += 1
+    return count
+
+
+def _run(servable: Servable, log: PredictionLog, limit: int) -> None:
+    if log.HasField("predict_log"):
+        request = log.predict_log.request
+        signature = servable.signature(request.model_spec.signature_name)
+        arrays = {
+            name: from_proto(proto, signature.inputs[name], name, limit)
+            for name, proto in request.inputs.items()
+            if name in signature.inputs
+        }
+    elif log.HasField("classify_log"):
+        request = log.classify_log.request
+        signature = servable.signature(request.model_spec.signature_name)
+        arrays = {"inputs": serialized(request.input)}
+    else:  # a kind of request that is not served here
+        return
+    signature.rows(arrays, limit)
+    signature.run(arrays)
