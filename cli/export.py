@@ -1,4 +1,4 @@
-"""`darts-tf export`: a trained network as SavedModel and TFLite."""
+"""`darts-tf export`: a trained network as SavedModel, TFLite and a page for browsers."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def run(config: ExportConfig) -> int:
 def export_with_progress(config: ExportConfig) -> dict:
     """Exports a run's network with a line a step on standard output; returns the report."""
     folder.check_output(config.output, config.overwrite)  # before the run takes its time
+    for name in config.format:
+        export.FORMATS[name].check()
     with quiet.held_stderr():
         network, preprocessing, classes = load_run(config.workdir)
         images = _test_images(config, len(classes), preprocessing)

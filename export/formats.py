@@ -1,4 +1,4 @@
-"""What a network can be exported as. A new format is a module like the two here and one line."""
+"""What a network can be exported as. A new format is a module like those here and one line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
 from export import saved_model, tflite
+from export.examples import Examples
+from export.web import page, vendoring
 
 
 class Format(NamedTuple):
@@ -22,16 +24,19 @@ class Format(NamedTuple):
         open_logits: makes a function from images, uint8 `(n, height, width, channels)`, to logits
             `(n, classes)` of what was written.
         bound: largest difference from Keras' logits, relative to the largest of them.
+        check: raises InputError where the format cannot be written on this machine.
     """
 
     path: str
-    write: Callable[[Network, Preprocessing, pathlib.Path], None]
+    write: Callable[[Network, Preprocessing, pathlib.Path, Examples], None]
     open_logits: Callable[[pathlib.Path], Callable[[np.ndarray], np.ndarray]]
     bound: float
+    check: Callable[[], None] = lambda: None
 
 
 FORMATS = {
     "saved_model": Format("saved_model", saved_model.write, saved_model.open_logits, 1e-5),
     "tflite": Format("model.tflite", tflite.write, tflite.open_logits, 1e-4),
+    "web": Format("web", page.write, page.open_logits, 1e-4, vendoring.check),
 }
 """Every format by the name that `--format` takes."""

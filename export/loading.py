@@ -19,6 +19,7 @@ from darts_tf.network import load_network
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
+from export.web import page
 
 WANTED = "Expected the folder of a training run or of an export, or a .keras or .tflite file"
 SAVED_MODEL = "saved_model.pb"
@@ -76,7 +77,7 @@ def load(path: str | os.PathLike[str]) -> Exported:
 
     Args:
         path: a run's folder, an export's folder (of its models the first in the order of
-            `FORMATS`), a SavedModel's folder, or a `.keras` or `.tflite` file. Labels and
+            `FORMATS`), a SavedModel's or page's folder, or a `.keras` or `.tflite` file. Labels and
             preprocessing are looked for beside the model, and inside a SavedModel.
 
     Raises:
@@ -98,9 +99,9 @@ def _model(path: pathlib.Path) -> pathlib.Path:
     if (path / SAVED_MODEL).is_file():
         return path
     if path.is_dir():
-        for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
+        for name in (*(form.path for form in FORMATS.values()), page.MODEL, runs.MODEL):
             if (path / name).exists():
-                return path / name
+                return _model(path / name)
         raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")
     what = "is another file" if path.exists() else "is not there"
     raise InputError(f"{WANTED}. Received: {str(path)!r}, which {what}")

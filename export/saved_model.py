@@ -11,18 +11,23 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.network import Network
+from export import folder
+from export.examples import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"
 
 
-def write(network: Network, preprocessing: Preprocessing, path: pathlib.Path) -> None:
+def write(
+    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+) -> None:
     """Writes a folder with one signature: `images` to `logits` and `probabilities`.
 
     Args:
         network: without an auxiliary head.
         preprocessing: becomes a part of the graph.
         path: of the new folder.
+        examples: `classes` are described inside it.
     """
     frozen = frozen_logits(network, preprocessing, batch=None)
     shape = image_shape(preprocessing, None)
@@ -33,6 +38,8 @@ def write(network: Network, preprocessing: Preprocessing, path: pathlib.Path) ->
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     tf.saved_model.save(tf.Module(), path, signatures={SIGNATURE: serve})
+    # it should explain itself wherever it is moved to
+    folder.describe(path / folder.EXTRA, preprocessing, examples.classes)
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

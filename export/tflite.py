@@ -11,18 +11,22 @@ from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
+from export.examples import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"
 
 
-def write(network: Network, preprocessing: Preprocessing, path: pathlib.Path) -> None:
+def write(
+    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+) -> None:
     """Writes a file with one signature: `images` (one of them) to `logits`.
 
     Args:
         network: without an auxiliary head.
         preprocessing: becomes a part of the graph.
         path: of the new file.
+        examples: not needed.
     """
     frozen = frozen_logits(network, preprocessing, batch=1)
     shape = image_shape(preprocessing, 1)

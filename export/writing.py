@@ -14,12 +14,14 @@ import tensorflow as tf
 
 import darts_tf
 from darts_tf import runs
+from darts_tf.configs import ExportConfig
 from darts_tf.counting import count_macs, count_params
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.names import unknown_name
 from darts_tf.network import Network
 from export import folder, parity
+from export.examples import Examples
 from export.folding import fold_normalizations
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
@@ -32,7 +34,7 @@ def export(
     classes: Sequence[str],
     output: str | os.PathLike[str],
     *,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = ExportConfig.format,
     images: np.ndarray,
     overwrite: bool = False,
     report: Callable[[str], None] = lambda line: None,
@@ -77,9 +79,7 @@ def export(
         for name in formats:
             path = written / FORMATS[name].path
             report(f"writing {name}")
-            FORMATS[name].write(inference, preprocessing, path)
-            if path.is_dir():  # it should explain itself wherever it is moved to
-                folder.describe(path / folder.EXTRA, preprocessing, classes)
+            FORMATS[name].write(inference, preprocessing, path, Examples(tuple(classes)))
             report(f"comparing {name} with Keras")
             summary["formats"][name] = _compare(name, path, images, expected)
         summary["files"] = folder.digests(written)
@@ -91,6 +91,7 @@ def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+        FORMATS[name].check()
     if not formats or len(set(formats)) < len(formats):
         raise InputError(f"Expected each format once, at least one. Received: {formats=}")
     if len(classes) != network.head.classes:

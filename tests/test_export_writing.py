@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from browsing import require_runtime
 from exporting import drawn_images, names, preprocessing_of, probabilities_of, small_network, tree
 
 import export
@@ -83,8 +84,9 @@ def test_every_format_agrees_with_keras_on_every_genotype(tmp_path, name):
     images = drawn_images(preprocessing, 3)
     report = export.export(network, preprocessing, names(3), tmp_path / "out", images=images)
     expected = probabilities_of(network, preprocessing, images)
-    for format_name, form in export.FORMATS.items():
-        assert report["formats"][format_name]["difference"] <= form.bound
+    for format_name, found in report["formats"].items():
+        form = export.FORMATS[format_name]
+        assert found["difference"] <= form.bound
         model = export.load(tmp_path / "out" / form.path)
         np.testing.assert_allclose(model.probabilities(images), expected, atol=1e-5)
 
@@ -102,10 +104,10 @@ def test_report_describes_what_was_written(exported):
     for name, listed in report["files"].items():
         assert listed["bytes"] == len(files[name])
         assert listed["sha256"] == hashlib.sha256(files[name]).hexdigest()
-    for name, form in export.FORMATS.items():
-        written = (content for path, content in files.items() if path.startswith(form.path))
-        assert report["formats"][name]["bytes"] == sum(map(len, written))
-        assert report["formats"][name]["agreement"] == 1
+    for found in report["formats"].values():
+        written = (content for path, content in files.items() if path.startswith(found["path"]))
+        assert found["bytes"] == sum(map(len, written))
+        assert found["agreement"] == 1
 
 
 def test_export_holds_labels_preprocessing_and_genotype(exported):
@@ -189,6 +191,8 @@ def test_mixed_precision_is_exported_as_float32(tmp_path):
 
 @pytest.mark.parametrize("name", export.FORMATS)
 def test_export_that_disagrees_with_keras_raises_and_leaves_nothing(tmp_path, monkeypatch, name):
+    if name == "web":
+        require_runtime()
     monkeypatch.setitem(export.FORMATS, name, export.FORMATS[name]._replace(bound=-1.0))
     with pytest.raises(export.ParityError, match=f"Expected {name} .* at most -1 .*difference="):
         small_export(tmp_path / "new" / "out", formats=(name,))
@@ -199,8 +203,8 @@ def test_export_that_disagrees_with_keras_raises_and_leaves_nothing(tmp_path, mo
 def test_export_compares_with_what_was_written_not_with_what_was_meant(tmp_path, monkeypatch):
     form = export.FORMATS["saved_model"]
 
-    def write_another(network, preprocessing, path):
-        form.write(small_network("DARTS_V1"), preprocessing, path)
+    def write_another(network, *arguments):
+        form.write(small_network("DARTS_V1"), *arguments)
 
     monkeypatch.setitem(export.FORMATS, "saved_model", form._replace(write=write_another))
     with pytest.raises(export.ParityError, match="saved_model"):
@@ -211,7 +215,7 @@ def test_not_a_number_is_no_agreement(tmp_path, monkeypatch):
     def open_nan(path):
         return lambda images: np.full((len(images), 10), np.nan, np.float32)
 
-    def write_nothing(network, preprocessing, path):
+    def write_nothing(network, preprocessing, path, examples):
         path.write_bytes(b"")
 
     form = export.FORMATS["tflite"]._replace(write=write_nothing, open_logits=open_nan)
@@ -223,7 +227,7 @@ def test_not_a_number_is_no_agreement(tmp_path, monkeypatch):
 def test_failure_half_way_keeps_the_earlier_export(earlier, monkeypatch):
     before = tree(earlier.parent)
 
-    def write_half(network, preprocessing, path):
+    def write_half(network, preprocessing, path, examples):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
@@ -277,7 +281,7 @@ def test_output_at_or_below_a_file_is_refused(tmp_path, place):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"formats": ("onnx",)}, "format to be one of saved_model, tflite. Received: .*onnx"),
+        ({"formats": ("onnx",)}, "format to be one of saved_model, tflite, web. Received: .*onnx"),
         ({"formats": ()}, "at least one"),
         ({"formats": ("tflite", "tflite")}, "each format once"),
         ({"classes": names(9)}, "one class a logit, 10. Received: 9 classes"),
@@ -296,6 +300,6 @@ def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, settings, me
 
 
 def test_export_reports_every_step(exported):
-    steps = [f"{step} {n}" for n in export.FORMATS for step in ("writing", "comparing")]
+    steps = [f"{step} {n}" for n in exported[2]["formats"] for step in ("writing", "comparing")]
     assert exported[3][0] == "running Keras on 17 images"
     assert [line.removesuffix(" with Keras") for line in exported[3][1:]] == steps

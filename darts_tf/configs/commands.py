@@ -53,13 +53,13 @@ class ImportConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Config):
-    """Write a trained network as SavedModel and TFLite, and check both against Keras."""
+    """Write a trained network as SavedModel, TFLite or web page, and check each against Keras."""
 
     workdir: pathlib.Path
     """Folder of a training run."""
     output: pathlib.Path
     """Folder to write to; must be new or empty, unless overwritten."""
-    format: tuple[Literal["saved_model", "tflite"], ...] = ("saved_model", "tflite")
+    format: tuple[Literal["saved_model", "tflite", "web"], ...] = ("saved_model", "tflite")
     """What to write."""
     check_images: int = setting(64, "positive")
     """How many test images the exported models are compared with Keras on."""
