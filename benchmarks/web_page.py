@@ -19,8 +19,8 @@ from PIL import Image
 import darts_tf
 from darts_tf.data import Preprocessing
 from export import tflite
-from export.examples import Examples
 from export.folding import fold_normalizations
+from export.images import Examples
 from export.inference import float32_copy
 from export.web import page
 

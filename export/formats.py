@@ -11,7 +11,7 @@ import numpy as np
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
 from export import saved_model, tflite
-from export.examples import Examples
+from export.images import Examples
 from export.web import page, vendoring
 
 

@@ -12,7 +12,7 @@ from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.network import Network
 from export import folder
-from export.examples import Examples
+from export.images import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
-from export.examples import Examples
+from export.images import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"

@@ -21,10 +21,9 @@ from darts_tf.errors import InputError
 from darts_tf.names import unknown_name
 from darts_tf.network import Network
 from export import folder, parity
-from export.examples import Examples
 from export.folding import fold_normalizations
 from export.formats import FORMATS
-from export.images import check_images, in_batches, keras_logits
+from export.images import Examples, check_images, in_batches, keras_logits
 from export.inference import computes_in_half, float32_copy
 
 

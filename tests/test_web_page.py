@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pathlib
 import shutil
 
@@ -115,6 +116,28 @@ def test_page_takes_photos_and_says_how_long_it_took(page, pictures):
     assert page.text("latency").startswith("Network ")
     assert page.text("latency").endswith(" ms")
     assert page.text("network").startswith("10 classes, 16 × 16 colour pixels, ")
+
+
+def test_dropped_photo_can_be_turned_upright(page):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    file = base64.b64encode(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=turned)).decode()
+    script = """
+    document.body.setAttribute("aria-busy", "true");
+    const bytes = Uint8Array.from(atob(arguments[0]), (character) => character.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], "dropped.jpg", { type: "image/jpeg" }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+    """
+    page.driver.execute_script(script, file)
+    shown = "document.getElementById('picture')"
+    page.wait_for(f"{shown}.width === 40 && {shown}.height === 20")
+    assert page.driver.find_element("id", "picture").accessible_name == "dropped.jpg"
+    upright = page.driver.find_element("id", "upright")
+    upright.click()
+    page.wait_for(f"{shown}.width === 20 && {shown}.height === 40")
+    upright.click()
+    page.wait_for(f"{shown}.width === 40")
 
 
 def damaged(path: pathlib.Path) -> dict[str, bytes]:

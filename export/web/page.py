@@ -14,7 +14,7 @@ from darts_tf import files
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
 from export import folder, tflite
-from export.examples import Examples
+from export.images import Examples
 from export.web import vendoring
 
 STATIC = pathlib.Path(__file__).parent / "static"

@@ -9,7 +9,7 @@ export async function decode(file, upright = false) {
   return createImageBitmap(upright ? file : await withoutExif(file), options);
 }
 
-/** A file without EXIF data, by which browsers turn images, whatever they are asked for. */
+/** A file without EXIF data, by which Chromium turns images, whatever it is asked for. */
 async function withoutExif(file) {
   const bytes = new DataView(await file.arrayBuffer());
   const kept = [];
