@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long test-cifar10 bench lint wheel check-wheel clean
+.PHONY: demo test test-long test-cifar10 bench lint web wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
-test: $(VENV)/.tests          ## all tests
+test: $(VENV)/.tests          ## all tests; those of the web page skip where its runtime cannot be had
+	-$(BIN)/python -m export.web.vendoring
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; half an hour
@@ -30,7 +31,10 @@ lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-wheel: $(VENV)/.tests         ## a wheel in dist/
+web: $(VENV)/.package         ## the runtime of `--format web`, 19 MB from the npm registry
+	$(BIN)/python -m export.web.vendoring
+
+wheel: $(VENV)/.tests web     ## a wheel in dist/
 	$(BIN)/python -m pip install -qq build
 	rm -rf dist build && $(BIN)/python -m build --wheel
 

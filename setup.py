@@ -15,6 +15,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
+    package_data={"export.web": ["static/*", "vendor/**/*"]},  # vendor: what `make web` fetched
     python_requires=">=3.10",
     install_requires=[
         "tensorflow>=2.21",
@@ -39,6 +40,7 @@ setup(
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
+            "selenium>=4.20",  # the page, in a browser
         ],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},

@@ -1,4 +1,4 @@
-"""`darts-tf export`: a trained network as SavedModel and TFLite."""
+"""`darts-tf export`: a trained network as SavedModel, TFLite and a page for browsers."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def export_with_progress(config: ExportConfig) -> dict:
     # before the run takes its time
     folder.check_output(config.output, config.overwrite)
     folder.new_version(config.output, config.name, config.model_version)
+    for name in config.format:
+        export.FORMATS[name].check()
     own = config.calibration and image_files(config.calibration, config.calibration_images)
     with quiet.held_stderr():
         network, preprocessing, classes = load_run(config.workdir)

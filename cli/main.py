@@ -19,7 +19,7 @@ COMMANDS = {
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
-    "export": ("ExportConfig", "write a trained network as SavedModel and TFLite"),
+    "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
     "serve": ("ServeConfig", "answer requests over gRPC and REST, as TensorFlow Serving does"),
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),

@@ -1,4 +1,4 @@
-"""What a network can be exported as. A new format is a module like the two here and one line."""
+"""What a network can be exported as. A new format is a module like those here and one line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from darts_tf.network import Network
 from export import saved_model, tflite
 from export.images import Examples
 from export.parity import Bounds
+from export.web import page, vendoring
 
 
 def nothing(path: pathlib.Path) -> dict:
@@ -31,6 +32,7 @@ class Format(NamedTuple):
         bounds: how near to Keras it is published.
         describe: more about what was written, for the report.
         calibrated: whether `write` needs images of the training split.
+        check: raises InputError where the format cannot be written on this machine.
     """
 
     path: str
@@ -39,6 +41,7 @@ class Format(NamedTuple):
     bounds: Bounds
     describe: Callable[[pathlib.Path], dict] = nothing
     calibrated: bool = False
+    check: Callable[[], None] = lambda: None
 
 
 FORMATS = {
@@ -49,5 +52,6 @@ FORMATS = {
         Bounds(difference=1e-5),
     ),
     "tflite": Format("model_float32.tflite", tflite.write, tflite.open_logits, Bounds(1e-4)),
+    "web": Format("web", page.write, page.open_logits, Bounds(1e-4), check=vendoring.check),
 }
 """Every format by the name that `--format` takes."""

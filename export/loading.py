@@ -19,6 +19,7 @@ from darts_tf.network import load_network
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
+from export.web import page
 
 WANTED = "Expected the folder of a training run or of an export, or a .keras or .tflite file"
 SUFFIXES = (".keras", ".tflite")
@@ -102,7 +103,8 @@ def _model(path: pathlib.Path) -> pathlib.Path:
         for place in (path, path / folder.SAVED_MODELS):
             if found := _saved_model(place):
                 return found
-        for name in (*(form.path for form in FORMATS.values()), runs.MODEL):
+        in_page = (page.MODEL, f"{FORMATS['web'].path}/{page.MODEL}")
+        for name in (*(form.path for form in FORMATS.values()), *in_page, runs.MODEL):
             if (path / name).is_file():
                 return path / name
         raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")

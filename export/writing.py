@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import darts_tf
 from darts_tf import files, runs
+from darts_tf.configs import ExportConfig
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
@@ -37,7 +38,7 @@ def export(
     classes: Sequence[str],
     output: str | os.PathLike[str],
     *,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = ExportConfig.format,
     images: np.ndarray,
     labels: np.ndarray | None = None,
     calibration: np.ndarray | None = None,
@@ -142,6 +143,7 @@ def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+        FORMATS[name].check()
     if not formats or len(set(formats)) < len(formats):
         raise InputError(f"Expected each format once, at least one. Received: {formats=}")
     if len(classes) != network.head.classes:

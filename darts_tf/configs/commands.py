@@ -17,7 +17,7 @@ Images = Annotated[
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
 ]
 
-ModelFormat = Literal["saved_model", "tflite"]
+ModelFormat = Literal["saved_model", "tflite", "web"]
 """What a network can be written as; `export.FORMATS` knows how."""
 
 
@@ -56,7 +56,7 @@ class ImportConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Config):
-    """Write a trained network as SavedModel and TFLite, and check both against Keras."""
+    """Write a trained network as SavedModel, TFLite or web page, and check each against Keras."""
 
     workdir: pathlib.Path
     """Folder of a training run."""

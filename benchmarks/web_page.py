@@ -1,0 +1,102 @@
+"""The page of `--format web` in headless Chromium: size, time to load, time for a picture.
+
+PYTHONPATH=tests python benchmarks/web_page.py
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import statistics
+import tempfile
+import time
+
+import numpy as np
+from browsing import Site, browser
+from measuring import save, show
+from PIL import Image
+
+import darts_tf
+from darts_tf.data import Preprocessing
+from export import tflite
+from export.folding import fold_normalizations
+from export.images import Examples
+from export.inference import float32_copy
+from export.web import page
+
+GRAY, COLOUR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
+NETWORKS = {
+    "digits (16 channels, 5 cells, 8x8)": (
+        {"channels": 16, "cells": 5, "classes": 10, "image_channels": 1},
+        Preprocessing(8, 8, 1, *GRAY),
+    ),
+    "ImageNet (48 channels, 14 cells, 224x224)": (
+        {"channels": 48, "cells": 14, "classes": 1000, "stem": "imagenet"},
+        Preprocessing(224, 224, 3, *COLOUR, shorter_side=256),
+    ),
+}
+PHOTO = (4000, 3000)
+RUNS = 20
+
+
+def main():
+    """One network after the other, each in a browser of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = {
+            name: measured(pathlib.Path(folder) / str(i), *NETWORKS[name])
+            for i, name in enumerate(NETWORKS)
+        }
+    first = next(iter(results.values()))
+    rows = [(key, *(found[key] for found in results.values())) for key in first]
+    show("web page", ("", *results), rows)
+    save("web_page", results)
+
+
+def measured(folder: pathlib.Path, settings: dict, preprocessing: Preprocessing) -> dict:
+    """Megabytes, seconds and milliseconds of one network's page."""
+    network = float32_copy(darts_tf.build_network(darts_tf.GENOTYPES["DARTS_V2"], **settings))
+    fold_normalizations(network)
+    labels = tuple(f"class {i}" for i in range(settings["classes"]))
+    page.write(network, preprocessing, folder, Examples(labels))
+    photo = folder.with_suffix(".jpg")
+    coarse = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(coarse).resize(PHOTO, Image.Resampling.BICUBIC).save(photo, quality=90)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    model = (folder / page.MODEL).stat().st_size
+    found = {"folder MB": size / 1e6, "model MB": model / 1e6}
+    return {**found, **in_browser(folder, photo), "network in Python ms": in_python(folder, photo)}
+
+
+def in_browser(folder: pathlib.Path, photo: pathlib.Path) -> dict:
+    """First load, a load from what the page keeps, and pictures one by one."""
+    with Site(folder) as site, browser() as opened:
+        times = {"first load s": seconds(lambda: opened.open(site.url))}
+        opened.wait_for("document.getElementById('offline').textContent")
+        times["load without network s"] = seconds(opened.reload)
+        shown = []
+        for _ in range(RUNS):
+            opened.choose(photo)
+            shown.append(
+                [float(number) for number in re.findall(r"[\d.]+", opened.text("latency"))]
+            )
+    network, preparing = (statistics.median(column) for column in zip(*shown, strict=True))
+    return {**times, "network ms": network, "decoding and resizing 12 MP ms": preparing}
+
+
+def in_python(folder: pathlib.Path, photo: pathlib.Path) -> float:
+    """Milliseconds of the same file by LiteRT outside a browser, one thread."""
+    preprocessing = Preprocessing.from_json((folder / "preprocessing.json").read_text())
+    image = preprocessing.decode(photo.read_bytes()).numpy()[None]
+    logits = tflite.open_logits(folder / page.MODEL)
+    return 1e3 * statistics.median(seconds(lambda: logits(image)) for _ in range(RUNS))
+
+
+def seconds(run) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The web format: a static folder with a page, the model, and a runtime in WebAssembly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+
+from darts_tf import files
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.network import Network
+from export import folder, tflite
+from export.images import Examples
+from export.web import vendoring
+
+STATIC = pathlib.Path(__file__).parent / "static"
+MODEL = "model.tflite"
+RUNTIME = "litert"
+LISTED = "files.js"
+"""What the service worker keeps, for use without a network."""
+
+
+def write(
+    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+) -> None:
+    """Writes the folder; any static web server can show it.
+
+    Args:
+        network: without an auxiliary head.
+        preprocessing: the page repeats it, except for the normalisation, which is in the model.
+        path: of the new folder.
+        examples: `classes` are the labels.
+
+    Raises:
+        InputError: the runtime was never fetched.
+    """
+    vendoring.check()
+    shutil.copytree(STATIC, path)
+    shutil.copytree(vendoring.VENDOR, path / RUNTIME)
+    tflite.write(network, preprocessing, path / MODEL, examples)
+    folder.describe(path, preprocessing, examples.classes)
+    files.write_text(path / LISTED, _listed(path))
+
+
+def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The page's model as a function from images uint8 `(n, height, width, channels)` to logits."""
+    return tflite.open_logits(path / MODEL)
+
+
+def _listed(path: pathlib.Path) -> str:
+    """A script with the files below `path`, and a version that is another where any of them is."""
+    digests = folder.digests(path)
+    version = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+    return f"const VERSION = {json.dumps(version)};\nconst FILES = {json.dumps([*digests])};\n"

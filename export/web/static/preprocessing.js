@@ -1,0 +1,151 @@
+// From an image file to a network's input, as `Preprocessing.decode` in Python does it: decoded,
+// resized with `tf.image.resize(antialias=True)` and rounded. Canvases scale with other filters.
+
+const STRIP = 256; // rows read at a time: photos are larger than some phones allow a canvas to be
+
+/** The image in a file, its colours and (unless `upright`) its orientation as they are stored. */
+export async function decode(file, upright = false) {
+  const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  return createImageBitmap(upright ? file : await withoutExif(file), options);
+}
+
+/** A file without EXIF data, by which Chromium turns images, whatever it is asked for. */
+async function withoutExif(file) {
+  const bytes = new DataView(await file.arrayBuffer());
+  const kept = [];
+  let start = 0;
+  for (const [from, to] of exifOf(bytes)) {
+    kept.push(file.slice(start, from));
+    start = to;
+  }
+  return kept.length ? new Blob([...kept, file.slice(start)], { type: file.type }) : file;
+}
+
+/** Where EXIF data begins and ends in a JPEG or PNG file. */
+function* exifOf(bytes) {
+  const size = bytes.byteLength;
+  if (size > 4 && bytes.getUint16(0) === 0xffd8) {
+    for (let start = 2, end; start + 4 <= size; start = end) {
+      const marker = bytes.getUint16(start);
+      if (marker < 0xff00 || marker === 0xffda) return; // no marker, or that of the image itself
+      end = start + 2 + bytes.getUint16(start + 2);
+      if (marker === 0xffe1) yield [start, end];
+    }
+  } else if (size > 8 && bytes.getUint32(0) === 0x89504e47) {
+    for (let start = 8, end; start + 12 <= size; start = end) {
+      end = start + 12 + bytes.getUint32(start);
+      if (bytes.getUint32(start + 4) === 0x65584966) yield [start, end]; // "eXIf"
+    }
+  }
+}
+
+/**
+ * The network's input for a decoded image.
+ * @param {ImageBitmap} bitmap
+ * @param {object} preprocessing height, width, channels, and perhaps shorter_side
+ * @returns {Uint8ClampedArray} (height, width, channels), values 0 to 255
+ */
+export function networkInput(bitmap, preprocessing) {
+  const { height, width, channels, shorter_side: side } = preprocessing;
+  const shorter = Math.min(bitmap.height, bitmap.width);
+  const scaled = (size) => Math.floor((size * side) / shorter);
+  const [rows, columns] = side ? [scaled(bitmap.height), scaled(bitmap.width)] : [height, width];
+
+  const across = spans(bitmap.width, columns);
+  const narrow = new Float32Array(bitmap.height * columns * channels);
+  for (const { top, data } of strips(bitmap, channels)) {
+    narrow.set(resizeRows(data, bitmap.width, channels, across), top * columns * channels);
+  }
+  const resized = resizeColumns(narrow, columns * channels, spans(bitmap.height, rows));
+  return centreCrop(resized, rows, columns, channels, height, width);
+}
+
+/** For every output pixel the first input pixel that it is made of, and their weights. */
+export function spans(size, outputSize) {
+  const scale = size / outputSize;
+  const radius = Math.max(scale, 1);
+  return Array.from({ length: outputSize }, (_, i) => {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.ceil(centre - radius - 0.5));
+    const last = Math.min(size - 1, Math.floor(centre + radius - 0.5));
+    const weights = [];
+    for (let pixel = first; pixel <= last; pixel++) {
+      weights.push(1 - Math.abs(pixel + 0.5 - centre) / radius);
+    }
+    const sum = weights.reduce((a, b) => a + b);
+    return { first, weights: weights.map((weight) => weight / sum) };
+  });
+}
+
+function* strips(bitmap, channels) {
+  const canvas = new OffscreenCanvas(bitmap.width, Math.min(STRIP, bitmap.height));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.globalCompositeOperation = "copy";
+  for (let top = 0; top < bitmap.height; top += STRIP) {
+    const rows = Math.min(STRIP, bitmap.height - top);
+    context.drawImage(bitmap, 0, -top);
+    const { data } = context.getImageData(0, 0, bitmap.width, rows);
+    if (channels === 1) toGray(data);
+    yield { top, data };
+  }
+}
+
+/** Puts luma (ITU-R 601-2, in the fixed point of Python's `to_gray`) in the place of red. */
+function toGray(rgba) {
+  for (let i = 0; i < rgba.length; i += 4) {
+    rgba[i] = (19595 * rgba[i] + 38470 * rgba[i + 1] + 7471 * rgba[i + 2] + 32768) >> 16;
+  }
+}
+
+function resizeRows(rgba, width, channels, across) {
+  const rows = rgba.length / (4 * width);
+  const resized = new Float32Array(rows * across.length * channels);
+  let to = 0;
+  for (let row = 0; row < rows; row++) {
+    for (const { first, weights } of across) {
+      let [red, green, blue] = [0, 0, 0];
+      let from = 4 * (row * width + first);
+      for (let i = 0; i < weights.length; i++, from += 4) {
+        red += weights[i] * rgba[from];
+        green += weights[i] * rgba[from + 1];
+        blue += weights[i] * rgba[from + 2];
+      }
+      resized[to++] = red;
+      if (channels === 3) {
+        resized[to++] = green;
+        resized[to++] = blue;
+      }
+    }
+  }
+  return resized;
+}
+
+function resizeColumns(values, rowLength, down) {
+  const resized = new Uint8ClampedArray(down.length * rowLength); // rounds halves to even
+  const sums = new Float64Array(rowLength);
+  down.forEach(({ first, weights }, row) => {
+    sums.fill(0);
+    weights.forEach((weight, i) => {
+      const from = (first + i) * rowLength;
+      for (let x = 0; x < rowLength; x++) sums[x] += weight * values[from + x];
+    });
+    resized.set(sums, row * rowLength);
+  });
+  return resized;
+}
+
+function centreCrop(image, rows, columns, channels, height, width) {
+  const [top, left] = [halfToEven(rows - height), halfToEven(columns - width)];
+  const cropped = new Uint8ClampedArray(height * width * channels);
+  for (let row = 0; row < height; row++) {
+    const from = ((top + row) * columns + left) * channels;
+    cropped.set(image.subarray(from, from + width * channels), row * width * channels);
+  }
+  return cropped;
+}
+
+/** Half of a whole number; of two that are as near, the even one. */
+function halfToEven(spare) {
+  const half = Math.floor(spare / 2);
+  return spare % 2 && half % 2 ? half + 1 : half;
+}
