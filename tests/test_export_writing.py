@@ -281,7 +281,8 @@ def test_wrong_arguments_are_named_and_nothing_is_written(tmp_path, settings, me
 
 
 def test_export_reports_every_step(exported):
-    steps = [f"{step} {n}" for n in export.FORMATS for step in ("writing", "comparing")]
+    formats = exported.report["formats"]
+    steps = [f"{step} {n}" for n in formats for step in ("writing", "comparing")]
     begun, folded, *lines = exported.lines
     assert begun == "running Keras on 17 images"
     assert folded == "comparing the folded network with Keras"
