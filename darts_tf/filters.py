@@ -52,7 +52,7 @@ def depthwise(
     if stride == dilation == 2:
         # A window of dilation 2 at even places reads even places only. The op itself is silently
         # wrong when both are set.
-        x, stride, dilation = every_other(x), 1, 1
+        x, stride, dilation = every_other(x, training), 1, 1
     if stride > 1:
         return _strided(pad(x, tuple(kernel.shape[:2])), kernel, stride)
     filtered = functools.partial(_filtered, dilation=dilation, native=training)

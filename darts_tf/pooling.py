@@ -12,12 +12,26 @@ from darts_tf.differentiation import custom_gradient
 from darts_tf.ops import pad
 
 
-def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """3x3 maximum over the places inside the image."""
+def max_pool(x: tf.Tensor, stride: int, training: bool = True) -> tf.Tensor:
+    """3x3 maximum over the places inside the image.
+
+    Args:
+        x: the images.
+        stride: of the windows' centres.
+        training: whether gradients are wanted. At inference the border is written as XNNPACK,
+            which phones run, knows it: it has no mirrored padding.
+    """
     if stride == 1:
         return _maximum(x, 3, 1, "SAME")
-    # a mirrored border repeats values that the window holds already: the maximum is unchanged
-    return _maximum(pad(x, (3, 3), "SYMMETRIC"), 3, stride)
+    # a repeated border has values that the window holds already: the maximum is unchanged
+    x = pad(x, (3, 3), "SYMMETRIC") if training else _edges_repeated(x)
+    return _maximum(x, 3, stride)
+
+
+def _edges_repeated(x):
+    """With the first and the last row and column once more."""
+    x = tf.concat([x[:, :1], x, x[:, -1:]], 1)
+    return tf.concat([x[:, :, :1], x, x[:, :, -1:]], 2)
 
 
 def _maximum(x, size, stride, padding="VALID"):
