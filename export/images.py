@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,19 @@ from export.inference import image_shape
 
 BATCH = 16
 """Images at a time: few enough for 224x224 pixels on a small machine."""
+
+
+class Examples(NamedTuple):
+    """What a format may need beside the network.
+
+    Attributes:
+        classes: labels in the order of the logits.
+        calibration: images of the training split, uint8 `(n, height, width, channels)`; None where
+            there are none.
+    """
+
+    classes: tuple[str, ...]
+    calibration: np.ndarray | None = None
 
 
 def check_images(images: np.ndarray, preprocessing: Preprocessing) -> None:

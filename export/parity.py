@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+EXACT = 2.0**-24
+"""Half a unit in the last place of float32: nearer than that two models cannot be told to be."""
+
 
 class ParityError(RuntimeError):
     """An exported model's logits are too far from Keras'."""
@@ -17,23 +20,55 @@ class Parity(NamedTuple):
     Attributes:
         difference: largest absolute difference over the largest absolute logit expected.
         agreement: share of images with the same most probable class, 0 to 1.
+        sqnr: power of the logits over that of their differences, decibels.
     """
 
     difference: float
     agreement: float
+    sqnr: float
+
+
+class Bounds(NamedTuple):
+    """What of `Parity` is asked for: at most that difference, at least the others; None: nothing.
+
+    Attributes:
+        difference: as there.
+        agreement: as there.
+        sqnr: as there.
+    """
+
+    difference: float | None = None
+    agreement: float | None = None
+    sqnr: float | None = None
 
 
 def compare(expected: np.ndarray, received: np.ndarray) -> Parity:
-    """Compares logits, both `(images, classes)`; what is not a number gives nan."""
+    """Compares logits, both `(images, classes)`; what is not a number agrees with nothing."""
+    expected, received = (np.asarray(logits, np.float64) for logits in (expected, received))
+    error = received - expected
     scale = np.abs(expected).max() or 1.0
-    agreement = np.mean(expected.argmax(-1) == received.argmax(-1))
-    return Parity(float(np.abs(received - expected).max() / scale), float(agreement))
+    same = expected.argmax(-1) == received.argmax(-1)
+    agreement = np.mean(same & np.isfinite(received).all(-1))
+    power = np.square(expected).sum() or 1.0
+    noise = np.maximum(np.square(error).sum(), power * EXACT**2)
+    return Parity(
+        difference=float(np.abs(error).max() / scale),
+        agreement=float(agreement),
+        sqnr=float(10 * np.log10(power / noise)),
+    )
 
 
-def check(name: str, parity: Parity, bound: float) -> None:
-    """Raises ParityError where the difference is over the bound, or not a number."""
-    if not parity.difference <= bound:
+def check(name: str, parity: Parity, bounds: Bounds) -> None:
+    """Raises ParityError where a number is outside its bound, or none at all."""
+    most, *least = bounds
+    if most is not None and not parity.difference <= most:
         raise ParityError(
-            f"Expected {name} to differ from Keras by at most {bound:g} of the largest logit. "
+            f"Expected {name} to differ from Keras by at most {most:g} of the largest logit. "
             f"Received: difference={parity.difference:.3g}"
         )
+    for what, received, bound in zip(Parity._fields[1:], parity[1:], least, strict=True):
+        if bound is not None and not received >= bound:
+            raise ParityError(
+                f"Expected {name} to have {what} with Keras of at least {bound:g}. "
+                f"Received: {what}={received:.3g}"
+            )
