@@ -73,8 +73,14 @@ def replacing(output: pathlib.Path) -> Iterator[pathlib.Path]:
 def describe(folder: pathlib.Path, preprocessing, classes: Sequence[str]) -> None:
     """Writes what a model's user needs beside it: labels and preprocessing."""
     folder.mkdir(exist_ok=True)
-    files.write_text(folder / LABELS, "".join(f"{label}\n" for label in classes))
-    files.write_text(folder / PREPROCESSING, preprocessing.to_json() + "\n")
+    for name, text in descriptions(preprocessing, classes).items():
+        files.write_text(folder / name, text)
+
+
+def descriptions(preprocessing, classes: Sequence[str]) -> dict[str, str]:
+    """Texts of the files for labels and preprocessing, by their names."""
+    labels = "".join(f"{label}\n" for label in classes)
+    return {LABELS: labels, PREPROCESSING: preprocessing.to_json() + "\n"}
 
 
 def read_labels(folder: pathlib.Path) -> tuple[str, ...]:

@@ -11,18 +11,22 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.network import Network
+from export.images import Examples
 from export.inference import frozen_logits, image_shape
 
 SIGNATURE = "serving_default"
 
 
-def write(network: Network, preprocessing: Preprocessing, path: pathlib.Path) -> None:
+def write(
+    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+) -> None:
     """Writes a folder with one signature: `images` to `logits` and `probabilities`.
 
     Args:
         network: without an auxiliary head.
         preprocessing: becomes a part of the graph.
         path: of the new folder.
+        examples: not needed.
     """
     frozen = frozen_logits(network, preprocessing, batch=None)
     shape = image_shape(preprocessing, None)

@@ -22,7 +22,7 @@ from darts_tf.network import Network
 from export import folder, parity
 from export.folding import fold_normalizations
 from export.formats import FORMATS
-from export.images import check_images, in_batches, keras_logits
+from export.images import Examples, check_images, in_batches, keras_logits
 from export.inference import computes_in_half, float32_copy
 
 
@@ -32,8 +32,9 @@ def export(
     classes: Sequence[str],
     output: str | os.PathLike[str],
     *,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = ("saved_model", "tflite"),
     images: np.ndarray,
+    calibration: np.ndarray | None = None,
     overwrite: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict:
@@ -50,6 +51,7 @@ def export(
         output: folder to write, new or empty; the folders above it are made.
         formats: names of `FORMATS`.
         images: what to compare on, uint8 `(n, height, width, channels)`.
+        calibration: images of the training split, as `images`; for full int8 alone.
         overwrite: replace the earlier export at `output`.
         report: called with a line of text at every step.
 
@@ -77,7 +79,8 @@ def export(
         for name in formats:
             path = written / FORMATS[name].path
             report(f"writing {name}")
-            FORMATS[name].write(inference, preprocessing, path)
+            examples = Examples(tuple(classes), calibration)
+            FORMATS[name].write(inference, preprocessing, path, examples)
             if path.is_dir():  # it should explain itself wherever it is moved to
                 folder.describe(path / folder.EXTRA, preprocessing, classes)
             report(f"comparing {name} with Keras")
@@ -121,7 +124,8 @@ def _compare(name: str, path: pathlib.Path, images, expected) -> dict:
     """What the report says of a model. Raises ParityError where it disagrees with Keras."""
     form = FORMATS[name]
     found = parity.compare(expected, in_batches(form.open_logits(path), images))
-    parity.check(name, found, form.bound)
+    parity.check(name, found, form.bounds)
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files if file.is_file())
-    return {"path": form.path, "bytes": size, "bound": form.bound, **found._asdict()}
+    told = {**found._asdict(), **form.describe(path)}
+    return {"path": form.path, "bytes": size, "bounds": form.bounds._asdict(), **told}

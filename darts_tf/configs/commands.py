@@ -59,7 +59,9 @@ class ExportConfig(Config):
     """Folder of a training run."""
     output: pathlib.Path
     """Folder to write to; must be new or empty, unless overwritten."""
-    format: tuple[Literal["saved_model", "tflite"], ...] = ("saved_model", "tflite")
+    format: tuple[
+        Literal["saved_model", "tflite", "tflite_float16", "tflite_weight_int8", "tflite_int8"], ...
+    ] = ("saved_model", "tflite")
     """What to write."""
     check_images: int = setting(64, "positive")
     """How many test images the exported models are compared with Keras on."""
