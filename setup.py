@@ -22,7 +22,9 @@ setup(
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
         "tensorboard>=2.19",
-        "ai-edge-litert>=2.0",
+        "ai-edge-litert>=2.3",
+        "litert-quantizer>=0.11",
+        "flatbuffers>=24",  # the metadata of TFLite files
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
@@ -33,9 +35,11 @@ setup(
     extras_require={
         "torch": ["torch>=2.6"],  # `darts-tf import` of .pt and .pth files
         "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
+        "openvino": ["openvino>=2025.0"],  # another runtime, in tests and benchmarks
         "test": [
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
+            "openvino>=2025.0",
         ],
     },
     entry_points={"console_scripts": ["darts-tf = cli.main:main"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -62,21 +63,31 @@ def operations(path: str | os.PathLike[str]) -> tuple[collections.Counter, colle
 
 def latency(path: str | os.PathLike[str], threads: int, runs: int = RUNS) -> dict[str, float]:
     """Milliseconds that one image takes, the median and the 95th percentile."""
+    call = invocation(path, threads)
+    milliseconds(call, WARM_UP)
+    return percentiles(milliseconds(call, runs))
+
+
+def invocation(path: str | os.PathLike[str], threads: int) -> Callable[[], None]:
+    """A function that runs a file once, on an image of noise."""
     interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
     interpreter.allocate_tensors()
     (images,) = interpreter.get_input_details()
     noise = np.random.default_rng(0).integers(0, 256, images["shape"])
     interpreter.set_tensor(images["index"], noise.astype(images["dtype"]))
-    return percentiles(interpreter.invoke, runs)
+    return interpreter.invoke
 
 
-def percentiles(call, runs: int = RUNS) -> dict[str, float]:
-    """Milliseconds of a call, `p50` and `p95` of `runs` after some that do not count."""
-    for _ in range(WARM_UP):
-        call()
+def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
+    """What each of some calls takes."""
     times = []
     for _ in range(runs):
         begun = time.perf_counter()
         call()
         times.append(1e3 * (time.perf_counter() - begun))
-    return {f"p{q}": float(np.percentile(times, q)) for q in (50, 95)}
+    return times
+
+
+def percentiles(times: Sequence[float]) -> dict[str, float]:
+    """`p50` and `p95`."""
+    return {f"p{share}": float(np.percentile(times, share)) for share in (50, 95)}

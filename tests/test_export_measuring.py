@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -55,12 +54,12 @@ def test_describe_is_whole(tmp_path):
         assert 0 < times["p50"] <= times["p95"]
 
 
-def test_percentiles_are_of_the_calls_after_the_first(monkeypatch):
-    clock = itertools.accumulate(
-        itertools.chain.from_iterable((0.0, k) for k in itertools.count(1))
-    )
+def test_milliseconds_are_of_every_call(monkeypatch):
+    durations = (float(part) for call in itertools.count(1) for part in (0, call))
+    clock = itertools.accumulate(durations)
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock) / 1e3)
     calls = []
-    found = measuring.percentiles(lambda: calls.append(1), runs=101)
-    assert len(calls) == measuring.WARM_UP + 101
-    assert found == pytest.approx({"p50": np.median(range(1, 102)), "p95": 96})
+    times = measuring.milliseconds(lambda: calls.append(1), 101)
+    assert times == pytest.approx(range(1, 102))
+    assert len(calls) == 101
+    assert measuring.percentiles(times) == pytest.approx({"p50": 51, "p95": 96})
