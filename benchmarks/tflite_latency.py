@@ -112,7 +112,8 @@ def learn(network, preprocessing, photos, steps: int) -> None:
         with tf.GradientTape() as tape:
             logits = network(preprocessing.normalize(images), training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        gradients = tape.gradient(tf.reduce_mean(losses), weights)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, weights)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
     draw = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from darts_tf.constants import integers
 from darts_tf.differentiation import custom_gradient
+from darts_tf.xnnpack import for_xnnpack
 
 
 def fan_in_uniform(fan_in: int) -> keras.initializers.Initializer:
@@ -30,9 +31,9 @@ def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Ten
     return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]], mode)
 
 
-def every_other(x: tf.Tensor, training: bool = True) -> tf.Tensor:
+def every_other(x: tf.Tensor) -> tf.Tensor:
     """The even rows and columns."""
-    if not training:  # as XNNPACK, which phones run, knows it
+    if for_xnnpack():
         ones = tf.ones((1, 1, x.shape[-1], 1), x.dtype)
         return tf.nn.depthwise_conv2d(x, ones, (1, 2, 2, 1), "VALID")
     # a pool of single places: the gradient of a slice is slow

@@ -60,7 +60,7 @@ class Pool(Primitive):
 
     def call(self, x, training=False):
         """Pooled `x`."""
-        x = max_pool(x, self.stride, training) if self.kind == "max" else avg_pool(x, self.stride)
+        x = {"max": max_pool, "avg": avg_pool}[self.kind](x, self.stride)
         return self.norm(x, training=training) if self.norm else x
 
 

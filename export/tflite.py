@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
+from darts_tf.xnnpack import written_for_xnnpack
 from export.images import Examples
 from export.inference import frozen_logits, image_shape
 from export.quantization import VARIANTS
@@ -38,7 +39,8 @@ def write(
     Raises:
         InputError: int8 without images to calibrate with.
     """
-    frozen = frozen_logits(network, preprocessing, batch=1)
+    with written_for_xnnpack():
+        frozen = frozen_logits(network, preprocessing, batch=1)
     shape = image_shape(preprocessing, 1)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="images")])

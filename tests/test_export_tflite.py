@@ -21,12 +21,9 @@ from export.images import Examples, in_batches, keras_logits
 from export.inference import frozen_logits
 
 TFLITE = [name for name in FORMATS if name.startswith("tflite")]
-DILATED = Genotype(
-    (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)),
-    (2,),
-    (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)),
-    (2,),
-)
+PAIRS = (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)) * 2
+DILATED = Genotype(PAIRS, (2, 3), PAIRS, (2, 3))
+"""Two nodes that read the same through the same: what converters share, they do not recognise."""
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +109,7 @@ def test_every_primitive_is_in_the_one_partition_of_a_float_file(everything):
 
 def test_int8_leaves_the_interpreter_only_what_xnnpack_has_not(everything):
     told = FORMATS["tflite_int8"].describe(everything[2]["tflite_int8"])
-    assert set(told["undelegated_ops"]) == {"QUANTIZE", "AVERAGE_POOL_2D"}
-    assert told["undelegated_ops"]["QUANTIZE"] == 1
-    assert "RELU" not in told["ops"]
+    assert (told["delegate_partitions"], told["undelegated_ops"]) == (1, {"QUANTIZE": 1})
 
 
 def test_int8_input_is_raw_whatever_the_calibration_saw(everything):
@@ -137,8 +132,8 @@ def test_dilated_depthwise_convolutions_are_one_operation_each(tmp_path):
         for operator in graph.operators
         if isinstance(operator.builtinOptions, schema.DepthwiseConv2DOptionsT)
     ]
-    # two in the normal cell; at stride 2 they are plain ones of every other place, taken by 1x1
-    assert sorted(dilations) == [*[1] * 8, 2, 2]
+    # four in the normal cell; at stride 2 they are plain ones of every other place, taken by 1x1
+    assert [dilations.count(2), len(set(dilations))] == [4, 2]
 
 
 @pytest.mark.parametrize(("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])

@@ -130,7 +130,6 @@ def test_native_dilation_is_that_of_residues(size, places):
 def test_every_other_place(size):
     x = drawn(2, *size, 3)
     same_derivatives(ops.every_other, lambda x: x[:, ::2, ::2], [x])
-    np.testing.assert_array_equal(ops.every_other(x, training=False), x[:, ::2, ::2])
 
 
 @pytest.mark.usefixtures("float64")
