@@ -23,7 +23,9 @@ setup(
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
         "tensorboard>=2.19",
-        "ai-edge-litert>=2.0",
+        "ai-edge-litert>=2.3",
+        "litert-quantizer>=0.11",
+        "flatbuffers>=24",  # the metadata of TFLite files
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
@@ -36,10 +38,12 @@ setup(
         "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
         # `darts-tf serve` where TensorFlow Serving is not, `predict --url grpc://...`
         "serving": ["tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"],
+        "openvino": ["openvino>=2025.0"],  # another runtime, in tests and benchmarks
         "test": [
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
+            "openvino>=2025.0",
             "selenium>=4.20",  # the page, in a browser
         ],
     },

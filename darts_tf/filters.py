@@ -14,9 +14,13 @@ import tensorflow as tf
 from darts_tf.bilinear import bilinear
 from darts_tf.constants import integers
 from darts_tf.ops import every_other, pad
+from darts_tf.xnnpack import for_xnnpack
 
 STRIP = 3
 """Columns of a depthwise kernel up to which oneDNN's gradient is fast: 12 times, for 5 and 5."""
+
+TAPS = 25
+"""Of a depthwise kernel that XNNPACK is fast with: 7x7 take 5 times longer at once than in rows."""
 
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
@@ -46,13 +50,15 @@ def depthwise(
         stride: of the windows' centres.
         dilation: distance of a window's places; together with a stride both are 2.
         training: whether gradients are wanted. At inference a dilated convolution is written as
-            TFLite and all devices know it.
+            all devices know it.
     """
     kernel = tf.cast(kernel, x.dtype)
     if stride == dilation == 2:
         # A window of dilation 2 at even places reads even places only. The op itself is silently
         # wrong when both are set.
         x, stride, dilation = every_other(x), 1, 1
+    if for_xnnpack() and kernel.shape[0] * kernel.shape[1] > TAPS:
+        return _in_rows(pad(x, tuple(kernel.shape[:2])), kernel, stride)
     if stride > 1:
         return _strided(pad(x, tuple(kernel.shape[:2])), kernel, stride)
     filtered = functools.partial(_filtered, dilation=dilation, native=training)
@@ -62,6 +68,19 @@ def depthwise(
         lambda kernel, upstream: filtered(upstream, tf.reverse(kernel, integers(0, 1))),
         lambda upstream, x: _along_kernel(x, upstream, shape, dilation),
     )(x, kernel)
+
+
+def _in_rows(x, kernel, stride):
+    """Without padding and dilation, some of the kernel's rows at a time."""
+    rows, columns = kernel.shape[:2]
+    places, step = x.shape[1] - rows + 1, TAPS // columns
+    total = None
+    for first in range(0, rows, step):
+        part = kernel[first : first + step]
+        seen = x[:, first : first + places + part.shape[0] - 1]
+        y = tf.nn.depthwise_conv2d(seen, part, (1, stride, stride, 1), "VALID")
+        total = y if total is None else total + y
+    return total
 
 
 def _strided(x, kernel, stride):
@@ -79,7 +98,7 @@ def _strided(x, kernel, stride):
 
 def _filtered(x, kernel, dilation, native):
     """With zeros around, at every place."""
-    if dilation == 1 or (native and knows_dilation(x.dtype)):
+    if dilation == 1 or for_xnnpack() or (native and knows_dilation(x.dtype)):
         return _at_once(x, kernel, dilation)
     y = tf.raw_ops.DepthwiseConv2dNative(
         input=_residues(x, dilation, kernel.shape),
@@ -106,7 +125,7 @@ def _residues(x, dilation, shape=(1, 1)):
     """The places of every residue as an image of its own, with zeros around.
 
     A dilated window never mixes the places of different residues. The padding is part of the
-    split, which is how TFLite knows a dilation.
+    split, which is how converters know a dilation.
     """
     reach = [dilation * (size // 2) for size in shape[:2]]
     paddings = [[r, r + -size % dilation] for r, size in zip(reach, x.shape[1:3], strict=True)]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from darts_tf.constants import integers
 from darts_tf.differentiation import custom_gradient
+from darts_tf.xnnpack import for_xnnpack
 
 
 def fan_in_uniform(fan_in: int) -> keras.initializers.Initializer:
@@ -32,6 +33,9 @@ def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Ten
 
 def every_other(x: tf.Tensor) -> tf.Tensor:
     """The even rows and columns."""
+    if for_xnnpack():
+        ones = tf.ones((1, 1, x.shape[-1], 1), x.dtype)
+        return tf.nn.depthwise_conv2d(x, ones, (1, 2, 2, 1), "VALID")
     # a pool of single places: the gradient of a slice is slow
     return tf.nn.avg_pool2d(x, 1, 2, "VALID")
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from darts_tf.constants import integers
 from darts_tf.differentiation import custom_gradient
 from darts_tf.ops import pad
+from darts_tf.xnnpack import for_xnnpack
 
 
 def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
@@ -17,7 +18,14 @@ def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     if stride == 1:
         return _maximum(x, 3, 1, "SAME")
     # a mirrored border repeats values that the window holds already: the maximum is unchanged
-    return _maximum(pad(x, (3, 3), "SYMMETRIC"), 3, stride)
+    x = _edges_repeated(x) if for_xnnpack() else pad(x, (3, 3), "SYMMETRIC")
+    return _maximum(x, 3, stride)
+
+
+def _edges_repeated(x):
+    """The same border as slices."""
+    x = tf.concat([x[:, :1], x, x[:, -1:]], 1)
+    return tf.concat([x[:, :, :1], x, x[:, :, -1:]], 2)
 
 
 def _maximum(x, size, stride, padding="VALID"):
@@ -88,10 +96,18 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 
 def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     """3x3 mean over the places inside the image: padding does not count."""
-    if stride == 1:
+    if stride == 1 and not for_xnnpack():
         return tf.nn.avg_pool2d(x, 3, 1, "SAME")
-    mean_of_nine = tf.nn.avg_pool2d(pad(x, (3, 3)), 3, stride, "VALID")
-    return mean_of_nine * tf.constant(_nine_over_inside(*x.shape[1:3], stride), x.dtype)
+    nine_over_inside = tf.constant(_nine_over_inside(*x.shape[1:3], stride), x.dtype)
+    return _mean_of_nine(pad(x, (3, 3)), stride) * nine_over_inside
+
+
+def _mean_of_nine(x, stride):
+    """Of 3x3 windows."""
+    if for_xnnpack():  # which averages no integers
+        ninths = tf.fill((3, 3, x.shape[-1], 1), tf.constant(1 / 9, x.dtype))
+        return tf.nn.depthwise_conv2d(x, ninths, (1, stride, stride, 1), "VALID")
+    return tf.nn.avg_pool2d(x, 3, stride, "VALID")
 
 
 @functools.lru_cache

@@ -1,7 +1,8 @@
-"""What a network can be exported as. A new format is a module like those here and one line."""
+"""What a network can be exported as. A new format is a module like the two here and one line."""
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
-from export import saved_model, tflite
+from export import measuring, saved_model, tflite
 from export.images import Examples
 from export.parity import Bounds
 from export.web import page, vendoring
@@ -44,14 +45,23 @@ class Format(NamedTuple):
     check: Callable[[], None] = lambda: None
 
 
+def _tflite(variant: str, bounds: Bounds) -> Format:
+    return Format(
+        f"model_{variant}.tflite",
+        functools.partial(tflite.write, variant=variant),
+        tflite.open_logits,
+        bounds,
+        measuring.describe,
+        calibrated=variant == "int8",
+    )
+
+
 FORMATS = {
-    "saved_model": Format(
-        "saved_model",
-        saved_model.write,
-        saved_model.open_logits,
-        Bounds(difference=1e-5),
-    ),
-    "tflite": Format("model_float32.tflite", tflite.write, tflite.open_logits, Bounds(1e-4)),
+    "saved_model": Format("saved_model", saved_model.write, saved_model.open_logits, Bounds(1e-5)),
+    "tflite": _tflite("float32", Bounds(difference=1e-4)),
+    "tflite_float16": _tflite("float16", Bounds(agreement=0.99)),
+    "tflite_weight_int8": _tflite("weight_int8", Bounds(sqnr=30.0)),
+    "tflite_int8": _tflite("int8", Bounds(agreement=0.93, sqnr=25.0)),
     "web": Format("web", page.write, page.open_logits, Bounds(1e-4), check=vendoring.check),
 }
 """Every format by the name that `--format` takes."""

@@ -1,4 +1,4 @@
-"""The TFLite format: one image at a time, for phones and small boards."""
+"""The TFLite formats: one image at a time, for phones and small boards."""
 
 from __future__ import annotations
 
@@ -11,43 +11,53 @@ from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
+from darts_tf.xnnpack import written_for_xnnpack
 from export.images import Examples
 from export.inference import frozen_logits, image_shape
+from export.quantization import VARIANTS
+from export.tflite_metadata import described
 
 SIGNATURE = "serving_default"
 
 
 def write(
-    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+    network: Network,
+    preprocessing: Preprocessing,
+    path: pathlib.Path,
+    examples: Examples,
+    variant: str = "float32",
 ) -> None:
-    """Writes a file with one signature: `images` (one of them) to `logits`.
+    """Writes a file with one signature: `images` (one of them, raw) to `logits`.
 
     Args:
         network: without an auxiliary head.
         preprocessing: becomes a part of the graph.
         path: of the new file.
-        examples: not needed.
+        examples: labels for the file's metadata, and images to calibrate int8 with.
+        variant: a key of `VARIANTS`.
+
+    Raises:
+        InputError: int8 without images to calibrate with.
     """
-    frozen = frozen_logits(network, preprocessing, batch=1)
+    with written_for_xnnpack():
+        frozen = frozen_logits(network, preprocessing, batch=1)
     shape = image_shape(preprocessing, 1)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="images")])
     def serve(images):
         return {"logits": frozen(images)[0]}
 
-    functions = [serve.get_concrete_function()]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, tf.Module())
-    # Anything else would need a runtime with TensorFlow's own kernels.
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    path.write_bytes(converter.convert())
+    model = VARIANTS[variant](serve.get_concrete_function(), examples)
+    path.write_bytes(described(model, preprocessing, examples.classes))
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """The model as a function from images uint8 `(n, height, width, channels)` to logits."""
     run = Interpreter(model_path=str(path)).get_signature_runner(SIGNATURE)
+    kind = run.get_input_details()["images"]["dtype"]  # float32, or uint8 of scale 1: raw in both
 
     def logits(images):
-        singles = (image[None].astype(np.float32) for image in images)
+        singles = (image[None].astype(kind) for image in images)
         return np.concatenate([run(images=image)["logits"] for image in singles])
 
     return logits

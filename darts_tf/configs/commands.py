@@ -17,7 +17,9 @@ Images = Annotated[
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
 ]
 
-ModelFormat = Literal["saved_model", "tflite", "web"]
+ModelFormat = Literal[
+    "saved_model", "tflite", "tflite_float16", "tflite_weight_int8", "tflite_int8", "web"
+]
 """What a network can be written as; `export.FORMATS` knows how."""
 
 
@@ -62,8 +64,11 @@ class ExportConfig(Config):
     """Folder of a training run."""
     output: pathlib.Path
     """Folder to write to; must be new or empty, unless overwritten."""
-    format: tuple[ModelFormat, ...] = ("saved_model", "tflite")
-    """What to write."""
+    format: tuple[ModelFormat, ...] = (
+        *("saved_model", "tflite"),
+        *("tflite_float16", "tflite_weight_int8", "tflite_int8"),
+    )
+    """What to write; `tflite` computes in float32."""
     name: str = "model"
     """Of the model, by which a server knows it."""
     model_version: int | None = setting(None, "positive")

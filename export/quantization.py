@@ -1,0 +1,148 @@
+"""TFLite models of fewer bits, each a function from a graph function to a file's bytes.
+
+float16 and weight-only int8 files hold small weights and compute in float32. A full int8 file
+computes in integers, with ranges of activations from images of the training split.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from darts_tf.errors import InputError
+from export.images import Examples
+
+LARGEST = 255
+"""Of a raw image's values."""
+LOWEST = -128
+"""Of int8. Where this is zero, there are no values below."""
+
+
+def float32(function, examples: Examples) -> bytes:
+    """As the graph is.
+
+    Args:
+        function: concrete, from a raw image float32 `(1, height, width, channels)`, values 0 to
+            255, to a dict of tensors.
+        examples: for full int8 alone.
+    """
+    return _converted(function)
+
+
+def float16(function, examples: Examples) -> bytes:
+    """Weights of 16 bits; see `float32` for the arguments."""
+    return _converted(function, optimizations=_DEFAULT, supported_types=[tf.float16])
+
+
+def weight_int8(function, examples: Examples) -> bytes:
+    """Convolutions' and classifier's weights of 8 bits, with a scale for each output channel.
+
+    See `float32` for the arguments.
+    """
+    from litert_quantizer import Quantizer, recipe
+
+    quantizer = Quantizer(memoryview(_converted(function)), recipe.weight_only_wi8_afp32())
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
+        quantized = quantizer.quantize(enable_progress_bar=False, enable_progress_report=False)
+    return bytes(quantized.quantized_model)
+
+
+def int8(function, examples: Examples) -> bytes:
+    """Weights and activations of 8 bits; raw uint8 images in, float32 logits out.
+
+    See `float32` for the arguments.
+
+    Raises:
+        InputError: no images to calibrate with.
+    """
+    images = examples.calibration
+    if images is None or not len(images):
+        raise InputError(
+            "Expected images of the training split to calibrate int8 with, 100 or more. "
+            "Received: none"
+        )
+
+    def calibration():
+        return ([image[None].astype(np.float32)] for image in images)
+
+    model = _converted(
+        function,
+        optimizations=_DEFAULT,
+        supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+        representative_dataset=calibration,
+        inference_input_type=tf.uint8,
+    )
+    return edited(model, _take_raw_images, _requantize_rectified)
+
+
+def edited(model: bytes, *changes: Callable[[schema.ModelT], None]) -> bytes:
+    """A TFLite model after changes of its parts in place."""
+    parts = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    for change in changes:
+        change(parts)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parts))
+
+
+_DEFAULT = [tf.lite.Optimize.DEFAULT]
+_TARGET = ("supported_ops", "supported_types")
+
+
+def _converted(function, **settings) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    # Anything else would need a runtime with TensorFlow's own kernels.
+    settings = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS], **settings}
+    for name, value in settings.items():
+        setattr(converter.target_spec if name in _TARGET else converter, name, value)
+    with warnings.catch_warnings():
+        # that a quantized input needs statistics, which the calibration gives
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+        return converter.convert()
+
+
+def _take_raw_images(model: schema.ModelT) -> None:
+    """Makes a pixel's value the input's: a scale of 1, wherever the calibration's values end.
+
+    What reads the input is a subtraction, which takes a scale as it finds it.
+    """
+    (graph,) = model.subgraphs
+    first, second = graph.operators[:2]
+    kinds = [_builtin(model, operator) for operator in (first, second)]
+    if kinds != [schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.SUB]:
+        raise RuntimeError(f"Expected a graph to begin with QUANTIZE and SUB. Received: {kinds}")
+    for tensor, zero in ((first.inputs[0], 0), (first.outputs[0], LOWEST)):
+        quantization = graph.tensors[tensor].quantization
+        quantization.scale, quantization.zeroPoint = [1.0], [zero]
+        quantization.min, quantization.max = [0.0], [float(LARGEST)]
+
+
+def _requantize_rectified(model: schema.ModelT) -> None:
+    """Writes ReLUs that no convolution has taken in as changes of scale.
+
+    The result is the same: values below zero are below the range of the new scale. XNNPACK knows
+    this operation in int8 and not the ReLU, which would break the graph in pieces.
+    """
+    (graph,) = model.subgraphs
+    codes = [flatbuffer_utils.get_builtin_code_from_operator_code(c) for c in model.operatorCodes]
+    quantize = codes.index(schema.BuiltinOperator.QUANTIZE)
+    for operator in graph.operators:
+        zero = graph.tensors[operator.outputs[0]].quantization.zeroPoint
+        if codes[operator.opcodeIndex] == schema.BuiltinOperator.RELU and list(zero) == [LOWEST]:
+            operator.opcodeIndex = quantize
+            operator.builtinOptions = schema.QuantizeOptionsT()
+            operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+
+
+def _builtin(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    code = model.operatorCodes[operator.opcodeIndex]
+    return flatbuffer_utils.get_builtin_code_from_operator_code(code)
+
+
+VARIANTS = {"float32": float32, "float16": float16, "weight_int8": weight_int8, "int8": int8}
+"""By the name that the file has."""
