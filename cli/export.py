@@ -66,7 +66,7 @@ def table(report: dict) -> Table:
             model["path"],
             f"{model['bytes'] / 1e6:,.2f} MB",
             f"{model['difference']:.1e}",
-            "no error" if model["sqnr"] is None else f"{model['sqnr']:.0f} dB",
+            f"{model['sqnr']:.0f} dB",
             f"{model['agreement']:.1%}",
             "unknown" if model["accuracy"] is None else f"{model['accuracy']:.1%}",
         )

@@ -52,7 +52,7 @@ def _models(report: Mapping) -> str:
 
 
 def _measured(model: Mapping) -> Row:
-    sqnr = "no error" if model["sqnr"] is None else f"{model['sqnr']:.1f} dB"
+    sqnr = f"{model['sqnr']:.1f} dB"
     shares = (_share(model[name]) for name in ("agreement", "accuracy"))
     return f"{model['difference']:.1e}", sqnr, *shares, _bounds(model["bounds"])
 

@@ -69,6 +69,9 @@ def tree(folder: pathlib.Path) -> dict[str, bytes]:
     }
 
 
+FLOAT = ("saved_model", "tflite")
+"""Formats that lose nothing, whatever the network."""
+
 TFLITE = "out/model_float32.tflite"
 """In the folder of `run_and_export`."""
 
@@ -80,7 +83,8 @@ def run_and_export(folder: pathlib.Path, digits) -> Network:
     with beginning.begun(config, digits, network.genotype) as run:
         network.save(run / "model.keras")
     images = digits.test.images[:5]
-    export.export(network, digits.preprocessing, digits.classes, folder / "out", images=images)
+    described = (digits.preprocessing, digits.classes)
+    export.export(network, *described, folder / "out", formats=FLOAT, images=images)
     for i, image in enumerate(images[:3]):
         Image.fromarray(image[..., 0]).save(folder / f"{i}.png")
     return network
@@ -105,6 +109,6 @@ def small_export(output: pathlib.Path, **settings) -> Written:
     """Exports `shared_network`, unless the settings say otherwise."""
     network, preprocessing, lines = shared_network(), preprocessing_of(), []
     images = drawn_images(preprocessing, 17)
-    given = {"images": images, "classes": names(), "report": lines.append, **settings}
-    report = export.export(network, preprocessing, output=output, **given)
+    given = {"images": images, "classes": names(), "formats": FLOAT, **settings}
+    report = export.export(network, preprocessing, output=output, report=lines.append, **given)
     return Written(output, network, report, lines, images)

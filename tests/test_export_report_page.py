@@ -41,7 +41,7 @@ def with_everything(report):
         **{"ops": {"CONV_2D": 30, "PAD": 2}, "delegate_partitions": 3},
         **{"undelegated_ops": {"PAD": 2}, "latency_ms": LATENCY},
     }
-    report["formats"]["tflite"].update(more, accuracy=0.875, sqnr=None)
+    report["formats"]["tflite"].update(more, accuracy=0.875, sqnr=31.25)
     report["missed"]["int8"] = {"path": "model_int8.tflite", "reason": f"Received: {HOSTILE}"}
     report["left_out"][HOSTILE] = "no images"
     report["files"][HOSTILE] = {"bytes": 1234567, "sha256": "0" * 64}
@@ -66,7 +66,7 @@ def test_the_page_of_an_export_says_what_the_report_says(exported):
 
 def test_the_page_shows_runtime_accuracy_and_what_is_missing(exported):
     cells = Page(render(with_everything(exported.report))).cells
-    assert {"32", "3", "2 PAD", "1.2 / 2.5 ms", "0.8 / 1.5 ms", "87.5%", "no error"} <= set(cells)
+    assert {"32", "3", "2 PAD", "1.2 / 2.5 ms", "0.8 / 1.5 ms", "87.5%", "31.2 dB"} <= set(cells)
     assert {"30", "CONV_2D"} <= set(cells)
     assert any("missed a bound" in cell for cell in cells)
     assert "model_int8.tflite" in cells
