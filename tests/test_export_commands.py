@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from exporting import TFLITE, probabilities_of
+from exporting import FLOAT, TFLITE, probabilities_of
 from PIL import Image
 
 import export
@@ -119,7 +119,7 @@ def test_export_command_calibrates_on_training_images_or_a_folder(
 def test_export_command_fails_where_a_model_misses_its_bound(models, monkeypatch, capsys, tmp_path):
     form = export.FORMATS["tflite"]
     monkeypatch.setitem(export.FORMATS, "tflite", form._replace(bounds=Bounds(agreement=1.1)))
-    words = ["--workdir", models[0] / "run", "--output", tmp_path / "out"]
+    words = ["--workdir", models[0] / "run", "--output", tmp_path / "out", "--format", *FLOAT]
     assert main(["export", *map(str, words)]) == 1
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exporting import (
+    FLOAT,
     drawn_images,
     names,
     preprocessing_of,
@@ -24,6 +25,7 @@ from exporting import (
 import export
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.zoo import GENOTYPES, load_genotype
+from export.formats import nothing
 from export.parity import Bounds
 
 CASES = {
@@ -35,9 +37,6 @@ CASES = {
     "PDARTS": (33, 9, 3, "cifar"),
 }
 """Height, width, channels and stem: odd sizes for dilated convolutions and reductions."""
-
-FLOAT32 = ("saved_model", "tflite")
-"""Formats that hold the network's own numbers."""
 
 IMPOSSIBLE = Bounds(difference=-1.0)
 
@@ -56,8 +55,8 @@ def stub(name, monkeypatch, **changes):
     def write(network, preprocessing, path, examples):
         path.write_bytes(b"ok")
 
-    made = {"write": write, "open_logits": open_noise, "bounds": Bounds(), **changes}
-    form = export.FORMATS["tflite"]._replace(path=f"{name}.tflite", **made)
+    made = {"write": write, "open_logits": open_noise, "bounds": Bounds(), "describe": nothing}
+    form = export.FORMATS["tflite"]._replace(path=f"{name}.tflite", **{**made, **changes})
     monkeypatch.setitem(export.FORMATS, name, form)
 
 
@@ -79,11 +78,11 @@ def test_float32_formats_agree_with_keras_on_every_genotype(tmp_path, name):
     network = small_network(name, channels, stem=stem, classes=3)
     preprocessing = preprocessing_of(height, width, channels)
     images = drawn_images(preprocessing, 3)
-    options = {"images": images, "formats": FLOAT32}
+    options = {"images": images, "formats": FLOAT}
     report = export.export(network, preprocessing, names(3), tmp_path / "out", **options)
     assert report["folded"]["difference"] <= 1e-5
     expected = probabilities_of(network, preprocessing, images)
-    for form in FLOAT32:
+    for form in FLOAT:
         model = export.load(placed(tmp_path / "out", report, form))
         np.testing.assert_allclose(model.probabilities(images), expected, atol=1e-5)
 
@@ -191,7 +190,7 @@ def test_a_model_that_misses_its_bound_is_not_published_and_the_others_are(tmp_p
     assert "noisy.tflite" not in report["files"]
 
 
-@pytest.mark.parametrize("name", FLOAT32)
+@pytest.mark.parametrize("name", FLOAT)
 def test_export_of_no_model_that_agrees_with_keras_leaves_nothing(tmp_path, monkeypatch, name):
     form = export.FORMATS[name]._replace(bounds=IMPOSSIBLE)
     monkeypatch.setitem(export.FORMATS, name, form)
