@@ -25,15 +25,18 @@ def start_tensorflow() -> None:
     prefer_parallel_operations()
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(level: int = 2) -> None:
     """Imports TensorFlow and looks for devices, and keeps what it says on the way to itself.
+
+    Of what it says later errors are printed, at level 3 none: it calls an error, say, that one of
+    its optimisations does not fit a graph.
 
     TensorFlow 2.21 writes its start-up notes to file descriptor 2 whatever the log level is.
     With `TF_CPP_MIN_LOG_LEVEL` set by the user, nothing is held back.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = str(level)
     with held_stderr():
         import tensorflow as tf
 

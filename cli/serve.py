@@ -56,7 +56,7 @@ def _replace_by(program: str, command: list[str]) -> None:
 
 
 def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> int:
-    quiet.import_tensorflow()  # with its own choice of threads, and without Keras' settings
+    quiet.import_tensorflow(level=3)  # failures are reported by us
     try:
         from export.serving import server
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import signal
 import socket
+import sys
 
 import grpc
 import numpy as np
@@ -380,6 +381,24 @@ def test_address_of_another_is_wrong_use(server, folder, capfd, flag):
 
 def test_host_that_is_not_ours_is_wrong_use(folder, capfd):
     one_line_of_wrong_use(capfd, ["serve", "--model", folder, "--host", "192.0.2.1", "--port", "0"])
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (["serve", "--host", "192.0.2.1", "--model"], "aiohttp"),  # nor would it serve there
+        (["predict", "--url", "grpc://127.0.0.1", "--name", "model"], "tensorflow_serving.apis"),
+    ],
+)
+def test_missing_package_is_named(folder, files, capfd, monkeypatch, words, module):
+    for name in [name for name in sys.modules if name.startswith(("export.serving.", module))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("export.serving.server", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    last = folder if words[0] == "serve" else files[0]
+    line = one_line_of_wrong_use(capfd, [*words, last])
+    assert "darts-tf[serving]" in line
+    assert module in line
 
 
 def test_module_server_has_failed_at_nothing(server):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import shutil
 import signal
 import threading
+import weakref
 
 import pytest
 from loading import Load
 from serving import WAIT, becomes, drawn, logits_of, serving, write_version
+
+from export.serving.models import Model
 
 IMAGES = drawn(2)
 BODY = {"instances": IMAGES.tolist()}
@@ -88,6 +93,29 @@ def test_newest_whole_version_is_served(base, versions):
         assert shift_of(server) == 2
         assert sum("version 8 cannot" in line for line in server.lines) == 1
         assert server.stop() == (0, "")
+
+
+def test_version_that_is_replaced_is_kept_while_it_is_used_and_then_gone(base, versions):
+    async def run():
+        model = Model("model", base, 10**6, lambda line: None)
+        await model.refresh()
+        with model.used(1) as servable:
+            old = weakref.ref(servable)
+            del servable
+            publish(versions, base, 2)
+            await model.refresh()
+            await asyncio.sleep(0.05)
+            states = {version: status.state for version, status in model.statuses.items()}
+            assert states == {1: "UNLOADING", 2: "AVAILABLE"}
+            gc.collect()
+            assert old() is not None
+            with model.used(None) as newest:
+                assert newest.version == 2
+        await asyncio.sleep(0.05)
+        assert model.statuses[1].state == "END"
+        assert old() is None
+
+    asyncio.run(run())
 
 
 def test_what_is_in_flight_is_finished_when_the_server_ends(base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pathlib
 import time
 from collections.abc import Callable
@@ -109,9 +110,12 @@ class Model:
 
     async def _retire(self, servable: Servable) -> None:
         await servable.unused()
-        if self.statuses[servable.version].state == "UNLOADING":  # it may have come back meanwhile
-            self.statuses[servable.version] = Status("END")
-        self._report(f"{self.name}: version {servable.version} unloaded")
+        version = servable.version
+        del servable
+        gc.collect()  # TensorFlow's functions are in cycles, and hold a model's memory
+        if self.statuses[version].state == "UNLOADING":  # it may have come back meanwhile
+            self.statuses[version] = Status("END")
+        self._report(f"{self.name}: version {version} unloaded")
 
 
 def _stamp(path: pathlib.Path) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import pathlib
 import socket
@@ -50,6 +51,8 @@ async def serve(
     Raises:
         InputError: a model of which no version can be loaded, or an address that is not free.
     """
+    gc.collect()
+    gc.freeze()  # what is imported stays: it need not be looked through when a version goes
     limit = round(config.max_request_mb * 1e6)
     models = {name: Model(name, base, limit, report) for name, base in folders.items()}
     with _signals() as asked:
