@@ -21,7 +21,7 @@ from darts_tf.data import Preprocessing
 from export import tflite
 from export.folding import fold_normalizations
 from export.images import Examples
-from export.inference import float32_copy
+from export.inference import inference_copy
 from export.web import page
 
 GRAY, COLOUR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
@@ -54,7 +54,7 @@ def main():
 
 def measured(folder: pathlib.Path, settings: dict, preprocessing: Preprocessing) -> dict:
     """Megabytes, seconds and milliseconds of one network's page."""
-    network = float32_copy(darts_tf.build_network(darts_tf.GENOTYPES["DARTS_V2"], **settings))
+    network = inference_copy(darts_tf.build_network(darts_tf.GENOTYPES["DARTS_V2"], **settings))
     fold_normalizations(network)
     labels = tuple(f"class {i}" for i in range(settings["classes"]))
     page.write(network, preprocessing, folder, Examples(labels))

@@ -13,13 +13,13 @@ from darts_tf.network import Network
 HALF = ("float16", "bfloat16")
 
 
-def float32_copy(network: Network) -> Network:
-    """The same network, computing in float32, without auxiliary head and drop path.
+def inference_copy(network: Network, dtype: str = "float32") -> Network:
+    """The same network, computing in `dtype`, without auxiliary head and drop path.
 
     A network of mixed precision keeps its weights in float32, so that nothing is lost.
     """
     without = {"auxiliary": False, "drop_path": 0.0}
-    with dtype_policy("float32"):
+    with dtype_policy(dtype):
         copy = type(network).from_config({**network.get_config(), **without})
     for target, source in zip(_parts(copy), _parts(network), strict=True):
         target.set_weights(source.get_weights())

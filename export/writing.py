@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -25,7 +26,7 @@ from export import folder, parity, report_page
 from export.folding import fold_normalizations
 from export.formats import FORMATS
 from export.images import Examples, check_images, in_batches, keras_logits
-from export.inference import computes_in_half, float32_copy
+from export.inference import computes_in_half, inference_copy
 from export.publishing import published
 
 FOLDED = parity.Bounds(difference=1e-5)
@@ -89,10 +90,19 @@ def export(
     wanted, left_out = _usable(formats, calibration)
     if not any(FORMATS[each].calibrated for each in wanted):
         calibration = None
-    inference = float32_copy(network)
+    inference = inference_copy(network)
     reference = inference if computes_in_half(network) else network
     report(f"running Keras on {len(images)} images")
     expected = in_batches(keras_logits(reference, preprocessing), images)
+
+    @functools.cache
+    def rounding() -> float:
+        """How far Keras is from itself in float64: nearer no model can be asked to be."""
+        exact = inference_copy(network, "float64")
+        exact_logits = in_batches(keras_logits(exact, preprocessing), images)
+        return parity.compare(exact_logits, expected).difference
+
+    compared = functools.partial(_compared, expected=expected, labels=labels, rounding=rounding)
     summary = {
         **_summary(inference, preprocessing, classes),
         **_of_images(expected, labels, calibration),
@@ -102,7 +112,7 @@ def export(
     fold_normalizations(inference)
     report("comparing the folded network with Keras")
     folded = in_batches(keras_logits(inference, preprocessing), images)
-    summary["folded"] = _compared("the folded network", folded, expected, labels, FOLDED)
+    summary["folded"] = compared("the folded network", folded, FOLDED)
     examples = Examples(tuple(classes), calibration)
     with published(output) as written:
         folder.describe(written, preprocessing, classes)
@@ -117,7 +127,7 @@ def export(
             report(f"comparing {format_name} with Keras")
             logits = in_batches(form.open_logits(path), images)
             try:
-                found = _compared(format_name, logits, expected, labels, form.bounds)
+                found = compared(format_name, logits, form.bounds)
             except parity.ParityError as error:
                 summary["missed"][format_name] = {"path": place, "reason": str(error)}
                 _remove(written / form.path)
@@ -203,9 +213,18 @@ def _of_images(expected: np.ndarray, labels, calibration) -> dict:
     }
 
 
-def _compared(name: str, logits, expected, labels, bounds: parity.Bounds) -> dict:
-    """What the report says of a model's logits. Raises ParityError where they miss a bound."""
+def _compared(name: str, logits, bounds: parity.Bounds, *, expected, labels, rounding) -> dict:
+    """What the report says of a model's logits.
+
+    Two correct models differ by what each of them rounds, which may be more than a bound where a
+    network magnifies it: then the bound is twice what Keras rounds.
+
+    Raises:
+        ParityError: they miss a bound.
+    """
     found = parity.compare(expected, logits)
+    if bounds.difference is not None and found.difference > bounds.difference:
+        bounds = bounds._replace(difference=max(bounds.difference, 2 * rounding()))
     parity.check(name, found, bounds)
     asked = {what: bound for what, bound in bounds._asdict().items() if bound is not None}
     return {"bounds": asked, **found._asdict(), "accuracy": _accuracy(logits, labels)}

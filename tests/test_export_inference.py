@@ -14,7 +14,7 @@ from darts_tf.counting import count_params
 from darts_tf.genotype import Genotype
 from darts_tf.spaces import ALL_PRIMITIVES, NONE
 from export.folding import fold_normalizations
-from export.inference import computes_in_half, float32_copy, frozen_logits
+from export.inference import computes_in_half, frozen_logits, inference_copy
 
 PLAIN = tuple((name, 0) for name in ALL_PRIMITIVES if name != NONE)
 EVERYTHING = Genotype((*PLAIN, PLAIN[0]), (2, 3, 4, 5, 6), (*PLAIN, PLAIN[0]), (2, 4, 6))
@@ -67,7 +67,7 @@ def test_float32_copy_drops_the_auxiliary_head_and_leaves_the_original():
     before = [v.numpy() for v in network.variables]
     images = preprocessing_of().normalize(drawn_images(preprocessing_of()))
     expected = network(images)["logits"].numpy()
-    copy = float32_copy(network)
+    copy = inference_copy(network)
     np.testing.assert_array_equal(copy(images), expected)
     fold_normalizations(copy)
     for variable, value in zip(network.variables, before, strict=True):
@@ -81,7 +81,7 @@ def test_float32_copy_of_mixed_precision_has_its_weights_and_computes_in_float32
     for target, source in zip(network.variables, plain.variables, strict=True):
         target.assign(source)
     assert computes_in_half(network)
-    copy = float32_copy(network)
+    copy = inference_copy(network)
     assert not computes_in_half(copy)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     images = preprocessing_of().normalize(drawn_images(preprocessing_of()))
@@ -96,5 +96,5 @@ def test_float32_copy_of_float64_is_near_it(policy):
     images = drawn_images(preprocessing_of()).astype(np.float64) / 255
     expected = network(images).numpy()
     assert expected.dtype == np.float64
-    actual = float32_copy(network)(images).numpy()
+    actual = inference_copy(network)(images).numpy()
     np.testing.assert_allclose(actual, expected, atol=1e-5 * abs(expected).max())

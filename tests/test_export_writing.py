@@ -38,7 +38,7 @@ CASES = {
 }
 """Height, width, channels and stem: odd sizes for dilated convolutions and reductions."""
 
-IMPOSSIBLE = Bounds(difference=-1.0)
+IMPOSSIBLE = Bounds(agreement=2.0)
 
 
 def placed(output: pathlib.Path, report: dict, name: str) -> pathlib.Path:
@@ -194,10 +194,19 @@ def test_a_model_that_misses_its_bound_is_not_published_and_the_others_are(tmp_p
 def test_export_of_no_model_that_agrees_with_keras_leaves_nothing(tmp_path, monkeypatch, name):
     form = export.FORMATS[name]._replace(bounds=IMPOSSIBLE)
     monkeypatch.setitem(export.FORMATS, name, form)
-    with pytest.raises(export.ParityError, match=f"Expected {name} .* at most -1 .*difference="):
+    with pytest.raises(
+        export.ParityError, match=f"Expected {name} .* at least 2. Received: agreement="
+    ):
         small_export(tmp_path / "new" / "out", formats=(name,))
     assert tree(tmp_path) == {}
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_bound_below_what_keras_rounds_itself_is_widened(tmp_path, monkeypatch):
+    form = export.FORMATS["tflite"]
+    monkeypatch.setitem(export.FORMATS, "tflite", form._replace(bounds=Bounds(difference=1e-12)))
+    found = small_export(tmp_path / "out", formats=("tflite",)).report["formats"]["tflite"]
+    assert 1e-12 < found["difference"] <= found["bounds"]["difference"] < 1e-5
 
 
 def test_a_folded_network_that_differs_is_never_written(tmp_path, monkeypatch):
