@@ -43,6 +43,13 @@ def probabilities_of(images: np.ndarray, shift: float = 0.0) -> np.ndarray:
     return exponentials / exponentials.sum(1, keepdims=True)
 
 
+def ranked(images):
+    """Labels and probabilities of images, best first."""
+    found = probabilities_of(images)
+    order = (-found).argsort(1)
+    return np.array(LABELS)[order].tolist(), np.take_along_axis(found, order, 1)
+
+
 class ByColour(tf.Module):
     """The contract's three signatures. `shift` tells versions apart."""
 
