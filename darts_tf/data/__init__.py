@@ -15,6 +15,14 @@ from darts_tf.data.pipeline import (
     train_batches,
 )
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.data.segments import (
+    Segment,
+    evaluation_segment_steps,
+    evaluation_segments,
+    search_segments,
+    segment_steps,
+    train_segments,
+)
 from darts_tf.data.sources import EMBEDDED, PUBLISHED_STATISTICS, lasting_name, load_dataset
 from darts_tf.data.splits import AnySplit, ImageDataset, Split, as_read_by, split_halves
 from darts_tf.data.steps import evaluation_steps, steps_per_epoch
@@ -35,6 +43,7 @@ __all__ = [
     "ColorJitter",
     "ImageDataset",
     "Preprocessing",
+    "Segment",
     "Split",
     "TextDataset",
     "Vocabulary",
@@ -42,6 +51,8 @@ __all__ = [
     "check_same_vocabulary",
     "class_names",
     "evaluation_batches",
+    "evaluation_segment_steps",
+    "evaluation_segments",
     "evaluation_steps",
     "first_images",
     "is_text",
@@ -51,7 +62,10 @@ __all__ = [
     "read_vocabulary",
     "refuse_image_settings",
     "search_batches",
+    "search_segments",
+    "segment_steps",
     "split_halves",
     "steps_per_epoch",
     "train_batches",
+    "train_segments",
 ]
