@@ -20,7 +20,7 @@ _HOMES = {
     "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),
-    "data": ("load_dataset",),
+    "data": ("load_dataset", "load_text"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import filelock
 
-from darts_tf import runs
+from darts_tf import files, runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 
@@ -108,8 +108,8 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
 
     Args:
         config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
-        dataset: What it runs on. Only the name, classes and preprocessing are written. None for a
-            comparison, whose runs each have theirs.
+        dataset: What it runs on. Only the name, classes and preprocessing are written, or a text's
+            vocabulary. None for a comparison, whose runs each have theirs.
         genotype: What it trains, kept with it; a search has none yet.
         writes: Whether this process does all of this; of several workers one does.
 
@@ -138,11 +138,13 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
                 _delete_run(folder)
             stack.enter_context(_logged(folder))
             if not config.resume:
-                _describe(folder, config, described, genotype)
+                _describe(folder, config, dataset, described, genotype)
         yield folder
 
 
 def _description(dataset) -> dict[str, object]:
+    if hasattr(dataset, "vocabulary"):
+        return {"name": dataset.name, **dataset.description()}
     return runs.plain(
         {
             "name": dataset.name,
@@ -153,9 +155,11 @@ def _description(dataset) -> dict[str, object]:
     )
 
 
-def _describe(folder, config, described, genotype) -> None:
+def _describe(folder, config, dataset, described, genotype) -> None:
     if described:
         runs.write_json(folder / runs.DATASET, described)
+    if hasattr(dataset, "vocabulary"):
+        files.write_text(folder / runs.VOCABULARY, dataset.vocabulary.to_text())
     if genotype is not None:
         genotype.save(folder / runs.GENOTYPE)
     runs.write_json(folder / runs.CONFIG, config.to_dict())
@@ -271,7 +275,8 @@ def _is_unused(folder: pathlib.Path) -> bool:
     """Empty, but for what is left of a beginning that was stopped before the settings stood."""
     names = {entry.name for entry in folder.iterdir()}
     kept = {name for name in names if not _is_passing(name)}
-    return not kept or (runs.LOCK in names and kept <= {runs.DATASET, runs.GENOTYPE, runs.LOG})
+    first = {runs.DATASET, runs.VOCABULARY, runs.GENOTYPE, runs.LOG}
+    return not kept or (runs.LOCK in names and kept <= first)
 
 
 def _delete_run(folder: pathlib.Path) -> None:

@@ -22,7 +22,9 @@ from darts_tf.parsing import parse_json
 CONFIG = "config.json"
 """All settings; a folder without them is no run."""
 DATASET = "dataset.json"
-"""The dataset's name, classes and preprocessing."""
+"""The dataset's name, classes and preprocessing; of a text its name, sizes and digest."""
+VOCABULARY = "vocabulary.txt"
+"""The words of a text, one a line in the order of a model's logits."""
 GENOTYPE = "genotype.json"
 ALPHAS = "alphas.npz"
 """Arrays `normal` and `reduce`, (edges, primitives)."""
@@ -40,7 +42,8 @@ TABLES = ("compare.csv", "compare.md")
 """What a comparison found, for programs and for people."""
 
 NAMES = (
-    *(CONFIG, DATASET, GENOTYPE, ALPHAS, METRICS, MODEL, CHECKPOINTS, "tensorboard", LOG, LOCK),
+    *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, METRICS, MODEL, CHECKPOINTS, "tensorboard"),
+    *(LOG, LOCK),
     *TABLES,
 )
 """Everything that a run puts into its folder."""

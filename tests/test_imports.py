@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "optimizers": ("constants", "distribution"),
     "callbacks": ("runs", "schedules"),
     "schedules": (),
-    "beginning": ("names", "runs"),
+    "beginning": ("files", "names", "runs"),
     "operation": ("normalization", "ops"),
     "sharing": ("constants", "differentiation", "keeping", "normalization"),
     "stems": ("normalization", "ops"),

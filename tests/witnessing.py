@@ -24,7 +24,13 @@ LONGEST_MESSAGE = 500
 
 _watching: list[tuple[int, list]] = []
 
-_HARMLESS = {"builtins.id", "sys._getframe", "object.__getattr__", "object.__setattr__"}
+_HARMLESS = {
+    "array.__new__",
+    "builtins.id",
+    "sys._getframe",
+    "object.__getattr__",
+    "object.__setattr__",
+}
 
 _FILES = {"open", "os.listdir", "os.scandir"}
 

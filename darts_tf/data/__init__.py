@@ -1,6 +1,12 @@
-"""Image datasets in memory and the batches made of them."""
+"""Datasets of images and of words, and the batches made of them."""
 
 from darts_tf.data.augmentation import Augmentation
+from darts_tf.data.corpora import (
+    TEXTS,
+    is_text,
+    load_text,
+    refuse_image_settings,
+)
 from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
@@ -9,29 +15,57 @@ from darts_tf.data.pipeline import (
     train_batches,
 )
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.data.segments import (
+    Segment,
+    evaluation_segment_steps,
+    evaluation_segments,
+    search_segments,
+    segment_steps,
+    train_segments,
+)
 from darts_tf.data.sources import EMBEDDED, PUBLISHED_STATISTICS, lasting_name, load_dataset
 from darts_tf.data.splits import AnySplit, ImageDataset, Split, as_read_by, split_halves
 from darts_tf.data.steps import evaluation_steps, steps_per_epoch
+from darts_tf.data.text import (
+    TextDataset,
+    Vocabulary,
+    check_same_vocabulary,
+    read_vocabulary,
+)
 from darts_tf.data.tfds_source import class_names
 
 __all__ = [
     "EMBEDDED",
     "PUBLISHED_STATISTICS",
+    "TEXTS",
     "AnySplit",
     "Augmentation",
     "ColorJitter",
     "ImageDataset",
     "Preprocessing",
+    "Segment",
     "Split",
+    "TextDataset",
+    "Vocabulary",
     "as_read_by",
+    "check_same_vocabulary",
     "class_names",
     "evaluation_batches",
+    "evaluation_segment_steps",
+    "evaluation_segments",
     "evaluation_steps",
+    "is_text",
     "lasting_name",
     "load_dataset",
+    "load_text",
+    "read_vocabulary",
+    "refuse_image_settings",
     "sample",
     "search_batches",
+    "search_segments",
+    "segment_steps",
     "split_halves",
     "steps_per_epoch",
     "train_batches",
+    "train_segments",
 ]

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from darts_tf.data.corpora import TEXTS, absolute, is_text
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
 from darts_tf.data.folder import load_folder, stream_folder
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
@@ -100,6 +101,8 @@ def load_dataset(
         OSError: a download failed.
     """
     name = os.fspath(name_or_folder)
+    if is_text(name):
+        raise InputError(f"Expected a dataset of images. Received: {name}, which is a text")
     if image_size is not None and not MIN_SIDE <= image_size <= MAX_SIDE:
         expected = f"{MIN_SIDE} to {MAX_SIDE} pixels"
         raise InputError(f"`image_size` expected {expected}. Received: image_size={image_size}")
@@ -115,9 +118,11 @@ def load_dataset(
         classes, train, test = _load_embedded(name, **options)
     elif _is_folder(name):
         classes, train, test = load_folder(name, **options, **damaged)
-        name = _absolute(name)
+        name = absolute(name)
     else:
-        classes, train, test = load_tfds(name, **options, **damaged, other_names=EMBEDDED)
+        classes, train, test = load_tfds(
+            name, **options, **damaged, other_names=(*EMBEDDED, *TEXTS)
+        )
         published = PUBLISHED_STATISTICS.get(base_name(name))
     mean, std = published or channel_statistics(train.images)
     preprocessing = Preprocessing(*train.images.shape[1:], mean, std)
@@ -127,7 +132,8 @@ def load_dataset(
 def lasting_name(name_or_folder: str) -> str:
     """The same dataset's name from any working directory: of a folder its absolute path."""
     name = os.fspath(name_or_folder)
-    return _absolute(name) if name not in EMBEDDED and _is_folder(name) else name
+    embedded = name in EMBEDDED or name in TEXTS
+    return absolute(name) if not embedded and _is_folder(name) else name
 
 
 def _streamed(
@@ -141,22 +147,18 @@ def _streamed(
     if _is_folder(name):
         options = {"limit": limit, "seed": seed, "max_bad_images": max_bad_images}
         classes, train, test = stream_folder(name, **options)
-        name = _absolute(name)
+        name = absolute(name)
     elif max_bad_images:
         raise InputError(
             "`max_bad_images` expected 0 for a streamed dataset of TFDS, whose records cannot be "
             f"left out. Received: max_bad_images={max_bad_images}"
         )
     else:
-        classes, train, test = stream_tfds(name, limit=limit, other_names=EMBEDDED)
+        classes, train, test = stream_tfds(name, limit=limit, other_names=(*EMBEDDED, *TEXTS))
     mean, std = PUBLISHED_STATISTICS["imagenet2012"]
     shorter_side = round(image_size * SHORTER_SIDE)
     preprocessing = Preprocessing(image_size, image_size, 3, mean, std, shorter_side)
     return ImageDataset(name, classes, train, test, preprocessing)
-
-
-def _absolute(folder: str) -> str:
-    return os.path.abspath(os.path.expanduser(folder))
 
 
 def _is_folder(name: str) -> bool:

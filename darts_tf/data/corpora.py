@@ -1,0 +1,155 @@
+"""Texts by name: the embedded one, and folders as Penn Treebank and WikiText-2 come."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+from collections.abc import Mapping
+
+from darts_tf.data.text import TEXT_SPLITS, UNK, TextDataset, make_text, read_text
+from darts_tf.errors import InputError
+from darts_tf.names import shown
+
+FILES = tuple(f"{split}.txt" for split in TEXT_SPLITS)
+
+IMAGE_SETTINGS = (
+    *("crop_padding", "flip", "cutout", "image_size", "max_bad_images", "random_resized_crop"),
+    *("color_jitter", "channels", "cells", "partial_channels", "stem", "auxiliary"),
+    *("auxiliary_weight", "drop_path", "label_smoothing", "class_weights", "max_macs"),
+)
+"""Settings that mean nothing for a text."""
+
+PARAGRAPHS = 16
+"""Consecutive paragraphs of `pydoc` that are in one split."""
+
+
+def load_pydoc() -> list[str]:
+    """Python's own reference, as its `help("topics")` shows it: some 80 thousand words.
+
+    It is that of the Python that runs, so that other versions of Python give other words, another
+    vocabulary and another perplexity. A paragraph is a line. Letters are small, runs of one and the
+    same punctuation mark are words, and those that train has but once are `<unk>`, as in Penn
+    Treebank. Of every ten blocks of paragraphs, in the order of the topics' names, valid has the
+    ninth and test the tenth. Some topics contain others: a paragraph counts where it is first seen
+    only, else much of test would be in train too.
+
+    Returns:
+        The texts of train, valid and test.
+
+    Raises:
+        InputError: this Python comes without it.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise InputError(
+            "Expected a Python with its reference in it (the module pydoc_data) for the dataset "
+            "pydoc. Received: one without"
+        ) from error
+    found = (topics[name].lower() for name in sorted(topics))
+    paragraphs = (re.split(r"\n\s*\n", text) for text in found)
+    lines = dict.fromkeys(" ".join(_words(p)) for topic in paragraphs for p in topic)
+    splits = [[], [], []]
+    for i, line in enumerate(filter(None, lines)):
+        splits[max(0, i // PARAGRAPHS % 10 - 7)].append(line)
+    counts = collections.Counter(word for line in splits[0] for word in line.split())
+    return ["\n".join(_known(line, counts) for line in split) for split in splits]
+
+
+def _words(text: str) -> list[str]:
+    return [match.group() for match in re.finditer(r"\w+|([^\w\s])\1*", text)]
+
+
+def _known(line: str, counts: Mapping[str, int]) -> str:
+    return " ".join(word if counts[word] > 1 else UNK for word in line.split())
+
+
+TEXTS = {"pydoc": load_pydoc}
+"""Embedded texts: functions that give train, valid and test."""
+
+
+def is_text(name_or_folder: str | os.PathLike[str]) -> bool:
+    """Whether a dataset is a text: an entry of `TEXTS`, or a folder with one of its files.
+
+    A folder with a folder `train` is one of images, which may come with lists named `train.txt`.
+    """
+    name = os.fspath(name_or_folder)
+    folder = absolute(name)
+    return name in TEXTS or (
+        any(os.path.isfile(os.path.join(folder, file)) for file in FILES)
+        and not os.path.isdir(os.path.join(folder, "train"))
+    )
+
+
+def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = None) -> TextDataset:
+    """Loads a text into memory, at 4 bytes a word.
+
+    An embedded name wins over a folder of that name (write `./pydoc` for the folder).
+
+    Args:
+        name_or_folder: an entry of `TEXTS`, or a folder with `train.txt`, `valid.txt` and
+            `test.txt`: UTF-8, a sentence a line, white space between words. `make_text` says what
+            becomes of them.
+        limit: most words to keep of each split; None keeps all.
+
+    Raises:
+        InputError: no text of that name, a file that is missing, empty or not UTF-8, or a limit
+            that is not positive; one line that says which.
+    """
+    name = os.fspath(name_or_folder)
+    if limit is not None and limit < 1:
+        raise InputError(f"`limit` expected at least 1. Received: limit={limit}")
+    if name in TEXTS:
+        return make_text(name, TEXTS[name](), limit)
+    folder = absolute(name)
+    _check_folder(folder, name)
+    return make_text(folder, [_split(os.path.join(folder, file)) for file in FILES], limit)
+
+
+def absolute(folder: str) -> str:
+    """A folder's path from any working directory."""
+    return os.path.abspath(os.path.expanduser(folder))
+
+
+def refuse_image_settings(
+    settings: Mapping[str, object], defaults: Mapping[str, object], dataset: str
+) -> None:
+    """Refuses settings of images for a text, rather than let them do nothing.
+
+    Args:
+        settings: of a run, by name.
+        defaults: those of its preset.
+        dataset: the text's name, for the error.
+
+    Raises:
+        InputError: names the first of `IMAGE_SETTINGS` that is not as in the preset.
+    """
+    for name in IMAGE_SETTINGS:
+        if name in settings and settings[name] != defaults.get(name):
+            raise InputError(
+                f"Expected no settings of images for the text {shown(dataset)}. "
+                f"Received: {name}={shown(settings[name])}"
+            )
+
+
+def _check_folder(folder: str, name: str) -> None:
+    missing = [file for file in FILES if not os.path.isfile(os.path.join(folder, file))]
+    if not missing:
+        return
+    if not os.path.isdir(folder):
+        received = shown(name)
+    elif os.path.isdir(os.path.join(folder, "train")):
+        received = f"{name!r}, which looks like a folder of images"
+    else:
+        received = f"{name!r} without {missing[0]}"
+    raise InputError(
+        f"Expected {' or '.join(TEXTS)}, or a folder with {', '.join(FILES)}. Received: {received}"
+    )
+
+
+def _split(path: str) -> str:
+    text = read_text(path)
+    if not text or text.isspace():
+        raise InputError(f"Expected a text with words in it. Received: {path!r} without any")
+    return text
