@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -58,7 +59,9 @@ def export_with_progress(config: ExportConfig) -> dict:
 
 def table(report: dict) -> Table:
     """What `export.export` returned, a row for every model."""
-    rows = Table("file", title=f"{report['parameters']:,} parameters, {report['macs']:,} MACs")
+    title = f"{report['parameters']:,} parameters, {report['macs']:,} MACs"
+    options = {"box": box.SIMPLE, "pad_edge": False, "padding": (0, 1, 0, 0)}  # to fit a terminal
+    rows = Table("file", title=title, **options)
     for name in ("size", "difference\nfrom Keras", "SQNR", "same\ntop class", "accuracy"):
         rows.add_column(name, justify="right")
     for model in report["formats"].values():

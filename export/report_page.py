@@ -7,6 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 Row = Sequence[object]
 
+BOUNDS = {
+    "difference": "difference ≤ {:.2g}",
+    "agreement": "same class ≥ {:.0%}",
+    "sqnr": "SQNR ≥ {:g} dB",
+}
+"""How a bound is written, by what it bounds."""
+
 
 def render(report: Mapping) -> str:
     """The page.
@@ -58,8 +65,7 @@ def _measured(model: Mapping) -> Row:
 
 
 def _bounds(bounds: Mapping) -> str:
-    words = {"difference": "difference ≤ {:g}", "agreement": "same class ≥ {:.0%}"}
-    return ", ".join(words.get(name, f"{name} ≥ {{:g}}").format(b) for name, b in bounds.items())
+    return ", ".join(BOUNDS[name].format(bound) for name, bound in bounds.items())
 
 
 def _missing(report: Mapping) -> str:
@@ -85,7 +91,7 @@ def _runtime(report: Mapping) -> str:
             model["delegate_partitions"],
             ", ".join(f"{n} {op}" for op, n in model["undelegated_ops"].items()) or "none",
         )
-        rows.append((*row, *(f"{time['p50']:.1f} / {time['p95']:.1f} ms" for time in times)))
+        rows.append((*row, *(f"{time['p50']:.3g} / {time['p95']:.3g} ms" for time in times)))
     kinds = dict.fromkeys(op for model in models for op in model["ops"])
     counts = [(op, *(model["ops"].get(op, "") for model in models)) for op in sorted(kinds)]
     details = _table(["operation", *(model["path"] for model in models)], counts)
