@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from darts_tf.differentiation import custom_gradient, weights_fixed_from
 
@@ -53,6 +54,10 @@ class Recurrence:
         """
         count, fixed_from = len(weights), weights_fixed_from()
         statistics, second = [], []
+        if not record.should_record_backprop(list(alphas)):  # a gradient that nobody asks for
+            alphas, fixed = (), (tuple(alphas), fixed)
+        else:
+            fixed = (), fixed
         parts = sequence, state, tuple(weights), tuple(alphas)
         self._forward.get_concrete_function(*parts, fixed)  # see custom_gradient
 
@@ -64,31 +69,37 @@ class Recurrence:
 
             def gradient(upstream):
                 # what the derivative of the first gradient sends here is of second order
-                along = fixed_from > (2 if second else 1)
+                along = _wanted(fixed_from, order=2 if second else 1)
                 earlier = tf.concat([state[None], states[:-1]], 0)
                 parts = sequence, earlier, weights, alphas
-                gradients = self._gradient(upstream, parts, fixed, along, fixed_from > 2, second)
-                return _completed(gradients, count, along)
+                after = _wanted(fixed_from, order=2)
+                gradients = self._gradient(upstream, parts, fixed, along, after, second)
+                return _completed(gradients, parts, along)
 
             return states, gradient
 
         return forward(sequence, state, *weights, *alphas), statistics
 
-    def _gradient(self, upstream, parts, fixed, along_weights, second_along_weights, second):
+    def _step(self, x, state, weights, alphas, fixed):
+        """The step; alphas without a gradient are in `fixed`."""
+        constant, fixed = fixed
+        return self.step(x, state, weights, alphas or constant, fixed)
+
+    def _gradient(self, upstream, parts, fixed, along, second_along, second):
         """Gradients along what `_sources` gives, themselves differentiable."""
         count = len(parts[2])
-        self._backward.get_concrete_function(upstream, *parts, fixed, along_weights)
+        self._backward.get_concrete_function(upstream, *parts, fixed, along)
 
         @custom_gradient
         def backward(upstream, *arguments):
             parts = _parted(arguments, count)
-            gradients, totals = self._backward(upstream, *parts, fixed, along_weights)
+            gradients, totals = self._backward(upstream, *parts, fixed, along)
 
             def gradient(*directions):
                 second.append(True)
-                settings = (fixed, along_weights, second_along_weights)
+                settings = (fixed, along, second_along)
                 of_upstream, *found = self._second(totals, *parts, directions, *settings)
-                return [of_upstream, *_completed(found, count, second_along_weights)]
+                return [of_upstream, *_completed(found, parts, second_along)]
 
             return gradients, gradient
 
@@ -96,11 +107,13 @@ class Recurrence:
 
     def _trace_forward(self, sequence, state, weights, alphas, fixed):
         time = tf.shape(sequence)[0]
-        _, like = self.step(sequence[0], state, weights, alphas, fixed)  # pruned, but for its types
+        _, like = self._step(
+            sequence[0], state, weights, alphas, fixed
+        )  # pruned, but for its types
 
         def body(t, state, rows):
             shape = state.shape
-            state, found = self.step(sequence[t], state, weights, alphas, fixed)
+            state, found = self._step(sequence[t], state, weights, alphas, fixed)
             state.set_shape(shape)
             return t + 1, state, _written(rows, t, [state, *found])
 
@@ -109,79 +122,88 @@ class Recurrence:
         states, *statistics = [array.stack() for array in rows]
         return states, statistics
 
-    def _trace_backward(self, upstream, sequence, earlier, weights, alphas, fixed, along_weights):
+    def _trace_backward(self, upstream, sequence, earlier, weights, alphas, fixed, along):
         """Gradients along what `_sources` gives, and what arrives at each step's result."""
         time = tf.shape(sequence)[0]
-        after = 1 + along_weights
+        rows, sums = _like(sequence, weights, alphas, along)
 
-        def body(i, arriving, sums, rows):
+        def body(i, arriving, sums, arrays):
             t = time - 1 - i
             total = upstream[t] + arriving
-            parts = sequence[t], earlier[t], weights, alphas
-            found = self._products(total, *parts, fixed, along_weights)
-            *of_x, leaving = found[:after]
-            return i + 1, leaving, _added(sums, found[after:]), _written(rows, t, [total, *of_x])
+            leaving, *found = self._products(
+                total, sequence[t], earlier[t], weights, alphas, fixed, along
+            )
+            of_x, found = found[: len(rows)], found[len(rows) :]
+            return i + 1, leaving, _added(sums, found), _written(arrays, t, [total, *of_x])
 
-        rows = _arrays(time, [upstream[0], *([sequence[0]] if along_weights else [])])
-        sums = _zeros([*(weights if along_weights else ()), *alphas])
-        state = (0, tf.zeros_like(earlier[0]), sums, rows)
-        _, first, sums, rows = tf.while_loop(lambda i, *_: i < time, body, state)
-        totals, *of_sequence = [array.stack() for array in rows]
-        return [*of_sequence, first, *sums], totals
+        state = (0, tf.zeros_like(earlier[0]), sums, _arrays(time, [upstream[0], *rows]))
+        _, first, sums, arrays = tf.while_loop(lambda i, *_: i < time, body, state)
+        totals, *of_sequence = [array.stack() for array in arrays]
+        return [first, *of_sequence, *sums], totals
 
     def _trace_second(
-        self,
-        totals,
-        sequence,
-        earlier,
-        weights,
-        alphas,
-        directions,
-        fixed,
-        along_weights,
-        along_too,
+        self, totals, sequence, earlier, weights, alphas, directions, fixed, along, second_along
     ):
         """What the gradients, multiplied by `directions`, send to all that they depend on."""
         time = tf.shape(sequence)[0]
-        of_sequence, (first, *of_rest) = directions[:along_weights], directions[along_weights:]
-        after = 2 + along_too
+        first, *directions = directions
+        of_sequence, of_rest = directions[: along[0]], directions[along[0] :]
+        rows, sums = _like(sequence, weights, alphas, second_along)
+        rows = [totals[0], earlier[0], *rows]
 
-        def body(t, direction, sums, rows):
+        def body(t, direction, sums, arrays):
             total, parts = totals[t], (sequence[t], earlier[t], weights, alphas)
-            sources = [total, *_sources(*parts, along_too)]
+            sources = [total, *_sources(*parts, second_along)]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
-                products = self._products(total, *parts, fixed, along_weights)
-            at = [*(d[t] for d in of_sequence), direction, *of_rest]
+                products = self._products(total, *parts, fixed, along)
+            at = [direction, *(d[t] for d in of_sequence), *of_rest]
             found = _derivatives(tape, products, sources, at)
-            direction = found[0]
-            return t + 1, direction, _added(sums, found[after:]), _written(rows, t, found[:after])
+            of_rows, found = found[: len(rows)], found[len(rows) :]
+            return t + 1, of_rows[0], _added(sums, found), _written(arrays, t, of_rows)
 
-        like = [totals[0], *([sequence[0]] if along_too else []), earlier[0]]
-        sums = _zeros([*(weights if along_too else ()), *alphas])
-        state = (0, first, sums, _arrays(time, like))
-        *_, sums, rows = tf.while_loop(lambda t, *_: t < time, body, state)
-        return [*(array.stack() for array in rows), *sums]
+        state = (0, first, sums, _arrays(time, rows))
+        *_, sums, arrays = tf.while_loop(lambda t, *_: t < time, body, state)
+        return [*(array.stack() for array in arrays), *sums]
 
-    def _products(self, total, x, state, weights, alphas, fixed, along_weights):
+    def _products(self, total, x, state, weights, alphas, fixed, along):
         """A step's derivative from its result back to its `_sources`."""
-        sources = _sources(x, state, weights, alphas, along_weights)
+        sources = _sources(x, state, weights, alphas, along)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            result, _ = self.step(x, state, weights, alphas, fixed)
+            result, _ = self._step(x, state, weights, alphas, fixed)
         return _derivatives(tape, result, sources, total)
 
 
-def _sources(x, state, weights, alphas, along_weights):
-    return [x, state, *weights, *alphas] if along_weights else [state, *alphas]
+def _wanted(fixed_from: int, order: int) -> tuple[bool, bool]:
+    """Whether derivatives of an order are taken along weights, and along alphas.
+
+    Where weights are fixed from the second order on, the first derivative is along them alone.
+    """
+    along_weights = fixed_from > order
+    return along_weights, not (along_weights and fixed_from == 2)
 
 
-def _completed(gradients, count, along_weights):
-    """Gradients along what `_sources` gives, with None where there are none."""
-    if along_weights:
-        return gradients
-    state, *alphas = gradients
-    return [None, state, *[None] * count, *alphas]
+def _sources(x, state, weights, alphas, along):
+    """What a step is differentiated along: the state, and what `_wanted` says of the rest."""
+    return [state, *([x, *weights] if along[0] else []), *(alphas if along[1] else [])]
+
+
+def _like(sequence, weights, alphas, along):
+    """Of `_sources` after the state: those of each step, and zeros to add the others up."""
+    rows = [sequence[0]] if along[0] else []
+    return rows, _zeros([*(weights if along[0] else []), *(alphas if along[1] else [])])
+
+
+def _completed(gradients, parts, along):
+    """Gradients along `_sources` in the order of `_parted`, with None where there are none."""
+    _, _, weights, alphas = parts
+    state, *rest = gradients
+    if not along[0]:
+        rest = [None, *[None] * len(weights), *rest]
+    if not along[1]:
+        rest = [*rest, *[None] * len(alphas)]
+    return [rest[0], state, *rest[1:]]
 
 
 def _parted(arguments, count):
