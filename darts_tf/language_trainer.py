@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from darts_tf.constants import filled
 from darts_tf.distribution import all_sum, assign, replica, replicas
 from darts_tf.trainer import Trainer
 
@@ -79,7 +80,7 @@ class LanguageTraining:
         ):
             if factor:
                 squares = tf.reduce_mean(tf.square(states), (0, 2))
-                values += tf.cast(factor, values.dtype) * tf.cast(squares, values.dtype)
+                values += filled(factor, (), values.dtype) * tf.cast(squares, values.dtype)
         return values, parts
 
     def plain_objective(self, labels, outputs):

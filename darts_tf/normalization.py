@@ -131,7 +131,7 @@ class BatchNormalization(keras.layers.Layer):
             value = tf.convert_to_tensor(running)
             batches = tf.cast(batches, value.dtype)
             after = tf.range(tf.shape(batches)[0], -1, -1)
-            powers = tf.cast(self.momentum, value.dtype) ** tf.cast(after, value.dtype)
+            powers = filled(self.momentum, (), value.dtype) ** tf.cast(after, value.dtype)
             share = filled(1 - self.momentum, (), value.dtype) * powers[1:]
             running.assign(powers[0] * value + tf.linalg.matvec(batches, share, transpose_a=True))
 

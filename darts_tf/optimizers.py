@@ -78,7 +78,7 @@ def clip_to_and_fro(gradients, clip_norm: float):
 
     def back(upstreams):
         clipped, _ = clip(upstreams, clip_norm)
-        ratio = tf.math.divide_no_nan(tf.cast(clip_norm, norm.dtype), norm)
+        ratio = tf.math.divide_no_nan(filled(clip_norm, (), norm.dtype), norm)
         return [ratio * v for v in clipped]
 
     return [scale * g for g in gradients], back

@@ -1,4 +1,6 @@
-"""Recurrent cells, discrete and mixed, as Keras RNN cells (Liu et al. 2019, sec. 2.1 and 3.1.2).
+"""The recurrent cell of a genotype, and what that of a search has in common with it.
+
+Both are Keras RNN cells (Liu et al. 2019, sec. 2.1 and 3.1.2).
 
 State 0 is made of the input and the last hidden state; every node gates between an earlier state
 and an activation of its product with that state, as a highway does. Dropout touches the states
@@ -13,14 +15,13 @@ import tensorflow as tf
 from darts_tf import dropout
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
-from darts_tf.normalization import BatchNormalization, tracking
+from darts_tf.normalization import tracking
 from darts_tf.recurrence import Recurrence
-from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 
 INITIAL_RANGE = 0.04
 """Weights begin uniformly between this and its negative."""
 
-FUNCTIONS = {
+ACTIVATIONS = {
     "tanh": tf.tanh,
     "relu": tf.nn.relu,
     "sigmoid": tf.sigmoid,
@@ -34,7 +35,7 @@ def uniform() -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-INITIAL_RANGE, INITIAL_RANGE)
 
 
-class _Cell(keras.layers.Layer):
+class HighwayCell(keras.layers.Layer):
     """What both cells share: weights, state 0, dropout, and Keras' conventions.
 
     The state is the hidden state, and with dropout its mask as well, which never changes: so
@@ -144,35 +145,22 @@ class _Cell(keras.layers.Layer):
         }
 
 
-def _dropped(state, mask):
+def masked(state, mask):
+    """The state as it is multiplied."""
     return state if mask is None else state * mask
 
 
-def _first_state(x, state, kernels, mask):
+def first_state(x, state, kernels, mask):
     """State 0: a highway between the hidden state and a candidate."""
-    dropped = _dropped(state, mask)
+    dropped = masked(state, mask)
     of_gate, of_candidate = tf.split(x, 2, axis=-1)
     gate = tf.sigmoid(of_gate + tf.matmul(dropped, kernels[0]))
     candidate = tf.tanh(of_candidate + tf.matmul(dropped, kernels[1]))
     return state + gate * (candidate - state)
 
 
-def _normalize(state, epsilon):
-    """By the batch's mean and variance, and these two; the variance that is given is unbiased.
-
-    Of a batch this small the fused kernel is five times slower.
-    """
-    wide = state if state.dtype == tf.float64 else tf.cast(state, tf.float32)
-    mean = tf.reduce_mean(wide, 0)
-    centred = wide - mean
-    variance = tf.reduce_mean(tf.square(centred), 0)
-    y = tf.cast(centred * tf.math.rsqrt(variance + epsilon), state.dtype)
-    count = tf.cast(tf.shape(state)[0], wide.dtype)
-    return y, mean, variance * count / tf.maximum(count - 1, 1)
-
-
 @keras.saving.register_keras_serializable("darts_tf")
-class RecurrentCell(_Cell):
+class RecurrentCell(HighwayCell):
     """The cell of a genotype, for `keras.layers.RNN`.
 
     Args:
@@ -198,11 +186,11 @@ class RecurrentCell(_Cell):
     def step(self, x, state, kernels, alphas, mask):
         """One step of `Recurrence`; x is the input's product with `input_kernel`."""
         del alphas
-        states = [_first_state(x, state, kernels, mask)]
+        states = [first_state(x, state, kernels, mask)]
         for i, (name, source) in enumerate(self.genotype.recurrent, 1):
-            dropped = _dropped(states[source], mask)
+            dropped = masked(states[source], mask)
             gate = tf.sigmoid(tf.matmul(dropped, kernels[2 * i]))
-            candidate = FUNCTIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
+            candidate = ACTIVATIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
             states.append(states[source] + gate * (candidate - states[source]))
         concat = self.genotype.concat
         return tf.add_n([states[i] for i in concat]) / len(concat), []
@@ -211,125 +199,3 @@ class RecurrentCell(_Cell):
         """Constructor arguments."""
         genotype = {"recurrent": self.genotype.recurrent, "concat": self.genotype.concat}
         return {**super().get_config(), "genotype": genotype}
-
-
-@keras.saving.register_keras_serializable("darts_tf")
-class MixedRecurrentCell(_Cell):
-    """The cell of a search: every node mixes all activations of all earlier states (eq. 2).
-
-    One batch normalisation without scale and shift follows state 0 and every node.
-
-    Attributes:
-        alphas: `(edges, primitives)`, a row per pair of `spaces.recurrent_edges(nodes)`.
-
-    Args:
-        units: of the hidden state.
-        hidden_dropout: as in `RecurrentCell`.
-        nodes: beside state 0.
-        primitives: candidates on every edge, `none` among them.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        hidden_dropout: float = 0.0,
-        nodes: int = RECURRENT_NODES,
-        primitives: tuple[str, ...] = RECURRENT_PRIMITIVES,
-        **kwargs,
-    ):
-        super().__init__(units, nodes, hidden_dropout, **kwargs)
-        unknown = set(primitives) - {NONE, *FUNCTIONS}
-        if unknown or nodes < 1:
-            raise InputError(
-                f"Expected nodes, and primitives among {[NONE, *FUNCTIONS]}. "
-                f"Received: {nodes=}, {primitives=}"
-            )
-        self.primitives = tuple(primitives)
-        self.norm = BatchNormalization(affine=False, name="norm")
-        self._training, self._inference = map(Recurrence, (self.training_step, self.inference_step))
-
-    def build(self, input_shape):
-        """Creates the weights, the alphas, and the running statistics."""
-        super().build(input_shape)
-        self.norm.build((None, self.units))
-        self.alphas = self.add_weight(
-            shape=(len(recurrent_edges(self.nodes)), len(self.primitives)),
-            initializer=keras.initializers.RandomNormal(stddev=1e-3),
-            name="alphas",
-            autocast=False,
-        )
-
-    def _recurrence_for(self, training):
-        return self._training if self._normalizes(training) else self._inference
-
-    def _normalizes(self, training):
-        """Whether by the batch's own statistics; a frozen normalisation does not."""
-        return training and self.norm.trainable
-
-    def _arguments(self, mask, training):
-        fixed = mask, None
-        if not self._normalizes(training):
-            running = self.norm.inference_scale_and_shift()
-            fixed = mask, [tf.cast(part, self.compute_dtype) for part in running]
-        shares = tf.cast(tf.nn.softmax(tf.convert_to_tensor(self.alphas)), self.compute_dtype)
-        return self._kernels(), [shares], fixed
-
-    def _track(self, means, variances):
-        self.norm.track_sequence(means, variances)
-
-    def training_step(self, x, state, kernels, alphas, fixed):
-        """As `RecurrentCell.step`; also means and variances `(nodes + 1, units)`."""
-        statistics = []
-
-        def normalized(state):
-            y, *moments = _normalize(state, self.norm.epsilon)
-            statistics.append(moments)
-            return y
-
-        state = self._mixed(x, state, kernels, alphas[0], fixed[0], normalized)
-        return state, [tf.stack(each) for each in zip(*statistics, strict=True)]
-
-    def inference_step(self, x, state, kernels, alphas, fixed):
-        """As `RecurrentCell.step`, with the running statistics."""
-        mask, (scale, shift) = fixed
-        return self._mixed(x, state, kernels, alphas[0], mask, lambda s: s * scale + shift), []
-
-    def _mixed(self, x, state, kernels, shares, mask, normalized):
-        states = [normalized(_first_state(x, state, kernels, mask))]
-        dropped, start = [_dropped(states[0], mask)], 0
-        for i in range(1, self.nodes + 1):
-            sources = tf.reshape(tf.stack(dropped), (-1, self.units))
-            of_gates, of_candidates = (
-                tf.reshape(tf.matmul(sources, kernel), (i, -1, self.units))
-                for kernel in kernels[2 * i : 2 * i + 2]
-            )
-            rows = shares[start : start + i]
-            mixture = self._mixture(of_gates, of_candidates, tf.stack(states), rows)
-            states.append(normalized(mixture))
-            dropped.append(_dropped(states[-1], mask))
-            start += i
-        return tf.add_n(states[1:]) / self.nodes
-
-    def _mixture(self, of_gates, of_candidates, states, rows):
-        """Σ over sources s and activations f of the share of s + gate * (f(candidate) - s).
-
-        Args:
-            of_gates: `(sources, batch, units)`.
-            of_candidates: the same.
-            states: the same.
-            rows: `(sources, primitives)`, the shares.
-        """
-        terms, kept = [], []
-        for name, share in zip(self.primitives, tf.unstack(rows, axis=1), strict=True):
-            if name != NONE:
-                kept.append(share)
-                terms.append(share[:, None, None] * FUNCTIONS[name](of_candidates))
-        states = tf.add_n(kept)[:, None, None] * states
-        summands = states + tf.sigmoid(of_gates) * (tf.add_n(terms) - states)
-        flat = tf.reshape(summands, (rows.shape[0], -1))
-        total = tf.matmul(tf.ones((1, rows.shape[0]), flat.dtype), flat)  # faster than `reduce_sum`
-        return tf.reshape(total, tf.shape(states)[1:])
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), "nodes": self.nodes, "primitives": self.primitives}

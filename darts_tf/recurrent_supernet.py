@@ -7,7 +7,7 @@ import numpy as np
 
 from darts_tf.genotype import RecurrentGenotype, derive_recurrent
 from darts_tf.language_model import RecurrentModel
-from darts_tf.recurrent_cells import MixedRecurrentCell
+from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.spaces import RECURRENT_NODES, RECURRENT_PRIMITIVES
 
 
