@@ -24,7 +24,9 @@ TARGETS = {  # step and start in seconds, memory in GB: batch 64, 35 steps, 300 
 }
 """By estimator."""
 
-PASSES = {"first_order": (5, 0), "second_order": (13, 0), "finite_difference": (13, 0)}
+PASSES = {"first_order": (7, 5), "second_order": (18, 13), "finite_difference": (17, 14)}
+"""Matrix products of a step, as multiples of one forward pass, of the recurrence (whose passes back
+go through it again) and of the classifier."""
 
 
 def arguments():
@@ -35,11 +37,13 @@ def arguments():
     return parser.parse_args()
 
 
-def products(args) -> float:
-    """Multiply-adds of one forward pass."""
+def products(args, name) -> float:
+    """Floating-point operations of a step's matrix products."""
     words = args.batch_size * args.time_steps
-    cell = (2 + 36) * 2 * args.units**2
-    return words * (cell + args.units * args.vocabulary)
+    recurrence = 2 * words * (1 + 36) * 2 * args.units**2
+    classifier = 2 * words * args.units * args.vocabulary
+    of_recurrence, of_classifier = PASSES[name]
+    return of_recurrence * recurrence + of_classifier * classifier
 
 
 def gigaflops() -> float:
@@ -104,7 +108,7 @@ def measure(args) -> dict:
         **costs,
         "busy": sorted(busy[1:])[len(busy[1:]) // 2],
         "words_per_second": words / costs["step"],
-        "gigaflops": gigaflops(),
+        "products": products(args, name) / gigaflops() / 1e9,
     }
 
 
@@ -120,6 +124,27 @@ def main():
     if args.json:
         print(json.dumps(measure(args)))
         return
+    results = [
+        measuring.in_process_of_its_own("language_step.py", "--arch-gradient", name, *flags(args))
+        for name in args.arch_gradient
+    ]
+    sizes = (args.batch_size, args.time_steps, args.units, args.vocabulary)
+    plain = (*sizes, args.precision) == (64, 35, 300, 10_000, "float32")
+    rows = []
+    for r in results:
+        wanted = TARGETS[r["arch_gradient"]] if plain else ("", "", "")
+        measured = (r["step"], r["start"], r["peak_gb"])
+        pairs = [cell for pair in zip(measured, wanted, strict=True) for cell in pair]
+        others = (r["busy"], r["products"], r["words_per_second"])
+        rows.append([r["arch_gradient"], *pairs, *others])
+    title = "recurrent search step: batch {}, {} steps, {} units, {} words".format(*sizes)
+    measures = [word for name in ("step s", "start s", "peak GB") for word in (name, "at most")]
+    measuring.show(title, ("gradient", *measures, "busy s", "products s", "words/s"), rows)
+    columns = ("gradient", *measuring.PARTS)
+    starts = [[r["arch_gradient"], *(r[p] for p in measuring.PARTS)] for r in results]
+    measuring.show("start", columns, starts)
+    name = "language_step" if plain else "language_step_other"
+    measuring.save(name, {"settings": vars(args), "runs": results})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import tensorflow as tf
 
 from darts_tf.language_trainer import LanguageTraining
@@ -18,6 +20,7 @@ class LanguageDARTS(LanguageTraining, DARTS):
 
     def __init__(self, network, batch_size: int, **settings):
         super().__init__(network, batch_size, **{"clip_virtual_step": True, **settings})
+        self._looked = threading.local()  # every replica is traced by a thread of its own
 
     def loss_at(self, weights, alphas, batch):
         """As `DARTS.loss_at`, without regularisations; the batch is from `continued`."""
@@ -35,7 +38,7 @@ class LanguageDARTS(LanguageTraining, DARTS):
             if batch is not valid_batch:
                 return self.loss_at(weights, alphas, batch)
             settings = (others, self.plain_objective)
-            share, self._left = self.looked_at(weights, alphas, batch, *settings)
+            share, self._looked.valid = self.looked_at(weights, alphas, batch, *settings)
             return share
 
         return loss
@@ -50,5 +53,5 @@ class LanguageDARTS(LanguageTraining, DARTS):
     def _arch_step(self, weights, train_batch, valid_batch):
         """As `DARTS._arch_step`; the valid stream goes on."""
         found = super()._arch_step(weights, train_batch, valid_batch)
-        self.carry(self._left, "valid")
+        self.carry(self._looked.valid, "valid")
         return found

@@ -111,9 +111,10 @@ class BatchNormalization(keras.layers.Layer):
         """The layer at inference is `x * scale + shift`; both `(channels,)`."""
         scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
         shift = -self.moving_mean * scale
-        return (
-            (scale * self.gamma, shift * self.gamma + self.beta) if self.affine else (scale, shift)
-        )
+        if not self.affine:
+            return scale, shift
+        gamma, beta = (tf.cast(part, scale.dtype) for part in (self.gamma, self.beta))
+        return scale * gamma, shift * gamma + beta
 
     def _track(self, running, batch):
         share = filled(1 - self.momentum, (), running.dtype)

@@ -178,7 +178,7 @@ class DARTS(Trainer):
 
     def _clipped(self, gradients):
         """As the virtual step takes them, and a function that takes their upstreams back."""
-        if not self.clip_virtual_step:
+        if not self.clip_virtual_step or self.clip_norm is None:
             return gradients, list
         exact = self.arch_gradient != "finite_difference"
         return (clip if exact else clip_to_and_fro)(gradients, self.clip_norm)
