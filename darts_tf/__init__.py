@@ -12,11 +12,17 @@ from darts_tf import registration
 __version__ = "0.1.0"
 
 _HOMES = {
-    "genotype": ("Genotype", "RecurrentGenotype", "derive"),
+    "genotype": ("Genotype", "RecurrentGenotype", "derive", "derive_recurrent"),
     "zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
-    "spaces": ("ALL_PRIMITIVES", "PRIMITIVES"),
+    "spaces": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
     "supernet": ("Supernet",),
     "search": ("DARTS",),
+    "recurrent_supernet": ("RecurrentSupernet",),
+    "mixed_recurrent_cell": ("MixedRecurrentCell",),
+    "recurrent_cells": ("RecurrentCell",),
+    "language_model": ("LanguageModel", "build_language_model"),
+    "language_search": ("LanguageDARTS",),
+    "language_trainer": ("LanguageTrainer",),
     "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from darts_tf.spaces import (
     INPUTS,
     NONE,
     PRIMITIVES,
+    RECURRENT_PRIMITIVES,
     Pairs,
     checked_concat,
     checked_pairs,
     checked_recurrent,
     nodes_of,
+    recurrent_nodes_of,
 )
 
 
@@ -174,8 +177,41 @@ def derive(
     return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
 
 
+def derive_recurrent(
+    alphas, *, primitives: tuple[str, ...] = RECURRENT_PRIMITIVES
+) -> RecurrentGenotype:
+    """The discrete recurrent cell that architecture parameters stand for.
+
+    As `derive`, but that every node keeps its one strongest edge; its output is the mean of all
+    nodes. Liu et al. 2019, sections 2.1 and 2.4.
+
+    Args:
+        alphas: (edges, primitives) array: one row per pair of `spaces.recurrent_edges(nodes)`, for
+            any number of nodes.
+        primitives: What the columns stand for.
+
+    Raises:
+        InputError: An array of another shape, or a number that is not finite.
+    """
+    columns = _derived(primitives)
+    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)), recurrent_nodes_of)
+    weights = _softmax(alphas)[:, columns]
+    pairs, start = [], 0
+    for node in range(recurrent_nodes_of(len(weights))):
+        rows = weights[start : start + node + 1]
+        source = int(rows.max(axis=1).argmax())
+        pairs.append((primitives[columns[rows[source].argmax()]], source))
+        start += len(rows)
+    return RecurrentGenotype(tuple(pairs), tuple(range(1, len(pairs) + 1)))
+
+
+def _derived(primitives: tuple[str, ...]) -> list[int]:
+    """The columns of what can be derived."""
+    return [i for i, primitive in enumerate(primitives) if primitive != NONE]
+
+
 def _derive_cell(cell: str, alphas, edges, primitives: tuple[str, ...]) -> Pairs:
-    columns = [i for i, primitive in enumerate(primitives) if primitive != NONE]
+    columns = _derived(primitives)
     alphas = _checked_alphas(f"alphas_{cell}", alphas, (None, len(primitives)))
     weights = _softmax(alphas)[:, columns]
     rows = len(weights)
@@ -199,8 +235,10 @@ def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
     return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
 
 
-def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Finite numbers in an array of this shape, None standing for any number of edges."""
+def _checked_alphas(
+    name: str, alphas, shape: tuple[int | None, ...], nodes_of: Callable[[int], int] = nodes_of
+) -> np.ndarray:
+    """Finite numbers in an array of this shape, None standing for the edges of some cell."""
     alphas = np.asarray(alphas, dtype=np.float64)
     fits = len(shape) == alphas.ndim and all(
         size in (None, actual) for size, actual in zip(shape, alphas.shape, strict=True)

@@ -77,7 +77,7 @@ class BatchNormalization(keras.layers.Layer):
         if self.affine:
             self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
             self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        statistics = {"shape": shape, "trainable": False}
+        statistics = {"shape": shape, "trainable": False, "autocast": False}
         self.moving_mean = self.add_weight(initializer="zeros", name="moving_mean", **statistics)
         self.moving_variance = self.add_weight(
             initializer="ones", name="moving_variance", **statistics
@@ -111,14 +111,30 @@ class BatchNormalization(keras.layers.Layer):
         """The layer at inference is `x * scale + shift`; both `(channels,)`."""
         scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
         shift = -self.moving_mean * scale
-        return (
-            (scale * self.gamma, shift * self.gamma + self.beta) if self.affine else (scale, shift)
-        )
+        if not self.affine:
+            return scale, shift
+        gamma, beta = (tf.cast(part, scale.dtype) for part in (self.gamma, self.beta))
+        return scale * gamma, shift * gamma + beta
 
     def _track(self, running, batch):
         share = filled(1 - self.momentum, (), running.dtype)
         value = tf.convert_to_tensor(running)
         running.assign(value + (tf.cast(batch, value.dtype) - value) * share)
+
+    def track_sequence(self, means, variances):
+        """Moves the running statistics by those of several batches, one after the other.
+
+        Args:
+            means: `(batches, channels)`.
+            variances: the same, unbiased.
+        """
+        for running, batches in ((self.moving_mean, means), (self.moving_variance, variances)):
+            value = tf.convert_to_tensor(running)
+            batches = tf.cast(batches, value.dtype)
+            after = tf.range(tf.shape(batches)[0], -1, -1)
+            powers = filled(self.momentum, (), value.dtype) ** tf.cast(after, value.dtype)
+            share = filled(1 - self.momentum, (), value.dtype) * powers[1:]
+            running.assign(powers[0] * value + tf.linalg.matvec(batches, share, transpose_a=True))
 
     def compute_output_shape(self, input_shape):
         """Unchanged."""

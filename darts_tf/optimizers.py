@@ -51,6 +51,59 @@ def clip_then_decay(
     return [g + times(w, decay) for g, w in zip(gradients, weights, strict=True)]
 
 
+def clip(gradients, clip_norm: float):
+    """Clips by the global norm.
+
+    Returns:
+        The clipped gradients, and their exact derivative: a function that takes upstreams back.
+        Where c < |g|, it sends v to c / |g| times the part of v that is orthogonal to g.
+    """
+    norm, scale = _norm_and_scale(gradients, clip_norm)
+
+    def back(upstreams):
+        pairs = list(zip(gradients, upstreams, strict=True))
+        along = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
+        part = tf.where(scale < 1, tf.math.divide_no_nan(along, norm**2), tf.zeros_like(norm))
+        return [scale * (v - part * g) for g, v in pairs]
+
+    return [scale * g for g in gradients], back
+
+
+def clip_to_and_fro(gradients, clip_norm: float):
+    """As `clip`, but for the derivative, which is that of the reference's recurrent search.
+
+    What is taken back is clipped as well, and multiplied by c / |g|, which may exceed 1.
+    """
+    norm, scale = _norm_and_scale(gradients, clip_norm)
+
+    def back(upstreams):
+        clipped, _ = clip(upstreams, clip_norm)
+        ratio = tf.math.divide_no_nan(filled(clip_norm, (), norm.dtype), norm)
+        return [ratio * v for v in clipped]
+
+    return [scale * g for g in gradients], back
+
+
+def _norm_and_scale(gradients, clip_norm):
+    norm = tf.linalg.global_norm(gradients)
+    return norm, clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
+
+
+def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
+    """Refuses an optimizer that does what the trainer does.
+
+    Raises:
+        InputError: it clips or decays.
+    """
+    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
+    doubled = [name for name in own if getattr(optimizer, name, None)]
+    if doubled:
+        raise InputError(
+            "Expected an optimizer that neither clips nor decays, which the trainer does. "
+            f"Received: one with {', '.join(doubled)}"
+        )
+
+
 @keras.saving.register_keras_serializable("darts_tf")
 class SGD(keras.optimizers.SGD):
     """SGD with momentum that clips and decays as the reference does.

@@ -12,28 +12,35 @@ import numpy as np
 
 from darts_tf import convolutions, network, primitives
 from darts_tf.errors import InputError
+from darts_tf.language_model import RecurrentModel
+from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
-ALPHAS = ("alphas_normal", "alphas_reduce", "betas_normal", "betas_reduce")
+ALPHAS = ("alphas_normal", "alphas_reduce", "betas_normal", "betas_reduce", "alphas")
 
 
 def load_reference_weights(model: keras.Model, state_dict) -> None:
     """Sets a model's variables from a state dict of the PyTorch reference.
 
     Args:
-        model: a `Supernet` or a network from `build_network`.
+        model: a `Supernet`, a `RecurrentSupernet`, or a model from `build_network` or
+            `build_language_model`.
         state_dict: name to array (NumPy, or anything `np.asarray` takes), in the reference's
             layouts: convolutions `(out, in / groups, rows, columns)`, linear `(out, in)`.
-            `alphas_normal` and `alphas_reduce` may be among a supernet's.
+            `alphas_normal` and `alphas_reduce` may be among a supernet's, `alphas` among a
+            recurrent one's.
 
     Raises:
         InputError: names are missing or unknown or shapes differ: all of them, in one line; or
             copies that one variable stands for differ. Nothing is changed then.
     """
-    entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
     given = {k: np.asarray(v) for k, v in state_dict.items() if not k.endswith(IGNORED)}
-    _check(entries, given)
+    if isinstance(model, RecurrentModel):
+        _load_recurrent(model, given)
+        return
+    entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
+    _check({name: _their_shape(name, variable, n) for name, variable, _, n in entries}, given)
     values = {}
     for name, variable, group, _ in entries:
         if name in given:
@@ -48,9 +55,27 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
         variable.assign(np.concatenate(arrays, _group_axis(variable)) if arrays[1:] else arrays[0])
 
 
-def _check(entries, given):
+def _load_recurrent(model, given):
+    """Sets a language model's variables; layouts are the same but for one matrix of two parts."""
+    units, cell = model.cell.units, model.cell
+    whole = {f"rnns.0._Ws.{i}": kernel for i, kernel in enumerate(cell.node_kernels)}
+    whole |= {"encoder.weight": model.embedding, "decoder.bias": model.bias}
+    if isinstance(cell, MixedRecurrentCell):
+        norm = {f"rnns.0.bn.{name}": variable for name, variable in _norm(cell.norm)}
+        whole |= {**norm, "alphas": cell.alphas}
+    shapes = {name: tuple(variable.shape) for name, variable in whole.items()}
+    shapes |= {"decoder.weight": shapes["encoder.weight"], "rnns.0._W0": (2 * units, 2 * units)}
+    _check(shapes, given)
+    if not np.array_equal(given["decoder.weight"], given["encoder.weight"]):
+        raise InputError("Expected decoder.weight to equal encoder.weight, which it is tied to")
+    for name, variable in whole.items():
+        variable.assign(given.get(name, variable))
+    cell.input_kernel.assign(given["rnns.0._W0"][:units])
+    cell.recurrent_kernel.assign(given["rnns.0._W0"][units:])
+
+
+def _check(shapes, given):
     """Refuses a state dict of another architecture, with everything that differs."""
-    shapes = {name: _their_shape(name, variable, groups) for name, variable, _, groups in entries}
     differing = {
         "missing": sorted(name for name in shapes.keys() - given if name not in ALPHAS),
         "unknown": sorted(given.keys() - shapes),
@@ -219,7 +244,8 @@ def _supernet(model):
 
 def _network(model):
     if not isinstance(model, network.Network):
-        raise InputError(f"Expected a Supernet or a Network. Received: {type(model).__name__}")
+        kinds = "a Supernet or a Network, or one of the recurrent two"
+        raise InputError(f"Expected {kinds}. Received: {type(model).__name__}")
     pairs = _stem(model.stem) + _below("classifier", _head(model.head))
     for i, cell in enumerate(model.cells):
         pairs += _below(f"cells.{i}", _cell(cell))

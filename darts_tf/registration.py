@@ -14,6 +14,10 @@ PACKAGE = "darts_tf"
 SAVED = {
     "Network": "network",
     "Supernet": "supernet",
+    "LanguageModel": "language_model",
+    "RecurrentSupernet": "recurrent_supernet",
+    "RecurrentCell": "recurrent_cells",
+    "MixedRecurrentCell": "mixed_recurrent_cell",
     "BatchNormalization": "normalization",
     "SGD": "optimizers",
 }

@@ -11,7 +11,7 @@ from darts_tf.distribution import apply_summed
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.normalization import tracked_statistics
-from darts_tf.optimizers import clip_then_decay
+from darts_tf.optimizers import clip, clip_then_decay, clip_to_and_fro
 from darts_tf.trainer import Trainer, counted
 
 
@@ -31,6 +31,8 @@ class DARTS(Trainer):
         clip_norm: largest global norm of the weights' gradient; None for no clipping.
         arch_weight_decay: L2 on the alphas, part of their gradient.
         sync_batch_norm: as in `Trainer`.
+        clip_virtual_step: clip the gradient in the virtual step too, as recurrent searches do. The
+            exact gradient differentiates that exactly; the finite difference, as the reference.
 
     Attributes:
         moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
@@ -48,6 +50,7 @@ class DARTS(Trainer):
         clip_norm: float | None = 5.0,
         arch_weight_decay: float = 1e-3,
         sync_batch_norm: bool = False,
+        clip_virtual_step: bool = False,
     ):
         super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
         if arch_gradient not in ESTIMATORS:
@@ -57,6 +60,7 @@ class DARTS(Trainer):
             )
         self.arch_gradient = arch_gradient
         self.arch_weight_decay = arch_weight_decay
+        self.clip_virtual_step = clip_virtual_step
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.moves_alphas = True
 
@@ -123,16 +127,33 @@ class DARTS(Trainer):
         Returns:
             The scalar loss; on a replica, its share of the loss of the global batch.
         """
+        return self.looked_at(weights, alphas, batch)[0]
+
+    def looked_at(self, weights, alphas, batch, others=(), objective=None):
+        """As `loss_at`, and what the network gives.
+
+        Args:
+            weights: as there.
+            alphas: as there.
+            batch: as there.
+            others: further variables, and their values.
+            objective: as in `share_at`.
+        """
         variables = [*self.weights_to_train, *self.network.alphas]
-        mapping = list(zip(variables, [*weights, *alphas], strict=True))
+        mapping = [*zip(variables, [*weights, *alphas], strict=True), *others]
         with tracked_statistics(False):
-            return self.share_at(mapping, counted(batch)[0])[0]
+            return self.share_at(mapping, counted(batch)[0], objective)[:2]
+
+    def loss_of(self, valid_batch):
+        """The function that estimators are given, `loss_at`."""
+        del valid_batch
+        return self.loss_at
 
     def virtual_step(self, weights, gradients):
         """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
 
-        It is the optimizer's own next step, unclipped. It may be differentiated along the
-        gradients; the weights are where they are.
+        It is the optimizer's own next step, unclipped unless `clip_virtual_step`. It may be
+        differentiated along the gradients; the weights are where they are.
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """
@@ -149,10 +170,18 @@ class DARTS(Trainer):
 
         @custom_gradient
         def stepped(*gradients):
+            gradients, back = self._clipped(gradients)
             terms = zip(*parts, descent(gradients), strict=True)
-            return [tf.add_n(t) for t in terms], lambda *upstreams: descent(upstreams)
+            return [tf.add_n(t) for t in terms], lambda *upstreams: descent(back(upstreams))
 
         return stepped(*gradients)
+
+    def _clipped(self, gradients):
+        """As the virtual step takes them, and a function that takes their upstreams back."""
+        if not self.clip_virtual_step or self.clip_norm is None:
+            return gradients, list
+        exact = self.arch_gradient != "finite_difference"
+        return (clip if exact else clip_to_and_fro)(gradients, self.clip_norm)
 
     def arch_gradients(self, train_batch, valid_batch, weights=None):
         """The gradient of the valid loss with respect to the alphas, by the chosen estimator.
@@ -169,7 +198,8 @@ class DARTS(Trainer):
         train_batch, valid_batch = counted(train_batch, valid_batch)
         weights, alphas = weights or self.read(self.weights_to_train), self._alphas()
         estimate = ESTIMATORS[self.arch_gradient]
-        return estimate(self.loss_at, weights, alphas, train_batch, valid_batch, self.virtual_step)
+        batches = train_batch, valid_batch
+        return estimate(self.loss_of(valid_batch), weights, alphas, *batches, self.virtual_step)
 
     def train_step(self, data):
         """One iteration of Algorithm 1.

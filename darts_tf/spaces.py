@@ -37,6 +37,12 @@ NONE = "none"
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 """What a node of a recurrent cell chooses from; in search `none` comes before them."""
 
+RECURRENT_PRIMITIVES = (NONE, *ACTIVATIONS)
+"""The same in search, in the order of the columns of the alphas."""
+
+RECURRENT_NODES = 8
+"""Nodes of a recurrent cell in the paper, beside state 0."""
+
 INPUTS = 2
 """Input states of a cell."""
 
@@ -77,6 +83,38 @@ def count_cells(nodes: int = NODES, primitives: int = len(PRIMITIVES) - 1) -> in
     """
     choices = (math.comb(INPUTS + node, 2) * primitives**2 for node in range(nodes))
     return math.prod(choices)
+
+
+def recurrent_edges(nodes: int = RECURRENT_NODES) -> tuple[tuple[int, int], ...]:
+    """The (source, target) pairs of a recurrent cell in the order of the rows of the alphas.
+
+    Node by node, sources ascending: (0, 1), (0, 2), (1, 2), (0, 3), ...; 36 for 8 nodes.
+    """
+    return tuple((source, target) for target in range(1, nodes + 1) for source in range(target))
+
+
+def recurrent_nodes_of(rows: int) -> int:
+    """How many nodes a recurrent cell has whose alphas have `rows` rows: 8 for 36.
+
+    Raises:
+        InputError: No number of nodes has that many edges.
+    """
+    # nodes * (nodes + 1) / 2 = rows, solved for nodes
+    nodes = (math.isqrt(1 + 8 * rows) - 1) // 2 if rows > 0 else 0
+    if nodes < 1 or nodes * (nodes + 1) != 2 * rows:
+        raise InputError(
+            "Expected one row of alphas per edge: 1 row for one node, 3 for two, 6 for three, "
+            f"36 for eight, and so on. Received: rows={rows}"
+        )
+    return nodes
+
+
+def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(ACTIVATIONS)) -> int:
+    """How many recurrent cells can be derived: 2,642,411,520 for eight nodes.
+
+    Every node takes one earlier state and one activation.
+    """
+    return math.prod((1 + node) * activations for node in range(nodes))
 
 
 def checked_pairs(name: str, pairs) -> Pairs:

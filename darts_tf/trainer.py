@@ -10,7 +10,7 @@ import tensorflow as tf
 from darts_tf.distribution import all_sum, apply_summed, assign, replicas
 from darts_tf.errors import InputError
 from darts_tf.normalization import synchronized_statistics
-from darts_tf.optimizers import SGD, clip_then_decay
+from darts_tf.optimizers import SGD, check_plain, clip_then_decay
 
 
 class Trainer(keras.Model):
@@ -71,7 +71,7 @@ class Trainer(keras.Model):
                 rather than the thing itself; Keras' losses would take probabilities.
         """
         optimizer = keras.optimizers.get(optimizer)
-        _check_optimizer(optimizer)
+        check_plain(optimizer)
         if not callable(loss):
             raise InputError(
                 f"Expected loss to be a function of labels and logits. Received: {loss=}"
@@ -165,12 +165,16 @@ class Trainer(keras.Model):
         for metric in self.watched:
             metric.update_state(labels, self.logits(outputs))
 
-    def share_at(self, mapping: Sequence[tuple[keras.Variable, tf.Tensor]], batch):
+    def carry(self, outputs) -> None:
+        """Hands what a train batch leaves behind to the next: nothing."""
+
+    def share_at(self, mapping: Sequence[tuple[keras.Variable, tf.Tensor]], batch, objective=None):
         """The network at other values of its variables; none of them changes.
 
         Args:
             mapping: variables, and what they are taken to be.
             batch: from `counted`.
+            objective: another than this trainer's own.
 
         Returns:
             This replica's share of the mean loss, the outputs, and what the variables that are
@@ -181,9 +185,9 @@ class Trainer(keras.Model):
             keras.StatelessScope(state_mapping=mapping) as scope,
             synchronized_statistics(self.sync_batch_norm),
         ):
-            outputs = self.network(x, training=True)
+            outputs = self.call(x, training=True)
         moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
-        values, _ = self.objective(y, outputs)
+        values, _ = (objective or self.objective)(y, outputs)
         share = tf.reduce_sum(self.weighed(y, values)) / tf.cast(total, values.dtype)
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
@@ -214,6 +218,7 @@ class Trainer(keras.Model):
         finite = tf.reduce_all([tf.math.is_finite(number) for number in (*numbers, loss, norm)])
         self._descend(gradients, weights, norm, finite)
         self.measure(batch[1], outputs)
+        self.carry(outputs)
         means = ((v, old, s / replicas()) for (v, old, _), s in zip(statistics, sums, strict=True))
         return finite, [*means, *rest]
 
@@ -287,14 +292,3 @@ def _per_example(loss: Callable) -> Callable:
         return values if values.shape.rank else tf.fill(tf.shape(labels)[:1], values)
 
     return losses
-
-
-def _check_optimizer(optimizer):
-    """Refuses one that does what the trainer does."""
-    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
-    doubled = [name for name in own if getattr(optimizer, name, None)]
-    if doubled:
-        raise InputError(
-            "Expected an optimizer that neither clips nor decays, which the trainer does. "
-            f"Received: one with {', '.join(doubled)}"
-        )

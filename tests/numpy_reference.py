@@ -204,3 +204,69 @@ def _reference_layout(variable):
     if kernel.ndim == 3:  # 1x1 of one group: (1, in, out)
         return kernel[0].T[:, :, None, None]
     return kernel.transpose((2, 3, 0, 1) if variable.name.startswith("depthwise") else (3, 2, 0, 1))
+
+
+FUNCTIONS = {
+    "none": lambda x: np.zeros_like(x),
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "identity": lambda x: x,
+}
+
+
+def _gated(state, product):
+    """A gate, and the product's other half."""
+    gate, candidate = np.split(product, 2, axis=-1)
+    return FUNCTIONS["sigmoid"](gate), candidate
+
+
+def _state_0(cell, x, state, mask):
+    kernel = np.concatenate([np.asarray(cell.input_kernel), np.asarray(cell.recurrent_kernel)])
+    dropped = state if mask is None else state * mask
+    gate, candidate = _gated(state, np.concatenate([x, dropped], -1) @ kernel)
+    return state + gate * (np.tanh(candidate) - state)
+
+
+def recurrent_step(cell, x, state, mask):
+    """One step of a recurrent cell of a genotype."""
+    states = [_state_0(cell, x, state, mask)]
+    for (name, source), kernel in zip(cell.genotype.recurrent, cell.node_kernels, strict=True):
+        earlier = states[source]
+        dropped = earlier if mask is None else earlier * mask
+        gate, candidate = _gated(earlier, dropped @ np.asarray(kernel))
+        states.append(earlier + gate * (FUNCTIONS[name](candidate) - earlier))
+    return np.mean([states[i] for i in cell.genotype.concat], axis=0)
+
+
+def mixed_recurrent_step(cell, x, state, mask, tracked=None, running=None):
+    """One step of the mixed cell, edge by edge.
+
+    Args:
+        cell: whose weights are used.
+        x: input.
+        state: before the step.
+        mask: of the states that are multiplied, or None.
+        tracked: a list to append mean and unbiased variance of each normalisation to.
+        running: mean and variance to use instead of the batch's.
+    """
+
+    def normalized(array):
+        mean, variance = running or (array.mean(0), array.var(0))
+        if tracked is not None:
+            tracked.append((mean, array.var(0, ddof=1)))
+        return (array - mean) / np.sqrt(variance + 1e-5)
+
+    alphas = np.exp(np.asarray(cell.alphas))
+    shares = iter(alphas / alphas.sum(1, keepdims=True))
+    states = [normalized(_state_0(cell, x, state, mask))]
+    for kernel in cell.node_kernels:
+        node = 0
+        for earlier, row in zip(list(states), shares):  # noqa: B905
+            dropped = earlier if mask is None else earlier * mask
+            gate, candidate = _gated(earlier, dropped @ np.asarray(kernel))
+            for name, share in zip(cell.primitives, row, strict=True):
+                if name != "none":
+                    node += share * (earlier + gate * (FUNCTIONS[name](candidate) - earlier))
+        states.append(normalized(node))
+    return np.mean(states[1:], axis=0)

@@ -23,7 +23,13 @@ LIGHT = (
 
 HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn"}
 
-SEARCH_CODE = {f"darts_tf.{name}" for name in ("gradients", "search", "searching", "supernet")}
+SEARCH_CODE = {
+    f"darts_tf.{name}"
+    for name in (
+        *("gradients", "search", "searching", "supernet"),
+        *("language_search", "recurrent_supernet"),
+    )
+}
 
 MAY_IMPORT = {
     "errors": (),
@@ -66,6 +72,14 @@ MAY_IMPORT = {
     "sharing": ("constants", "differentiation", "keeping", "normalization"),
     "stems": ("normalization", "ops"),
     "heads": ("normalization", "ops"),
+    "dropout": ("distribution",),
+    "recurrence": ("differentiation",),
+    "recurrent_cells": ("dropout", "genotype", "normalization", "recurrence"),
+    "mixed_recurrent_cell": ("normalization", "recurrence", "recurrent_cells", "spaces"),
+    "language_model": ("differentiation", "dropout", "genotype", "recurrent_cells"),
+    "recurrent_supernet": ("genotype", "language_model", "mixed_recurrent_cell", "spaces"),
+    "language_trainer": ("constants", "distribution", "trainer"),
+    "language_search": ("language_trainer", "search"),
     "trainer": ("distribution", "normalization", "optimizers"),
     "convolutions": ("filters", "operation", "ops", "products"),
     "search": (
@@ -88,7 +102,10 @@ MAY_IMPORT = {
     "scaling": ("counting", "genotype", "network", "stems"),
     "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
-    "reference": ("convolutions", "network", "primitives", "supernet"),
+    "reference": (
+        *("convolutions", "language_model", "mixed_recurrent_cell", "network", "primitives"),
+        *("supernet",),
+    ),
     "network_trainer": (
         *("configs", "distribution", "execution", "genotype", "network", "optimizers"),
         *("trainer",),

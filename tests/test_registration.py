@@ -12,6 +12,7 @@ import pytest
 
 import darts_tf
 from darts_tf.network import build_network
+from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.registration import PACKAGE, SAVED
 from darts_tf.supernet import Supernet
 from darts_tf.zoo import GENOTYPES
@@ -28,10 +29,10 @@ np.save(sys.argv[2], model(np.ones((1, 8, 8, 3), "float32"), training=False))
 """
 
 
-def loaded_output(folder, model, imports):
+def loaded_output(folder, model, imports, program=LOAD):
     """What the model gives in a new process."""
     model.save(folder / "model.keras")
-    program = LOAD.format(imports=imports)
+    program = program.format(imports=imports)
     command = [sys.executable, "-c", program, folder / "model.keras", folder / "output.npy"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -58,6 +59,14 @@ def test_saved_supernet_loads_in_a_new_process(tmp_path):
     expected = supernet(np.ones((1, 8, 8, 3), np.float32), training=False)
     actual = loaded_output(tmp_path, supernet, "import darts_tf, keras")
     np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+def test_saved_recurrent_supernet_loads_in_a_new_process(tmp_path):
+    supernet = RecurrentSupernet(7, 4, nodes=2, hidden_dropout=0.25)
+    tokens = np.ones((2, 3), np.int32)
+    program = LOAD.replace('np.ones((1, 8, 8, 3), "float32")', 'np.ones((2, 3), "int32")')
+    actual = loaded_output(tmp_path, supernet, "import darts_tf, keras", program)
+    np.testing.assert_allclose(actual, supernet(tokens), rtol=1e-4)
 
 
 def test_every_registered_class_has_a_stand_in():

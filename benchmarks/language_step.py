@@ -1,0 +1,151 @@
+"""One step of a recurrent search: time, words a second, start-up and peak memory, by estimator.
+
+    python benchmarks/language_step.py --batch-size 64 --time-steps 35 --units 300
+
+Every estimator runs in a process of its own; "start" is as in `search_step.py`. "busy" is the
+processor time of a step over the number of cores: what a step takes at least, and what can be
+compared where others use the machine too. "products" is the time that the step's matrix products
+would take at the speed of one large product, measured beside it: the roofline.
+"""
+
+import time
+
+BEGAN = time.perf_counter()
+
+import json  # noqa: E402
+import os  # noqa: E402
+
+import measuring  # noqa: E402
+
+TARGETS = {  # step and start in seconds, memory in GB: batch 64, 35 steps, 300 units, 10k words
+    "first_order": (2.0, 20, 2.5),
+    "second_order": (5.0, 20, 2.5),
+    "finite_difference": (5.0, 20, 2.5),
+}
+"""By estimator."""
+
+PASSES = {"first_order": (7, 5), "second_order": (18, 13), "finite_difference": (17, 14)}
+"""Matrix products of a step, as multiples of one forward pass, of the recurrence (whose passes back
+go through it again) and of the classifier."""
+
+
+def arguments():
+    """The command line."""
+    sizes = {"batch_size": 64, "time_steps": 35, "units": 300, "vocabulary": 10_000}
+    parser = measuring.step_arguments(__doc__.splitlines()[0], **sizes)
+    parser.add_argument("--arch-gradient", nargs="+", choices=TARGETS, default=list(TARGETS))
+    return parser.parse_args()
+
+
+def products(args, name) -> float:
+    """Floating-point operations of a step's matrix products."""
+    words = args.batch_size * args.time_steps
+    recurrence = 2 * words * (1 + 36) * 2 * args.units**2
+    classifier = 2 * words * args.units * args.vocabulary
+    of_recurrence, of_classifier = PASSES[name]
+    return of_recurrence * recurrence + of_classifier * classifier
+
+
+def gigaflops() -> float:
+    """Of one large product."""
+    import tensorflow as tf
+
+    a, b = tf.ones((2048, 2048)), tf.ones((2048, 2048))
+    return 2 * 2048**3 / measuring.seconds(lambda: tf.matmul(a, b).numpy(), repeat=5) / 1e9
+
+
+def measure(args) -> dict:
+    """Steps of one estimator, in this process."""
+    from cli.quiet import start_tensorflow
+
+    # a recurrence is one operation after another: each has to be shared by the cores
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(measuring.cores()))
+    start_tensorflow()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from darts_tf.execution import dtype_policy
+    from darts_tf.language_search import LanguageDARTS
+    from darts_tf.recurrent_supernet import RecurrentSupernet
+
+    marks = [BEGAN, time.perf_counter()]
+    (name,) = args.arch_gradient
+    rates = {"embedding_dropout": 0.2, "input_dropout": 0.75, "hidden_dropout": 0.25}
+    with dtype_policy(args.precision):
+        network = RecurrentSupernet(args.vocabulary, args.units, output_dropout=0.75, **rates)
+    settings = {"weight_decay": 5e-7, "clip_norm": 0.25, "arch_gradient": name}
+    trainer = LanguageDARTS(network, args.batch_size, time_steps=args.time_steps, **settings)
+    trainer.compile(
+        optimizer=keras.optimizers.SGD(20.0),
+        arch_optimizer=keras.optimizers.Adam(3e-3),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    marks.append(time.perf_counter())
+    draw = np.random.default_rng(0)
+    shape = (args.batch_size, args.time_steps)
+    batches = [
+        tuple(tf.constant(draw.integers(0, args.vocabulary, shape), tf.int32) for _ in range(2))
+        for _ in range(2)
+    ]
+    busy = []
+
+    @tf.function(autograph=False)
+    def run(data):
+        return trainer.train_step(data)["loss"]
+
+    def step(data):
+        begun = time.process_time()
+        loss = float(run(data))
+        busy.append((time.process_time() - begun) / measuring.cores())
+        return loss
+
+    step.get_concrete_function = lambda: run.get_concrete_function(tuple(batches))
+    costs = measuring.start_and_steps(step, (tuple(batches),), marks, args.steps)
+    words = args.batch_size * args.time_steps
+    return {
+        "arch_gradient": name,
+        **costs,
+        "busy": sorted(busy[1:])[len(busy[1:]) // 2],
+        "words_per_second": words / costs["step"],
+        "products": products(args, name) / gigaflops() / 1e9,
+    }
+
+
+def flags(args) -> list[str]:
+    """The settings as a command line, but for the estimators."""
+    kept = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
+    return [word for name, value in kept.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+def main():
+    """Measures all estimators, each in its process."""
+    args = arguments()
+    if args.json:
+        print(json.dumps(measure(args)))
+        return
+    results = [
+        measuring.in_process_of_its_own("language_step.py", "--arch-gradient", name, *flags(args))
+        for name in args.arch_gradient
+    ]
+    sizes = (args.batch_size, args.time_steps, args.units, args.vocabulary)
+    plain = (*sizes, args.precision) == (64, 35, 300, 10_000, "float32")
+    rows = []
+    for r in results:
+        wanted = TARGETS[r["arch_gradient"]] if plain else ("", "", "")
+        measured = (r["step"], r["start"], r["peak_gb"])
+        pairs = [cell for pair in zip(measured, wanted, strict=True) for cell in pair]
+        others = (r["busy"], r["products"], r["words_per_second"])
+        rows.append([r["arch_gradient"], *pairs, *others])
+    title = "recurrent search step: batch {}, {} steps, {} units, {} words".format(*sizes)
+    measures = [word for name in ("step s", "start s", "peak GB") for word in (name, "at most")]
+    measuring.show(title, ("gradient", *measures, "busy s", "products s", "words/s"), rows)
+    columns = ("gradient", *measuring.PARTS)
+    starts = [[r["arch_gradient"], *(r[p] for p in measuring.PARTS)] for r in results]
+    measuring.show("start", columns, starts)
+    name = "language_step" if plain else "language_step_other"
+    measuring.save(name, {"settings": vars(args), "runs": results})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Variational ("locked") dropout: one mask for all time steps (Gal & Ghahramani 2016)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from darts_tf.distribution import replica
+
+
+def seeds(generator, count: int) -> list[tf.Tensor]:
+    """Seeds of so many masks, from the next one of a Keras `SeedGenerator`.
+
+    They are a pure function of the generator's state; replicas have their own.
+    """
+    seed = tf.cast(generator.next(), tf.int32)
+    seed = tf.random.experimental.stateless_fold_in(seed, replica())
+    return tf.unstack(tf.random.experimental.stateless_split(seed, count))
+
+
+def mask(shape, rate: float, seed: tf.Tensor, dtype) -> tf.Tensor:
+    """Zeros with probability `rate`, and 1 / (1 - rate) elsewhere."""
+    draws = tf.random.stateless_uniform(shape, seed)
+    return tf.cast(tf.floor(1 - rate + draws) / (1 - rate), dtype)

@@ -1,0 +1,148 @@
+"""The recurrent cell of a search, which mixes all activations of all earlier states."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from darts_tf.errors import InputError
+from darts_tf.normalization import BatchNormalization
+from darts_tf.recurrence import Recurrence
+from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked
+from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
+
+
+@keras.saving.register_keras_serializable("darts_tf")
+class MixedRecurrentCell(HighwayCell):
+    """The cell of a search: every node mixes all activations of all earlier states (eq. 2).
+
+    One batch normalisation without scale and shift follows state 0 and every node.
+
+    Attributes:
+        alphas: `(edges, primitives)`, a row per pair of `spaces.recurrent_edges(nodes)`.
+
+    Args:
+        units: of the hidden state.
+        hidden_dropout: as in `RecurrentCell`.
+        nodes: beside state 0.
+        primitives: candidates on every edge, `none` among them.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        hidden_dropout: float = 0.0,
+        nodes: int = RECURRENT_NODES,
+        primitives: tuple[str, ...] = RECURRENT_PRIMITIVES,
+        **kwargs,
+    ):
+        super().__init__(units, nodes, hidden_dropout, **kwargs)
+        unknown = set(primitives) - {NONE, *ACTIVATIONS}
+        if unknown or nodes < 1:
+            raise InputError(
+                f"Expected nodes, and primitives among {[NONE, *ACTIVATIONS]}. "
+                f"Received: {nodes=}, {primitives=}"
+            )
+        self.primitives = tuple(primitives)
+        self.norm = BatchNormalization(affine=False, name="norm")
+        self._training, self._inference = map(Recurrence, (self.training_step, self.inference_step))
+
+    def build(self, input_shape):
+        """Creates the weights, the alphas, and the running statistics."""
+        super().build(input_shape)
+        self.norm.build((None, self.units))
+        self.alphas = self.add_weight(
+            shape=(len(recurrent_edges(self.nodes)), len(self.primitives)),
+            initializer=keras.initializers.RandomNormal(stddev=1e-3),
+            name="alphas",
+            autocast=False,
+        )
+
+    def _recurrence_for(self, training):
+        return self._training if self._normalizes(training) else self._inference
+
+    def _normalizes(self, training):
+        """Whether by the batch's own statistics; a frozen normalisation does not."""
+        return training and self.norm.trainable
+
+    def _arguments(self, mask, training):
+        fixed = mask, None
+        if not self._normalizes(training):
+            running = self.norm.inference_scale_and_shift()
+            fixed = mask, [tf.cast(part, self.compute_dtype) for part in running]
+        shares = tf.cast(tf.nn.softmax(tf.convert_to_tensor(self.alphas)), self.compute_dtype)
+        return self._kernels(), [shares], fixed
+
+    def _track(self, means, variances):
+        self.norm.track_sequence(means, variances)
+
+    def training_step(self, x, state, kernels, alphas, fixed):
+        """As `RecurrentCell.step`; also means and variances `(nodes + 1, units)`."""
+        statistics = []
+
+        def normalized(state):
+            y, *moments = _normalize(state, self.norm.epsilon)
+            statistics.append(moments)
+            return y
+
+        state = self._mixed(x, state, kernels, alphas[0], fixed[0], normalized)
+        return state, [tf.stack(each) for each in zip(*statistics, strict=True)]
+
+    def inference_step(self, x, state, kernels, alphas, fixed):
+        """As `RecurrentCell.step`, with the running statistics."""
+        mask, (scale, shift) = fixed
+        return self._mixed(x, state, kernels, alphas[0], mask, lambda s: s * scale + shift), []
+
+    def _mixed(self, x, state, kernels, shares, mask, normalized):
+        states = [normalized(first_state(x, state, kernels, mask))]
+        dropped, start = [masked(states[0], mask)], 0
+        for i in range(1, self.nodes + 1):
+            sources = tf.reshape(tf.stack(dropped), (-1, self.units))
+            of_gates, of_candidates = (
+                tf.reshape(tf.matmul(sources, kernel), (i, -1, self.units))
+                for kernel in kernels[2 * i : 2 * i + 2]
+            )
+            rows = shares[start : start + i]
+            mixture = self._mixture(of_gates, of_candidates, tf.stack(states), rows)
+            states.append(normalized(mixture))
+            dropped.append(masked(states[-1], mask))
+            start += i
+        return tf.add_n(states[1:]) / self.nodes
+
+    def _mixture(self, of_gates, of_candidates, states, rows):
+        """Σ over sources s and activations f of the share of s + gate * (f(candidate) - s).
+
+        Args:
+            of_gates: `(sources, batch, units)`.
+            of_candidates: the same.
+            states: the same.
+            rows: `(sources, primitives)`, the shares.
+        """
+        terms, kept = [], []
+        for name, share in zip(self.primitives, tf.unstack(rows, axis=1), strict=True):
+            if name != NONE:
+                kept.append(share)
+                terms.append(share[:, None, None] * ACTIVATIONS[name](of_candidates))
+        states = tf.add_n(kept)[:, None, None] * states
+        summands = states + tf.sigmoid(of_gates) * (tf.add_n(terms) - states)
+        flat = tf.reshape(summands, (rows.shape[0], -1))
+        total = tf.matmul(tf.ones((1, rows.shape[0]), flat.dtype), flat)  # faster than `reduce_sum`
+        return tf.reshape(total, tf.shape(states)[1:])
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "nodes": self.nodes, "primitives": self.primitives}
+
+
+def _normalize(state, epsilon):
+    """By the batch's mean and variance, and these two; the variance that is given is unbiased.
+
+    Of a batch this small the fused kernel is five times slower.
+    """
+    wide = state if state.dtype == tf.float64 else tf.cast(state, tf.float32)
+    mean = tf.reduce_mean(wide, 0)
+    centred = wide - mean
+    variance = tf.reduce_mean(tf.square(centred), 0)
+    y = tf.cast(centred * tf.math.rsqrt(variance + epsilon), state.dtype)
+    count = tf.cast(tf.shape(state)[0], wide.dtype)
+    return y, mean, variance * count / tf.maximum(count - 1, 1)

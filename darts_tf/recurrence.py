@@ -1,0 +1,238 @@
+"""A step repeated over time, twice differentiable, that keeps its states alone.
+
+Differentiated as they are, loops keep everything that a step computes for the gradient, and for the
+gradient of the gradient twice more. Here every pass over time is a loop of its own: forward,
+backward, and the derivative of backward. Each goes through the step again from the state before,
+the only thing that is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from tensorflow.python.eager import record
+
+from darts_tf.differentiation import custom_gradient, weights_fixed_from
+
+
+class Recurrence:
+    """Repeats `step(x, state, weights, alphas, fixed) -> (state, statistics)` over time.
+
+    The step is a pure function of tensors: `x` `(batch, ...)`, `state` `(batch, units)`, `weights`
+    and `alphas`, two lists, and `fixed`, anything. What is in `fixed` gets no gradient, nor do the
+    statistics, a list. Results may be differentiated twice along all else; `weights_fixed` counts
+    what is read over time among the weights.
+    """
+
+    def __init__(self, step: Callable):
+        self.step = step
+        self._forward, self._backward, self._second = (
+            tf.function(function, autograph=False)
+            for function in (self._trace_forward, self._trace_backward, self._trace_second)
+        )
+
+    def __call__(
+        self,
+        sequence: tf.Tensor,
+        state: tf.Tensor,
+        weights: Sequence[tf.Tensor],
+        alphas: Sequence[tf.Tensor] = (),
+        fixed=(),
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The states after each step, and the steps' statistics.
+
+        Args:
+            sequence: `(time, batch, ...)`, what the steps read.
+            state: `(batch, units)`, before the first.
+            weights: as the step takes them.
+            alphas: as the step takes them.
+            fixed: as the step takes it.
+
+        Returns:
+            `(time, batch, units)`, and a list of tensors whose first axis is time.
+        """
+        count, fixed_from = len(weights), weights_fixed_from()
+        statistics, second = [], []
+        if not record.should_record_backprop(list(alphas)):  # a gradient that nobody asks for
+            alphas, fixed = (), (tuple(alphas), fixed)
+        else:
+            fixed = (), fixed
+        parts = sequence, state, tuple(weights), tuple(alphas)
+        self._forward.get_concrete_function(*parts, fixed)  # see custom_gradient
+
+        @custom_gradient
+        def forward(*arguments):
+            sequence, state, weights, alphas = parts = _parted(arguments, count)
+            states, found = self._forward(*parts, fixed)
+            statistics.extend(found)
+
+            def gradient(upstream):
+                # what the derivative of the first gradient sends here is of second order
+                along = _wanted(fixed_from, order=2 if second else 1)
+                earlier = tf.concat([state[None], states[:-1]], 0)
+                parts = sequence, earlier, weights, alphas
+                after = _wanted(fixed_from, order=2)
+                gradients = self._gradient(upstream, parts, fixed, along, after, second)
+                return _completed(gradients, parts, along)
+
+            return states, gradient
+
+        return forward(sequence, state, *weights, *alphas), statistics
+
+    def _step(self, x, state, weights, alphas, fixed):
+        """The step; alphas without a gradient are in `fixed`."""
+        constant, fixed = fixed
+        return self.step(x, state, weights, alphas or constant, fixed)
+
+    def _gradient(self, upstream, parts, fixed, along, second_along, second):
+        """Gradients along what `_sources` gives, themselves differentiable."""
+        count = len(parts[2])
+        self._backward.get_concrete_function(upstream, *parts, fixed, along)
+
+        @custom_gradient
+        def backward(upstream, *arguments):
+            parts = _parted(arguments, count)
+            gradients, totals = self._backward(upstream, *parts, fixed, along)
+
+            def gradient(*directions):
+                second.append(True)
+                settings = (fixed, along, second_along)
+                of_upstream, *found = self._second(totals, *parts, directions, *settings)
+                return [of_upstream, *_completed(found, parts, second_along)]
+
+            return gradients, gradient
+
+        return backward(upstream, *parts[0:2], *parts[2], *parts[3])
+
+    def _trace_forward(self, sequence, state, weights, alphas, fixed):
+        time = tf.shape(sequence)[0]
+        _, like = self._step(
+            sequence[0], state, weights, alphas, fixed
+        )  # pruned, but for its types
+
+        def body(t, state, rows):
+            shape = state.shape
+            state, found = self._step(sequence[t], state, weights, alphas, fixed)
+            state.set_shape(shape)
+            return t + 1, state, _written(rows, t, [state, *found])
+
+        rows = _arrays(time, [state, *like])
+        _, _, rows = tf.while_loop(lambda t, *_: t < time, body, (0, state, rows))
+        states, *statistics = [array.stack() for array in rows]
+        return states, statistics
+
+    def _trace_backward(self, upstream, sequence, earlier, weights, alphas, fixed, along):
+        """Gradients along what `_sources` gives, and what arrives at each step's result."""
+        time = tf.shape(sequence)[0]
+        rows, sums = _like(sequence, weights, alphas, along)
+
+        def body(i, arriving, sums, arrays):
+            t = time - 1 - i
+            total = upstream[t] + arriving
+            leaving, *found = self._products(
+                total, sequence[t], earlier[t], weights, alphas, fixed, along
+            )
+            of_x, found = found[: len(rows)], found[len(rows) :]
+            return i + 1, leaving, _added(sums, found), _written(arrays, t, [total, *of_x])
+
+        state = (0, tf.zeros_like(earlier[0]), sums, _arrays(time, [upstream[0], *rows]))
+        _, first, sums, arrays = tf.while_loop(lambda i, *_: i < time, body, state)
+        totals, *of_sequence = [array.stack() for array in arrays]
+        return [first, *of_sequence, *sums], totals
+
+    def _trace_second(
+        self, totals, sequence, earlier, weights, alphas, directions, fixed, along, second_along
+    ):
+        """What the gradients, multiplied by `directions`, send to all that they depend on."""
+        time = tf.shape(sequence)[0]
+        first, *directions = directions
+        of_sequence, of_rest = directions[: along[0]], directions[along[0] :]
+        rows, sums = _like(sequence, weights, alphas, second_along)
+        rows = [totals[0], earlier[0], *rows]
+
+        def body(t, direction, sums, arrays):
+            total, parts = totals[t], (sequence[t], earlier[t], weights, alphas)
+            sources = [total, *_sources(*parts, second_along)]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(sources)
+                products = self._products(total, *parts, fixed, along)
+            at = [direction, *(d[t] for d in of_sequence), *of_rest]
+            found = _derivatives(tape, products, sources, at)
+            of_rows, found = found[: len(rows)], found[len(rows) :]
+            return t + 1, of_rows[0], _added(sums, found), _written(arrays, t, of_rows)
+
+        state = (0, first, sums, _arrays(time, rows))
+        *_, sums, arrays = tf.while_loop(lambda t, *_: t < time, body, state)
+        return [*(array.stack() for array in arrays), *sums]
+
+    def _products(self, total, x, state, weights, alphas, fixed, along):
+        """A step's derivative from its result back to its `_sources`."""
+        sources = _sources(x, state, weights, alphas, along)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            result, _ = self._step(x, state, weights, alphas, fixed)
+        return _derivatives(tape, result, sources, total)
+
+
+def _wanted(fixed_from: int, order: int) -> tuple[bool, bool]:
+    """Whether derivatives of an order are taken along weights, and along alphas.
+
+    Where weights are fixed from the second order on, the first derivative is along them alone.
+    """
+    along_weights = fixed_from > order
+    return along_weights, not (along_weights and fixed_from == 2)
+
+
+def _sources(x, state, weights, alphas, along):
+    """What a step is differentiated along: the state, and what `_wanted` says of the rest."""
+    return [state, *([x, *weights] if along[0] else []), *(alphas if along[1] else [])]
+
+
+def _like(sequence, weights, alphas, along):
+    """Of `_sources` after the state: those of each step, and zeros to add the others up."""
+    rows = [sequence[0]] if along[0] else []
+    return rows, _zeros([*(weights if along[0] else []), *(alphas if along[1] else [])])
+
+
+def _completed(gradients, parts, along):
+    """Gradients along `_sources` in the order of `_parted`, with None where there are none."""
+    _, _, weights, alphas = parts
+    state, *rest = gradients
+    if not along[0]:
+        rest = [None, *[None] * len(weights), *rest]
+    if not along[1]:
+        rest = [*rest, *[None] * len(alphas)]
+    return [rest[0], state, *rest[1:]]
+
+
+def _parted(arguments, count):
+    """What is read over time, the state or states, `count` weights, and the alphas."""
+    sequence, state, *rest = arguments
+    return sequence, state, tuple(rest[:count]), tuple(rest[count:])
+
+
+def _derivatives(tape, target, sources, upstream):
+    return tape.gradient(
+        target,
+        sources,
+        output_gradients=upstream,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+
+
+def _arrays(time, like):
+    """One array over time for each of these rows."""
+    return [tf.TensorArray(row.dtype, time, element_shape=row.shape) for row in like]
+
+
+def _written(arrays, t, rows):
+    return [array.write(t, row) for array, row in zip(arrays, rows, strict=True)]
+
+
+def _zeros(tensors):
+    return [tf.zeros_like(tensor) for tensor in tensors]
+
+
+def _added(first, second):
+    return [a + b for a, b in zip(first, second, strict=True)]

@@ -1,0 +1,201 @@
+"""The recurrent cell of a genotype, and what that of a search has in common with it.
+
+Both are Keras RNN cells (Liu et al. 2019, sec. 2.1 and 3.1.2).
+
+State 0 is made of the input and the last hidden state; every node gates between an earlier state
+and an activation of its product with that state, as a highway does. Dropout touches the states
+that are multiplied, never those that pass by.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from darts_tf import dropout
+from darts_tf.errors import InputError
+from darts_tf.genotype import RecurrentGenotype
+from darts_tf.normalization import tracking
+from darts_tf.recurrence import Recurrence
+
+INITIAL_RANGE = 0.04
+"""Weights begin uniformly between this and its negative."""
+
+ACTIVATIONS = {
+    "tanh": tf.tanh,
+    "relu": tf.nn.relu,
+    "sigmoid": tf.sigmoid,
+    "identity": tf.identity,
+}
+"""Activations by name."""
+
+
+def uniform() -> keras.initializers.Initializer:
+    """How the weights of language models begin."""
+    return keras.initializers.RandomUniform(-INITIAL_RANGE, INITIAL_RANGE)
+
+
+class HighwayCell(keras.layers.Layer):
+    """What both cells share: weights, state 0, dropout, and Keras' conventions.
+
+    The state is the hidden state, and with dropout its mask as well, which never changes: so
+    `keras.layers.RNN` drops the same units at every step of a sequence, and only in training.
+    """
+
+    def __init__(self, units: int, nodes: int, hidden_dropout: float, **kwargs):
+        super().__init__(**kwargs)
+        if units < 1 or not 0 <= hidden_dropout < 1:
+            raise InputError(
+                "Expected positive units, and hidden_dropout in [0, 1). "
+                f"Received: {units=}, {hidden_dropout=}"
+            )
+        self.units = units
+        self.nodes = nodes
+        self.hidden_dropout = hidden_dropout
+        self._seed = keras.random.SeedGenerator()
+
+    @property
+    def state_size(self):
+        """Of the hidden state, and of its mask where there is one."""
+        return [self.units, self.units] if self.hidden_dropout else self.units
+
+    @property
+    def output_size(self) -> int:
+        """Of what the cell gives at each step."""
+        return self.units
+
+    def build(self, input_shape):
+        """Creates the weights."""
+        shapes = {"input": input_shape[-1], "recurrent": self.units}
+        self.input_kernel, self.recurrent_kernel = (
+            self.add_weight(
+                shape=(rows, 2 * self.units), initializer=uniform(), name=f"{name}_kernel"
+            )
+            for name, rows in shapes.items()
+        )
+        self.node_kernels = [
+            self.add_weight(
+                shape=(self.units, 2 * self.units), initializer=uniform(), name=f"kernel_{i}"
+            )
+            for i in range(self.nodes)
+        ]
+
+    def get_initial_state(self, batch_size=None):
+        """Zeros; and with dropout, a mask for the sequences that begin."""
+        zeros = tf.zeros((batch_size, self.units), self.compute_dtype)
+        return [zeros, self.draw_mask(batch_size)] if self.hidden_dropout else zeros
+
+    def draw_mask(self, batch_size) -> tf.Tensor:
+        """A mask of the states that are multiplied."""
+        (seed,) = dropout.seeds(self._seed, 1)
+        return dropout.mask((batch_size, self.units), self.hidden_dropout, seed, self.compute_dtype)
+
+    def call(self, inputs, states, training=False):
+        """One step.
+
+        Args:
+            inputs: `(batch, inputs)`.
+            states: hidden state `(batch, units)`, and with dropout its mask.
+            training: whether to drop.
+
+        Returns:
+            The new hidden state as output, and the states.
+        """
+        state, *masks = tf.nest.flatten(states)
+        mask = masks[0] if masks and training else None
+        x = tf.matmul(inputs, self.input_kernel)
+        arguments = self._arguments(mask, training)
+        state, statistics = self._recurrence_for(training).step(x, state, *arguments)
+        if statistics and tracking():
+            self._track(*statistics)
+        states = [state, *masks]
+        return state, states if masks else states[0]
+
+    def over_time(self, inputs, state, mask=None, training=False) -> tf.Tensor:
+        """The hidden states of whole sequences, faster than `keras.layers.RNN` gives them.
+
+        Args:
+            inputs: `(time, batch, inputs)`.
+            state: `(batch, units)`, before the first step.
+            mask: of the states that are multiplied, `(batch, units)`; None for no dropout.
+            training: as everywhere.
+
+        Returns:
+            `(time, batch, units)`.
+        """
+        x = tf.tensordot(inputs, tf.convert_to_tensor(self.input_kernel), 1)
+        states, statistics = self._recurrence_for(training)(
+            x, state, *self._arguments(mask, training)
+        )
+        if statistics and tracking():
+            self._track(*(tf.reshape(s, (-1, self.units)) for s in statistics))
+        return states
+
+    def _kernels(self):
+        """Those of the recurrent state and of each node, for gate and candidate apart."""
+        kernels = [self.recurrent_kernel, *self.node_kernels]
+        return [half for kernel in kernels for half in tf.split(kernel, 2, axis=-1)]
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "hidden_dropout": self.hidden_dropout,
+        }
+
+
+def masked(state, mask):
+    """The state as it is multiplied."""
+    return state if mask is None else state * mask
+
+
+def first_state(x, state, kernels, mask):
+    """State 0: a highway between the hidden state and a candidate."""
+    dropped = masked(state, mask)
+    of_gate, of_candidate = tf.split(x, 2, axis=-1)
+    gate = tf.sigmoid(of_gate + tf.matmul(dropped, kernels[0]))
+    candidate = tf.tanh(of_candidate + tf.matmul(dropped, kernels[1]))
+    return state + gate * (candidate - state)
+
+
+@keras.saving.register_keras_serializable("darts_tf")
+class RecurrentCell(HighwayCell):
+    """The cell of a genotype, for `keras.layers.RNN`.
+
+    Args:
+        genotype: the cell; its fields as a dict are taken too.
+        units: of the hidden state.
+        hidden_dropout: share of the hidden state and the nodes that is dropped where they are
+            multiplied, the same at every step of a sequence.
+    """
+
+    def __init__(self, genotype: RecurrentGenotype, units: int, hidden_dropout=0.0, **kwargs):
+        if isinstance(genotype, dict):
+            genotype = RecurrentGenotype.from_fields(genotype)
+        super().__init__(units, len(genotype.recurrent), hidden_dropout, **kwargs)
+        self.genotype = genotype
+        self._recurrence = Recurrence(self.step)
+
+    def _recurrence_for(self, training):
+        return self._recurrence
+
+    def _arguments(self, mask, training):
+        return self._kernels(), (), mask
+
+    def step(self, x, state, kernels, alphas, mask):
+        """One step of `Recurrence`; x is the input's product with `input_kernel`."""
+        del alphas
+        states = [first_state(x, state, kernels, mask)]
+        for i, (name, source) in enumerate(self.genotype.recurrent, 1):
+            dropped = masked(states[source], mask)
+            gate = tf.sigmoid(tf.matmul(dropped, kernels[2 * i]))
+            candidate = ACTIVATIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
+            states.append(states[source] + gate * (candidate - states[source]))
+        concat = self.genotype.concat
+        return tf.add_n([states[i] for i in concat]) / len(concat), []
+
+    def get_config(self):
+        """Constructor arguments."""
+        genotype = {"recurrent": self.genotype.recurrent, "concat": self.genotype.concat}
+        return {**super().get_config(), "genotype": genotype}
