@@ -210,3 +210,11 @@ def test_one_graph_takes_batches_of_any_length():
         traced(((x, y), valid))
         other.train_step(((x, y), valid))
     assert_close(values(trainer.network.variables), values(other.network.variables), 1e-6)
+
+
+def test_batch_of_other_streams_and_shared_statistics_are_refused():
+    trainer = searching()
+    with pytest.raises(ValueError, match=r"batch of 4 streams.*tokens.shape=\(3, 4\)"):
+        trainer.train_step(tf.nest.map_structure(lambda text: text[:3], PAIR))
+    with pytest.raises(ValueError, match="own statistics.*sync_batch_norm=True"):
+        LanguageDARTS(trainer.network, BATCH, sync_batch_norm=True)
