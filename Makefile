@@ -22,6 +22,7 @@ test-cifar10: $(VENV)/.tests  ## a small network learns real images, with its lo
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
 	$(BIN)/python benchmarks/command_line.py
 	$(BIN)/python benchmarks/search_step.py
+	$(BIN)/python benchmarks/language_step.py
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/roofline.py

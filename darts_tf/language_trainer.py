@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from darts_tf.constants import filled
 from darts_tf.distribution import all_sum, assign, replica, replicas
+from darts_tf.errors import InputError
 from darts_tf.trainer import Trainer
 
 
@@ -30,6 +31,9 @@ class LanguageTraining:
         temporal_regularization: factor of the mean square of the outputs' change from step to step
             (Merity et al. 2017).
         **settings: of the trainer.
+
+    Raises:
+        InputError: `sync_batch_norm`; and of a step, a batch of another number of streams.
     """
 
     def __init__(
@@ -42,6 +46,11 @@ class LanguageTraining:
         temporal_regularization: float = 1e-3,
         **settings,
     ):
+        if settings.get("sync_batch_norm"):
+            raise InputError(
+                "Expected every replica's own statistics: replicas cannot meet in a recurrence. "
+                "Received: sync_batch_norm=True"
+            )
         super().__init__(network, **settings)
         self.time_steps = time_steps
         self.activation_regularization = activation_regularization
@@ -91,6 +100,12 @@ class LanguageTraining:
     def continued(self, name: str, batch):
         """A batch whose tokens have the state before them at their side."""
         tokens, targets = batch
+        streams, given = self.hidden[name].shape[0], tokens.shape[0]
+        if given is not None and given * replicas() != streams:
+            raise InputError(
+                f"Expected a batch of {streams} streams, {replicas()} replicas together. "
+                f"Received: tokens.shape={tuple(tokens.shape)}"
+            )
         rows = tf.shape(tokens)[0]
         state = tf.convert_to_tensor(self.hidden[name])
         if replicas() > 1:

@@ -95,8 +95,9 @@ def test_tied_matrix_has_a_dense_gradient_of_both_its_uses():
 # Dropout
 
 
-@pytest.mark.parametrize("name", DROPOUTS)
-@both
+@pytest.mark.parametrize(
+    ("make", "name"), [*((model, name) for name in DROPOUTS), (supernet, "hidden_dropout")]
+)
 def test_every_dropout_acts_in_training_alone(make, name):
     plain, dropping = make(), make(**{name: 0.5})
     for variable, other in zip(

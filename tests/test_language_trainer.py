@@ -164,7 +164,7 @@ def test_replicas_take_the_step_of_one_device():
         with floatx("float64"), strategy.scope():
             network = RecurrentSupernet(WORDS, UNITS, nodes=2)
             network.cell.norm.trainable = False
-            return searching("second_order", network=network)
+            return searching(network=network)
 
     strategy, one = mirrored(2), made(tf.distribute.get_strategy())
     several = made(strategy)
@@ -197,3 +197,24 @@ def test_search_learns_a_text_that_repeats():
     history = trainer.fit(data, epochs=8, shuffle=False, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     assert np.abs(np.asarray(trainer.network.alphas[0]) - before[0]).max() > 1e-3
+
+
+def test_one_graph_takes_batches_of_any_length():
+    spec = tf.TensorSpec((BATCH, None), tf.int32)
+    trainer, other = searching(), searching()
+    for variable, held in zip(other.state(), values(trainer.state()), strict=True):
+        variable.assign(held)
+    traced = tf.function(trainer.train_step, input_signature=[((spec, spec), (spec, spec))])
+    for length in (STEPS, 2):
+        (x, y), valid = (tuple(text[:, :length] for text in PAIR[0])), PAIR[1]
+        traced(((x, y), valid))
+        other.train_step(((x, y), valid))
+    assert_close(values(trainer.network.variables), values(other.network.variables), 1e-6)
+
+
+def test_batch_of_other_streams_and_shared_statistics_are_refused():
+    trainer = searching()
+    with pytest.raises(ValueError, match=r"batch of 4 streams.*tokens.shape=\(3, 4\)"):
+        trainer.train_step(tf.nest.map_structure(lambda text: text[:3], PAIR))
+    with pytest.raises(ValueError, match="own statistics.*sync_batch_norm=True"):
+        LanguageDARTS(trainer.network, BATCH, sync_batch_norm=True)
