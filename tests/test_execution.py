@@ -55,6 +55,7 @@ def test_xla_computes_the_same(name):
     assert_close(compiled, gradients_of(trainer), 2e-3)
 
 
+@pytest.mark.slow
 def test_search_step_compiles_with_xla():
     settings = {"arch_gradient": "first_order"}
     plain, compiled = trainer_of(**settings), trainer_of(**settings, jit_compile="on")
@@ -86,7 +87,7 @@ def test_mixed_precision_trains_as_float32_does():
     losses = []
     for precision in ("float32", "mixed_bfloat16"):
         trainer = trainer_of(precision=precision, arch_gradient="first_order")
-        data = tf.data.Dataset.from_tensors((batch(0), batch(1))).repeat(8)
+        data = tf.data.Dataset.from_tensors((batch(0), batch(1))).repeat(4)
         losses.append(trainer.fit(data, epochs=3, shuffle=False, verbose=0).history["loss"])
     assert losses[1][-1] < losses[1][0]
     assert relative_error(losses[1], losses[0]) < 0.1

@@ -45,7 +45,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     kept = runs.read_json(folder / runs.CONFIG)
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / runs.LOG).read_text()
-    kept = set(runs.NAMES) - {runs.MODEL, *runs.TABLES}
+    kept = set(runs.NAMES) - {runs.MODEL, runs.VOCABULARY, *runs.TABLES}
     assert {path.name for path in folder.iterdir()} == kept
 
 
