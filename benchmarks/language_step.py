@@ -112,22 +112,13 @@ def measure(args) -> dict:
     }
 
 
-def flags(args) -> list[str]:
-    """The settings as a command line, but for the estimators."""
-    kept = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
-    return [word for name, value in kept.items() for word in (f"--{name.replace('_', '-')}", value)]
-
-
 def main():
     """Measures all estimators, each in its process."""
     args = arguments()
     if args.json:
         print(json.dumps(measure(args)))
         return
-    results = [
-        measuring.in_process_of_its_own("language_step.py", "--arch-gradient", name, *flags(args))
-        for name in args.arch_gradient
-    ]
+    results = measuring.each_estimator("language_step.py", args)
     sizes = (args.batch_size, args.time_steps, args.units, args.vocabulary)
     plain = (*sizes, args.precision) == (64, 35, 300, 10_000, "float32")
     rows = []

@@ -161,3 +161,13 @@ def in_process_of_its_own(script: str, *arguments) -> dict:
     command = [sys.executable, str(path), "--json", *map(str, arguments)]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def each_estimator(script: str, args: argparse.Namespace) -> list[dict]:
+    """Runs a benchmark once for each of `args.arch_gradient`, with the other settings as given."""
+    kept = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
+    words = [w for name, value in kept.items() for w in (f"--{name.replace('_', '-')}", value)]
+    return [
+        in_process_of_its_own(script, "--arch-gradient", name, *words)
+        for name in args.arch_gradient
+    ]

@@ -63,22 +63,13 @@ def measure(args) -> dict:
     return {"arch_gradient": name, **costs}
 
 
-def flags(args) -> list[str]:
-    """The settings as a command line, but for the estimators."""
-    kept = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
-    return [word for name, value in kept.items() for word in (f"--{name.replace('_', '-')}", value)]
-
-
 def main():
     """Measures all estimators, each in its process."""
     args = arguments()
     if args.json:
         print(json.dumps(measure(args)))
         return
-    results = [
-        measuring.in_process_of_its_own("search_step.py", "--arch-gradient", name, *flags(args))
-        for name in args.arch_gradient
-    ]
+    results = measuring.each_estimator("search_step.py", args)
     paper = (args.cells, args.channels, args.batch_size, args.image_size) == (8, 16, 16, 32)
     otherwise = (args.partial_channels, args.precision, args.jit_compile)
     plain = paper and otherwise == (1, "float32", "off")

@@ -10,8 +10,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping
-
-import filelock
+from contextlib import AbstractContextManager
 
 from darts_tf import files, runs
 from darts_tf.errors import InputError
@@ -198,21 +197,13 @@ def check_settings(path, begun: Mapping[str, object], now: Mapping[str, object])
             )
 
 
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
+def _locked(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process gets the folder; a process that dies gives it back."""
-    lock = filelock.FileLock(folder / runs.LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise InputError(
-            "Expected a workdir that no other process is running in. "
-            f"Received: workdir={str(folder)!r}, which one is"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return files.locked(
+        folder / runs.LOCK,
+        "Expected a workdir that no other process is running in. "
+        f"Received: workdir={str(folder)!r}, which one is",
+    )
 
 
 @contextlib.contextmanager

@@ -47,3 +47,23 @@ def contents(path: pathlib.Path, expected: str) -> bytes:
         what = "is a folder" if path.is_dir() else "is not there"
         raise InputError(f"Expected {expected}. Received: {str(path)!r}, which {what}")
     return path.read_bytes()
+
+
+@contextlib.contextmanager
+def locked(lock: pathlib.Path, refusal: str) -> Iterator[None]:
+    """Within this block no other process has the lock; a process that dies gives it back.
+
+    Raises:
+        InputError: with this refusal, where another process has it.
+    """
+    import filelock  # late: genotypes are files too, and need no lock
+
+    held = filelock.FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise InputError(refusal) from error
+    try:
+        yield
+    finally:
+        held.release()

@@ -65,12 +65,17 @@ def nodes_of(rows: int) -> int:
     Raises:
         InputError: No number of nodes has that many edges.
     """
-    # nodes * (nodes + 3) / 2 = rows, solved for nodes
-    nodes = (math.isqrt(9 + 8 * rows) - 3) // 2 if rows > 0 else 0
-    if nodes < 1 or nodes * (nodes + 3) != 2 * rows:
+    return _nodes(rows, INPUTS, "2 rows for one node, 5 for two, 9 for three, 14 for four")
+
+
+def _nodes(rows: int, inputs: int, examples: str) -> int:
+    """As `nodes_of`, of a cell whose nodes take one of the `inputs` or of the nodes before."""
+    # nodes * (nodes + 2 * inputs - 1) / 2 = rows, solved for nodes
+    more = 2 * inputs - 1
+    nodes = (math.isqrt(more**2 + 8 * rows) - more) // 2 if rows > 0 else 0
+    if nodes < 1 or nodes * (nodes + more) != 2 * rows:
         raise InputError(
-            "Expected one row of alphas per edge: 2 rows for one node, 5 for two, 9 for three, "
-            f"14 for four, and so on. Received: rows={rows}"
+            f"Expected one row of alphas per edge: {examples}, and so on. Received: rows={rows}"
         )
     return nodes
 
@@ -99,14 +104,7 @@ def recurrent_nodes_of(rows: int) -> int:
     Raises:
         InputError: No number of nodes has that many edges.
     """
-    # nodes * (nodes + 1) / 2 = rows, solved for nodes
-    nodes = (math.isqrt(1 + 8 * rows) - 1) // 2 if rows > 0 else 0
-    if nodes < 1 or nodes * (nodes + 1) != 2 * rows:
-        raise InputError(
-            "Expected one row of alphas per edge: 1 row for one node, 3 for two, 6 for three, "
-            f"36 for eight, and so on. Received: rows={rows}"
-        )
-    return nodes
+    return _nodes(rows, 1, "1 row for one node, 3 for two, 6 for three, 36 for eight")
 
 
 def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(ACTIVATIONS)) -> int:

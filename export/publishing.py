@@ -14,8 +14,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-
-import filelock
+from contextlib import AbstractContextManager
 
 from darts_tf import files
 from darts_tf.errors import InputError
@@ -93,18 +92,10 @@ def _remove_stale(path: pathlib.Path, digest: dict, output: pathlib.Path) -> Non
         parent.rmdir()
 
 
-@contextlib.contextmanager
-def _locked(output: pathlib.Path) -> Iterator[None]:
+def _locked(output: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process replaces the export."""
-    lock = filelock.FileLock(output / folder.LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise InputError(
-            "Expected an output that no other process is exporting to. "
-            f"Received: output={str(output)!r}, which one is"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return files.locked(
+        output / folder.LOCK,
+        "Expected an output that no other process is exporting to. "
+        f"Received: output={str(output)!r}, which one is",
+    )

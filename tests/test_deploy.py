@@ -5,26 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import os
-import pathlib
 import re
 import subprocess
 import sys
 
+import deploying
 import jsonschema
 import pytest
 import yaml
+from deploying import DEPLOY, ROOT, TYPES
 
 from cli import arguments
 from darts_tf import runs
 from darts_tf.configs import SearchConfig
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DEPLOY = ROOT / "deploy"
-TYPES = {
-    name: schema
-    for path in (ROOT / "tests" / "schemas").glob("*.json")
-    for name, schema in json.loads(path.read_text(encoding="utf-8")).items()
-}
 KINDS = {
     "TFJob": "TFJob",
     "JobSet": "JobSet",
@@ -48,9 +42,8 @@ def at(manifest, path):
 
 
 def check(manifest) -> None:
-    """What the API server checks of a manifest with strict validation."""
-    schema = {"$ref": f"#/$defs/{KINDS[manifest['kind']]}", "$defs": TYPES}
-    jsonschema.Draft202012Validator(schema).validate(manifest)
+    """Against the schema of its kind."""
+    deploying.check(manifest, KINDS[manifest["kind"]])
 
 
 def pod(name):

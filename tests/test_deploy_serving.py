@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pathlib
 import re
 import subprocess
@@ -11,19 +10,13 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
+from deploying import DEPLOY, check
 from serving import serving, write_version
 
 from darts_tf.configs import ServeConfig
 from export.serving import config as files
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DEPLOY = ROOT / "deploy"
 FOLDER = DEPLOY / "serving"
-TYPES = {
-    name: schema
-    for path in (ROOT / "tests" / "schemas").glob("*.json")
-    for name, schema in json.loads(path.read_text(encoding="utf-8")).items()
-}
 KINDS = {
     "ConfigMap": "io.k8s.api.core.v1.ConfigMap",
     "Deployment": "io.k8s.api.apps.v1.Deployment",
@@ -38,11 +31,6 @@ POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]
 (SERVICE,) = COMPOSE["services"].values()
 CONFIG = ServeConfig(model="x", poll_seconds=10)
-
-
-def check(manifest, kind) -> None:
-    schema = {"$ref": f"#/$defs/{kind}", "$defs": TYPES}
-    jsonschema.Draft202012Validator(schema).validate(manifest)
 
 
 @pytest.mark.parametrize("kind", KINDS)
