@@ -13,7 +13,6 @@ import time
 BEGAN = time.perf_counter()
 
 import json  # noqa: E402
-import os  # noqa: E402
 
 import measuring  # noqa: E402
 
@@ -58,9 +57,7 @@ def measure(args) -> dict:
     """Steps of one estimator, in this process."""
     from cli.quiet import start_tensorflow
 
-    # a recurrence is one operation after another: each has to be shared by the cores
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(measuring.cores()))
-    start_tensorflow()
+    start_tensorflow(on_text=True)
     import keras
     import numpy as np
     import tensorflow as tf

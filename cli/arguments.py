@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import tyro
 
-from darts_tf.configs import PRESETS, RunConfig, preset_fields
+from darts_tf import configs, texts
+from darts_tf.configs import RunConfig, preset_fields
 from darts_tf.errors import InputError
 from darts_tf.names import nearest
 
@@ -28,7 +29,8 @@ def parse(config_class, argv: Sequence[str], prog: str):
     """The config that `argv` asks for.
 
     Args:
-        config_class: One of the frozen dataclasses of `darts_tf.configs`.
+        config_class: One of the frozen dataclasses of `darts_tf.configs`; for a run on text, what
+            `configs.ON_TEXT` has in its place is made.
         argv: The words after the command's name.
         prog: The program as its help shows it, as in "darts-tf search".
 
@@ -37,6 +39,7 @@ def parse(config_class, argv: Sequence[str], prog: str):
         InputError: Unknown preset.
         SystemExit: With status 0, once help is printed.
     """
+    config_class = _kind(config_class, argv)
     if set(HELP) & set(argv):
         default = _defaults(config_class, argv)
         return tyro.cli(config_class, args=HELP[:1], default=default, prog=prog)
@@ -52,6 +55,30 @@ def parse(config_class, argv: Sequence[str], prog: str):
     if begun:
         _check_same(begun, config)
     return config
+
+
+def _kind(config_class, argv: Sequence[str]):
+    """The class itself, or that for a text: by the run to resume, the dataset, or the preset."""
+    on_text = configs.ON_TEXT.get(config_class)
+    if on_text is None:
+        return config_class
+    if RESUME in argv:
+        text = _is_begun_as(on_text, _value_of("--workdir", argv))
+    else:
+        dataset, preset = (_value_of(flag, argv) for flag in ("--dataset", "--preset"))
+        only_text = preset in on_text.presets and preset not in config_class.presets
+        text = only_text or texts.is_text(dataset)
+    return on_text if text else config_class
+
+
+def _is_begun_as(config_class, workdir: str) -> bool:
+    """Whether a folder has a run with just these settings; what else is wrong others will say."""
+    from darts_tf import runs
+
+    if not runs.is_run(workdir):
+        return False
+    names = {field.name for field in dataclasses.fields(config_class)}
+    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() == names
 
 
 def _begun(config_class, argv: Sequence[str]):
@@ -88,13 +115,22 @@ def _check_flags(config_class, argv: Sequence[str]) -> None:
     given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
     for flag in given:
         if flag not in known:
-            alike = nearest(flag, known)
-            hint = f" Did you mean {alike}?" if alike else ""
-            raise UsageError(f"Expected a flag that --help lists. Received: {flag}.{hint}")
+            raise UsageError(_unknown(flag, config_class))
     needed = {"--workdir"} if RESUME in given else known  # a resumed run knows the rest
     missing = [flag for flag in needed if _is_required(known[flag]) and flag not in given]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
+
+
+def _unknown(flag: str, config_class) -> str:
+    for images, text in configs.ON_TEXT.items():
+        for own, other, kind in ((images, text, "a text"), (text, images, "images")):
+            if config_class is own and flag in flags(other):
+                received = f"{flag}, which is for {kind}"
+                return f"Expected a flag that --help lists for this dataset. Received: {received}"
+    alike = nearest(flag, flags(config_class))
+    hint = f" Did you mean {alike}?" if alike else ""
+    return f"Expected a flag that --help lists. Received: {flag}.{hint}"
 
 
 def _is_required(field: dataclasses.Field) -> bool:
@@ -103,16 +139,14 @@ def _is_required(field: dataclasses.Field) -> bool:
 
 def _defaults(config_class, argv: Sequence[str]):
     """An unchecked config to start from: the preset's values, and `tyro.MISSING` for required."""
-    preset = preset_fields(config_class, _preset_of(argv)) if config_class in PRESETS else {}
+    preset = {}
+    if issubclass(config_class, RunConfig):
+        preset = preset_fields(config_class, _value_of("--preset", argv) or config_class.preset)
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
         object.__setattr__(blank, field.name, preset.get(field.name, default))
     return blank
-
-
-def _preset_of(argv: Sequence[str]) -> str:
-    return _value_of("--preset", argv) or RunConfig.preset
 
 
 def _value_of(flag: str, argv: Sequence[str]) -> str:

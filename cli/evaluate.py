@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from cli import quiet
+from darts_tf import runs, text_training
 from darts_tf.configs import EvaluateConfig
 from darts_tf.training import evaluate
 
+BATCH = 256
+"""Images in a step, where nothing else is asked for."""
+
 
 def run(config: EvaluateConfig) -> int:
-    """Prints loss and accuracy on the test split of the run's dataset."""
+    """Prints loss and accuracy, or perplexity, on the test split of the run's dataset."""
+    options = {"limit": config.limit}
+    if runs.is_text_run(config.workdir):
+        streams = config.batch_size or 1
+        with quiet.held_stderr():
+            metrics = text_training.evaluate(config.workdir, batch_size=streams, **options)
+        show_perplexity(metrics, streams)
+        return 0
     with quiet.held_stderr():
-        metrics = evaluate(config.workdir, batch_size=config.batch_size, limit=config.limit)
+        metrics = evaluate(config.workdir, batch_size=config.batch_size or BATCH, **options)
     top5 = f"  top-5 {metrics['test_top5_accuracy']:.2%}" if "test_top5_accuracy" in metrics else ""
     print(
         f"test accuracy {metrics['test_accuracy']:.2%}{top5}  loss {metrics['test_loss']:.4f}  "
         f"on {metrics['test_images']:,} images"
     )
     return 0
+
+
+def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
+    """Prints what `text_training.evaluate` found, and how: numbers of two ways do not compare."""
+    how = "each from all words before it"
+    if streams > 1:
+        how = f"in {streams} streams, each without a memory at its start: not the usual measure"
+    print(
+        f"test perplexity {metrics['test_perplexity']:.2f}  loss {metrics['test_loss']:.4f}  "
+        f"on {metrics['test_words']:,} words, {how}"
+    )

@@ -83,13 +83,23 @@ def _run_command(name: str, argv: list[str]) -> int:
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
         if name not in START_LATER:
-            quiet.start_tensorflow()
+            quiet.start_tensorflow(_is_on_text(config))
         with quiet.logged():
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
             raise
         raise KeyboardInterrupt(_kept(config.workdir)) from None
+
+
+def _is_on_text(config) -> bool:
+    """Whether a command's work is that of a language model."""
+    from darts_tf import configs, runs
+
+    folder = getattr(config, "workdir", None)
+    if isinstance(config, configs.RunConfig) or folder is None:
+        return isinstance(config, configs.TextConfig)
+    return runs.is_text_run(folder)
 
 
 def _kept(folder) -> str:

@@ -96,7 +96,9 @@ def duration(seconds: float) -> str:
 _SHOWN = {
     "loss": ("loss ", ".4f"),
     "accuracy": ("accuracy ", ".1%"),
+    "perplexity": ("perplexity ", ".2f"),
     "arch_loss": ("arch loss ", ".4f"),
+    "valid_perplexity": ("valid perplexity ", ".2f"),
     "valid_accuracy": ("valid accuracy ", ".1%"),
     "test_accuracy": ("test accuracy ", ".1%"),
     "test_top5_accuracy": ("top-5 ", ".1%"),

@@ -14,15 +14,19 @@ from collections.abc import Iterator
 from darts_tf.errors import InputError
 
 
-def start_tensorflow() -> None:
-    """Makes TensorFlow ready for a command."""
+def start_tensorflow(on_text: bool = False) -> None:
+    """Makes TensorFlow ready for a command.
+
+    Args:
+        on_text: whether its work is that of a recurrence, one operation after another.
+    """
     # importing and tracing make millions of objects that stay: looking through them again and
     # again would take a fifteenth of the start
     gc.set_threshold(100_000, 20, 100)
     import_tensorflow()
-    from darts_tf.execution import prefer_parallel_operations
+    from darts_tf.execution import CHAINS, prefer_parallel_operations
 
-    prefer_parallel_operations()
+    prefer_parallel_operations(1 if on_text else CHAINS)
 
 
 def import_tensorflow(level: int = 2) -> None:

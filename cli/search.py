@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from cli import quiet
 from cli.progress import EpochProgress
-from darts_tf import beginning, runs
-from darts_tf.configs import SearchConfig
-from darts_tf.data import ImageDataset, load_dataset
+from darts_tf import beginning, runs, text_searching
+from darts_tf.configs import SearchConfig, TextSearchConfig
+from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.distribution import is_chief, make_strategy
-from darts_tf.genotype import Genotype
+from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.preflight import check_memory
 from darts_tf.searching import search
 
+Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
 
-def run(config: SearchConfig) -> int:
+
+def run(config: SearchConfig | TextSearchConfig) -> int:
     """Searches, and prints the genotype as it evolves."""
     prepare(config)
-    genotype = search_with_progress(config)
+    on_text = isinstance(config, TextSearchConfig)
+    genotype = (search_text if on_text else search_with_progress)(config)
     path = config.workdir / runs.GENOTYPE
     print(f"\n{genotype}\n\ngenotype: {path}")
     print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
@@ -36,7 +40,7 @@ def prepare(config) -> None:
         print(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}", flush=True)
 
 
-def introduced(load: Callable[[], ImageDataset]) -> ImageDataset:
+def introduced(load: Callable[[], Dataset]) -> Dataset:
     """The dataset that `load` loads, once it has been introduced on standard output."""
     with quiet.held_stderr():
         dataset = load()
@@ -61,8 +65,19 @@ def search_with_progress(config: SearchConfig) -> Genotype:
         return search(config, dataset, report=progress.report, callbacks=(progress,))
 
 
-def describe(dataset) -> str:
+def search_text(config: TextSearchConfig) -> RecurrentGenotype:
+    """Searches on a text with a line per epoch on standard output."""
+    dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
+    with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
+        return text_searching.search(config, dataset, progress.report, callbacks=(progress,))
+
+
+def describe(dataset: ImageDataset | TextDataset) -> str:
     """One line on a dataset."""
+    if isinstance(dataset, TextDataset):
+        sizes = (len(dataset.train), len(dataset.valid), len(dataset.test), len(dataset.vocabulary))
+        words = "{:,} training, {:,} valid and {:,} test words, vocabulary of {:,}".format(*sizes)
+        return f"{dataset.name}: {words}"
     size = dataset.preprocessing
     kind = "gray" if size.channels == 1 else "colour"
     return (

@@ -28,6 +28,9 @@ FORMAT = 1
 """Of the files; a later one that this version cannot read has another number."""
 
 PATTERN = "step-*.npz"
+BEST = "best.npz"
+"""The one that a run takes in the end, where it chooses; another name of one of the others, which
+may be gone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Position:
     Attributes:
         epoch: the one under way, from 0.
         step: steps of that epoch that are done; with all of them its end is still to come.
-        steps: of a whole epoch.
+        steps: of a whole epoch; where epochs differ, no fewer than any of them has.
     """
 
     epoch: int
@@ -70,12 +73,25 @@ def write(folder: pathlib.Path, position: Position, config: dict, arrays: Sequen
     about = {"format": FORMAT, **dataclasses.asdict(position), "config": config}
     about["arrays"] = len(arrays)
     meta = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    path = folder / f"step-{position.done:010}.npz"
+    path = folder / _name(position)
     with files.replacing(path) as written, written.open("wb") as file:
         np.savez(file, meta=meta, **{f"{i:06}": array for i, array in enumerate(arrays)})
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def _name(position: Position) -> str:
+    return f"step-{position.done:010}.npz"
+
+
+def _copy(path: pathlib.Path, place: pathlib.Path) -> None:
+    """The same file under another name, in place of what has it."""
+    with files.replacing(place) as written:
+        try:
+            os.link(path, written)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, written)
 
 
 def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
@@ -158,21 +174,30 @@ class Writer:
         self._pending = None
 
     def __enter__(self):
-        for left in self.folder.glob(f".{PATTERN}.*"):  # by a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        for name in (PATTERN, BEST):
+            for left in self.folder.glob(f".{name}.*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
         return self
 
     def __exit__(self, *exception):
         self._thread.shutdown(wait=True)
 
-    def write(self, position: Position, config: dict, arrays: Sequence[np.ndarray]) -> None:
+    def write(
+        self, position: Position, config: dict, arrays: Sequence[np.ndarray], best: bool = False
+    ) -> None:
         """Begins to write a checkpoint, once the one before is written.
+
+        Args:
+            position: as in the function `write`.
+            config: as there.
+            arrays: as there.
+            best: it stays as `BEST`, in place of the one before.
 
         Raises:
             OSError: the one before could not be written.
         """
         self.wait()
-        self._pending = self._thread.submit(self._write, position, config, arrays)
+        self._pending = self._thread.submit(self._write, position, config, arrays, best)
 
     def wait(self) -> None:
         """Returns when all is written.
@@ -189,9 +214,17 @@ class Writer:
         if self._pending and self._pending.done():
             self.wait()
 
-    def _write(self, position, config, arrays):
+    def forget_after(self, position: Position) -> None:
+        """Deletes the checkpoints of a time that a run has gone back from."""
+        for path in newest(self.folder):
+            if path.name > _name(position):
+                path.unlink(missing_ok=True)
+
+    def _write(self, position, config, arrays, best):
         try:
-            write(self.folder, position, config, arrays)
+            path = write(self.folder, position, config, arrays)
+            if best:
+                _copy(path, self.folder / BEST)
         except OSError as error:
             raise OSError(
                 error.errno,

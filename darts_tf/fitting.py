@@ -7,10 +7,10 @@ MultiWorkerMirroredStrategy. This loop runs the same training steps and calls th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -32,15 +32,51 @@ from darts_tf.keeper import Keeper
 from darts_tf.runs import CHECKPOINTS, keep_metrics
 from darts_tf.trainer import Trainer
 
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """What a run is trained and tested on.
+
+    Attributes:
+        train: `train(start=(epoch, step), part=...)` gives the batches from a place on.
+        steps: `steps(epoch)` gives how many batches an epoch has.
+        most: no epoch has more.
+        test: `test(part=...)` gives the batches that are tested on after every epoch.
+        tests: how many these are.
+    """
+
+    train: Callable[..., tf.data.Dataset]
+    steps: Callable[[int], int]
+    most: int
+    test: Callable[..., tf.data.Dataset]
+    tests: int
+
+
+def image_feed(
+    batches: Callable[..., tf.data.Dataset],
+    steps: int,
+    held_out: AnySplit,
+    preprocessing: Preprocessing,
+) -> Feed:
+    """What a run on images is fed with.
+
+    Args:
+        batches: `batches(start_step=..., part=...)` gives those to train on.
+        steps: of an epoch.
+        held_out: images that are tested on after every epoch.
+        preprocessing: of those.
+    """
+
+    def train(start, **part):
+        epoch, step = start
+        return batches(start_step=epoch * steps + step, **part)
+
+    test = functools.partial(evaluation_batches, held_out, preprocessing, HELD_OUT_BATCH)
+    return Feed(train, lambda epoch: steps, steps, test, evaluation_steps(held_out, HELD_OUT_BATCH))
+
+
 HELD_OUT_BATCH = 256
 """Images in a batch that only tests."""
-
-
-class _Batches(NamedTuple):
-    """A dataset, perhaps one that is spread over devices, and how many batches it has."""
-
-    dataset: tf.data.Dataset | tf.distribute.DistributedDataset
-    count: int
 
 
 @contextlib.contextmanager
@@ -75,23 +111,18 @@ def fit(
     trainer: Trainer,
     config,
     folder: pathlib.Path,
-    *,
-    batches: Callable[..., tf.data.Dataset],
-    steps: int,
-    held_out: AnySplit,
-    preprocessing: Preprocessing,
+    feed: Feed,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains from the last checkpoint, or from the beginning, to the end of the last epoch.
+
+    Where the trainer chooses among the epochs, it is at the best of them afterwards.
 
     Args:
         trainer: compiled.
         config: the run's settings.
         folder: of the run.
-        batches: `batches(start_step=..., part=...)` gives those to train on.
-        steps: of an epoch.
-        held_out: images that are tested on after every epoch.
-        preprocessing: of those.
+        feed: what to train and test on.
         callbacks: of Keras; what they get for a batch is its number alone.
 
     Raises:
@@ -101,65 +132,61 @@ def fit(
         InputError: the checkpoint does not belong to this run.
     """
     called = keras.callbacks.CallbackList(list(callbacks), model=trainer)
-    called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
     train, test = Stepper(trainer, trainer.train_step), Stepper(trainer, trainer.test_step)
-    strategy = trainer.distribute_strategy
-    tested = _held_out(strategy, held_out, preprocessing)
+    tested = distributed(trainer.distribute_strategy, feed.test)
 
     def epochs_from(position):
         if is_chief():
             keep_metrics(folder, position.epoch)
-        made = functools.partial(batches, start_step=position.done)
-        iterator = iter(distributed(strategy, made))
+        made = functools.partial(feed.train, start=(position.epoch, position.step))
+        iterator = iter(distributed(trainer.distribute_strategy, made))
         for epoch in range(position.epoch, config.epochs):
-            logs = _trained(trainer, keeper, position, train, iterator, called)
-            logs |= _tested(trainer, keeper, Position(epoch, steps, steps), test, tested)
+            steps = feed.steps(epoch)
+            called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
+            logs = _trained(trainer, keeper, position, steps, train, iterator, called)
+            done = Position(epoch, steps, feed.most)
+            logs |= _tested(trainer, keeper, done, test, iter(tested), feed.tests)
+            best = trainer.chooses(epoch, logs)
             called.on_epoch_end(epoch, logs)
-            position = Position(epoch + 1, 0, steps)
-            keeper.save(position)
+            position = Position(epoch + 1, 0, feed.most)
+            keeper.save(position, best=best)
 
-    with graph_optimizer_off(), Keeper(trainer, config, folder / CHECKPOINTS, steps) as keeper:
+    with graph_optimizer_off(), Keeper(trainer, config, folder / CHECKPOINTS, feed) as keeper:
         position = keeper.start()
-        if position.epoch == config.epochs:
-            return
-        called.on_train_begin()
-        while position:
-            try:
-                position = epochs_from(position)
-            except Diverged as error:
-                position = keeper.go_back(error)
-        keeper.finish()
-        called.on_train_end()
+        if position.epoch < config.epochs:
+            called.on_train_begin()
+            while position:
+                try:
+                    position = epochs_from(position)
+                except Diverged as error:
+                    position = keeper.go_back(error)
+            keeper.finish()
+            called.on_train_end()
+        keeper.take_best()
 
 
-def _held_out(strategy, split: AnySplit, preprocessing: Preprocessing) -> _Batches:
-    make = functools.partial(evaluation_batches, split, preprocessing, HELD_OUT_BATCH)
-    return _Batches(distributed(strategy, make), evaluation_steps(split, HELD_OUT_BATCH))
-
-
-def _trained(trainer, keeper, position, train, iterator, called) -> dict[str, float]:
+def _trained(trainer, keeper, position, steps, train, iterator, called) -> dict[str, float]:
     """Takes the steps of an epoch that are still to be done; the metrics of all of them."""
-    epoch, first, steps = position.epoch, position.step, position.steps
+    epoch, first = position.epoch, position.step
     if not first:
-        trainer.reset_metrics()
+        trainer.begin_epoch()
     called.on_epoch_begin(epoch)
     for step in range(first, steps):
         called.on_train_batch_begin(step)
         train(iterator)
         called.on_train_batch_end(step)
-        keeper.after_step(Position(epoch, step + 1, steps))
+        keeper.after_step(Position(epoch, step + 1, position.steps))
     return {name: float(value) for name, value in trainer.results().items()}
 
 
-def _tested(trainer, keeper, position, test, batches) -> dict[str, float]:
+def _tested(trainer, keeper, position, test, iterator, count) -> dict[str, float]:
     """Metrics on held-out batches, their names with `val_` in front as in Keras."""
     keeper.save(position)  # whoever interrupts the test loses nothing
-    trainer.reset_metrics()
-    iterator = iter(batches.dataset)
-    for _ in range(batches.count):
-        test(iterator)
-        keeper.after_test(position)
-    results = trainer.results(training=False)
+    with trainer.testing():
+        for _ in range(count):
+            test(iterator)
+            keeper.after_test(position)
+        results = trainer.results(training=False)
     return {f"val_{name}": float(value) for name, value in results.items()}
 
 

@@ -33,14 +33,14 @@ class Keeper:
         trainer: what runs; its `state` is what is kept.
         config: the run's settings.
         folder: of its checkpoints.
-        steps: of an epoch.
+        feed: has `most`, no fewer steps than any epoch has, and `steps(epoch)`.
     """
 
-    def __init__(self, trainer: Trainer, config, folder: pathlib.Path, steps: int):
+    def __init__(self, trainer: Trainer, config, folder: pathlib.Path, feed):
         self.trainer = trainer
         self.config = config
         self.folder = folder
-        self.steps = steps
+        self.feed = feed
         self._writer = Writer(folder, config.keep_checkpoints)
         self._saved = time.monotonic()
 
@@ -62,9 +62,10 @@ class Keeper:
             InputError: the checkpoint is of other settings, or of another network.
             OSError: the first checkpoint cannot be written.
         """
-        position = self._restored() if self.config.resume else None
+        found = [*checkpoints.newest(self.folder), *self._best()]
+        position = self._restored(found) if self.config.resume else None
         if position is None:
-            position = Position(0, 0, self.steps)
+            position = Position(0, 0, self.feed.most)
             self.save(position, wait=True)
         if agreed(self.trainer.distribute_strategy, position.done) != workers() * position.done:
             raise InputError(
@@ -73,8 +74,13 @@ class Keeper:
             )
         return position
 
-    def save(self, position: Position, wait: bool = False) -> None:
+    def save(self, position: Position, wait: bool = False, best: bool = False) -> None:
         """Takes a checkpoint; it is written while the run goes on, unless `wait`.
+
+        Args:
+            position: where the run is.
+            wait: until it is written.
+            best: it is the one to take in the end, and to go back to.
 
         Raises:
             OSError: it, or the one before, could not be written.
@@ -82,7 +88,7 @@ class Keeper:
         arrays = [np.asarray(variable.numpy()) for variable in self.trainer.state()]
         self._saved = time.monotonic()
         if is_chief():
-            self._writer.write(position, self.config.to_dict(), arrays)
+            self._writer.write(position, self.config.to_dict(), arrays, best)
             if wait:
                 self._writer.wait()
 
@@ -93,6 +99,22 @@ class Keeper:
             OSError: it could not be.
         """
         self._writer.wait()
+
+    def take_best(self) -> None:
+        """Sets everything to the best checkpoint, where one was chosen.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        agreed(self.trainer.distribute_strategy, 0)  # the first process has written it by now
+        if self._best() and self._restored(self._best()) is None:
+            raise InputError(
+                f"Expected the run's best checkpoint. Received: {self._best()[0]}, which is damaged"
+            )
+
+    def _best(self) -> list[pathlib.Path]:
+        """The path of the best checkpoint, where there is one."""
+        return [path for path in [self.folder / checkpoints.BEST] if path.exists()]
 
     def after_step(self, position: Position) -> None:
         """Takes a checkpoint where one is due.
@@ -122,7 +144,7 @@ class Keeper:
             self._interrupt(position)
 
     def go_back(self, error: Diverged) -> Position:
-        """Returns to the last checkpoint, with a lower learning rate from there on.
+        """Returns to the best checkpoint, or the last one, with a lower learning rate.
 
         Raises:
             Diverged: the run has done so before.
@@ -135,9 +157,11 @@ class Keeper:
                 "are kept; begin another run with a lower --learning-rate"
             ) from error
         self._writer.wait()
-        position = self._restored()
+        position = self._restored([*self._best(), *checkpoints.newest(self.folder)])
         if position is None:
             raise error
+        if is_chief():
+            self._writer.forget_after(position)
         self.trainer.times_gone_back.assign(before + 1)
         LOG.warning(
             "%s; going back to step %d of epoch %d with a lower learning rate",
@@ -149,7 +173,8 @@ class Keeper:
     def _interrupt(self, position):
         self.finish()
         raise Interrupted(
-            f" after step {position.step} of {position.steps} of epoch {position.epoch + 1}; "
+            f" after step {position.step} of {self.feed.steps(position.epoch)} of epoch "
+            f"{position.epoch + 1}; "
             f"everything is kept, and --workdir {self.config.workdir} --resume goes on from there",
             self._signals.received or signal.SIGTERM,
         )
@@ -177,9 +202,9 @@ class Keeper:
         flags = agreed(self.trainer.distribute_strategy, bool(stop) + _DUE * bool(due))
         return bool(flags % _DUE), flags >= _DUE
 
-    def _restored(self):
-        """Sets everything from the newest checkpoint that is whole; None where there is none."""
-        for path in checkpoints.newest(self.folder):
+    def _restored(self, paths):
+        """Sets everything from the first checkpoint that is whole; None where there is none."""
+        for path in paths:
             try:
                 position, config, arrays = checkpoints.read(path)
             except CheckpointError as error:
@@ -195,10 +220,10 @@ class Keeper:
     def _set(self, path, position, arrays):
         state = self.trainer.state()
         shapes = [tuple(variable.shape) for variable in state]
-        if shapes != [array.shape for array in arrays] or position.steps != self.steps:
+        if shapes != [array.shape for array in arrays] or position.steps != self.feed.most:
             raise InputError(
                 f"Expected a checkpoint of this network and dataset, {len(shapes)} arrays and "
-                f"{self.steps} steps an epoch. Received: {path}, {len(arrays)} arrays or other "
+                f"{self.feed.most} steps an epoch. Received: {path}, {len(arrays)} arrays or other "
                 f"shapes, {position.steps} steps"
             )
         for variable, array in zip(state, arrays, strict=True):

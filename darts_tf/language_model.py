@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import keras
 import tensorflow as tf
 
@@ -9,6 +11,7 @@ from darts_tf import dropout
 from darts_tf.differentiation import custom_gradient
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
+from darts_tf.models import load_model
 from darts_tf.recurrent_cells import RecurrentCell, uniform
 
 DROPOUTS = (
@@ -79,7 +82,7 @@ class RecurrentModel(keras.Model):
                 dropout.
             training: whether to drop, and to use the batch's statistics.
         """
-        tokens = tf.cast(tokens, tf.int32)
+        tokens = tf.cast(tokens, tf.int64)  # oneDNN says that it cannot turn smaller ones
         batch, units = tf.shape(tokens)[0], self.cell.units
         if initial_state is None:
             initial_state = tf.zeros((batch, units))
@@ -207,3 +210,12 @@ def build_language_model(
         hidden_dropout=hidden_dropout,
         output_dropout=output_dropout,
     )
+
+
+def load_language_model(path: str | os.PathLike[str]) -> LanguageModel:
+    """A trained language model from a `.keras` file, without its optimizer.
+
+    Raises:
+        InputError: the file is missing or broken, or holds another model.
+    """
+    return load_model(path, LanguageModel)

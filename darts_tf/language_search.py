@@ -45,8 +45,8 @@ class LanguageDARTS(LanguageTraining, DARTS):
 
     def train_step(self, data):
         """As `DARTS.train_step`, at the learning rate for the train batch's length."""
-        (train, valid), tokens = data, data[0][0]
-        with self.rate_for(tokens):
+        train, valid = data
+        with self.rate_for(train):
             batches = self.continued("train", train), self.continued("valid", valid)
             return super().train_step(batches)
 

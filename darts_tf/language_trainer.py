@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.constants import filled
@@ -13,13 +15,16 @@ from darts_tf.distribution import all_sum, assign, replica, replicas
 from darts_tf.errors import InputError
 from darts_tf.trainer import Trainer
 
+LOG = logging.getLogger("darts_tf")
+
 
 class LanguageTraining:
     """What text adds to a `Trainer`, to be inherited before it.
 
-    A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams. The
-    hidden state where they stopped is the trainer's, part of its `state`, and stays where it is in
-    a step that is not finite.
+    A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams; or with
+    a third entry, the length by which the learning rate is scaled if that is another than `time`.
+    The hidden state where they stopped is the trainer's, part of its `state`, and stays where it
+    is in a step that is not finite.
 
     Args:
         network: a language model.
@@ -71,6 +76,23 @@ class LanguageTraining:
         for name in names or self.hidden:
             self.hidden[name].assign(tf.zeros(self.hidden[name].shape))
 
+    def begin_epoch(self):
+        """As `Trainer.begin_epoch`, at the beginning of the texts."""
+        super().begin_epoch()
+        self.begin("train", "valid")
+
+    @contextlib.contextmanager
+    def testing(self):
+        """As `Trainer.testing`, at the beginning of the text."""
+        self.begin("test")
+        with super().testing():
+            yield
+
+    def results(self, training=True):
+        """As `Trainer.results`, and the perplexity: the exponential of the mean loss of a word."""
+        results = super().results(training)
+        return {**results, "perplexity": tf.exp(results["loss"])}
+
     def call(self, x, training=False):
         """What the network gives, as a dict, for `(tokens, state)`."""
         tokens, state = x
@@ -99,7 +121,7 @@ class LanguageTraining:
 
     def continued(self, name: str, batch):
         """A batch whose tokens have the state before them at their side."""
-        tokens, targets = batch
+        tokens, targets = batch[:2]
         streams, given = self.hidden[name].shape[0], tokens.shape[0]
         if given is not None and given * replicas() != streams:
             raise InputError(
@@ -125,14 +147,14 @@ class LanguageTraining:
         assign(variable, state)
 
     @contextlib.contextmanager
-    def rate_for(self, tokens) -> Iterator[None]:
+    def rate_for(self, batch) -> Iterator[None]:
         """Within this block the learning rate is scaled by the length of a batch."""
         if not self.time_steps:
             yield
             return
         variable = self.optimizer.learning_rate
         rate = tf.convert_to_tensor(variable)
-        length = tf.cast(tf.shape(tokens)[1], rate.dtype)
+        length = tf.cast(batch[2] if len(batch) > 2 else tf.shape(batch[0])[1], rate.dtype)
         assign(variable, rate * length / self.time_steps)
         yield
         assign(variable, rate)
@@ -156,9 +178,127 @@ class LanguageTraining:
 
 
 class LanguageTrainer(LanguageTraining, Trainer):
-    """Trains a language model from `build_language_model` on one text."""
+    """Trains a language model from `build_language_model` on one text.
+
+    It chooses among the epochs by the loss on the text that is tested on. Once that stalls, the
+    mean of the weights after each further step is what is tested and kept: averaged SGD, triggered
+    by non-monotone progress (NT-ASGD, Merity et al. 2018, algorithm 1).
+
+    Args:
+        network: as in `LanguageTraining`.
+        batch_size: as there.
+        *sizes: as there.
+        epochs: of the run; 0 where nothing is chosen.
+        average_after: as `stalls` takes it; None for no averages.
+        **settings: of `LanguageTraining`.
+
+    Attributes:
+        tested_losses: `(epochs,)`, infinite for epochs that are still to come.
+        averaged_steps: how many steps the averages are of; -1 before they are begun.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        batch_size: int,
+        *sizes: int,
+        epochs: int = 0,
+        average_after: int | None = None,
+        **settings,
+    ):
+        super().__init__(network, batch_size, *sizes, **settings)
+        self.average_after = average_after
+        self.tested_losses = self.add_weight(
+            shape=(epochs,),
+            initializer=keras.initializers.Constant(np.inf),
+            trainable=False,
+            name="tested_losses",
+        )
+        self.averaged_steps = self.add_weight(
+            shape=(),
+            dtype="int64",
+            initializer=keras.initializers.Constant(-1),
+            trainable=False,
+            name="averaged_steps",
+        )
+        averaged = network.trainable_variables if average_after else []
+        self.averages = [(variable, self._copy(variable)) for variable in averaged]
+
+    def _copy(self, variable):
+        return self.add_weight(
+            shape=variable.shape,
+            dtype=variable.dtype,
+            initializer="zeros",
+            trainable=False,
+            name="average",
+        )
 
     def train_step(self, data):
         """As `Trainer.train_step`, at the learning rate for the batch's length."""
-        with self.rate_for(data[0]):
-            return super().train_step(self.continued("train", data))
+        with self.rate_for(data):
+            results = super().train_step(self.continued("train", data))
+        if self.averages:
+            self._average()
+        return results
+
+    def _average(self):
+        """Takes the weights into their averages, after a step that was finite."""
+        steps = tf.convert_to_tensor(self.averaged_steps)
+        counts = (steps >= 0) & tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
+        steps += tf.cast(counts, steps.dtype)
+        assign(self.averaged_steps, steps)
+        for variable, average in self.averages:
+            before = tf.convert_to_tensor(average)
+            share = 1 / tf.cast(tf.maximum(steps, 1), before.dtype)
+            change = tf.convert_to_tensor(variable) - before
+            assign(average, before + tf.where(counts, share, tf.zeros_like(share)) * change)
+
+    @property
+    def averages_are_used(self) -> bool:
+        """Whether the averages are what is tested and kept."""
+        return int(self.averaged_steps.numpy()) > 0
+
+    @contextlib.contextmanager
+    def testing(self):
+        """As `LanguageTraining.testing`, with the averages in the weights' places if they count."""
+        held = []
+        if self.averages_are_used:
+            held = [(variable, variable.numpy()) for variable, _ in self.averages]
+            self.take_averages()
+        try:
+            with super().testing():
+                yield
+        finally:
+            for variable, weights in held:
+                variable.assign(weights)
+
+    def take_averages(self) -> None:
+        """Sets the network to the averages, where they count."""
+        if self.averages_are_used:
+            for variable, average in self.averages:
+                variable.assign(average)
+
+    def chooses(self, epoch, logs):
+        """As `Trainer.chooses`: whether the loss is the least; begins the averages if it stalls."""
+        earlier = self.tested_losses.numpy()[:epoch]
+        losses = self.tested_losses.numpy()
+        losses[epoch:] = np.inf  # of a time that the run has gone back from
+        losses[epoch] = loss = logs["val_loss"]
+        self.tested_losses.assign(losses)
+        begun = int(self.averaged_steps.numpy()) >= 0
+        if self.averages and not begun and stalls(earlier, loss, self.average_after):
+            LOG.info("the valid loss stalls: averaging weights from epoch %d on", epoch + 2)
+            self.averaged_steps.assign(0)
+        return bool(loss <= losses.min())
+
+
+def stalls(earlier: Sequence[float], loss: float, patience: int) -> bool:
+    """Whether a loss is above the least one of `patience` epochs ago or earlier.
+
+    Args:
+        earlier: the losses of the epochs before, in their order.
+        loss: of this epoch.
+        patience: how many of the last epochs do not count.
+    """
+    counting = earlier[: max(0, len(earlier) - patience)]
+    return len(counting) > 0 and loss > min(counting)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 
 import keras
 import tensorflow as tf
@@ -13,7 +12,7 @@ from darts_tf.distribution import replica
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.heads import AuxiliaryHead, ClassifierHead
-from darts_tf.names import first_line
+from darts_tf.models import load_model
 from darts_tf.stems import MINIMUM_CHANNELS, MINIMUM_SIZE, Stem, check_images
 
 
@@ -184,11 +183,4 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     Raises:
         InputError: the file is missing or broken, or holds another model.
     """
-    path = os.fspath(path)
-    try:
-        network = keras.saving.load_model(path, compile=False)
-    except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"Expected a model. Received: {path!r} ({first_line(error)})") from error
-    if not isinstance(network, Network):
-        raise InputError(f"Expected a Network. Received: {type(network).__name__} in {path!r}")
-    return network
+    return load_model(path, Network)

@@ -1,6 +1,6 @@
 """Settings by the preset's name: the fields in which it differs from its config's defaults.
 
-The defaults themselves are the preset `digits`.
+The defaults themselves are the preset `digits`, and of runs on text `pydoc`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ EXPECTED = {
     "pc-darts": "2.57 +- 0.07 % test error with PCDARTS (Xu et al. 2020, table 1)",
     "imagenet": "26.7 % top-1 and 8.7 % top-5 error with DARTS_V2 (Liu et al. 2019, table 3)",
     "imagenet-large-batch": "25.1 % top-1 and 7.8 % top-5 error with PCDARTS (Xu et al. 2020)",
+    "ptb": "58.1 valid and 55.7 test perplexity with DARTS_V2 (Liu et al. 2019, table 2)",
+    "wikitext-2": "71.2 valid and 69.6 test perplexity with DARTS_V2 (Liu et al. 2019, table 5)",
 }
 """What training by a preset is known to reach."""
 
@@ -69,3 +71,37 @@ TRAIN_PRESETS = {
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
 }
 """Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""
+
+# Liu et al. 2019, section 3.1.2 and appendix A.1.2: the paper's search on Penn Treebank
+_PTB_DROPOUTS = {
+    **{"embedding_dropout": 0.2, "input_dropout": 0.75},
+    **{"hidden_dropout": 0.25, "output_dropout": 0.75},
+}
+
+TEXT_SEARCH_PRESETS = {
+    "pydoc": {},
+    "ptb": {
+        **{"dataset": "ptb", "epochs": 50, "batch_size": 256, "units": 300},
+        **_PTB_DROPOUTS,
+    },
+    "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
+}
+"""Search settings on text by the preset's name."""
+
+# Liu et al. 2019, section 3.3.2 and appendix A.2.2: the paper's evaluation on Penn Treebank
+_PTB_EVALUATION = {
+    **{"dataset": "ptb", "epochs": 3600, "batch_size": 64, "units": 850},
+    **{"word_dropout": 0.1, **_PTB_DROPOUTS, "weight_decay": 8e-7},
+}
+
+TEXT_TRAIN_PRESETS = {
+    "pydoc": {},
+    "ptb": _PTB_EVALUATION,
+    # section 3.3.3 and appendix A.3.2: its transfer to WikiText-2
+    "wikitext-2": {
+        **_PTB_EVALUATION,
+        **{"dataset": "wikitext-2", "units": 700, "hidden_dropout": 0.15, "weight_decay": 5e-7},
+    },
+    "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
+}
+"""Training settings on text by the preset's name."""

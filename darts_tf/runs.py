@@ -27,7 +27,7 @@ VOCABULARY = "vocabulary.txt"
 """The words of a text, one a line in the order of a model's logits."""
 GENOTYPE = "genotype.json"
 ALPHAS = "alphas.npz"
-"""Arrays `normal` and `reduce`, (edges, primitives)."""
+"""Arrays `normal` and `reduce`, or `recurrent`, (edges, primitives)."""
 METRICS = "metrics.jsonl"
 """One JSON object a line, one line an epoch."""
 MODEL = "model.keras"
@@ -73,6 +73,11 @@ def is_run(folder: str | os.PathLike[str]) -> bool:
     except InputError:
         return False
     return isinstance(stored, dict) and any(stored.keys() >= names for names in _CONFIG_HAS)
+
+
+def is_text_run(folder: str | os.PathLike[str]) -> bool:
+    """Whether the run in a folder is one on text."""
+    return (pathlib.Path(folder) / VOCABULARY).is_file()
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
@@ -154,20 +159,23 @@ def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
 
 ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
 """The arrays in the file of architecture parameters, in the order of a supernet's `alphas`."""
+RECURRENT_ALPHAS = ("recurrent",)
+"""The same of a recurrent supernet."""
 
 
 def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
     """Replaces the run's architecture parameters: the arrays of a supernet's `alphas`."""
-    arrays = dict(zip(ALPHAS_NAMES, map(np.asarray, alphas), strict=False))
+    names = RECURRENT_ALPHAS if len(alphas) == 1 else ALPHAS_NAMES
+    arrays = dict(zip(names, map(np.asarray, alphas), strict=False))
     with files.replacing(pathlib.Path(folder) / ALPHAS) as path:
         np.savez(path, **arrays)
 
 
 def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
-    """The run's architecture parameters, as `derive` takes them.
+    """The run's architecture parameters, as `derive` or `derive_recurrent` takes them.
 
     Two arrays (edges, primitives), normal and reduction; after a search with partial channels two
-    more, (edges,).
+    more, (edges,). After a search on text one, (edges, primitives).
 
     Raises:
         InputError: No such file, or it holds something else.
@@ -176,11 +184,14 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             needed = ALPHAS_NAMES if len(arrays.files) > 2 else ALPHAS_NAMES[:2]
+            if set(RECURRENT_ALPHAS) <= set(arrays.files):
+                needed = RECURRENT_ALPHAS
             return tuple(_checked_alphas(name, arrays[name]) for name in needed)
     except Exception as error:  # a damaged archive fails in a dozen ways, of zipfile and NumPy
         reason = shortened(first_line(error), SHOWN)
         raise InputError(
-            f"Expected a file with the arrays normal and reduce. Received: {str(path)!r} ({reason})"
+            "Expected a file with the arrays normal and reduce, or recurrent. "
+            f"Received: {str(path)!r} ({reason})"
         ) from error
 
 

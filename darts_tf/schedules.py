@@ -21,6 +21,7 @@ def exponential(place: float, decay: float, start: float, end: float) -> float:
 
 
 SCHEDULES = {
+    "constant": lambda c, place: c.learning_rate,
     "cosine": lambda c, place: cosine(place, c.epochs, c.learning_rate, c.learning_rate_min),
     "linear": lambda c, place: linear(place, c.epochs, c.learning_rate, c.learning_rate_min),
     "exponential": lambda c, place: exponential(

@@ -12,7 +12,7 @@ import numpy as np
 
 from darts_tf import runs
 from darts_tf.callbacks import MoveAlphasFrom, Record, of_every_run
-from darts_tf.configs import SearchConfig
+from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.data import (
     Augmentation,
     ImageDataset,
@@ -22,7 +22,7 @@ from darts_tf.data import (
 )
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.execution import compiles
-from darts_tf.fitting import begun, fit
+from darts_tf.fitting import begun, fit, image_feed
 from darts_tf.genotype import Genotype
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
@@ -69,24 +69,22 @@ def search(
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
     check_memory(config, preprocessing.height, preprocessing.width)
     build = functools.partial(build_trainer, config, len(dataset.classes), preprocessing.channels)
+    batches = functools.partial(
+        search_batches,
+        *halves,
+        preprocessing,
+        Augmentation(config.crop_padding, config.flip, config.cutout),
+        config.batch_size,
+        seed=config.seed,
+        epochs=config.epochs,
+    )
     with begun(config, dataset, strategy, build) as (folder, trainer):
-        record = Record(folder, lambda: _describe(trainer, folder), report, writes=is_chief())
+        record = Record(folder, lambda: describe(trainer, folder), report, writes=is_chief())
         fit(
             trainer,
             config,
             folder,
-            batches=functools.partial(
-                search_batches,
-                *halves,
-                preprocessing,
-                Augmentation(config.crop_padding, config.flip, config.cutout),
-                config.batch_size,
-                seed=config.seed,
-                epochs=config.epochs,
-            ),
-            steps=steps,
-            held_out=halves[1],
-            preprocessing=preprocessing,
+            image_feed(batches, steps, halves[1], preprocessing),
             callbacks=[
                 *of_every_run(config, record),
                 MoveAlphasFrom(config.arch_from_epoch),
@@ -115,9 +113,7 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
-        arch_optimizer=keras.optimizers.Adam(
-            config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2, epsilon=1e-8
-        ),
+        arch_optimizer=arch_optimizer(config),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         jit_compile=compiles(config.jit_compile),
@@ -125,7 +121,13 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
     return trainer
 
 
-def _describe(trainer: DARTS, folder: pathlib.Path) -> dict:
+def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
+    """Adam, as the reference has it."""
+    rates = (config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2)
+    return keras.optimizers.Adam(*rates, epsilon=1e-8)
+
+
+def describe(trainer: DARTS, folder: pathlib.Path) -> dict:
     """Writes alphas and genotype, and gives the genotype as text for the metrics."""
     genotype = trainer.network.genotype()
     if is_chief():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from darts_tf.distribution import all_sum, apply_summed, assign, replicas
 from darts_tf.errors import InputError
+from darts_tf.losses import counted, per_example
 from darts_tf.normalization import synchronized_statistics
 from darts_tf.optimizers import SGD, check_plain, clip_then_decay
 
@@ -81,7 +83,7 @@ class Trainer(keras.Model):
         kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
         super().compile(optimizer=optimizer, **kwargs)
         self.watched = list(metrics or ())
-        self.losses_of = _per_example(loss)
+        self.losses_of = per_example(loss)
         self.weights_to_train = self._weights_to_train()
         self.optimizer.build(self.weights_to_train)
 
@@ -142,6 +144,26 @@ class Trainer(keras.Model):
         x, y = data
         self.measure(y, self.infer(x))
         return self.results(training=False)
+
+    def begin_epoch(self) -> None:
+        """Makes ready for the first step of an epoch."""
+        self.reset_metrics()
+
+    @contextlib.contextmanager
+    def testing(self) -> Iterator[None]:
+        """Within this block there are `test_step`s, from the first batch on."""
+        self.reset_metrics()
+        yield
+
+    def chooses(self, epoch: int, logs: dict[str, float]) -> bool:
+        """Whether the run is to be kept as it is at the end of this epoch, as the best so far.
+
+        Args:
+            epoch: from 0.
+            logs: its metrics, those of the test with `val_` in front.
+        """
+        del epoch, logs
+        return False
 
     def infer(self, x):
         """What the network that is tested gives, with its running statistics."""
@@ -264,14 +286,6 @@ class Trainer(keras.Model):
         return [tf.convert_to_tensor(variable) for variable in variables]
 
 
-def counted(*batches) -> list[tuple]:
-    """Batches `(x, y, n)` of `(x, y)`: n is how many examples all replicas have together."""
-    if all(len(batch) == 3 for batch in batches):
-        return list(batches)
-    sizes = [tf.cast(tf.shape(batch[1])[0], tf.float32) for batch in batches]
-    return [(*batch[:2], n) for batch, n in zip(batches, all_sum(sizes), strict=True)]
-
-
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
@@ -281,14 +295,3 @@ def _floating(moved):
     for each in moved:
         parts[0 if each[-1].dtype.is_floating else 1].append(each)
     return parts
-
-
-def _per_example(loss: Callable) -> Callable:
-    """A loss of labels and logits that gives one number per example."""
-    function = loss.call if isinstance(loss, keras.losses.Loss) else loss
-
-    def losses(labels, logits):
-        values = function(labels, logits if logits.dtype.size > 2 else tf.cast(logits, tf.float32))
-        return values if values.shape.rank else tf.fill(tf.shape(labels)[:1], values)
-
-    return losses

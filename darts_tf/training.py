@@ -28,7 +28,7 @@ from darts_tf.data import (
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.errors import InputError
 from darts_tf.files import replacing
-from darts_tf.fitting import begun, fit
+from darts_tf.fitting import begun, fit, image_feed
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, load_network, logits_of
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
@@ -76,6 +76,15 @@ def train(
     build = functools.partial(
         build_trainer, config, genotype, classes, preprocessing.channels, weights
     )
+    batches = functools.partial(
+        train_batches,
+        dataset.train,
+        preprocessing,
+        augmentation_of(config),
+        config.batch_size,
+        seed=config.seed,
+        epochs=config.epochs,
+    )
     with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, held_out="test", writes=is_chief())
         ramp = [DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []
@@ -83,18 +92,7 @@ def train(
             trainer,
             config,
             folder,
-            batches=functools.partial(
-                train_batches,
-                dataset.train,
-                preprocessing,
-                augmentation_of(config),
-                config.batch_size,
-                seed=config.seed,
-                epochs=config.epochs,
-            ),
-            steps=steps,
-            held_out=dataset.test,
-            preprocessing=preprocessing,
+            image_feed(batches, steps, dataset.test, preprocessing),
             callbacks=[*ramp, *of_every_run(config, record), *callbacks],
         )
         if is_chief():

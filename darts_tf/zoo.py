@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype, RecurrentGenotype, short_name
@@ -223,40 +224,46 @@ NOT_EXPRESSIBLE = {
 """Published cells that have other operations, inputs or outputs than the cells here, and which."""
 
 
-def load_genotype(path_or_name: str | os.PathLike[str]) -> Genotype:
+def load_genotype(
+    path_or_name: str | os.PathLike[str], recurrent: bool = False
+) -> Genotype | RecurrentGenotype:
     """A genotype of the zoo by its name, or one from a file in any notation that is read.
 
     Args:
-        path_or_name: a name of `GENOTYPES`; the path of a file with a genotype; or, of a file that
-            has several, its path, a colon and the name there: `genotypes.py:DARTS_V2`.
+        path_or_name: a name of `GENOTYPES`, or of `RECURRENT_GENOTYPES`; the path of a file with a
+            genotype; or, of a file that has several, its path, a colon and the name there:
+            `genotypes.py:DARTS_V2`.
+        recurrent: whether a recurrent cell is wanted.
 
     Raises:
-        InputError: Neither a name of `GENOTYPES` nor a file, or a file that holds no convolutional
-            genotype.
+        InputError: Neither a name nor a file, or a file that holds no genotype of that kind.
     """
-    if path_or_name in GENOTYPES:
-        return GENOTYPES[path_or_name]
+    known = RECURRENT_GENOTYPES if recurrent else GENOTYPES
+    if path_or_name in known:
+        return known[path_or_name]
     path, name = pathlib.Path(path_or_name), None
     if os.path.isdir(path):
         raise InputError(f"Expected a genotype's name or file. Received: the folder {path}")
     if not os.path.isfile(path):
         path, _, name = str(path_or_name).rpartition(":")
         if not os.path.isfile(path):
-            raise _unknown(str(path_or_name))
+            raise _unknown(str(path_or_name), known)
     try:
         genotype = parse(pathlib.Path(path).read_bytes(), name)
-        if not isinstance(genotype, Genotype):
-            raise InputError("Expected a normal and a reduction cell. Received: a recurrent cell")
+        if isinstance(genotype, RecurrentGenotype) != recurrent:
+            kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
+            wanted, given = kinds[recurrent], kinds[not recurrent]
+            raise InputError(f"Expected {wanted}. Received: {given}")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return genotype
 
 
-def _unknown(name: str) -> InputError:
+def _unknown(name: str, known: Mapping[str, object]) -> InputError:
     plain = name.replace("-", "_")
     if plain in NOT_EXPRESSIBLE:
         return InputError(
             "Expected a genotype of two inputs and one output a cell and known primitives. "
             f"Received: {name}: {NOT_EXPRESSIBLE[plain]}"
         )
-    return unknown_name("genotype", name, [*GENOTYPES, "the path of a file"])
+    return unknown_name("genotype", name, [*known, "the path of a file"])

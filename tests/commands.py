@@ -17,7 +17,7 @@ COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
 def replace_commands(monkeypatch, run) -> None:
     """Has every command call `run` with its config, without TensorFlow."""
-    monkeypatch.setattr(quiet, "start_tensorflow", lambda: None)
+    monkeypatch.setattr(quiet, "start_tensorflow", lambda *given: None)
     for name in COMMANDS:
         command = types.ModuleType(f"cli.{name}")
         command.run = run

@@ -17,6 +17,7 @@ from darts_tf.data import (
     evaluation_segment_steps,
     evaluation_segments,
     load_text,
+    most_segment_steps,
     search_segments,
     segment_steps,
     train_segments,
@@ -34,14 +35,13 @@ def stream(size: int) -> np.ndarray:
     return np.arange(1, size + 1, dtype=np.int32)
 
 
-def cut(tokens, batch_size, first, length, time=None):
+def cut(tokens, batch_size, first, drawn):
     """What a segment holds, by slices of Python."""
     n = len(tokens) // batch_size
     rows = [tokens[i * n : (i + 1) * n] for i in range(batch_size)]
-    length = min(length, n - 1 - first)
-    padding = [(0, 0), (0, (time or length) - length)]
-    words = [np.stack([row[first + i : first + i + length] for row in rows]) for i in (0, 1)]
-    return *(np.pad(found, padding) for found in words), length
+    length = min(drawn, n - 1 - first)
+    words = (np.stack([row[first + i : first + i + length] for row in rows]) for i in (0, 1))
+    return *words, drawn
 
 
 # By hand
@@ -53,7 +53,7 @@ def test_evaluation_segments_of_a_tiny_text():
     np.testing.assert_array_equal(first.targets, [[2, 3, 4], [8, 9, 10]])
     np.testing.assert_array_equal(last.tokens, [[4, 5], [10, 11]])
     np.testing.assert_array_equal(last.targets, [[5, 6], [11, 12]])
-    assert [first.length, last.length, first.begins, last.begins] == [3, 2, True, False]
+    assert [first.drawn, last.drawn] == [3, 3]
 
 
 def test_evaluation_segments_of_one_column_predict_every_word_but_the_first():
@@ -62,7 +62,6 @@ def test_evaluation_segments_of_one_column_predict_every_word_but_the_first():
         assert len(segments) == evaluation_segment_steps(stream(size), 1, bptt=7)
         targets = np.concatenate([segment.targets[0] for segment in segments])
         np.testing.assert_array_equal(targets, stream(size)[1:])
-        assert [segment.begins for segment in segments] == [i == 0 for i in range(len(segments))]
 
 
 def test_search_segments_of_a_tiny_text():
@@ -73,26 +72,8 @@ def test_search_segments_of_a_tiny_text():
     assert firsts[-1] >= 18 > firsts[-2]
     for first, (one, partner) in zip(firsts, segments, strict=False):
         expected = cut(stream(41), 2, first, one.drawn)
-        assert_same([one[:3]], [expected])
-        assert_same([partner[:3]], [cut(stream(15), 2, first % 6, 4)])
-        assert (partner.drawn, one.begins, partner.begins) == (4, first == 0, first == 0)
-
-
-def test_padded_segments_hold_zeros_after_their_length():
-    plain = collected(search_segments(stream(41), stream(15), 2, **SEARCH, epochs=1))
-    for multiple, times in ((4, {4}), (3, {3, 6}), (9, {9})):
-        options = {**SEARCH, "epochs": 1, "multiple": multiple}
-        padded = search_segments(stream(41), stream(15), 2, **options)
-        shape = padded.element_spec[0].tokens.shape
-        assert shape == ([2, multiple] if multiple in (4, 9) else [2, None])
-        found = [one for pair in collected(padded) for one in pair]
-        assert {one.tokens.shape[1] for one in found} == times
-        for one, short in zip(found, [one for pair in plain for one in pair], strict=True):
-            assert one.length == short.length
-            for name in ("tokens", "targets"):
-                words = getattr(one, name)
-                np.testing.assert_array_equal(words[:, : one.length], getattr(short, name))
-                assert not words[:, one.length :].any()
+        assert_same([tuple(one)], [expected])
+        assert_same([tuple(partner)], [cut(stream(15), 2, first % 6, 4)])
 
 
 # Lengths
@@ -104,11 +85,11 @@ def test_train_segments_follow_each_other_to_the_end_of_the_text():
     counts = [segment_steps(stream(size), batch, epoch=epoch, **OPTIONS) for epoch in (0, 1)]
     assert counts[0] != counts[1]
     assert len(segments) == sum(counts)
+    assert max(counts) <= most_segment_steps(stream(size), batch, bptt=35, spread=5)
     for epoch in (segments[: counts[0]], segments[counts[0] :]):
         firsts = np.cumsum([0, *(one.drawn for one in epoch)])
         for first, one in zip(firsts, epoch, strict=False):
-            assert_same([one[:3]], [cut(stream(size), batch, first, one.drawn)])
-            assert one.begins == (first == 0)
+            assert_same([tuple(one)], [cut(stream(size), batch, first, one.drawn)])
         assert firsts[-1] >= 9_998 > firsts[-2]
 
 
@@ -131,6 +112,7 @@ def test_epoch_ends_when_a_column_has_less_than_two_words_to_predict():
         first, drawn = drawn_segments(length, bptt=4, spread=0, seed=0, epoch=0)
         assert first[0] == 0
         np.testing.assert_array_equal(first[1:], np.cumsum(drawn)[:-1])
+        assert len(first) <= most_segment_steps(stream(length), 1, bptt=4, spread=0)
         assert first[-1] < length - 2 <= first[-1] + drawn[-1]
 
 
@@ -225,7 +207,7 @@ def test_one_trace_serves_all_lengths():
 def test_real_text_is_cut_as_the_reference_does(shared):
     text = load_text(shared / "data" / "ptb-small")
     one, partner = next(iter(search_segments(text.train, text.valid, 64, epochs=1, **OPTIONS)))
-    assert_same([one[:3]], [cut(text.train, 64, 0, one.drawn)])
+    assert_same([tuple(one)], [cut(text.train, 64, 0, one.drawn)])
     assert_same([partner[:3]], [cut(text.valid, 64, 0, 35)])
     (*_, last) = evaluation_segments(text.test, 1, bptt=35)
     assert last.targets[0, -1] == text.test[-1] == text.vocabulary.tokens["<eos>"]

@@ -135,5 +135,7 @@ def test_load_genotype_takes_one_of_several_by_name(tmp_path):
 
 def test_load_genotype_refuses_a_recurrent_cell(tmp_path):
     RECURRENT_GENOTYPES["DARTS_V1"].save(tmp_path / "cell.json")
-    with pytest.raises(InputError, match="cell.json: Expected a normal.*a recurrent cell$"):
+    with pytest.raises(
+        InputError, match="cell.json: Expected a normal.*a recurrent cell, for text$"
+    ):
         load_genotype(tmp_path / "cell.json")

@@ -13,19 +13,14 @@ from darts_tf.configs.commands import (
     LaunchConfig,
     PredictConfig,
 )
-from darts_tf.configs.running import (
-    PRESETS,
-    CompareConfig,
-    RecipeConfig,
-    RunConfig,
-    SearchConfig,
-    TrainConfig,
-    preset_fields,
-)
+from darts_tf.configs.images import CompareConfig, RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
+from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 
 __all__ = [
-    "PRESETS",
+    "ArchConfig",
+    "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
     "DemoConfig",
@@ -39,6 +34,9 @@ __all__ = [
     "RunConfig",
     "SearchConfig",
     "ServeConfig",
+    "TextConfig",
+    "TextSearchConfig",
+    "TextTrainConfig",
     "TrainConfig",
     "preset_fields",
 ]

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.running import SeededConfig, Stem
+from darts_tf.configs.images import Stem
+from darts_tf.configs.running import SeededConfig
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
 
@@ -29,10 +30,12 @@ class EvaluateConfig(Config):
 
     workdir: pathlib.Path
     """Folder of a training run."""
-    batch_size: int = setting(256, "positive")
-    """Images in a step; the result does not depend on it."""
+    batch_size: int | None = setting(None, "positive")
+    """Images in a step, by default 256; the result does not depend on it. Of a text the streams
+    that it is divided into, by default one, as results are published: more are faster, and another
+    measure, since each begins without a memory."""
     limit: int | None = setting(None, "positive")
-    """Use at most so many images."""
+    """Use at most so many images, or words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,7 @@
 """Datasets of images and of words, and the batches made of them."""
 
 from darts_tf.data.augmentation import Augmentation
-from darts_tf.data.corpora import (
-    TEXTS,
-    is_text,
-    load_text,
-    refuse_image_settings,
-)
+from darts_tf.data.corpora import TEXTS, load_text
 from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
@@ -19,6 +14,7 @@ from darts_tf.data.segments import (
     Segment,
     evaluation_segment_steps,
     evaluation_segments,
+    most_segment_steps,
     search_segments,
     segment_steps,
     train_segments,
@@ -54,12 +50,11 @@ __all__ = [
     "evaluation_segment_steps",
     "evaluation_segments",
     "evaluation_steps",
-    "is_text",
     "lasting_name",
     "load_dataset",
     "load_text",
+    "most_segment_steps",
     "read_vocabulary",
-    "refuse_image_settings",
     "sample",
     "search_batches",
     "search_segments",

@@ -7,18 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 
-from darts_tf.data.text import TEXT_SPLITS, UNK, TextDataset, make_text, read_text
+from darts_tf.data.text import UNK, TextDataset, make_text, read_text
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-
-FILES = tuple(f"{split}.txt" for split in TEXT_SPLITS)
-
-IMAGE_SETTINGS = (
-    *("crop_padding", "flip", "cutout", "image_size", "max_bad_images", "random_resized_crop"),
-    *("color_jitter", "channels", "cells", "partial_channels", "stem", "auxiliary"),
-    *("auxiliary_weight", "drop_path", "label_smoothing", "class_weights", "max_macs"),
-)
-"""Settings that mean nothing for a text."""
+from darts_tf.texts import FILES, absolute
 
 PARAGRAPHS = 16
 """Consecutive paragraphs of `pydoc` that are in one split."""
@@ -66,20 +58,7 @@ def _known(line: str, counts: Mapping[str, int]) -> str:
 
 
 TEXTS = {"pydoc": load_pydoc}
-"""Embedded texts: functions that give train, valid and test."""
-
-
-def is_text(name_or_folder: str | os.PathLike[str]) -> bool:
-    """Whether a dataset is a text: an entry of `TEXTS`, or a folder with one of its files.
-
-    A folder with a folder `train` is one of images, which may come with lists named `train.txt`.
-    """
-    name = os.fspath(name_or_folder)
-    folder = absolute(name)
-    return name in TEXTS or (
-        any(os.path.isfile(os.path.join(folder, file)) for file in FILES)
-        and not os.path.isdir(os.path.join(folder, "train"))
-    )
+"""The texts of `EMBEDDED_TEXTS`: functions that give train, valid and test."""
 
 
 def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = None) -> TextDataset:
@@ -105,32 +84,6 @@ def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = Non
     folder = absolute(name)
     _check_folder(folder, name)
     return make_text(folder, [_split(os.path.join(folder, file)) for file in FILES], limit)
-
-
-def absolute(folder: str) -> str:
-    """A folder's path from any working directory."""
-    return os.path.abspath(os.path.expanduser(folder))
-
-
-def refuse_image_settings(
-    settings: Mapping[str, object], defaults: Mapping[str, object], dataset: str
-) -> None:
-    """Refuses settings of images for a text, rather than let them do nothing.
-
-    Args:
-        settings: of a run, by name.
-        defaults: those of its preset.
-        dataset: the text's name, for the error.
-
-    Raises:
-        InputError: names the first of `IMAGE_SETTINGS` that is not as in the preset.
-    """
-    for name in IMAGE_SETTINGS:
-        if name in settings and settings[name] != defaults.get(name):
-            raise InputError(
-                f"Expected no settings of images for the text {shown(dataset)}. "
-                f"Received: {name}={shown(settings[name])}"
-            )
 
 
 def _check_folder(folder: str, name: str) -> None:

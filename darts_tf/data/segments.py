@@ -29,20 +29,15 @@ class Segment(NamedTuple):
     """A batch of a text.
 
     Attributes:
-        tokens: int32, `(batch, time)`; zeros from `length` on.
-        targets: int32, `(batch, time)`: the words that come next; zeros from `length` on.
-        length: int32, `()`: how many of the time steps hold words.
-        drawn: int32, `()`: the length before the end of the text cut it. The learning rate of a
-            step is the run's, times this over the usual length.
-        begins: bool, `()`: the state that comes before is zeros. It is never so between the end
-            and the beginning of a stream that runs on in cycles.
+        tokens: int32, `(batch, time)`.
+        targets: int32, `(batch, time)`: the words that come next.
+        drawn: int32, `()`: the time before the end of the text cut it. The learning rate of a step
+            is the run's, times this over the usual length.
     """
 
     tokens: tf.Tensor
     targets: tf.Tensor
-    length: tf.Tensor
     drawn: tf.Tensor
-    begins: tf.Tensor
 
 
 def columns(tokens: np.ndarray, batch_size: int, least: int = 3) -> np.ndarray:
@@ -83,7 +78,7 @@ def drawn_segments(
     Returns:
         `(first, drawn)`: int32, `(steps,)` each.
     """
-    least = SHORTEST if spread else max(1, bptt // 2)
+    least = _least(bptt, spread)
     most = -(-length // least)
     with tf.device("CPU:0"):  # one kind of device, one kind of rounding
         # A text has no order and no augmentation to draw; its lengths have their streams.
@@ -107,6 +102,16 @@ def segment_steps(
     return len(drawn_segments(length, bptt, spread, seed, epoch)[0])
 
 
+def most_segment_steps(tokens: np.ndarray, batch_size: int, *, bptt: int, spread: float) -> int:
+    """No epoch of `train_segments` or `search_segments` has more steps than this."""
+    return -(-columns(tokens, batch_size).shape[1] // _least(bptt, spread))
+
+
+def _least(bptt: int, spread: float) -> int:
+    """The shortest segment, in words."""
+    return SHORTEST if spread else max(1, bptt // 2)
+
+
 def train_segments(
     tokens: np.ndarray,
     batch_size: int,
@@ -116,7 +121,6 @@ def train_segments(
     seed: int,
     epochs: int,
     start: tuple[int, int] = (0, 0),
-    multiple: int = 1,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """A text once an epoch, in segments of lengths that are new in every epoch.
@@ -135,8 +139,6 @@ def train_segments(
         epochs: passes over the text.
         start: epoch and step of the first segment that is given; the others are unchanged, bit for
             bit. That costs nothing.
-        multiple: `time` is the segment's length, rounded up to a multiple of this. With 1 it is
-            another one in every step; with the largest length it is known beforehand.
         part: `WHOLE`, or the parts of each segment to give instead, one after another: together
             their columns are the segment's.
 
@@ -147,8 +149,8 @@ def train_segments(
         InputError: the text is too short for the batch, or a number is out of its range.
     """
     row = columns(tokens, batch_size)
-    _check(bptt, spread, multiple, start)
-    cut = _cutter(row, bptt + (LONGER if spread else 0), multiple, part)
+    _check(bptt, spread, start)
+    cut = _cutter(row, part)
     segments = _epochs(row.shape[1], bptt, spread, seed, range(start[0], epochs), part)
     return _mapped(segments.skip(start[1] * part[1]), cut)
 
@@ -163,7 +165,6 @@ def search_segments(
     seed: int,
     epochs: int,
     start: tuple[int, int] = (0, 0),
-    multiple: int = 1,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Pairs of segments for the bilevel step, of the weights' text and of the alphas'.
@@ -181,7 +182,6 @@ def search_segments(
         seed: as in `train_segments`.
         epochs: passes over `train`.
         start: as in `train_segments`.
-        multiple: as in `train_segments`.
         part: as in `train_segments`.
 
     Returns:
@@ -191,14 +191,14 @@ def search_segments(
         InputError: one of the texts is too short for the batch, or a number is out of its range.
     """
     row, partner = columns(train, batch_size), columns(valid, batch_size, 2)
-    _check(bptt, spread, multiple, start)
-    cut = _cutter(row, bptt + (LONGER if spread else 0), multiple, part)
-    cut_partner = _cutter(partner, bptt, multiple, part)
+    _check(bptt, spread, start)
+    cut = _cutter(row, part)
+    cut_partner = _cutter(partner, part)
     cycle = partner.shape[1] - 1
 
-    def pair(first, drawn, begins, replica):
-        one = cut(first, drawn, begins, replica)
-        return one, cut_partner(first % cycle, tf.constant(bptt, tf.int32), begins, replica)
+    def pair(first, drawn, replica):
+        one = cut(first, drawn, replica)
+        return one, cut_partner(first % cycle, tf.constant(bptt, tf.int32), replica)
 
     segments = _epochs(row.shape[1], bptt, spread, seed, range(start[0], epochs), part)
     return _mapped(segments.skip(start[1] * part[1]), pair)
@@ -209,7 +209,6 @@ def evaluation_segments(
     batch_size: int,
     *,
     bptt: int,
-    multiple: int = 1,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """A text once, in segments of one length but for the last.
@@ -222,7 +221,6 @@ def evaluation_segments(
         tokens: as in `train_segments`.
         batch_size: as in `train_segments`.
         bptt: length in words.
-        multiple: as in `train_segments`.
         part: as in `train_segments`.
 
     Returns:
@@ -232,10 +230,10 @@ def evaluation_segments(
         InputError: as `train_segments`.
     """
     row = columns(tokens, batch_size, 2)
-    _check(bptt, 0, multiple, (0, 0))
+    _check(bptt, 0, (0, 0))
     first = tf.range(0, row.shape[1] - 1, bptt)
     segments = _in_parts(first, tf.fill(tf.shape(first), bptt), part)
-    return _mapped(segments, _cutter(row, bptt, multiple, part))
+    return _mapped(segments, _cutter(row, part))
 
 
 def evaluation_segment_steps(tokens: np.ndarray, batch_size: int, *, bptt: int) -> int:
@@ -243,16 +241,16 @@ def evaluation_segment_steps(tokens: np.ndarray, batch_size: int, *, bptt: int) 
     return -(-(columns(tokens, batch_size, 2).shape[1] - 1) // bptt)
 
 
-def _check(bptt: int, spread: float, multiple: int, start: tuple[int, int]) -> None:
-    if bptt < 1 or spread < 0 or multiple < 1 or min(start) < 0:
+def _check(bptt: int, spread: float, start: tuple[int, int]) -> None:
+    if bptt < 1 or spread < 0 or min(start) < 0:
         raise InputError(
-            "Expected bptt and multiple of at least 1, spread and start of at least 0. "
-            f"Received: {bptt=}, {multiple=}, {spread=}, {start=}"
+            "Expected bptt of at least 1, spread and start of at least 0. "
+            f"Received: {bptt=}, {spread=}, {start=}"
         )
 
 
 def _epochs(length: int, bptt: int, spread: float, seed: int, epochs: range, part):
-    """Beginning, length, whether the state is new, and replica of every segment of some epochs."""
+    """Beginning, length and replica of every segment of some epochs."""
 
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         return _in_parts(*drawn_segments(length, bptt, spread, seed, epoch), part)
@@ -263,7 +261,7 @@ def _epochs(length: int, bptt: int, spread: float, seed: int, epochs: range, par
 def _in_parts(first: tf.Tensor, drawn: tf.Tensor, part) -> tf.data.Dataset:
     begin, here, _ = part
     replica = tf.tile(tf.range(begin, begin + here), [tf.size(first)])
-    each = [tf.repeat(numbers, here) for numbers in (first, drawn, first == 0)]
+    each = [tf.repeat(numbers, here) for numbers in (first, drawn)]
     return tf.data.Dataset.from_tensor_slices((*each, replica))
 
 
@@ -271,25 +269,18 @@ def _mapped(segments: tf.data.Dataset, function) -> tf.data.Dataset:
     return segments.map(function, tf.data.AUTOTUNE, deterministic=True).prefetch(4)
 
 
-def _cutter(row: np.ndarray, longest: int, multiple: int, part):
+def _cutter(row: np.ndarray, part):
     """A function that cuts a segment out of the columns, as `_epochs` describes it."""
     batch, size = row.shape
-    padded = -(-longest // multiple) * multiple
     with tf.device("CPU:0"):  # captured by a graph, but never copied
-        words = tf.constant(np.pad(row, ((0, 0), (0, padded))))
-    known = padded if multiple >= longest else None
+        words = tf.constant(row)
     whole = part[2] == 1
 
-    def cut(first, drawn, begins, replica) -> Segment:
-        length = tf.minimum(drawn, size - 1 - first)
-        time = known or -(-length // multiple) * multiple
+    def cut(first, drawn, replica) -> Segment:
+        last = tf.minimum(first + drawn, size - 1)
         begin, end = (0, batch) if whole else rows_of(batch, replica, part[2])
-        there = tf.cast(tf.range(time) < length, tf.int32)
-        tokens = words[begin:end, first : first + time] * there
-        targets = words[begin:end, first + 1 : first + 1 + time] * there
-        shape = [batch if whole else None, known]
-        return Segment(
-            tf.ensure_shape(tokens, shape), tf.ensure_shape(targets, shape), length, drawn, begins
-        )
+        shape = [batch if whole else None, None]
+        tokens, targets = (words[begin:end, first + i : last + i] for i in (0, 1))
+        return Segment(tf.ensure_shape(tokens, shape), tf.ensure_shape(targets, shape), drawn)
 
     return cut

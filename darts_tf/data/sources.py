@@ -6,13 +6,13 @@ import os
 
 import numpy as np
 
-from darts_tf.data.corpora import TEXTS, absolute, is_text
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
 from darts_tf.data.folder import load_folder, stream_folder
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
 from darts_tf.errors import InputError
+from darts_tf.texts import EMBEDDED_TEXTS, absolute, is_text
 
 # Mean and standard deviation that published networks were trained with. Every other dataset is
 # normalised by the statistics of its own training images.
@@ -121,7 +121,7 @@ def load_dataset(
         name = absolute(name)
     else:
         classes, train, test = load_tfds(
-            name, **options, **damaged, other_names=(*EMBEDDED, *TEXTS)
+            name, **options, **damaged, other_names=(*EMBEDDED, *EMBEDDED_TEXTS)
         )
         published = PUBLISHED_STATISTICS.get(base_name(name))
     mean, std = published or channel_statistics(train.images)
@@ -132,7 +132,7 @@ def load_dataset(
 def lasting_name(name_or_folder: str) -> str:
     """The same dataset's name from any working directory: of a folder its absolute path."""
     name = os.fspath(name_or_folder)
-    embedded = name in EMBEDDED or name in TEXTS
+    embedded = name in EMBEDDED or name in EMBEDDED_TEXTS
     return absolute(name) if not embedded and _is_folder(name) else name
 
 
@@ -154,7 +154,8 @@ def _streamed(
             f"left out. Received: max_bad_images={max_bad_images}"
         )
     else:
-        classes, train, test = stream_tfds(name, limit=limit, other_names=(*EMBEDDED, *TEXTS))
+        embedded = (*EMBEDDED, *EMBEDDED_TEXTS)
+        classes, train, test = stream_tfds(name, limit=limit, other_names=embedded)
     mean, std = PUBLISHED_STATISTICS["imagenet2012"]
     shorter_side = round(image_size * SHORTER_SIDE)
     preprocessing = Preprocessing(image_size, image_size, 3, mean, std, shorter_side)

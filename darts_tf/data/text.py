@@ -15,13 +15,12 @@ import numpy as np
 
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.texts import SPLITS
 
 EOS = "<eos>"
 """The word at the end of every line."""
 UNK = "<unk>"
 """The word in place of those that a text was published without."""
-
-TEXT_SPLITS = ("train", "valid", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +106,9 @@ class TextDataset:
     def description(self) -> dict[str, object]:
         """What a run writes down, and compares where it is resumed: sizes, and a SHA-256 of all."""
         digest = hashlib.sha256(self.vocabulary.to_text().encode())
-        for split in TEXT_SPLITS:
+        for split in SPLITS:
             digest.update(getattr(self, split).astype("<i4").tobytes())
-        sizes = {split: len(getattr(self, split)) for split in TEXT_SPLITS}
+        sizes = {split: len(getattr(self, split)) for split in SPLITS}
         return {"words": sizes, "vocabulary": len(self.vocabulary), "text": digest.hexdigest()}
 
 

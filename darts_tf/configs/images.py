@@ -1,0 +1,166 @@
+"""Settings of runs on images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from darts_tf.configs.running import ArchConfig, RunConfig, SeededConfig
+from darts_tf.errors import InputError
+from darts_tf.names import listed, shown
+from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
+from darts_tf.validation import RANGES, count, counts, names, setting
+
+SearchPreset = Literal["digits", "cifar10", "pc-darts", "tiny"]
+TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]
+Stem = Literal["cifar", "imagenet"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageConfig(RunConfig):
+    """What all runs on images have in common."""
+
+    dataset: str = "digits"
+    """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
+    test/<class>/*; for a text `pydoc` (embedded) or a folder with train.txt, valid.txt, test.txt,
+    and other settings: see --dataset pydoc --help."""
+    preset: str = "digits"
+    """Which defaults all other settings start from."""
+    momentum: float = setting(0.9, "from 0 to below 1")
+    """Momentum of the weights' SGD."""
+    crop_padding: int = setting(1, "zero or more")
+    """Pixels around an image before a random crop of the old size; 0 for no crop."""
+    flip: bool = False
+    """Mirror half of the training images, left to right."""
+    cutout: int = setting(0, "zero or more")
+    """Side in pixels of the square blanked in every training image; 0 for none."""
+    image_size: int | None = setting(None, "8 or more")
+    """Resize images to this height and width; by default they keep the dataset's size, or get that
+    of ImageNet's, 224, by a random resized crop."""
+    sync_batch_norm: bool = False
+    """Normalise by the statistics of the whole batch rather than of each device's part of it."""
+    max_bad_images: int = setting(0, "zero or more")
+    """Leave out at most so many damaged training images, each named in the log."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig(SeededConfig, ImageConfig, ArchConfig):
+    """Search for cells with DARTS."""
+
+    command = "search"
+    presets = SEARCH_PRESETS
+
+    preset: SearchPreset = "digits"
+    """Which defaults all other settings start from."""
+    epochs: int = setting(12, "positive")
+    """Passes over the training data."""
+    learning_rate_min: float = setting(0.001, "zero or more")
+    """Where the schedule of the learning rate ends."""
+    channels: int = setting(8, "positive")
+    """Channels of the supernet's first cell."""
+    cells: int = setting(3, "3 or more")
+    """Cells of the supernet; those at one and two thirds are reductions."""
+    partial_channels: int = setting(1, "positive")
+    """Mix only one k-th of every state's channels, for this k, and let the others pass
+    (PC-DARTS): less memory and time."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.channels % self.partial_channels:
+            raise InputError(
+                "Expected channels to be a multiple of partial_channels. Received: "
+                f"channels={shown(self.channels)}, partial_channels={shown(self.partial_channels)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecipeConfig(ImageConfig):
+    """How networks are trained: what training and comparison have in common."""
+
+    preset: TrainPreset = "digits"
+    """Which defaults all other settings start from."""
+    epochs: int = setting(20, "positive")
+    """Passes over the training data."""
+    channels: int = setting(16, "positive")
+    """Channels of the first cell."""
+    cells: int = setting(5, "3 or more")
+    """Cells of the network; those at one and two thirds are reductions."""
+    stem: Stem = "cifar"
+    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
+    auxiliary: bool = False
+    """Train a second classifier at two thirds of the depth along."""
+    auxiliary_weight: float = setting(0.4, "zero or more")
+    """Weight of the auxiliary classifier's loss."""
+    drop_path: float = setting(0.0, "from 0 to below 1")
+    """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
+    label_smoothing: float = setting(0.0, "from 0 to below 1")
+    """Share of the labels that is spread over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weigh training images by how rare their class is, so that all classes count alike."""
+    average_decay: float | None = setting(None, "from 0 to below 1")
+    """Test and keep an exponential moving average of the weights, by this decay for each step."""
+    max_macs: int | str | None = setting(None, "positive", read=count)
+    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
+    as in 600M: the mobile setting."""
+    random_resized_crop: bool = False
+    """Crop 8 to 100 % of the area of training images and resize that, in place of crop_padding; the
+    images are read while they are used, so that they need not fit in memory (ImageNet)."""
+    color_jitter: bool = False
+    """Change brightness, contrast and saturation of training images by up to 40 %, and hue by up to
+    20 % of a turn; with random_resized_crop."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.color_jitter and not self.random_resized_crop:
+            raise InputError(
+                "Expected color_jitter with random_resized_crop. Received: color_jitter alone"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(SeededConfig, RecipeConfig):
+    """Train the network of a genotype from scratch, and test it."""
+
+    command = "training"
+    presets = TRAIN_PRESETS
+
+    genotype: str
+    """Name of a published genotype, or a JSON file such as a search's genotype.json."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareConfig(RecipeConfig):
+    """Compare genotypes: parameters, multiply-adds and, trained by one recipe, test errors."""
+
+    command = "comparison"
+    presets = TRAIN_PRESETS
+
+    genotypes: tuple[str, ...] = setting(dataclasses.MISSING, read=names)
+    """Names of published genotypes and genotype files, with commas or spaces between them."""
+    train: bool = False
+    """Train every network; without it the data set is not needed."""
+    seeds: tuple[int | str, ...] = setting((0,), read=counts)
+    """Train every network once with each of these seeds, with commas or spaces between them."""
+    classes: int | None = setting(None, "positive")
+    """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
+    image_channels: Literal[1, 3] = 3
+    """Of networks that are not trained: 1 for gray images, 3 for colour."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("genotypes", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(
+                    f"Expected {name} to name each of one or more once. "
+                    f"Received: {listed(values) or 'none'}"
+                )
+        if not all(RANGES["zero or more, below 2**32"](seed) for seed in self.seeds):
+            raise InputError(
+                f"Expected seeds to be zero or more, below 2**32. Received: {listed(self.seeds)}"
+            )
+
+    @property
+    def seed(self) -> int:
+        """The first of them: that of the images by which networks are measured."""
+        return self.seeds[0]

@@ -1,0 +1,194 @@
+"""Training and testing the language model of a recurrent genotype."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from darts_tf import runs
+from darts_tf.callbacks import Record, of_every_run
+from darts_tf.configs import TextTrainConfig
+from darts_tf.data import (
+    TextDataset,
+    Vocabulary,
+    check_same_vocabulary,
+    evaluation_segments,
+    load_text,
+    read_vocabulary,
+    train_segments,
+)
+from darts_tf.distribution import is_chief, make_strategy
+from darts_tf.errors import InputError
+from darts_tf.execution import compiles
+from darts_tf.files import replacing
+from darts_tf.fitting import begun, fit
+from darts_tf.genotype import RecurrentGenotype
+from darts_tf.language_model import LanguageModel, build_language_model, load_language_model
+from darts_tf.language_trainer import LanguageTrainer
+from darts_tf.optimizers import SGD
+from darts_tf.text_feeding import check_streams, text_feed
+
+TESTED_STEPS = 100
+"""Words of a stream that are tested on at a time; the result does not depend on it."""
+
+
+def train(
+    config: TextTrainConfig,
+    genotype: RecurrentGenotype,
+    dataset: TextDataset,
+    report: Callable[[dict], None] | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> dict[str, float]:
+    """Trains a genotype's language model from scratch, and keeps it as the best epoch left it.
+
+    Makes the run's folder, and writes metrics and checkpoints into it, at least after every epoch,
+    and the model at the end. The epoch is chosen by the valid text; the text of the test is not
+    touched.
+
+    Args:
+        config: the settings.
+        genotype: the cell.
+        dataset: what to train on.
+        report: called with every epoch's metrics.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        The metrics of the best epoch, `valid_perplexity` among them.
+
+    Raises:
+        InputError: a batch larger than a text, or a folder that is in use; nothing has been
+            written then. Or what is to be resumed was begun with other settings.
+        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after going back once.
+        OSError: a file could not be written; earlier checkpoints are as they were.
+    """
+    config = dataclasses.replace(config, dataset=dataset.name)
+    strategy = make_strategy(config.strategy, config.devices)
+    check_streams(config, dataset, strategy.num_replicas_in_sync)
+    segments = functools.partial(train_segments, dataset.train)
+    feed = text_feed(config, dataset, segments, config.time_steps_spread)
+    build = functools.partial(build_trainer, config, genotype, len(dataset.vocabulary))
+    with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
+        record = Record(folder, dict, report, writes=is_chief())
+        fit(trainer, config, folder, feed, [*of_every_run(config, record), *callbacks])
+        if is_chief():
+            trainer.take_averages()
+            with replacing(folder / runs.MODEL) as path:
+                trainer.network.save(path)
+        best = int(np.argmin(trainer.tested_losses.numpy()))
+    return runs.read_metrics(folder)[best]
+
+
+def build_trainer(
+    config: TextTrainConfig, genotype: RecurrentGenotype, vocabulary: int
+) -> LanguageTrainer:
+    """The compiled trainer of a genotype's new language model."""
+    trainer = LanguageTrainer(
+        build_language_model(genotype, vocabulary, config.units, **config.dropouts),
+        config.batch_size,
+        config.valid_batch_size,
+        config.time_steps,
+        epochs=config.epochs,
+        average_after=config.average_after,
+        activation_regularization=config.activation_regularization,
+        temporal_regularization=config.temporal_regularization,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
+    trainer.compile(
+        optimizer=SGD(config.learning_rate, momentum=0.0, l2=0.0, clip_norm=None),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=compiles(config.jit_compile),
+    )
+    return trainer
+
+
+def load_run(workdir: str | os.PathLike[str]) -> tuple[LanguageModel, Vocabulary]:
+    """The language model of a training run, and the words that it knows.
+
+    Raises:
+        InputError: no finished training run in the folder, or its files do not fit each other.
+    """
+    model = load_language_model(runs.existing(workdir, runs.MODEL))
+    vocabulary = read_vocabulary(runs.existing(workdir, runs.VOCABULARY))
+    if len(vocabulary) != model.vocabulary:
+        raise InputError(
+            f"Expected a vocabulary of {model.vocabulary} words, as the model has. "
+            f"Received: {str(workdir)!r} with {len(vocabulary)} in {runs.VOCABULARY}"
+        )
+    return model, vocabulary
+
+
+def settings_of(workdir: str | os.PathLike[str]) -> TextTrainConfig:
+    """The settings of a training run.
+
+    Raises:
+        InputError: no training run on text in the folder.
+    """
+    return TextTrainConfig.from_dict(runs.read_json(runs.existing(workdir, runs.CONFIG)))
+
+
+def evaluate(
+    workdir: str | os.PathLike[str], *, batch_size: int = 1, limit: int | None = None
+) -> dict[str, float]:
+    """Tests the language model of a training run on the test split of its text.
+
+    Args:
+        workdir: folder of the run.
+        batch_size: streams that the text is divided into; see `perplexity`.
+        limit: use at most so many words; by default as many as the run did.
+
+    Returns:
+        `test_loss`, `test_perplexity` and `test_words`, how many were predicted.
+
+    Raises:
+        InputError: no finished training run in the folder, its text has another vocabulary, or
+            too few words for the batch.
+    """
+    model, vocabulary = load_run(workdir)
+    config = settings_of(workdir)
+    dataset = load_text(config.dataset, limit=limit or config.limit)
+    check_same_vocabulary(vocabulary, dataset.vocabulary)
+    found = perplexity(model, dataset.test, batch_size)
+    return {f"test_{name}": value for name, value in found.items()}
+
+
+def perplexity(model: LanguageModel, tokens: np.ndarray, batch_size: int = 1) -> dict[str, float]:
+    """How well a model predicts a text.
+
+    In one stream every word but the first is predicted from all words before it, as the authors
+    test. More streams are faster and another measurement: each begins without a memory.
+
+    Args:
+        model: a language model.
+        tokens: int32, `(n,)`.
+        batch_size: how many streams.
+
+    Returns:
+        `loss`, the mean of a word's negative log-likelihood; `perplexity`, its exponential; and
+        `words`, how many were predicted.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def losses(tokens, targets, state):
+        logits, state = model(tokens, initial_state=state, return_state=True)
+        values = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            targets, tf.cast(logits, tf.float32)
+        )
+        return tf.reduce_sum(tf.cast(values, tf.float64)), state
+
+    total, words = 0.0, 0
+    state = tf.zeros((batch_size, model.cell.units), model.compute_dtype)
+    for segment in evaluation_segments(tokens, batch_size, bptt=TESTED_STEPS):
+        loss, state = losses(segment.tokens, segment.targets, state)
+        total += float(loss)
+        words += int(tf.size(segment.targets))
+    mean = total / words
+    return {"loss": mean, "perplexity": math.exp(min(mean, 700)), "words": words}
