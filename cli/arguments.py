@@ -67,7 +67,7 @@ def _kind(config_class, argv: Sequence[str]):
     else:
         dataset, preset = (_value_of(flag, argv) for flag in ("--dataset", "--preset"))
         only_text = preset in on_text.presets and preset not in config_class.presets
-        text = only_text or texts.is_text(dataset)
+        text = only_text or bool(dataset and texts.is_text(dataset))
     return on_text if text else config_class
 
 

@@ -6,7 +6,7 @@ import threading
 
 import tensorflow as tf
 
-from darts_tf.language_trainer import LanguageTraining
+from darts_tf.language_streams import LanguageTraining
 from darts_tf.search import DARTS
 
 

@@ -1,180 +1,20 @@
-"""Training on text: streams of words whose hidden state goes on from batch to batch."""
+"""Training a language model: its averages, and the epoch that is chosen."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.constants import filled
-from darts_tf.distribution import all_sum, assign, replica, replicas
-from darts_tf.errors import InputError
+from darts_tf.distribution import assign
+from darts_tf.language_streams import LanguageTraining
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
-
-
-class LanguageTraining:
-    """What text adds to a `Trainer`, to be inherited before it.
-
-    A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams; or with
-    a third entry, the length by which the learning rate is scaled if that is another than `time`.
-    The hidden state where they stopped is the trainer's, part of its `state`, and stays where it
-    is in a step that is not finite.
-
-    Args:
-        network: a language model.
-        batch_size: streams of the training text; all replicas together.
-        test_batch_size: streams of the text that is tested on.
-        time_steps: words of a stream in a usual batch. In another, the learning rate is scaled by
-            its length (Merity et al. 2018, sec. 4.1); None for no scaling.
-        activation_regularization: factor of the mean square of the dropped outputs.
-        temporal_regularization: factor of the mean square of the outputs' change from step to step
-            (Merity et al. 2017).
-        **settings: of the trainer.
-
-    Raises:
-        InputError: `sync_batch_norm`; and of a step, a batch of another number of streams.
-    """
-
-    def __init__(
-        self,
-        network: keras.Model,
-        batch_size: int,
-        test_batch_size: int = 10,
-        time_steps: int | None = 35,
-        activation_regularization: float = 0.0,
-        temporal_regularization: float = 1e-3,
-        **settings,
-    ):
-        if settings.get("sync_batch_norm"):
-            raise InputError(
-                "Expected every replica's own statistics: replicas cannot meet in a recurrence. "
-                "Received: sync_batch_norm=True"
-            )
-        super().__init__(network, **settings)
-        self.time_steps = time_steps
-        self.activation_regularization = activation_regularization
-        self.temporal_regularization = temporal_regularization
-        sizes = {"train": batch_size, "valid": batch_size, "test": test_batch_size}
-        self.hidden = {
-            name: self.add_weight(
-                shape=(size, network.cell.units),
-                initializer="zeros",
-                trainable=False,
-                name=f"hidden_{name}",
-            )
-            for name, size in sizes.items()
-        }
-
-    def begin(self, *names: str) -> None:
-        """Has streams begin anew, with a state of zeros; all, where none is named."""
-        for name in names or self.hidden:
-            self.hidden[name].assign(tf.zeros(self.hidden[name].shape))
-
-    def begin_epoch(self):
-        """As `Trainer.begin_epoch`, at the beginning of the texts."""
-        super().begin_epoch()
-        self.begin("train", "valid")
-
-    @contextlib.contextmanager
-    def testing(self):
-        """As `Trainer.testing`, at the beginning of the text."""
-        self.begin("test")
-        with super().testing():
-            yield
-
-    def results(self, training=True):
-        """As `Trainer.results`, and the perplexity: the exponential of the mean loss of a word."""
-        results = super().results(training)
-        return {**results, "perplexity": tf.exp(results["loss"])}
-
-    def call(self, x, training=False):
-        """What the network gives, as a dict, for `(tokens, state)`."""
-        tokens, state = x
-        return self.network(tokens, initial_state=state, return_outputs=True, training=training)
-
-    def logits(self, outputs):
-        """Those of the next words."""
-        return outputs["logits"]
-
-    def objective(self, labels, outputs):
-        """The words' losses, and both regularisations."""
-        values, parts = self.plain_objective(labels, outputs)
-        for factor, states in (
-            (self.activation_regularization, outputs["dropped"]),
-            (self.temporal_regularization, outputs["outputs"][1:] - outputs["outputs"][:-1]),
-        ):
-            if factor:
-                squares = tf.reduce_mean(tf.square(states), (0, 2))
-                values += filled(factor, (), values.dtype) * tf.cast(squares, values.dtype)
-        return values, parts
-
-    def plain_objective(self, labels, outputs):
-        """The mean loss of each stream's words, and the loss of each word."""
-        losses = self.losses_of(labels, outputs["logits"])
-        return tf.reduce_mean(losses, 1), {"loss": losses}
-
-    def continued(self, name: str, batch):
-        """A batch whose tokens have the state before them at their side."""
-        tokens, targets = batch[:2]
-        streams, given = self.hidden[name].shape[0], tokens.shape[0]
-        if given is not None and given * replicas() != streams:
-            raise InputError(
-                f"Expected a batch of {streams} streams, {replicas()} replicas together. "
-                f"Received: tokens.shape={tuple(tokens.shape)}"
-            )
-        rows = tf.shape(tokens)[0]
-        state = tf.convert_to_tensor(self.hidden[name])
-        if replicas() > 1:
-            first = replica() * rows
-            state = state[first : first + rows]
-        return (tokens, state), targets
-
-    def carry(self, outputs, name: str = "train"):
-        """Keeps the state that a batch leaves behind, the same on all replicas."""
-        variable, state = self.hidden[name], tf.stop_gradient(outputs["state"])
-        state = tf.cast(state, variable.dtype)
-        if replicas() > 1:
-            rows = tf.shape(state)[0]
-            before = replica() * rows
-            after = variable.shape[0] - before - rows
-            (state,) = all_sum([tf.pad(state, [[before, after], [0, 0]])])
-        assign(variable, state)
-
-    @contextlib.contextmanager
-    def rate_for(self, batch) -> Iterator[None]:
-        """Within this block the learning rate is scaled by the length of a batch."""
-        if not self.time_steps:
-            yield
-            return
-        variable = self.optimizer.learning_rate
-        rate = tf.convert_to_tensor(variable)
-        length = tf.cast(batch[2] if len(batch) > 2 else tf.shape(batch[0])[1], rate.dtype)
-        assign(variable, rate * length / self.time_steps)
-        yield
-        assign(variable, rate)
-
-    def undoable(self):
-        """As `Trainer.undoable`, and the states."""
-        states = [self.hidden["train"], self.hidden["valid"]]
-        return [*super().undoable(), *zip(states, self.read(states), strict=True)]
-
-    def test_step(self, data):
-        """As `Trainer.test_step`, and the state goes on."""
-        x, targets = self.continued("test", data)
-        outputs = self.infer(x)
-        self.measure(targets, outputs)
-        self.carry(outputs, "test")
-        return self.results(training=False)
-
-    def infer(self, x):
-        """As `Trainer.infer`."""
-        return self.call(x)
 
 
 class LanguageTrainer(LanguageTraining, Trainer):

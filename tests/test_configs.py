@@ -12,12 +12,21 @@ import numpy as np
 import pytest
 
 from darts_tf import configs
-from darts_tf.configs import PRESETS, ExportConfig, PredictConfig, SearchConfig, TrainConfig
-from darts_tf.presets import EXPECTED, TRAIN_PRESETS
+from darts_tf.configs import (
+    ExportConfig,
+    PredictConfig,
+    SearchConfig,
+    TextSearchConfig,
+    TextTrainConfig,
+    TrainConfig,
+)
+from darts_tf.presets import EXPECTED, TEXT_TRAIN_PRESETS, TRAIN_PRESETS
 
 REQUIRED = {
     configs.SearchConfig: {"workdir": "run"},
     configs.TrainConfig: {"workdir": "run", "genotype": "DARTS_V2"},
+    TextSearchConfig: {"workdir": "run"},
+    TextTrainConfig: {"workdir": "run", "genotype": "DARTS_V2"},
     configs.CompareConfig: {"workdir": "run", "genotypes": ["DARTS_V1", "DARTS_V2"]},
     configs.EvaluateConfig: {"workdir": "run"},
     configs.ExportConfig: {"workdir": "run", "output": "out"},
@@ -29,7 +38,9 @@ REQUIRED = {
         "output": "run",
     },
 }
-EVERY_PRESET = [(config, name) for config, presets in PRESETS.items() for name in presets]
+IMAGES = (SearchConfig, TrainConfig, configs.CompareConfig)
+RUNS = (*IMAGES, TextSearchConfig, TextTrainConfig)
+EVERY_PRESET = [(config, name) for config in RUNS for name in config.presets]
 
 
 @pytest.mark.parametrize("config_class", REQUIRED)
@@ -66,16 +77,17 @@ def test_paths_become_paths_and_lists_become_tuples():
 
 @pytest.mark.parametrize(("config_class", "name"), EVERY_PRESET)
 def test_from_preset_makes_a_valid_config_that_remembers_its_preset(config_class, name):
-    config = config_class.from_preset(name, **REQUIRED[config_class], image_size=77)
-    assert (config.preset, config.image_size) == (name, 77)
-    for field, value in PRESETS[config_class][name].items():
-        assert getattr(config, field) == value
+    config = config_class.from_preset(name, **REQUIRED[config_class], epochs=77)
+    assert (config.preset, config.epochs) == (name, 77)
+    for field, value in config_class.presets[name].items():
+        assert getattr(config, field) == value or field == "epochs"
 
 
 def test_presets_have_the_names_that_the_flag_takes():
-    for config_class, presets in PRESETS.items():
+    for config_class in RUNS:
+        presets = config_class.presets
         assert tuple(presets) == typing.get_args(typing.get_type_hints(config_class)["preset"])
-        assert presets["digits"] == {}
+        assert presets["digits" if config_class in IMAGES else "pydoc"] == {}
 
 
 def test_train_preset_imagenet_is_the_papers():
@@ -92,7 +104,39 @@ def test_train_preset_imagenet_is_the_papers():
 
 
 def test_what_a_recipe_reaches_is_told_of_recipes_alone():
-    assert {name for name in TRAIN_PRESETS if name not in ("digits", "tiny")} == set(EXPECTED)
+    own = {"digits", "pydoc", "tiny"}
+    assert {*TRAIN_PRESETS, *TEXT_TRAIN_PRESETS} - own == set(EXPECTED)
+
+
+def test_search_preset_ptb_is_the_papers():
+    config = TextSearchConfig.from_preset("ptb", workdir="run").to_dict()
+    expected = {
+        **{"units": 300, "batch_size": 256, "time_steps": 35, "epochs": 50, "learning_rate": 20.0},
+        **{"schedule": "constant", "clip_norm": 0.25, "weight_decay": 5e-7, "word_dropout": 0.0},
+        **{"embedding_dropout": 0.2, "input_dropout": 0.75, "hidden_dropout": 0.25},
+        **{"output_dropout": 0.75, "temporal_regularization": 1e-3, "warmup_epochs": 0},
+        **{"activation_regularization": 0.0, "arch_learning_rate": 3e-3, "arch_beta_1": 0.9},
+        **{"arch_beta_2": 0.999, "arch_weight_decay": 1e-3, "arch_gradient": "second_order"},
+    }
+    assert config | expected == config
+
+
+def test_train_presets_ptb_and_wikitext_are_the_papers():
+    given = {"workdir": "run", "genotype": "DARTS_V2"}
+    ptb, wikitext = (
+        TextTrainConfig.from_preset(name, **given).to_dict() for name in ("ptb", "wikitext-2")
+    )
+    expected = {
+        **{"units": 850, "batch_size": 64, "time_steps": 35, "epochs": 3600, "weight_decay": 8e-7},
+        **{"learning_rate": 20.0, "schedule": "constant", "clip_norm": 0.25, "word_dropout": 0.1},
+        **{"embedding_dropout": 0.2, "input_dropout": 0.75, "hidden_dropout": 0.25},
+        **{"output_dropout": 0.75, "temporal_regularization": 1e-3, "average_after": 5},
+        **{"activation_regularization": 0.0, "valid_batch_size": 10, "time_steps_spread": 5.0},
+    }
+    assert ptb | expected == ptb
+    differing = {"units": 700, "hidden_dropout": 0.15, "weight_decay": 5e-7}
+    named = {"preset": "wikitext-2", "dataset": "wikitext-2"}
+    assert wikitext == ptb | differing | named
 
 
 def test_search_preset_cifar10_is_the_papers():
@@ -120,7 +164,7 @@ def test_train_preset_cifar10_is_the_papers():
 
 
 def test_digits_are_never_mirrored_or_blanked():
-    for config_class in PRESETS:
+    for config_class in IMAGES:
         config = config_class(**REQUIRED[config_class])
         assert (config.dataset, config.flip, config.cutout) == ("digits", False, 0)
 
@@ -168,6 +212,19 @@ def test_bad_value_is_rejected_in_one_line(fields, message):
     with pytest.raises(ValueError, match=message) as raised:
         SearchConfig.from_dict({"workdir": "run", **fields})
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("config_class", "other", "message"),
+    [
+        (SearchConfig, TextSearchConfig, "of a search. Received: those of a search on text$"),
+        (TextTrainConfig, TextSearchConfig, "a training on text. Received: those of a search on"),
+        (TextTrainConfig, TrainConfig, "of a training on text. Received: those of a training$"),
+    ],
+)
+def test_settings_of_another_command_are_told(config_class, other, message):
+    with pytest.raises(ValueError, match=message):
+        config_class.from_dict(other(**REQUIRED[other]).to_dict())
 
 
 def test_inspect_takes_gray_or_colour_images():

@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 from texts import SPLITS, write_texts
 
-from darts_tf import configs
 from darts_tf.data import (
     TEXTS,
-    is_text,
     load_dataset,
     load_text,
-    refuse_image_settings,
 )
-from darts_tf.data.corpora import IMAGE_SETTINGS
 from darts_tf.data.sources import lasting_name
 from darts_tf.errors import InputError
+from darts_tf.texts import EMBEDDED_TEXTS, is_text
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +138,10 @@ def test_pydoc_says_that_a_python_lacks_it(monkeypatch):
 # What is a text
 
 
+def test_every_embedded_text_can_be_loaded():
+    assert tuple(TEXTS) == EMBEDDED_TEXTS
+
+
 def test_text_is_told_from_images(tmp_path, monkeypatch):
     write_texts(tmp_path / "text", test=None)
     write_texts(tmp_path / "images")
@@ -191,14 +192,3 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path):
         load_text("pydocs")
     with pytest.raises(InputError, match="limit=0"):
         load_text("pydoc", limit=0)
-
-
-def test_settings_of_images_are_refused_for_a_text():
-    preset = configs.TrainConfig(workdir="x", genotype="DARTS_V2").to_dict()
-    known = {**preset, **configs.SearchConfig(workdir="x").to_dict()}
-    assert set(IMAGE_SETTINGS) <= set(known)
-    refuse_image_settings(preset, preset, "pydoc")
-    refuse_image_settings({**preset, "seed": 5}, preset, "pydoc")
-    for name in IMAGE_SETTINGS:
-        with pytest.raises(InputError, match=f"for the text 'pydoc'. Received: {name}=99"):
-            refuse_image_settings({**known, name: 99}, known, "pydoc")

@@ -15,7 +15,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
-    *("registration", "schedules"),
+    *("registration", "schedules", "texts"),
     *("notation", "zoo"),
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
 )
@@ -27,7 +27,7 @@ SEARCH_CODE = {
     f"darts_tf.{name}"
     for name in (
         *("gradients", "search", "searching", "supernet"),
-        *("language_search", "recurrent_supernet"),
+        *("language_search", "recurrent_supernet", "text_searching"),
     )
 }
 
@@ -47,6 +47,9 @@ MAY_IMPORT = {
     "parsing": ("names",),
     "validation": ("names",),
     "spaces": ("names",),
+    "texts": (),
+    "models": ("names",),
+    "losses": ("distribution",),
     "bilinear": ("differentiation", "keeping"),
     "moments": ("constants", "differentiation", "keeping"),
     "ops": ("constants", "differentiation", "xnnpack"),
@@ -61,7 +64,7 @@ MAY_IMPORT = {
     "counting": ("spaces",),
     "distribution": ("execution", "parsing"),
     "checkpoints": ("files", "names", "parsing"),
-    "data": ("data", "names", "parsing"),
+    "data": ("data", "names", "parsing", "texts"),
     "gradients": ("differentiation", "distribution"),
     "normalization": ("constants", "distribution", "moments"),
     "optimizers": ("constants", "distribution"),
@@ -76,15 +79,16 @@ MAY_IMPORT = {
     "recurrence": ("differentiation",),
     "recurrent_cells": ("dropout", "genotype", "normalization", "recurrence"),
     "mixed_recurrent_cell": ("normalization", "recurrence", "recurrent_cells", "spaces"),
-    "language_model": ("differentiation", "dropout", "genotype", "recurrent_cells"),
+    "language_model": ("differentiation", "dropout", "genotype", "models", "recurrent_cells"),
     "recurrent_supernet": ("genotype", "language_model", "mixed_recurrent_cell", "spaces"),
-    "language_trainer": ("constants", "distribution", "trainer"),
-    "language_search": ("language_trainer", "search"),
-    "trainer": ("distribution", "normalization", "optimizers"),
+    "language_streams": ("constants", "distribution", "trainer"),
+    "language_trainer": ("distribution", "language_streams", "trainer"),
+    "language_search": ("language_streams", "search"),
+    "trainer": ("distribution", "losses", "normalization", "optimizers"),
     "convolutions": ("filters", "operation", "ops", "products"),
     "search": (
-        *("constants", "differentiation", "distribution", "gradients", "normalization"),
-        *("optimizers", "trainer"),
+        *("constants", "differentiation", "distribution", "gradients", "losses"),
+        *("normalization", "optimizers", "trainer"),
     ),
     "keeper": ("beginning", "checkpoints", "distribution", "interruption", "trainer"),
     "primitives": ("convolutions", "operation", "pooling"),
@@ -96,7 +100,7 @@ MAY_IMPORT = {
         *("constants", "convolutions", "normalization", "operation", "ops", "pooling"),
         *("primitives", "products", "sharing", "spaces"),
     ),
-    "network": ("cells", "distribution", "genotype", "heads", "names", "stems"),
+    "network": ("cells", "distribution", "genotype", "heads", "models", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
     "activations": ("network", "primitives"),
     "scaling": ("counting", "genotype", "network", "stems"),
@@ -125,6 +129,16 @@ MAY_IMPORT = {
         *("runs", "scaling", "stems", "tables", "zoo"),
     ),
     "tables": ("runs", "zoo"),
+    "text_feeding": ("configs", "data", "fitting"),
+    "text_searching": (
+        *("callbacks", "configs", "data", "distribution", "execution", "fitting", "genotype"),
+        *("language_search", "optimizers", "recurrent_supernet", "searching", "text_feeding"),
+    ),
+    "text_training": (
+        *("callbacks", "configs", "data", "distribution", "execution", "files", "fitting"),
+        *("genotype", "language_model", "language_trainer", "optimizers", "runs"),
+        *("text_feeding",),
+    ),
     "training": (
         *("callbacks", "configs", "data", "distribution", "files", "fitting", "genotype"),
         *("network", "network_trainer", "runs", "scaling", "stems"),

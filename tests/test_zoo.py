@@ -134,8 +134,18 @@ def test_load_genotype_takes_one_of_several_by_name(tmp_path):
 
 
 def test_load_genotype_refuses_a_recurrent_cell(tmp_path):
-    RECURRENT_GENOTYPES["DARTS_V1"].save(tmp_path / "cell.json")
-    with pytest.raises(
-        InputError, match="cell.json: Expected a normal.*a recurrent cell, for text$"
-    ):
-        load_genotype(tmp_path / "cell.json")
+    path = tmp_path / "cell.json"
+    RECURRENT_GENOTYPES["DARTS_V1"].save(path)
+    with pytest.raises(InputError, match="json: Expected a normal.*a recurrent cell, for text$"):
+        load_genotype(path)
+    assert load_genotype(path, recurrent=True) == RECURRENT_GENOTYPES["DARTS_V1"]
+
+
+def test_load_genotype_finds_recurrent_cells(tmp_path):
+    path = tmp_path / "cells.json"
+    assert load_genotype("DARTS_V2", recurrent=True) == RECURRENT_GENOTYPES["DARTS_V2"]
+    GENOTYPES["DARTS_V1"].save(path)
+    with pytest.raises(InputError, match="cells.json: Expected a recurrent cell, for text. Rec"):
+        load_genotype(path, recurrent=True)
+    with pytest.raises(InputError, match="one of DARTS_V1, DARTS_V2, ENAS, the path of a file"):
+        load_genotype("PDARTS", recurrent=True)
