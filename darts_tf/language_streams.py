@@ -112,7 +112,8 @@ class LanguageTraining:
     def plain_objective(self, labels, outputs):
         """The mean loss of each stream's words, and the loss of each word."""
         losses = self.losses_of(labels, outputs["logits"])
-        return tf.reduce_mean(losses, 1), {"loss": losses}
+        # flat, since Keras' mean is one of rows: of words in short batches as of those in long ones
+        return tf.reduce_mean(losses, 1), {"loss": tf.reshape(losses, [-1])}
 
     def continued(self, name: str, batch):
         """A batch whose tokens have the state before them at their side."""

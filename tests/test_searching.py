@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-import keras
 import pytest
+from interrupting import Terminate
 
 from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
@@ -66,14 +66,6 @@ def test_search_keeps_its_last_checkpoints(finished):
 def test_search_follows_the_cosine_schedule(finished):
     rates = [line["learning_rate"] for line in finished[2]]
     assert rates == pytest.approx([0.025, 0.013])
-
-
-class Terminate(keras.callbacks.Callback):
-    """Asks this process to end, in the first step."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not batch:
-            signal.raise_signal(signal.SIGTERM)
 
 
 def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
