@@ -50,6 +50,11 @@ class RecurrentModel(keras.Model):
         self._build_all()
 
     @property
+    def state_units(self) -> int:
+        """Of the state."""
+        return self.cell.units
+
+    @property
     def seed_state(self) -> keras.Variable:
         """What the masks of the next training pass are a function of."""
         return self._seed.state
@@ -83,9 +88,9 @@ class RecurrentModel(keras.Model):
             training: whether to drop, and to use the batch's statistics.
         """
         tokens = tf.cast(tokens, tf.int64)  # oneDNN says that it cannot turn smaller ones
-        batch, units = tf.shape(tokens)[0], self.cell.units
+        batch = tf.shape(tokens)[0]
         if initial_state is None:
-            initial_state = tf.zeros((batch, units))
+            initial_state = tf.zeros((batch, self.state_units))
         state = tf.cast(initial_state, self.compute_dtype)
         masks = self._masks(batch) if training else {}
         inputs = _looked_up(self.embedding, tf.transpose(tokens))
@@ -94,13 +99,18 @@ class RecurrentModel(keras.Model):
         for name in ("embedding_dropout", "input_dropout"):
             inputs = inputs * masks[name] if name in masks else inputs
         hidden = masks.get("hidden_dropout")
-        outputs = self.cell.over_time(inputs, state, hidden, training=training)
+        outputs, state = self.over_time(inputs, state, hidden, training=training)
         dropped = outputs * masks["output_dropout"] if "output_dropout" in masks else outputs
         logits = self._logits(tf.transpose(dropped, (1, 0, 2)))
         if return_outputs:
-            found = {"logits": logits, "state": outputs[-1]}
+            found = {"logits": logits, "state": state}
             return {**found, "outputs": outputs, "dropped": dropped}
-        return (logits, outputs[-1]) if return_state else logits
+        return (logits, state) if return_state else logits
+
+    def over_time(self, inputs, state, hidden_mask, training):
+        """What the recurrent layer gives, `(time, batch, units)`, and its state after that."""
+        outputs = self.cell.over_time(inputs, state, hidden_mask, training=training)
+        return outputs, outputs[-1]
 
     def _logits(self, outputs):
         flat = tf.reshape(outputs, (-1, self.cell.units))

@@ -58,7 +58,7 @@ class LanguageTraining:
         sizes = {"train": batch_size, "valid": batch_size, "test": test_batch_size}
         self.hidden = {
             name: self.add_weight(
-                shape=(size, network.cell.units),
+                shape=(size, network.state_units),
                 initializer="zeros",
                 trainable=False,
                 name=f"hidden_{name}",

@@ -81,7 +81,7 @@ _PTB_DROPOUTS = {
 TEXT_SEARCH_PRESETS = {
     "pydoc": {},
     "ptb": {
-        **{"dataset": "ptb", "epochs": 50, "batch_size": 256, "units": 300},
+        **{"dataset": "ptb", "epochs": 50, "batch_size": 256, "units": 300, "learning_rate": 20.0},
         **_PTB_DROPOUTS,
     },
     "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},

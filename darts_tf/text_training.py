@@ -30,7 +30,12 @@ from darts_tf.execution import compiles
 from darts_tf.files import replacing
 from darts_tf.fitting import begun, fit
 from darts_tf.genotype import RecurrentGenotype
-from darts_tf.language_model import LanguageModel, build_language_model, load_language_model
+from darts_tf.language_model import (
+    LanguageModel,
+    RecurrentModel,
+    build_language_model,
+    load_language_model,
+)
 from darts_tf.language_trainer import LanguageTrainer
 from darts_tf.optimizers import SGD
 from darts_tf.text_feeding import check_streams, text_feed
@@ -45,6 +50,7 @@ def train(
     dataset: TextDataset,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    build_model: Callable[..., RecurrentModel] = build_language_model,
 ) -> dict[str, float]:
     """Trains a genotype's language model from scratch, and keeps it as the best epoch left it.
 
@@ -58,6 +64,7 @@ def train(
         dataset: what to train on.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
+        build_model: makes the model, for the comparison with other ones.
 
     Returns:
         The metrics of the best epoch, `valid_perplexity` among them.
@@ -74,7 +81,10 @@ def train(
     check_streams(config, dataset, strategy.num_replicas_in_sync)
     segments = functools.partial(train_segments, dataset.train)
     feed = text_feed(config, dataset, segments, config.time_steps_spread)
-    build = functools.partial(build_trainer, config, genotype, len(dataset.vocabulary))
+    model = functools.partial(
+        build_model, genotype, len(dataset.vocabulary), config.units, **config.dropouts
+    )
+    build = functools.partial(build_trainer, config, model)
     with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, writes=is_chief())
         fit(trainer, config, folder, feed, [*of_every_run(config, record), *callbacks])
@@ -87,11 +97,11 @@ def train(
 
 
 def build_trainer(
-    config: TextTrainConfig, genotype: RecurrentGenotype, vocabulary: int
+    config: TextTrainConfig, build_model: Callable[[], RecurrentModel]
 ) -> LanguageTrainer:
-    """The compiled trainer of a genotype's new language model."""
+    """The compiled trainer of a new language model."""
     trainer = LanguageTrainer(
-        build_language_model(genotype, vocabulary, config.units, **config.dropouts),
+        build_model(),
         config.batch_size,
         config.valid_batch_size,
         config.time_steps,
@@ -185,7 +195,7 @@ def perplexity(model: LanguageModel, tokens: np.ndarray, batch_size: int = 1) ->
         return tf.reduce_sum(tf.cast(values, tf.float64)), state
 
     total, words = 0.0, 0
-    state = tf.zeros((batch_size, model.cell.units), model.compute_dtype)
+    state = tf.zeros((batch_size, model.state_units), model.compute_dtype)
     for segment in evaluation_segments(tokens, batch_size, bptt=TESTED_STEPS):
         loss, state = losses(segment.tokens, segment.targets, state)
         total += float(loss)

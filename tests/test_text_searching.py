@@ -51,7 +51,7 @@ def test_search_learns_and_tells_perplexities(finished):
     for line in (first, last):
         assert line["perplexity"] == pytest.approx(np.exp(line["loss"]), rel=1e-6)
         assert line["valid_perplexity"] == pytest.approx(np.exp(line["valid_loss"]), rel=1e-6)
-        assert line["learning_rate"] == 20
+        assert line["learning_rate"] == 10
     assert last["valid_perplexity"] < first["valid_perplexity"]
 
 

@@ -72,6 +72,8 @@ class TextSearchConfig(SeededConfig, TextConfig, ArchConfig):
     """Which defaults all other settings start from."""
     epochs: int = setting(10, "positive")
     """Passes over the training text."""
+    learning_rate: float = setting(10.0, "positive")
+    """Learning rate of the weights in the first epoch, for a batch of the usual length."""
     arch_beta_1: float = setting(0.9, "from 0 to below 1")
     """Decay of that Adam's first moment."""
 

@@ -1,0 +1,157 @@
+"""A recurrent genotype against Keras' LSTM of as many parameters, by one recipe, over seeds.
+
+    darts-tf search --dataset pydoc --workdir runs/cell
+    python benchmarks/language_cells.py --dataset pydoc --genotype runs/cell/genotype.json
+
+Both are trained from scratch by `darts_tf.text_training.train` under the same settings, dropouts
+and epochs; the least valid perplexity of each run counts, and the test perplexity there. Every
+training is a run in `--workdir`: what is finished is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+
+import measuring
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="pydoc")
+    parser.add_argument("--genotype", default="DARTS_V2")
+    parser.add_argument("--preset", default="pydoc")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workdir", type=pathlib.Path, default=pathlib.Path("runs/cells"))
+    return parser.parse_args()
+
+
+def lstm_units(parameters: int, vocabulary: int) -> int:
+    """The units with which an LSTM's language model has this number of parameters, about.
+
+    It has a tied embedding (v h), its bias (v), and four gates (8 h^2 + 4 h).
+    """
+    linear = vocabulary + 4
+    return round((-linear + (linear**2 + 32 * (parameters - vocabulary)) ** 0.5) / 16)
+
+
+def lstm(units: int):
+    """As `build_language_model`, but for the cell and the units: a model with Keras' LSTM.
+
+    The state is that of the LSTM, hidden state and cell side by side; the initializers are those of
+    the other cells, but for the biases, which these do not have.
+    """
+    import keras
+    import tensorflow as tf
+
+    from darts_tf.language_model import RecurrentModel
+    from darts_tf.recurrent_cells import uniform
+
+    class Cell(keras.layers.LSTM):
+        def build(self, shape):
+            super().build((None, *shape))
+
+    class Model(RecurrentModel):
+        @property
+        def state_units(self):
+            return 2 * self.cell.units
+
+        def over_time(self, inputs, state, hidden_mask, training):
+            del hidden_mask  # Keras draws its own, one for the sequence as well
+            begin = tf.split(state, 2, -1)
+            inputs = tf.transpose(inputs, (1, 0, 2))
+            outputs, *after = self.cell(inputs, initial_state=begin, training=training)
+            return tf.transpose(outputs, (1, 0, 2)), tf.concat(after, -1)
+
+    def build(genotype, vocabulary, genotype_units, **dropouts):
+        del genotype, genotype_units
+        cell = Cell(
+            units,
+            return_sequences=True,
+            return_state=True,
+            recurrent_dropout=dropouts["hidden_dropout"],
+            kernel_initializer=uniform(),
+            recurrent_initializer=uniform(),
+        )
+        return Model(cell, vocabulary, dropouts)
+
+    return build
+
+
+def trained(args, kind: str, seed: int) -> dict:
+    """Trains one of the two kinds, if that is not done yet, and tests it."""
+    from darts_tf import runs
+    from darts_tf.configs import TextTrainConfig
+    from darts_tf.counting import count_params
+    from darts_tf.data import load_text
+    from darts_tf.language_model import build_language_model
+    from darts_tf.text_training import perplexity, train
+    from darts_tf.zoo import load_genotype
+
+    folder = args.workdir / f"{kind}-{seed}"
+    found = folder / "found.json"
+    if found.exists():
+        return json.loads(found.read_text())
+    settings = {"genotype": args.genotype, "workdir": folder, "seed": seed}
+    settings |= {"dataset": args.dataset, "epochs": args.epochs, "resume": runs.is_run(folder)}
+    config = TextTrainConfig.from_preset(args.preset, **settings)
+    genotype = load_genotype(args.genotype, recurrent=True)
+    dataset = load_text(args.dataset)
+    words = len(dataset.vocabulary)
+    parameters = count_params(build_language_model(genotype, words, config.units))
+    build = lstm(lstm_units(parameters, words)) if kind == "lstm" else build_language_model
+    models = []
+
+    def remembered(*arguments, **dropouts):
+        models.append(build(*arguments, **dropouts))
+        return models[-1]
+
+    def report(line):
+        said = f"{line['epoch'] + 1}/{args.epochs} valid perplexity {line['valid_perplexity']:.2f}"
+        print(f"{kind} {seed}: epoch {said}", file=sys.stderr, flush=True)
+
+    best = train(config, genotype, dataset, report, build_model=remembered)
+    answer = {
+        **{"kind": kind, "seed": seed, "parameters": count_params(models[-1])},
+        **{"epoch": best["epoch"] + 1, "valid": best["valid_perplexity"]},
+        "test": perplexity(models[-1], dataset.test)["perplexity"],
+    }
+    found.write_text(json.dumps(answer))
+    return answer
+
+
+def main():
+    """Trains both kinds from every seed; prints means, deviations, and the differences."""
+    args = arguments()
+    from cli.quiet import start_tensorflow
+
+    start_tensorflow(on_text=True)
+    results = [trained(args, kind, seed) for seed in args.seeds for kind in ("cell", "lstm")]
+    rows, valid = [], {}
+    for kind in ("cell", "lstm"):
+        own = [result for result in results if result["kind"] == kind]
+        valid[kind] = [result["valid"] for result in own]
+        each = ", ".join(f"{value:.2f}" for value in valid[kind])
+        spreads = (_spread([result[split] for result in own]) for split in ("valid", "test"))
+        rows.append([kind, f"{own[0]['parameters']:,}", *spreads, each])
+    title = f"{args.dataset}: {args.genotype} and an LSTM, {args.epochs} epochs"
+    measuring.show(title, ("model", "parameters", "valid", "test", "valid by seed"), rows)
+    wins = sum(a < b for a, b in zip(valid["cell"], valid["lstm"], strict=True))
+    print(f"the cell is better in {wins} of {len(args.seeds)} seeds")
+    settings = {name: str(value) for name, value in vars(args).items()}
+    name = f"language_cells_{pathlib.Path(args.dataset).name}"
+    measuring.save(name, {"settings": settings, "runs": results})
+
+
+def _spread(values: list[float]) -> str:
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.2f} +- {deviation:.2f}"
+
+
+if __name__ == "__main__":
+    main()
