@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "filters": ("bilinear", "constants", "ops", "xnnpack"),
     "products": ("bilinear", "constants", "ops"),
     "pooling": ("constants", "differentiation", "ops", "xnnpack"),
-    "counting": ("spaces",),
+    "counting": ("language_model", "spaces"),
     "distribution": ("execution", "parsing"),
     "checkpoints": ("files", "names", "parsing"),
     "data": ("data", "names", "parsing", "texts"),
