@@ -44,18 +44,20 @@ class ImportConfig(Config):
     """Make a training run of weights that the authors' PyTorch code has trained."""
 
     checkpoint: pathlib.Path
-    """State dict of an evaluation network: a .pt, .pth, .npz or .safetensors file."""
+    """State dict of an evaluation network or a language model: a .pt, .pth, .npz or .safetensors
+    file."""
     genotype: str
     """Its cells: name of a published genotype, or a file."""
     kind: str
     """What it was trained on, `cifar10` or `imagenet`: gives the stem, how images are prepared and
-    the names of the classes."""
+    the names of the classes. Or, of a language model, `ptb` or `wikitext2`."""
     output: pathlib.Path
     """Folder of the run; must be new or empty, unless overwritten."""
     classes: pathlib.Path | None = None
     """File with names of other classes, one a line, in the order of the logits."""
     dataset: str | None = None
-    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's."""
+    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's. A
+    language model needs the folder of its text, whose files give the order of the words."""
     overwrite: bool = False
     """Delete the earlier run in the folder first."""
 
