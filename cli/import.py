@@ -7,18 +7,25 @@ from darts_tf import runs
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.counting import count_params
 from darts_tf.importing import import_run
+from darts_tf.language_model import LanguageModel
 
 
 def run(config: ImportConfig) -> int:
     """Makes the run's folder, and prints what the network is."""
     with quiet.held_stderr():
         network = import_run(config)
-    trained = TrainConfig.from_dict(runs.read_json(config.output / runs.CONFIG))
-    auxiliary = " and an auxiliary head" if trained.auxiliary else ""
-    print(
-        f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes: "
-        f"{count_params(network):,} parameters{auxiliary}"
-    )
+    if isinstance(network, LanguageModel):
+        print(
+            f"{network.cell.units} units, {network.vocabulary:,} words: "
+            f"{count_params(network):,} parameters"
+        )
+    else:
+        trained = TrainConfig.from_dict(runs.read_json(config.output / runs.CONFIG))
+        auxiliary = " and an auxiliary head" if trained.auxiliary else ""
+        print(
+            f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes: "
+            f"{count_params(network):,} parameters{auxiliary}"
+        )
     print(f"network: {config.output / runs.MODEL}")
     print(f"next: darts-tf evaluate --workdir {config.output}")
     return 0

@@ -8,24 +8,33 @@ from rich.table import Table
 
 from darts_tf.activations import peak_memory
 from darts_tf.configs import InspectConfig
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params
-from darts_tf.genotype import Genotype
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.network import build_network
 from darts_tf.notation import to_nni, to_python
 from darts_tf.scaling import scaled
 from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.zoo import load_genotype
 
-NOTATIONS = {"python": to_python, "nni": to_nni, "json": Genotype.to_json}
+NOTATIONS = {"python": to_python, "nni": to_nni, "json": lambda genotype: genotype.to_json()}
 """How a genotype can be written, by the name of the notation."""
 
 
 def run(config: InspectConfig) -> int:
     """Prints the cells, what every part of the network costs, and the sums; or a notation alone."""
-    genotype = load_genotype(config.genotype)
+    genotype = load_genotype(config.genotype, recurrent=config.recurrent or None)
+    recurrent = isinstance(genotype, RecurrentGenotype)
+    config = config.completed(recurrent)
     if config.notation:
         print(NOTATIONS[config.notation](genotype), end="")
-        return 0
+    elif recurrent:
+        _show_language_model(genotype, config)
+    else:
+        _show_network(genotype, config)
+    return 0
+
+
+def _show_network(genotype: Genotype, config: InspectConfig) -> None:
     size = config.image_size or USUAL_SIZE[config.stem]
     check_image_size(size, size, config.stem)
     classes = config.classes or USUAL_CLASSES[config.stem]
@@ -50,7 +59,6 @@ def run(config: InspectConfig) -> int:
     console.print(f"MACs {macs + elementwise:,} (and 2 x normalised + rectified values)")
     peak = max(peak_memory(network, size))
     console.print(f"memory {peak:,} bytes (most activations alive at once: one image, float32)")
-    return 0
 
 
 def _cell_table(cell: str, genotype: Genotype) -> Table:
@@ -74,3 +82,21 @@ def _cost_table(network, image_size: int) -> Table:
         counts = (f"{n:,.0f}" for n in numbers)
         table.add_row(part.name, *counts, f"{part.height}x{part.width}x{part.channels}")
     return table
+
+
+def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> None:
+    nodes = Table("node", "activation", "of state", "in the output", title="recurrent cell")
+    for node, (activation, source) in enumerate(genotype.recurrent, 1):
+        in_output = "yes" if node in genotype.concat else "no"
+        nodes.add_row(str(node), activation, str(source), in_output)
+    title = f"language model of {config.units:,} units and {config.vocabulary:,} words"
+    table = Table("part", title=title, box=box.SIMPLE, pad_edge=False)
+    for column in ("parameters", "MACs a word"):
+        table.add_column(column, justify="right")
+    parts = word_costs(config.units, config.vocabulary, len(genotype.recurrent))
+    for part in parts:
+        table.add_row(part.name, f"{part.params:,}", f"{part.macs:,}")
+    console = Console()
+    console.print(nodes, table)
+    console.print(f"parameters {sum(part.params for part in parts):,}")
+    console.print(f"MACs {sum(part.macs for part in parts):,} a word (matrix products)")

@@ -1,4 +1,7 @@
-"""Parameters and multiply-accumulates of networks, by the papers' two conventions."""
+"""Parameters and multiply-accumulates of networks, by the papers' two conventions.
+
+Language models have the first of them alone: matrix products.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 
 import keras
 
+from darts_tf.language_model import RecurrentModel
 from darts_tf.spaces import INPUTS
 
 
@@ -33,11 +37,26 @@ class Cost:
     channels: int
 
 
+@dataclasses.dataclass(frozen=True)
+class WordCost:
+    """What a part of a language model costs for one word.
+
+    Attributes:
+        name: of the part.
+        params: trainable numbers.
+        macs: multiply-accumulates of matrix products.
+    """
+
+    name: str
+    params: int
+    macs: int
+
+
 def count_params(model: keras.Model) -> int:
     """Trainable parameters; the auxiliary head and a supernet's alphas are left out.
 
     Args:
-        model: a network from `build_network` or a `Supernet`.
+        model: from `build_network` or `build_language_model`, or a supernet.
     """
     weights = getattr(model, "network_weights", None) or model.trainable_variables
     head = getattr(model, "auxiliary_head", None)
@@ -45,14 +64,19 @@ def count_params(model: keras.Model) -> int:
 
 
 def count_macs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> int:
-    """Multiply-accumulates of convolutions and dense layers for one image.
+    """Multiply-accumulates of convolutions and dense layers for one image, or one word.
 
     The auxiliary head is left out. Published figures often add `count_elementwise`, or part of it.
 
     Args:
-        network: from `build_network`.
+        network: from `build_network`, or a language model, a `RecurrentSupernet` among them.
         image_size: rows and columns of the image; one number for both.
     """
+    if isinstance(network, RecurrentModel):
+        cell = network.cell
+        products = cell.alphas.shape[0] if hasattr(cell, "alphas") else cell.nodes
+        parts = word_costs(cell.units, network.vocabulary, cell.nodes, products)
+        return sum(part.macs for part in parts)
     return sum(part.macs for part in costs(network, image_size))
 
 
@@ -83,6 +107,31 @@ def costs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> list[
         parts.append(_cost(f"cell {i} ({kind})", cell, *counts, size, channels))
     head = network.head
     return [*parts, _cost("classifier", head, head.macs(), 0, (1, 1), head.classes)]
+
+
+def word_costs(
+    units: int, vocabulary: int, nodes: int, products: int | None = None
+) -> list[WordCost]:
+    """What every part of a language model costs, from the embedding to the nodes of its cell.
+
+    A word is looked up in the matrix that embedding and classifier share, and the state is
+    multiplied with it.
+
+    Args:
+        units: of the hidden state and of the embedding.
+        vocabulary: number of different words.
+        nodes: of the cell.
+        products: of a state with a node's kernel; by default one a node. In the cell of a search
+            there is one an edge.
+    """
+    matrix, kernel = vocabulary * units, units * 2 * units
+    return [
+        WordCost("embedding and classifier", matrix, matrix),
+        WordCost("classifier's bias", vocabulary, 0),
+        WordCost("input kernel", kernel, kernel),
+        WordCost("recurrent kernel", kernel, kernel),
+        WordCost("kernels of nodes", nodes * kernel, (products or nodes) * kernel),
+    ]
 
 
 def _cost(name, layer, macs, elementwise, size, channels):

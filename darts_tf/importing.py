@@ -8,9 +8,10 @@ import pathlib
 import re
 from collections.abc import Callable, Mapping
 
+import keras
 import numpy as np
 
-from darts_tf import beginning, runs
+from darts_tf import beginning, importing_text, runs
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.data import (
     PUBLISHED_STATISTICS,
@@ -22,10 +23,12 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.files import replacing
+from darts_tf.genotype import Genotype
 from darts_tf.names import listed, unknown_name
 from darts_tf.network import Network, build_network
 from darts_tf.reference import load_reference_weights
 from darts_tf.state_dicts import read_state_dict
+from darts_tf.texts import is_text
 from darts_tf.zoo import load_genotype
 
 _LOGGER = logging.getLogger("darts_tf")
@@ -38,7 +41,7 @@ CIFAR10_CLASSES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class ImageKind:
     """What the weights of a network do not tell.
 
     Attributes:
@@ -56,20 +59,19 @@ class Kind:
     classes: Callable[[], tuple[str, ...]]
 
 
-KINDS = {
-    "cifar10": Kind("cifar", "cifar10", 32, None, lambda: CIFAR10_CLASSES),
-    "imagenet": Kind("imagenet", "imagenet2012", 224, 256, lambda: class_names("imagenet2012")),
+IMAGE_KINDS = {
+    "cifar10": ImageKind("cifar", "cifar10", 32, None, lambda: CIFAR10_CLASSES),
+    "imagenet": ImageKind(
+        "imagenet", "imagenet2012", 224, 256, lambda: class_names("imagenet2012")
+    ),
 }
-"""The kinds of networks by name."""
-
-RECURRENT = ("ptb", "wikitext2")
-"""Kinds of the authors' language models, for which there is no model here yet."""
+"""The kinds of networks for images by name."""
 
 _STEMS = {"cifar": ("stem.0.weight", 3), "imagenet": ("stem1.1.weight", 1)}
 """The last kernel of a stem, and how many times the first cell's channels it gives."""
 
 
-def import_run(config: ImportConfig) -> Network:
+def import_run(config: ImportConfig) -> keras.Model:
     """Makes the folder of a training run that is finished, and returns its network.
 
     The network's size is read off the state dict. Of the settings in the folder only those of the
@@ -77,14 +79,41 @@ def import_run(config: ImportConfig) -> Network:
 
     Raises:
         InputError: an unknown kind or genotype, a file that is no state dict, or of another
-            architecture, class names of another number, or a folder that is in use; nothing has
-            been written then.
+            architecture, class names of another number, a text of other words or none, or a folder
+            that is in use; nothing has been written then.
         OSError: a file could not be written.
     """
-    kind = _kind(config.kind)
+    if config.kind not in KINDS:
+        raise unknown_name("kind", config.kind, KINDS)
     beginning.check(config.output, overwrite=config.overwrite, instead="--overwrite")
-    genotype = load_genotype(config.genotype)
     state = read_state_dict(config.checkpoint)
+    trained, dataset, genotype, network = KINDS[config.kind](config, state)
+    load_reference_weights(network, state)
+    with beginning.begun(trained, dataset, genotype) as folder:
+        _LOGGER.info("importing %d arrays of %s", len(state), config.checkpoint)
+        with replacing(folder / runs.MODEL) as path:
+            network.save(path)
+    return network
+
+
+def network_of(
+    config: ImportConfig, state: Mapping[str, np.ndarray]
+) -> tuple[TrainConfig, ImageDataset, Genotype, Network]:
+    """The settings, dataset, genotype and new network of a run for these weights.
+
+    Args:
+        config: what the user asks for.
+        state: names as the reference has them.
+
+    Raises:
+        InputError: as `import_run`.
+    """
+    kind = IMAGE_KINDS[config.kind]
+    if config.dataset is not None and is_text(config.dataset):
+        raise InputError(
+            f"Expected a dataset of images. Received: {config.dataset}, which is a text"
+        )
+    genotype = load_genotype(config.genotype)
     trained = TrainConfig(
         genotype=config.genotype,
         dataset=lasting_name(config.dataset or kind.dataset),
@@ -103,12 +132,14 @@ def import_run(config: ImportConfig) -> Network:
         stem=trained.stem,
         auxiliary=trained.auxiliary,
     )
-    load_reference_weights(network, state)
-    with beginning.begun(trained, _dataset(trained, kind, classes), genotype) as folder:
-        _LOGGER.info("importing %d arrays of %s", len(state), config.checkpoint)
-        with replacing(folder / runs.MODEL) as path:
-            network.save(path)
-    return network
+    return trained, _dataset(trained, kind, classes), genotype, network
+
+
+KINDS = {
+    **dict.fromkeys(IMAGE_KINDS, network_of),
+    **dict.fromkeys(importing_text.PRESETS, importing_text.language_model_of),
+}
+"""What makes a run's parts, by the kind that the user names."""
 
 
 def architecture(state: Mapping[str, np.ndarray], stem: str) -> dict[str, object]:
@@ -151,18 +182,7 @@ def _count_cells(state) -> int:
     return len(numbers)
 
 
-def _kind(name: str) -> Kind:
-    if name in RECURRENT:
-        raise InputError(
-            f"Expected kind to be one of {', '.join(KINDS)}. Received: kind={name!r}, whose "
-            "recurrent networks cannot be imported yet"
-        )
-    if name not in KINDS:
-        raise unknown_name("kind", name, KINDS)
-    return KINDS[name]
-
-
-def _classes(config: ImportConfig, kind: Kind, logits: int) -> tuple[str, ...]:
+def _classes(config: ImportConfig, kind: ImageKind, logits: int) -> tuple[str, ...]:
     names = kind.classes() if config.classes is None else _read_lines(config.classes)
     if len(names) != logits:
         whose = f"of {config.kind}" if config.classes is None else f"in {config.classes}"
@@ -189,7 +209,7 @@ def _read_lines(path: pathlib.Path) -> tuple[str, ...]:
     return names
 
 
-def _dataset(trained: TrainConfig, kind: Kind, classes: tuple[str, ...]) -> ImageDataset:
+def _dataset(trained: TrainConfig, kind: ImageKind, classes: tuple[str, ...]) -> ImageDataset:
     """Describes the data; this run has seen no images, and can't be resumed with any."""
     mean, std = PUBLISHED_STATISTICS[kind.dataset]
     none = Split(np.zeros((0, kind.size, kind.size, 3), np.uint8), np.zeros(0, np.int32))

@@ -126,13 +126,18 @@ _OLD_NAMES = {
 """`sepconv3x3`, `maxpool`, ...: the primitives as NNI 1 and 2 call and count them."""
 
 
-def to_nni(genotype: Genotype) -> str:
+def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
     """The cells as NNI 3 writes an architecture of its DARTS space.
 
     Raises:
-        InputError: a cell of another size, with an operation that the space lacks, or whose output
-            is not all of its nodes.
+        InputError: a recurrent cell, or one of another size, with an operation that the space
+            lacks, or whose output is not all of its nodes.
     """
+    if isinstance(genotype, RecurrentGenotype):
+        raise InputError(
+            "Expected cells for images, the only ones that NNI's DARTS space has. "
+            "Received: a recurrent cell"
+        )
     nodes = tuple(range(INPUTS, INPUTS + NODES))
     written = {}
     for cell in ("normal", "reduce"):

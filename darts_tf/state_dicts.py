@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
+import pickle
 import warnings
 from collections.abc import Mapping
 
@@ -59,8 +60,14 @@ def _torch(path):
     torch = _module("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other pickles, which it then refuses
-        # the loader of weights alone knows tensors and containers, and calls nothing else
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:  # the loader of weights alone knows tensors and containers, and calls nothing else
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                "Expected a state dict: arrays by name, nothing else, such as "
+                "torch.save(model.state_dict(), FILE) writes. Received: other objects, perhaps a "
+                "whole model, or a damaged file; no code in it is run"
+            ) from error
 
 
 def _numpy(path):

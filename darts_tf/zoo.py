@@ -225,7 +225,7 @@ NOT_EXPRESSIBLE = {
 
 
 def load_genotype(
-    path_or_name: str | os.PathLike[str], recurrent: bool = False
+    path_or_name: str | os.PathLike[str], recurrent: bool | None = False
 ) -> Genotype | RecurrentGenotype:
     """A genotype of the zoo by its name, or one from a file in any notation that is read.
 
@@ -233,7 +233,8 @@ def load_genotype(
         path_or_name: a name of `GENOTYPES`, or of `RECURRENT_GENOTYPES`; the path of a file with a
             genotype; or, of a file that has several, its path, a colon and the name there:
             `genotypes.py:DARTS_V2`.
-        recurrent: whether a recurrent cell is wanted.
+        recurrent: whether a recurrent cell is wanted. None takes a file of either kind, and a name
+            for that of cells for images.
 
     Raises:
         InputError: Neither a name nor a file, or a file that holds no genotype of that kind.
@@ -250,7 +251,7 @@ def load_genotype(
             raise _unknown(str(path_or_name), known)
     try:
         genotype = parse(pathlib.Path(path).read_bytes(), name)
-        if isinstance(genotype, RecurrentGenotype) != recurrent:
+        if recurrent not in (None, isinstance(genotype, RecurrentGenotype)):
             kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
             wanted, given = kinds[recurrent], kinds[not recurrent]
             raise InputError(f"Expected {wanted}. Received: {given}")

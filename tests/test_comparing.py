@@ -15,7 +15,7 @@ from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.interruption import Interrupted
 from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
-from darts_tf.zoo import GENOTYPES, ZOO
+from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 
 OWN = Row("own", 8, 12_345, 1_000_000, 500_000, (4.0, 2.0, 3.0))
 V2 = Row("DARTS_V2", 36, 3_349_342, 528_359_040, 18_524_160, (2.5,), ZOO["DARTS_V2"])
@@ -75,6 +75,16 @@ def test_genotypes_are_named_after_the_zoo_and_their_files(tmp_path):
     genotype.save(tmp_path / "DARTS_V2.json")
     with pytest.raises(InputError, match="names of their own.* Received: 'DARTS_V2'"):
         named_genotypes(("DARTS_V2", str(tmp_path / "DARTS_V2.json")))
+
+
+def test_recurrent_cell_is_refused_before_anything_is_written(tmp_path, capsys):
+    path = tmp_path / "genotype.json"
+    RECURRENT_GENOTYPES["DARTS_V2"].save(path)
+    words = ["--genotypes", f"DARTS_V2,{path}", "--workdir", str(tmp_path / "run")]
+    assert main(["compare", *words]) == 2
+    expected = "Expected a normal and a reduction cell, for images. Received: a recurrent cell"
+    assert capsys.readouterr().err == f"darts-tf: error: {path}: {expected}, for text\n"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

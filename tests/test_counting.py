@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy_reference import Reference
+from numpy_reference import Reference, mixed_recurrent_step, recurrent_step
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.language_model import build_language_model
 from darts_tf.network import build_network
+from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.supernet import Supernet
-from darts_tf.zoo import GENOTYPES
+from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
     "DARTS_V1": (3_169_414, 4_510_432),
@@ -95,3 +97,52 @@ def test_alphas_are_left_out():
     assert count_params(supernet) + 2 * 14 * 8 == sum(
         int(np.prod(v.shape)) for v in supernet.trainable_variables
     )
+
+
+# Language models
+
+
+PUBLISHED_TEXT = {(850, 10_000): 22_960_000, (700, 33_278): 33_127_878}
+
+
+@pytest.mark.parametrize("size", PUBLISHED_TEXT)
+def test_language_models_have_the_published_parameters(size):
+    assert sum(part.params for part in word_costs(*size, nodes=8)) == PUBLISHED_TEXT[size]
+
+
+def test_recurrent_search_has_the_published_parameters():
+    assert count_params(RecurrentSupernet(10_000, 300)) == 4_810_000
+
+
+class Counting(np.ndarray):
+    """An array that counts the multiply-accumulates of its products."""
+
+    __array_priority__ = 1
+    macs = 0
+
+    def __matmul__(self, kernel):
+        Counting.macs += len(self) * kernel.size
+        return (np.asarray(self) @ kernel).view(Counting)
+
+
+def ones(*shape):
+    return np.ones(shape).view(Counting)
+
+
+@pytest.mark.parametrize("name", [*RECURRENT_GENOTYPES, None])
+def test_counts_of_a_language_model_are_those_of_a_plain_step(name, monkeypatch):
+    """Of one word; without a name of a search's cell, which multiplies every edge."""
+    monkeypatch.setattr(Counting, "macs", 0)
+    if name is None:
+        model, step = RecurrentSupernet(7, 4, nodes=5), mixed_recurrent_step
+        options = {"running": (np.zeros(4), np.ones(4))}
+    else:
+        model, step = build_language_model(RECURRENT_GENOTYPES[name], 7, 4), recurrent_step
+        options = {}
+    step(model.cell, ones(1, 4), ones(1, 4), None, **options)
+    ones(1, 4) @ np.asarray(model.embedding).T
+    assert count_macs(model) == Counting.macs
+    weights = (v for v in model.trainable_variables if v.name != "alphas")
+    assert count_params(model) == sum(int(np.prod(v.shape)) for v in weights)
+    parts = word_costs(4, 7, model.cell.nodes)
+    assert count_params(model) == sum(part.params for part in parts)

@@ -19,9 +19,10 @@ from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.notation import to_python
-from darts_tf.zoo import GENOTYPES, load_genotype
+from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 CELLS = tuple(json.loads(genotype.to_json()) for genotype in GENOTYPES.values())
+RECURRENT_CELLS = tuple(json.loads(cell.to_json()) for cell in RECURRENT_GENOTYPES.values())
 SETTINGS = {
     SearchConfig: (
         {"workdir": "run", "dataset": "digits", "seed": 0},
@@ -92,15 +93,17 @@ def test_genotype_takes_or_refuses_any_file(folder):
 
     def read(content: bytes):
         path.write_bytes(content)
-        return lambda: load_genotype(path)
+        return lambda: load_genotype(path, recurrent=None)
 
-    assert fuzz(hostile_json(*CELLS), 500, read, folder=folder, parses=True) > 400
+    inputs = hostile_json(*CELLS) | hostile_json(*RECURRENT_CELLS)
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 400
 
 
 @st.composite
 def hostile_python(draw):
     """A genotype in Python notation with a part of it replaced by something else."""
-    text = to_python(GENOTYPES[draw(st.sampled_from([*GENOTYPES]))])
+    cells = [*GENOTYPES.values(), *RECURRENT_GENOTYPES.values()]
+    text = to_python(draw(st.sampled_from(cells)))
     begin, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
     words = st.sampled_from(["open('x', 'w')", "__import__('os')", "range(9)", "**x", "[" * 300])
     return text[:begin] + draw(st.one_of(st.text(max_size=20), words)) + text[end:]
@@ -111,7 +114,7 @@ def test_genotype_takes_or_refuses_any_python(folder):
 
     def read(content: str):
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
-        return lambda: load_genotype(path)
+        return lambda: load_genotype(path, recurrent=None)
 
     assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 300
 

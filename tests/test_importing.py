@@ -14,7 +14,7 @@ from cli.main import main
 from darts_tf import runs
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.errors import InputError
-from darts_tf.importing import CIFAR10_CLASSES, KINDS, RECURRENT, import_run
+from darts_tf.importing import CIFAR10_CLASSES, IMAGE_KINDS, import_run
 from darts_tf.network import logits_of
 from darts_tf.training import load_run
 
@@ -59,12 +59,12 @@ def test_state_dict_saved_by_pytorch_is_imported(tmp_path):
 @pytest.mark.parametrize(("kind", "size"), [("cifar10", 32), ("imagenet", 224)])
 def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
     classes = {"cifar10": 10, "imagenet": 1000}[kind]
-    state = small_state(classes, KINDS[kind].stem, auxiliary=kind == "imagenet")
+    state = small_state(classes, IMAGE_KINDS[kind].stem, auxiliary=kind == "imagenet")
     import_state(tmp_path, state, kind=kind)
     trained = TrainConfig.from_dict(runs.read_json(tmp_path / "run" / runs.CONFIG))
-    assert (trained.channels, trained.cells, trained.stem) == (4, 3, KINDS[kind].stem)
+    assert (trained.channels, trained.cells, trained.stem) == (4, 3, IMAGE_KINDS[kind].stem)
     assert trained.auxiliary == (kind == "imagenet")
-    assert trained.dataset == KINDS[kind].dataset
+    assert trained.dataset == IMAGE_KINDS[kind].dataset
     network, preprocessing, names = load_run(tmp_path / "run")
     assert network.head.classes == len(names) == classes
     assert (preprocessing.height, preprocessing.width, preprocessing.channels) == (size, size, 3)
@@ -198,8 +198,12 @@ def test_state_dict_of_another_architecture_writes_nothing(tmp_path, change, say
         ({"genotype": "PCDARTS"}, r"[0-9]+ missing: cells.*; [0-9]+ unknown: cells"),
         ({"genotype": "DARTS_V9"}, "genotype"),
         ({"kind": "imagenet"}, "the imagenet stem, .* Received: a network with the cifar stem"),
-        ({"kind": "cifar100"}, "one of cifar10, imagenet. .*Did you mean 'cifar10'"),
+        (
+            {"kind": "cifar100"},
+            "one of cifar10, imagenet, ptb, wikitext2. .*Did you mean 'cifar10'",
+        ),
         ({"classes": "nowhere.txt"}, "one class a line. Received: 'nowhere.txt'"),
+        ({"dataset": "pydoc"}, "Expected a dataset of images. Received: pydoc, which is a text"),
         ({"checkpoint": "nowhere.npz"}, "'nowhere.npz', which is not there"),
     ],
 )
@@ -207,12 +211,6 @@ def test_other_arguments_are_refused_and_write_nothing(tmp_path, changed, says):
     with pytest.raises(InputError, match=says):
         import_state(tmp_path, small_state(), **changed)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("kind", RECURRENT)
-def test_language_models_are_refused_until_there_are_recurrent_networks(tmp_path, kind):
-    with pytest.raises(InputError, match="recurrent networks cannot be imported yet"):
-        import_state(tmp_path, small_state(), kind=kind)
 
 
 @pytest.mark.parametrize(

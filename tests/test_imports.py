@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "filters": ("bilinear", "constants", "ops", "xnnpack"),
     "products": ("bilinear", "constants", "ops"),
     "pooling": ("constants", "differentiation", "ops", "xnnpack"),
-    "counting": ("spaces",),
+    "counting": ("language_model", "spaces"),
     "distribution": ("execution", "parsing"),
     "checkpoints": ("files", "names", "parsing"),
     "data": ("data", "names", "parsing", "texts"),
@@ -116,9 +116,10 @@ MAY_IMPORT = {
     ),
     "state_dicts": ("names",),
     "importing": (
-        *("beginning", "configs", "data", "files", "names", "network", "reference", "runs"),
-        *("state_dicts", "zoo"),
+        *("beginning", "configs", "data", "files", "genotype", "importing_text", "names"),
+        *("network", "reference", "runs", "state_dicts", "texts", "zoo"),
     ),
+    "importing_text": ("configs", "data", "genotype", "language_model", "names", "zoo"),
     "searching": (
         *("callbacks", "configs", "data", "distribution", "execution"),
         *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),

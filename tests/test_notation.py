@@ -149,6 +149,11 @@ def test_cell_that_nni_cannot_express_is_refused(name):
         to_nni(GENOTYPES[name])
 
 
+def test_recurrent_cell_has_no_form_of_nni():
+    with pytest.raises(InputError, match="Expected cells for images.* Received: a recurrent cell"):
+        to_nni(RECURRENT_GENOTYPES["ENAS"])
+
+
 @pytest.mark.parametrize("name", ["python", "nni", "json"])
 def test_inspect_prints_a_notation_alone(name, capsys):
     assert main(["inspect", "--genotype", "DARTS_V2", "--notation", name]) == 0

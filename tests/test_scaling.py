@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from cli.main import main
@@ -57,9 +59,9 @@ def test_too_small_images_are_refused():
 
 
 def test_scaled_changes_the_channels_alone_and_only_where_it_is_asked():
-    config = InspectConfig(genotype="DARTS_V2", cells=3)
+    config = InspectConfig(genotype="DARTS_V2", cells=3).completed(recurrent=False)
     assert scaled(config, GENOTYPES["DARTS_V2"], 5, 8, 1) is config
-    bounded = InspectConfig(genotype="DARTS_V2", cells=3, max_macs="1M")
+    bounded = dataclasses.replace(config, max_macs="1M")
     found = scaled(bounded, GENOTYPES["DARTS_V2"], 5, 8, 1)
     assert found != bounded
     assert {**found.to_dict(), "channels": 36} == bounded.to_dict()

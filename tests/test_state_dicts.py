@@ -8,6 +8,7 @@ import os
 import pathlib
 import pickle
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -135,6 +136,18 @@ def test_pytorch_file_of_something_else_is_refused(torch, tmp_path, make, says):
     torch.save(make(torch), tmp_path / "weights.pt")
     with pytest.raises(InputError, match=says):
         read_state_dict(tmp_path / "weights.pt")
+
+
+def test_whole_model_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    def load(path, weights_only, **options):
+        assert weights_only
+        raise pickle.UnpicklingError("Weights only load failed. This file can still be loaded, ...")
+
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
+    (tmp_path / "model.pt").write_bytes(b"")
+    message = refused(tmp_path / "model.pt")
+    assert "torch.save(model.state_dict(), FILE)" in message
+    assert "can still be loaded" not in message
 
 
 def test_missing_package_says_what_to_install(tmp_path, monkeypatch):

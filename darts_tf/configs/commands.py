@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import tyro
@@ -43,18 +44,20 @@ class ImportConfig(Config):
     """Make a training run of weights that the authors' PyTorch code has trained."""
 
     checkpoint: pathlib.Path
-    """State dict of an evaluation network: a .pt, .pth, .npz or .safetensors file."""
+    """State dict of an evaluation network or a language model: a .pt, .pth, .npz or .safetensors
+    file."""
     genotype: str
     """Its cells: name of a published genotype, or a file."""
     kind: str
     """What it was trained on, `cifar10` or `imagenet`: gives the stem, how images are prepared and
-    the names of the classes."""
+    the names of the classes. Or, of a language model, `ptb` or `wikitext2`."""
     output: pathlib.Path
     """Folder of the run; must be new or empty, unless overwritten."""
     classes: pathlib.Path | None = None
     """File with names of other classes, one a line, in the order of the logits."""
     dataset: str | None = None
-    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's."""
+    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's. A
+    language model needs the folder of its text, whose files give the order of the words."""
     overwrite: bool = False
     """Delete the earlier run in the folder first."""
 
@@ -118,29 +121,72 @@ class PredictConfig(Config):
             raise InputError("Expected one image file or more. Received: none")
 
 
+OF_IMAGES = {
+    **{"channels": 36, "cells": 20, "classes": None, "stem": "cifar", "image_size": None},
+    **{"image_channels": 3, "max_macs": None},
+}
+"""What `inspect` takes of a network for images, with what it is where it is not given."""
+OF_TEXT = {"units": 850, "vocabulary": 10_000}
+"""The same of a language model: as published on Penn Treebank."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InspectConfig(Config):
     """Show a genotype: its cells, parameters and multiply-adds."""
 
     genotype: str
-    """Name of a published genotype, or a JSON file."""
-    channels: int = setting(36, "positive")
-    """Channels of the first cell."""
-    cells: int = setting(20, "3 or more")
-    """Cells of the network."""
+    """Name of a published genotype, or a file."""
+    recurrent: bool = False
+    """The name is that of a recurrent cell; a file tells this by itself."""
+    channels: int | None = setting(None, "positive")
+    """Channels of the first cell; by default 36."""
+    cells: int | None = setting(None, "3 or more")
+    """Cells of the network; by default 20."""
     classes: int | None = setting(None, "positive")
     """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
-    stem: Stem = "cifar"
-    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
+    stem: Stem | None = None
+    """First layers: `cifar` keeps the image's size, and is the default, `imagenet` divides it by
+    eight."""
     image_size: int | None = setting(None, "8 or more")
     """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
-    image_channels: Literal[1, 3] = 3
-    """1 for gray images, 3 for colour."""
+    image_channels: Literal[1, 3] | None = None
+    """1 for gray images, 3 for colour; by default 3."""
     max_macs: int | str | None = setting(None, "positive", read=count)
     """Instead of `channels` the most with which the network costs at most so many multiply-adds,
     as in 600M: the mobile setting."""
+    units: int | None = setting(None, "positive")
+    """Of a recurrent cell's hidden state, and of the words' embedding; by default 850."""
+    vocabulary: int | None = setting(None, "positive")
+    """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+
+    def completed(self, recurrent: bool) -> InspectConfig:
+        """The same with the defaults of a language model's settings, or of an image network's.
+
+        Args:
+            recurrent: whether the genotype turned out to be a recurrent cell.
+
+        Raises:
+            InputError: a setting of the other kind of network is given.
+        """
+        own, others = (OF_TEXT, OF_IMAGES) if recurrent else (OF_IMAGES, OF_TEXT)
+        given = [name for name in others if getattr(self, name) is not None]
+        if given:
+            images = "a network for images"
+            text = "the language model of a recurrent cell"
+            wanted, received = (text, images) if recurrent else (images, text)
+            hint = "" if recurrent else " (--recurrent takes a published one)"
+            raise InputError(
+                f"Expected settings of {wanted}: {_flags(own)}. "
+                f"Received: {_flags(given)}, of {received}{hint}"
+            )
+        missing = {name: own[name] for name in own if getattr(self, name) is None}
+        return dataclasses.replace(self, **missing)
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
