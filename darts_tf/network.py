@@ -7,8 +7,8 @@ import os
 import keras
 import tensorflow as tf
 
+from darts_tf import dropout
 from darts_tf.cells import Cell, reductions
-from darts_tf.distribution import replica
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.heads import AuxiliaryHead, ClassifierHead
@@ -106,7 +106,7 @@ class Network(keras.Model):
         paths = sum(len(cell.droppable) for cell in self.cells)
         keep = 1 - tf.convert_to_tensor(self.drop_path_rate)
         shape = (paths, tf.shape(images)[0], 1, 1, 1)
-        seed = tf.cast(self._seed.next(), tf.int32) + [0, replica()]  # replicas draw their own
+        (seed,) = dropout.seeds(self._seed, 1)
         draws = tf.random.stateless_uniform(shape, seed, dtype=keep.dtype)
         return iter(tf.unstack(tf.cast(tf.floor(keep + draws) / keep, self.compute_dtype)))
 

@@ -100,7 +100,7 @@ MAY_IMPORT = {
         *("constants", "convolutions", "normalization", "operation", "ops", "pooling"),
         *("primitives", "products", "sharing", "spaces"),
     ),
-    "network": ("cells", "distribution", "genotype", "heads", "models", "stems"),
+    "network": ("cells", "dropout", "genotype", "heads", "models", "stems"),
     "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
     "activations": ("network", "primitives"),
     "scaling": ("counting", "genotype", "network", "stems"),

@@ -10,6 +10,7 @@ from golden_data import EVALUATIONS, values
 from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
+from replicated import mirrored
 
 from darts_tf.cells import reductions
 from darts_tf.genotype import Genotype
@@ -144,6 +145,19 @@ def test_dropped_paths_are_whole_samples_and_the_others_make_up_for_them():
         assert factor.mean() == pytest.approx(1, abs=0.05)
     assert not np.array_equal(factors[0], factors[1])
     assert not np.array_equal(factors[0], next(network._drop_path(images)))
+
+
+def test_replicas_drop_paths_of_their_own_in_every_step():
+    """A replica does not repeat another's, nor what another had a step before."""
+    strategy = mirrored(2)
+    with strategy.scope():
+        network = tiny(drop_path=0.5)
+    images = tf.ones((64, 8, 8, 3))
+    drawn = []
+    for _ in range(3):
+        factors = strategy.run(lambda: next(network._drop_path(images)))
+        drawn += [each.numpy().tobytes() for each in strategy.experimental_local_results(factors)]
+    assert len(set(drawn)) == 6
 
 
 def test_drop_path_rate_can_be_changed():
