@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from darts_tf import averages
 from darts_tf.distribution import assign
 from darts_tf.language_streams import LanguageTraining
 from darts_tf.trainer import Trainer
@@ -62,16 +63,7 @@ class LanguageTrainer(LanguageTraining, Trainer):
             name="averaged_steps",
         )
         averaged = network.trainable_variables if average_after else []
-        self.averages = [(variable, self._copy(variable)) for variable in averaged]
-
-    def _copy(self, variable):
-        return self.add_weight(
-            shape=variable.shape,
-            dtype=variable.dtype,
-            initializer="zeros",
-            trainable=False,
-            name="average",
-        )
+        self.averages = averages.averages(self, averaged)
 
     def train_step(self, data):
         """As `Trainer.train_step`, at the learning rate for the batch's length."""
@@ -87,11 +79,8 @@ class LanguageTrainer(LanguageTraining, Trainer):
         counts = (steps >= 0) & tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
         steps += tf.cast(counts, steps.dtype)
         assign(self.averaged_steps, steps)
-        for variable, average in self.averages:
-            before = tf.convert_to_tensor(average)
-            share = 1 / tf.cast(tf.maximum(steps, 1), before.dtype)
-            change = tf.convert_to_tensor(variable) - before
-            assign(average, before + tf.where(counts, share, tf.zeros_like(share)) * change)
+        share = 1 / tf.maximum(steps, 1)
+        averages.move(self.averages, tf.where(counts, share, tf.zeros_like(share)))
 
     @property
     def averages_are_used(self) -> bool:
@@ -115,8 +104,7 @@ class LanguageTrainer(LanguageTraining, Trainer):
     def take_averages(self) -> None:
         """Sets the network to the averages, where they count."""
         if self.averages_are_used:
-            for variable, average in self.averages:
-                variable.assign(average)
+            averages.take(self.averages)
 
     def chooses(self, epoch, logs):
         """As `Trainer.chooses`: whether the loss is the least; begins the averages if it stalls."""

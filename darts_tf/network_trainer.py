@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from darts_tf import averages
 from darts_tf.configs import TrainConfig
-from darts_tf.distribution import assign
 from darts_tf.execution import compiles
 from darts_tf.genotype import Genotype
 from darts_tf.network import Network, build_network, logits_of
@@ -47,14 +47,7 @@ class NetworkTrainer(Trainer):
         names = ("auxiliary_loss", "total_loss") if network.auxiliary_head else ()
         self.parts = [keras.metrics.Mean(name) for name in names]
         averaged = _averaged(network) if average_decay is not None else []
-        self.averages = [(variable, self._copy(variable)) for variable in averaged]
-
-    def _copy(self, variable):
-        copy = self.add_weight(
-            shape=variable.shape, dtype=variable.dtype, trainable=False, name="average"
-        )
-        copy.assign(variable)
-        return copy
+        self.averages = averages.averages(self, averaged)
 
     @property
     def metrics(self):
@@ -85,12 +78,7 @@ class NetworkTrainer(Trainer):
         results = super().train_step(data)
         if self.averages:
             moved = tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
-            share = tf.where(moved, 1 - self.average_decay, 0.0)
-            for variable, average in self.averages:
-                before = tf.convert_to_tensor(average)
-                change = tf.convert_to_tensor(variable) - before
-                share_here = tf.cast(share, before.dtype)
-                assign(average, before + tf.math.multiply_no_nan(change, share_here))
+            averages.move(self.averages, tf.where(moved, 1 - self.average_decay, 0.0))
         return results
 
     def infer(self, x):
@@ -101,8 +89,7 @@ class NetworkTrainer(Trainer):
 
     def take_averages(self) -> None:
         """Sets the network to the averages, where there are some."""
-        for variable, average in self.averages:
-            variable.assign(average)
+        averages.take(self.averages)
 
 
 def _averaged(network: Network) -> list[keras.Variable]:

@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "texts": (),
     "models": ("names",),
     "losses": ("distribution",),
+    "averages": ("distribution",),
     "bilinear": ("differentiation", "keeping"),
     "moments": ("constants", "differentiation", "keeping"),
     "ops": ("constants", "differentiation", "xnnpack"),
@@ -82,7 +83,7 @@ MAY_IMPORT = {
     "language_model": ("differentiation", "dropout", "genotype", "models", "recurrent_cells"),
     "recurrent_supernet": ("genotype", "language_model", "mixed_recurrent_cell", "spaces"),
     "language_streams": ("constants", "distribution", "trainer"),
-    "language_trainer": ("distribution", "language_streams", "trainer"),
+    "language_trainer": ("averages", "distribution", "language_streams", "trainer"),
     "language_search": ("language_streams", "search"),
     "trainer": ("distribution", "losses", "normalization", "optimizers"),
     "convolutions": ("filters", "operation", "ops", "products"),
@@ -111,8 +112,7 @@ MAY_IMPORT = {
         *("supernet",),
     ),
     "network_trainer": (
-        *("configs", "distribution", "execution", "genotype", "network", "optimizers"),
-        *("trainer",),
+        *("averages", "configs", "execution", "genotype", "network", "optimizers", "trainer"),
     ),
     "state_dicts": ("names",),
     "importing": (
