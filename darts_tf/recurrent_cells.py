@@ -9,6 +9,8 @@ that are multiplied, never those that pass by.
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -17,6 +19,7 @@ from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.normalization import tracking
 from darts_tf.recurrence import Recurrence
+from darts_tf.xnnpack import for_xnnpack
 
 INITIAL_RANGE = 0.04
 """Weights begin uniformly between this and its negative."""
@@ -159,6 +162,11 @@ def first_state(x, state, kernels, mask):
     return state + gate * (candidate - state)
 
 
+def _sum(states):
+    # XNNPACK adds two at a time, and else leaves the sum to a kernel between two parts of its own
+    return functools.reduce(tf.add, states) if for_xnnpack() else tf.add_n(states)
+
+
 @keras.saving.register_keras_serializable("darts_tf")
 class RecurrentCell(HighwayCell):
     """The cell of a genotype, for `keras.layers.RNN`.
@@ -193,7 +201,7 @@ class RecurrentCell(HighwayCell):
             candidate = ACTIVATIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
             states.append(states[source] + gate * (candidate - states[source]))
         concat = self.genotype.concat
-        return tf.add_n([states[i] for i in concat]) / len(concat), []
+        return _sum([states[i] for i in concat]) / len(concat), []
 
     def get_config(self):
         """Constructor arguments."""

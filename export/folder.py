@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from darts_tf import files, runs
 from darts_tf.errors import InputError
@@ -17,6 +17,10 @@ PAGE = "report.html"
 LABELS = "labels.txt"
 """The classes' names, one a line, in the order of the logits."""
 PREPROCESSING = "preprocessing.json"
+VOCABULARY = runs.VOCABULARY
+"""The words of a language model, one a line, in the order of the logits."""
+TEXT = "text.json"
+"""How a text becomes words of that vocabulary."""
 GENOTYPE = "genotype.json"
 SAVED_MODELS = "saved_model"
 """Has a folder for every name, and that one for every version: what TF Serving reads."""
@@ -132,8 +136,13 @@ def version_of(path: str) -> str | None:
 
 def describe(folder: pathlib.Path, preprocessing, classes: Sequence[str]) -> None:
     """Writes what a model's user needs beside it: labels and preprocessing."""
+    write_texts(folder, descriptions(preprocessing, classes))
+
+
+def write_texts(folder: pathlib.Path, texts: Mapping[str, str]) -> None:
+    """Writes texts into files by their names, in a folder that is made if it is not there."""
     folder.mkdir(exist_ok=True)
-    for name, text in descriptions(preprocessing, classes).items():
+    for name, text in texts.items():
         files.write_text(folder / name, text)
 
 

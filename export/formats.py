@@ -1,48 +1,17 @@
-"""What a network can be exported as. A new format is a module like the two here and one line."""
+"""What a network can be exported as. A new format is a module like the two here and one line.
+
+Their `write` takes a network, its preprocessing, a path and `Examples`; what their `open_logits`
+makes takes images, uint8 `(n, height, width, channels)`, and gives logits `(n, classes)`.
+"""
 
 from __future__ import annotations
 
 import functools
-import pathlib
-from collections.abc import Callable
-from typing import NamedTuple
 
-import numpy as np
-
-from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network
 from export import measuring, saved_model, tflite
-from export.images import Examples
+from export.checked import Format
 from export.parity import Bounds
 from export.web import page, vendoring
-
-
-def nothing(path: pathlib.Path) -> dict:
-    """Of a format whose file has nothing more to tell."""
-    return {}
-
-
-class Format(NamedTuple):
-    """A format.
-
-    Attributes:
-        path: of its file or folder inside an export; `folder.place` adds name and version.
-        write: writes a network with its preprocessing to a path.
-        open_logits: makes a function from images, uint8 `(n, height, width, channels)`, to logits
-            `(n, classes)` of what was written.
-        bounds: how near to Keras it is published.
-        describe: more about what was written, for the report.
-        calibrated: whether `write` needs images of the training split.
-        check: raises InputError where the format cannot be written on this machine.
-    """
-
-    path: str
-    write: Callable[[Network, Preprocessing, pathlib.Path, Examples], None]
-    open_logits: Callable[[pathlib.Path], Callable[[np.ndarray], np.ndarray]]
-    bounds: Bounds
-    describe: Callable[[pathlib.Path], dict] = nothing
-    calibrated: bool = False
-    check: Callable[[], None] = lambda: None
 
 
 def _tflite(variant: str, bounds: Bounds) -> Format:

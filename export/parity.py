@@ -19,7 +19,8 @@ class Parity(NamedTuple):
 
     Attributes:
         difference: largest absolute difference over the largest absolute logit expected.
-        agreement: share of images with the same most probable class, 0 to 1.
+        agreement: share of images with the same most probable class, or of words with the same most
+            probable next one, 0 to 1.
         sqnr: power of the logits over that of their differences, decibels.
     """
 
@@ -43,7 +44,10 @@ class Bounds(NamedTuple):
 
 
 def compare(expected: np.ndarray, received: np.ndarray) -> Parity:
-    """Compares logits, both `(images, classes)`; what is not a number agrees with nothing."""
+    """Compares logits, both `(images, classes)`, or `(streams, time, vocabulary)`.
+
+    What is not a number agrees with nothing.
+    """
     expected, received = (np.asarray(logits, np.float64) for logits in (expected, received))
     error = received - expected
     scale = np.abs(expected).max() or 1.0

@@ -7,6 +7,7 @@ are too little to depend on the package that has them all.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -32,11 +33,21 @@ def write(path: pathlib.Path, preprocessing: Preprocessing) -> None:
     # One number stands for a whole tensor of it.
     images = tf.make_tensor_proto(128.0, shape=(1, *shape))
     name = path.parent.name
-    requests = (
-        predict(name, "serving_default", "images", images.SerializeToString()),
-        predict(name, "predict_bytes", "image_bytes", _strings(encoded)),
+    record(
+        path,
+        predict(name, "serving_default", {"images": images.SerializeToString()}),
+        predict(name, "predict_bytes", {"image_bytes": strings(encoded)}),
         classify(name, "classify", example),
     )
+
+
+def record(path: pathlib.Path, *requests: bytes) -> None:
+    """Writes requests into a SavedModel.
+
+    Args:
+        path: of the SavedModel's version.
+        requests: each a `PredictionLog`.
+    """
     file = path / PLACE
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as records:
@@ -44,17 +55,19 @@ def write(path: pathlib.Path, preprocessing: Preprocessing) -> None:
             records.write(request)
 
 
-def predict(model: str, signature: str, name: str, tensor: bytes) -> bytes:
-    """A `PredictionLog` of a `PredictRequest` with one input.
+def predict(model: str, signature: str, inputs: Mapping[str, bytes]) -> bytes:
+    """A `PredictionLog` of a `PredictRequest`.
 
     Args:
         model: its name.
         signature: of the model.
-        name: of the input.
-        tensor: a `TensorProto`.
+        inputs: each a `TensorProto`, by their names.
     """
-    entry = _field(1, name.encode()) + _field(2, tensor)
-    return _field(6, _field(1, _field(1, _model(model, signature)) + _field(2, entry)))
+    entries = (
+        _field(2, _field(1, name.encode()) + _field(2, tensor))
+        for name, tensor in sorted(inputs.items())
+    )
+    return _field(6, _field(1, _field(1, _model(model, signature)) + b"".join(entries)))
 
 
 def classify(model: str, signature: str, example: bytes) -> bytes:
@@ -68,7 +81,7 @@ def _model(name: str, signature: str) -> bytes:
     return _field(1, name.encode()) + _field(3, signature.encode())
 
 
-def _strings(value: bytes) -> bytes:
+def strings(value: bytes) -> bytes:
     """A `TensorProto` of one text."""
     return tf.make_tensor_proto([value], tf.string).SerializeToString()
 

@@ -1,4 +1,4 @@
-"""Exports a trained network: every format is written, opened again and compared with Keras."""
+"""Exports a trained network: as SavedModel, TFLite and web page."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import functools
 import json
 import os
 import pathlib
-import platform
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-import darts_tf
-from darts_tf import files, runs
 from darts_tf.configs import ExportConfig
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.names import unknown_name
 from darts_tf.network import Network
-from export import folder, parity, report_page
+from export import checked, folder, parity
 from export.folding import fold_normalizations
 from export.formats import FORMATS
 from export.images import Examples, check_images, in_batches, keras_logits
 from export.inference import computes_in_half, inference_copy
-from export.publishing import published
 
 FOLDED = parity.Bounds(difference=1e-5)
 """How near to the network it is with its normalisations folded, of which all models are made."""
@@ -102,60 +94,43 @@ def export(
         exact_logits = in_batches(keras_logits(exact, preprocessing), images)
         return parity.compare(exact_logits, expected).difference
 
-    compared = functools.partial(_compared, expected=expected, labels=labels, rounding=rounding)
+    def quality(logits: np.ndarray) -> dict[str, float | None]:
+        return {"accuracy": _accuracy(logits, labels)}
+
+    comparison = checked.Comparison(expected, quality, rounding)
     summary = {
         **_summary(inference, preprocessing, classes),
-        **_of_images(expected, labels, calibration),
+        **_of_images(expected, calibration),
+        **quality(expected),
         **(facts or {}),
         **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": left_out},
     }
     fold_normalizations(inference)
     report("comparing the folded network with Keras")
     folded = in_batches(keras_logits(inference, preprocessing), images)
-    summary["folded"] = compared("the folded network", folded, FOLDED)
+    summary["folded"] = comparison.of("the folded network", folded, FOLDED)
     examples = Examples(tuple(classes), calibration)
-    with published(output) as written:
+
+    def describe(written: pathlib.Path) -> None:
         folder.describe(written, preprocessing, classes)
         network.genotype.save(written / folder.GENOTYPE)
-        for format_name in wanted:
-            form = FORMATS[format_name]
-            place = folder.place(form.path, name, version)
-            path = written / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            report(f"writing {format_name}")
-            form.write(inference, preprocessing, path, examples)
-            report(f"comparing {format_name} with Keras")
-            logits = in_batches(form.open_logits(path), images)
-            try:
-                found = compared(format_name, logits, form.bounds)
-            except parity.ParityError as error:
-                summary["missed"][format_name] = {"path": place, "reason": str(error)}
-                _remove(written / form.path)
-                continue
-            of_file = {"path": place, "bytes": _size(path)}
-            summary["formats"][format_name] = {**of_file, **found, **form.describe(path)}
-        if not summary["formats"]:
-            reasons = (model["reason"] for model in summary["missed"].values())
-            raise parity.ParityError("; ".join(reasons))
-        return _report(written, summary)
 
-
-def _report(written: pathlib.Path, summary: dict) -> dict:
-    """Writes the report for people and the one for programs, which it returns."""
-    summary = runs.plain({**summary, "files": folder.digests(written)})
-    files.write_text(written / folder.PAGE, report_page.render(summary))
-    summary["files"][folder.PAGE] = folder.digest(written / folder.PAGE)
-    runs.write_json(written / folder.REPORT, summary)
-    return summary
+    return checked.publish(
+        output,
+        summary,
+        {each: FORMATS[each] for each in wanted},
+        comparison,
+        describe=describe,
+        write=lambda form, path: form.write(inference, preprocessing, path, examples),
+        logits=lambda form, path: in_batches(form.open_logits(path), images),
+        report=report,
+    )
 
 
 def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence[str]) -> None:
+    checked.check_formats(formats, FORMATS)
     for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
         FORMATS[name].check()
-    if not formats or len(set(formats)) < len(formats):
-        raise InputError(f"Expected each format once, at least one. Received: {formats=}")
     if len(classes) != network.head.classes:
         raise InputError(
             f"Expected one class a logit, {network.head.classes}. Received: {len(classes)} classes"
@@ -193,9 +168,8 @@ def _usable(formats: Sequence[str], calibration) -> tuple[list[str], dict[str, s
 
 def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
     size = (preprocessing.height, preprocessing.width)
-    versions = {"darts_tf": darts_tf.__version__, "tensorflow": tf.__version__}
     return {
-        "versions": {**versions, "keras": keras.__version__, "python": platform.python_version()},
+        "versions": checked.versions(),
         "genotype": json.loads(network.genotype.to_json()),
         "input": {"range": [0, 255], **preprocessing.to_dict()},
         "classes": len(classes),
@@ -205,44 +179,13 @@ def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
     }
 
 
-def _of_images(expected: np.ndarray, labels, calibration) -> dict:
+def _of_images(expected: np.ndarray, calibration) -> dict:
     return {
         "check_images": len(expected),
         "calibration_images": 0 if calibration is None else len(calibration),
-        "accuracy": _accuracy(expected, labels),
     }
-
-
-def _compared(name: str, logits, bounds: parity.Bounds, *, expected, labels, rounding) -> dict:
-    """What the report says of a model's logits.
-
-    Two correct models differ by what each of them rounds, which may be more than a bound where a
-    network magnifies it: then the bound is twice what Keras rounds.
-
-    Raises:
-        ParityError: they miss a bound.
-    """
-    found = parity.compare(expected, logits)
-    if bounds.difference is not None and found.difference > bounds.difference:
-        bounds = bounds._replace(difference=max(bounds.difference, 2 * rounding()))
-    parity.check(name, found, bounds)
-    asked = {what: bound for what, bound in bounds._asdict().items() if bound is not None}
-    return {"bounds": asked, **found._asdict(), "accuracy": _accuracy(logits, labels)}
 
 
 def _accuracy(logits: np.ndarray, labels: np.ndarray | None) -> float | None:
     """The share of images whose most probable class is theirs; None where that is not known."""
     return None if labels is None else float(np.mean(logits.argmax(-1) == labels))
-
-
-def _size(path: pathlib.Path) -> int:
-    """Bytes of a file, or of all below a folder."""
-    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in inside if file.is_file())
-
-
-def _remove(path: pathlib.Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

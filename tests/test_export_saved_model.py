@@ -247,6 +247,6 @@ def test_warm_up_requests_are_what_tf_serving_reads(written, signatures):
 def test_long_requests_have_their_lengths_right(length):
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     tensor = tf.make_tensor_proto([bytes(length)])
-    record = warmup.predict("m", "s", "image_bytes", tensor.SerializeToString())
+    record = warmup.predict("m", "s", {"image_bytes": tensor.SerializeToString()})
     (received,) = logs.PredictionLog.FromString(record).predict_log.request.inputs.values()
     assert received == tensor

@@ -25,7 +25,7 @@ from exporting import (
 import export
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.zoo import GENOTYPES, load_genotype
-from export.formats import nothing
+from export.checked import nothing
 from export.parity import Bounds
 
 CASES = {

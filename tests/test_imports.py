@@ -78,7 +78,7 @@ MAY_IMPORT = {
     "heads": ("normalization", "ops"),
     "dropout": ("distribution",),
     "recurrence": ("differentiation",),
-    "recurrent_cells": ("dropout", "genotype", "normalization", "recurrence"),
+    "recurrent_cells": ("dropout", "genotype", "normalization", "recurrence", "xnnpack"),
     "mixed_recurrent_cell": ("normalization", "recurrence", "recurrent_cells", "spaces"),
     "language_model": ("differentiation", "dropout", "genotype", "models", "recurrent_cells"),
     "recurrent_supernet": ("genotype", "language_model", "mixed_recurrent_cell", "spaces"),
