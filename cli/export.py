@@ -11,13 +11,24 @@ from rich.table import Table
 
 import export
 from cli import quiet
-from darts_tf import runs
+from darts_tf import runs, text_training
 from darts_tf.configs import ExportConfig, TrainConfig
-from darts_tf.data import Preprocessing, as_read_by, sample
+from darts_tf.data import (
+    Preprocessing,
+    Vocabulary,
+    as_read_by,
+    check_same_vocabulary,
+    load_text,
+    sample,
+    splitting_of,
+)
+from darts_tf.errors import InputError
 from darts_tf.names import first_line
 from darts_tf.training import dataset_of, load_run
 from export import folder
 from export.images import image_files, read_images
+from export.report_facts import quality
+from export.text.writing import stretch
 
 
 def run(config: ExportConfig) -> int:
@@ -34,6 +45,8 @@ def export_with_progress(config: ExportConfig) -> dict:
     # before the run takes its time
     folder.check_output(config.output, config.overwrite)
     folder.new_version(config.output, config.name, config.model_version)
+    if runs.is_text_run(config.workdir):
+        return _export_language_model(config)
     for name in config.format:
         export.FORMATS[name].check()
     own = config.calibration and image_files(config.calibration, config.calibration_images)
@@ -59,10 +72,12 @@ def export_with_progress(config: ExportConfig) -> dict:
 
 def table(report: dict) -> Table:
     """What `export.export` returned, a row for every model."""
+    of_text = "perplexity" in report
     title = f"{report['parameters']:,} parameters, {report['macs']:,} MACs"
+    measures = ("top word", "perplexity") if of_text else ("top class", "accuracy")
     options = {"box": box.SIMPLE, "pad_edge": False, "padding": (0, 1, 0, 0)}  # to fit a terminal
-    rows = Table("file", title=title, **options)
-    for name in ("size", "difference\nfrom Keras", "SQNR", "same\ntop class", "accuracy"):
+    rows = Table("file", title=title + " a word" * of_text, **options)
+    for name in ("size", "difference\nfrom Keras", "SQNR", f"same\n{measures[0]}", measures[1]):
         rows.add_column(name, justify="right")
     for model in report["formats"].values():
         rows.add_row(
@@ -71,8 +86,10 @@ def table(report: dict) -> Table:
             f"{model['difference']:.1e}",
             f"{model['sqnr']:.0f} dB",
             f"{model['agreement']:.1%}",
-            "unknown" if model["accuracy"] is None else f"{model['accuracy']:.1%}",
+            quality(model),
         )
+    if of_text:
+        rows.add_row("Keras", "", "", "", "", quality(report))
     return rows
 
 
@@ -110,3 +127,54 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
         print("accuracy unknown: the dataset's classes have other names", flush=True)
         return found
     return {**found, "labels": test.labels}
+
+
+def _export_language_model(config: ExportConfig) -> dict:
+    formats = _of_text(config)
+    with quiet.held_stderr():
+        model, vocabulary = text_training.load_run(config.workdir)
+        name = runs.read_json(runs.existing(config.workdir, runs.DATASET)).get("name")
+        return export.export_language_model(
+            model,
+            export.Words(vocabulary, splitting_of(name)),
+            config.output,
+            formats=formats,
+            name=config.name,
+            version=config.model_version,
+            overwrite=config.overwrite,
+            report=lambda line: print(f"{line} ...", flush=True),
+            **_tokens(config, vocabulary),
+        )
+
+
+def _of_text(config: ExportConfig) -> list[str]:
+    """The formats; by default those that a language model can have."""
+    if config.calibration:
+        raise InputError(
+            "Expected calibration for a network for images alone. "
+            f"Received: {str(config.workdir)!r} with a language model"
+        )
+    if config.format == ExportConfig.format:
+        return [name for name in config.format if name in export.TEXT_FORMATS]
+    for name in config.format:
+        if name not in export.TEXT_FORMATS:
+            raise InputError(
+                f"Expected formats of a language model: {', '.join(export.TEXT_FORMATS)}. "
+                f"Received: {name}"
+            )
+    return list(config.format)
+
+
+def _tokens(config: ExportConfig, vocabulary: Vocabulary) -> dict:
+    """What to compare on: the beginning of the run's test text, or else random words."""
+    trained = text_training.settings_of(config.workdir)
+    try:
+        dataset = load_text(trained.dataset, limit=trained.limit)
+        check_same_vocabulary(vocabulary, dataset.vocabulary)
+        tokens = stretch(dataset.test, config.check_images)
+        return {"tokens": tokens, "facts": {"check_source": "the test text"}}
+    except InputError as error:  # an imported run's, say, which was never on this machine
+        print(f"comparing on random words: {first_line(error)}", flush=True)
+        draw = np.random.default_rng(trained.seed)
+        words = draw.integers(0, len(vocabulary), 2 * config.check_images + 2, np.int32)
+        return {"tokens": stretch(words, config.check_images), "facts": {"check_source": "noise"}}

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
+    "sample": ("SampleConfig", "write text that a language model makes"),
     "serve": ("ServeConfig", "answer requests over gRPC and REST, as TensorFlow Serving does"),
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
     "launch": ("LaunchConfig", "search or train in several processes that share the work"),
@@ -97,6 +98,8 @@ def _is_on_text(config) -> bool:
     from darts_tf import configs, runs
 
     folder = getattr(config, "workdir", None)
+    if isinstance(config, configs.SampleConfig):
+        return True
     if isinstance(config, configs.RunConfig) or folder is None:
         return isinstance(config, configs.TextConfig)
     return runs.is_text_run(folder)

@@ -1,7 +1,8 @@
 """Trained networks for use elsewhere: SavedModel and TFLite, checked against Keras.
 
 `export` writes a folder; `load` opens it, one of its models, or a training run's folder, to
-classify images. TensorFlow is imported when they are first used.
+classify images. `export_language_model` and `load_text_model` do so for language models, and
+`sample` makes text with them. TensorFlow is imported when they are first used.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import importlib
 
 _HOME = {
     "FORMATS": "formats",
+    "TEXT_FORMATS": "text.formats",
     "Exported": "loading",
+    "ExportedText": "text.loading",
     "ParityError": "parity",
+    "Words": "text.words",
     "export": "writing",
+    "export_language_model": "text.writing",
     "load": "loading",
+    "load_text_model": "text.loading",
+    "sample": "text.sampling",
 }
 
 __all__ = sorted(_HOME)

@@ -86,16 +86,16 @@ def load(path: str | os.PathLike[str]) -> Exported:
         InputError: nothing of that kind there, a model that cannot be read, or one without labels.
     """
     path = pathlib.Path(path)
-    model = _model(path)
+    model = model_at(path)
     classes, preprocessing = _description(model)
     if model.suffix == ".keras":
         return Exported(classes, preprocessing, keras_logits(load_network(model), preprocessing))
     by_name = {form.path: form for form in FORMATS.values()}
     form = by_name.get(folder.SAVED_MODELS if model.is_dir() else model.name, FORMATS["tflite"])
-    return Exported(classes, preprocessing, _opened(form.open_logits, model))
+    return Exported(classes, preprocessing, opened(form.open_logits, model))
 
 
-def _model(path: pathlib.Path) -> pathlib.Path:
+def model_at(path: pathlib.Path) -> pathlib.Path:
     """The .keras or .tflite file or the SavedModel's version that `path` stands for."""
     if path.is_file() and path.suffix in SUFFIXES:
         return path
@@ -135,10 +135,12 @@ def _newest(model: pathlib.Path) -> pathlib.Path | None:
 
 def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
     """Labels and preprocessing of a model."""
-    inside = model / folder.ASSETS
-    if model.suffix == ".tflite" and zipfile.is_zipfile(model):
-        inside = zipfile.Path(model)  # as TFLite's metadata tools put files into one
-    for place in (inside, model.parent):
+    for place in places(model):
+        if (place / folder.VOCABULARY).is_file():
+            raise InputError(
+                f"Expected a network for images. Received: {str(model)!r}, a language model, which "
+                "darts-tf sample is for"
+            )
         if (place / folder.LABELS).is_file():
             return _read(place / folder.LABELS, place / folder.PREPROCESSING)
         if (place / runs.DATASET).is_file():
@@ -148,6 +150,14 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
         f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {runs.DATASET}, beside the "
         f"model. Received: {str(model)!r} without them"
     )
+
+
+def places(model: pathlib.Path) -> tuple:
+    """Where the files that belong to a model may be: inside it, which goes first, or beside it."""
+    inside = model / folder.ASSETS
+    if model.suffix == ".tflite" and zipfile.is_zipfile(model):
+        inside = zipfile.Path(model)  # as TFLite's metadata tools put files into one
+    return inside, model.parent
 
 
 def _read(labels, preprocessing) -> tuple[tuple[str, ...], Preprocessing]:
@@ -164,7 +174,8 @@ def _read(labels, preprocessing) -> tuple[tuple[str, ...], Preprocessing]:
         ) from error
 
 
-def _opened(open_model: Callable, path: pathlib.Path):
+def opened(open_model: Callable, path: pathlib.Path):
+    """What `open_model` makes of a model; one line of error where it is broken."""
     try:
         return open_model(path)
     except BROKEN as error:

@@ -25,8 +25,8 @@ def describe(path: str | os.PathLike[str]) -> dict:
 
     Returns:
         `ops`, how many of each kind there are; `delegate_partitions`, in how many parts XNNPACK
-        runs them; `undelegated_ops`, those that it leaves; and `latency_ms`, of one image by the
-        number of threads: `p50` and `p95`, milliseconds.
+        runs them; `undelegated_ops`, those that it leaves; and `latency_ms`, of one image or word
+        by the number of threads: `p50` and `p95`, milliseconds.
     """
     ops, executed = operations(path)
     partitions = executed.pop(DELEGATE, 0)
@@ -62,19 +62,20 @@ def operations(path: str | os.PathLike[str]) -> tuple[collections.Counter, colle
 
 
 def latency(path: str | os.PathLike[str], threads: int, runs: int = RUNS) -> dict[str, float]:
-    """Milliseconds that one image takes, the median and the 95th percentile."""
+    """Milliseconds that one image or word takes, the median and the 95th percentile."""
     call = invocation(path, threads)
     milliseconds(call, WARM_UP)
     return percentiles(milliseconds(call, runs))
 
 
 def invocation(path: str | os.PathLike[str], threads: int) -> Callable[[], None]:
-    """A function that runs a file once, on an image of noise."""
+    """A function that runs a file once, on noise, and on the first word where it reads words."""
     interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
     interpreter.allocate_tensors()
-    (images,) = interpreter.get_input_details()
-    noise = np.random.default_rng(0).integers(0, 256, images["shape"])
-    interpreter.set_tensor(images["index"], noise.astype(images["dtype"]))
+    for given in interpreter.get_input_details():
+        noise = np.random.default_rng(0).integers(0, 256, given["shape"])
+        value = np.zeros_like(noise) if given["dtype"] == np.int32 else noise
+        interpreter.set_tensor(given["index"], value.astype(given["dtype"]))
     return interpreter.invoke
 
 

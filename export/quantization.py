@@ -25,7 +25,7 @@ LOWEST = -128
 """Of int8. Where this is zero, there are no values below."""
 
 
-def float32(function, examples: Examples) -> bytes:
+def float32(function, examples: Examples | None) -> bytes:
     """As the graph is.
 
     Args:
@@ -36,12 +36,12 @@ def float32(function, examples: Examples) -> bytes:
     return _converted(function)
 
 
-def float16(function, examples: Examples) -> bytes:
+def float16(function, examples: Examples | None) -> bytes:
     """Weights of 16 bits; see `float32` for the arguments."""
     return _converted(function, optimizations=_DEFAULT, supported_types=[tf.float16])
 
 
-def weight_int8(function, examples: Examples) -> bytes:
+def weight_int8(function, examples: Examples | None) -> bytes:
     """Convolutions' and classifier's weights of 8 bits, with a scale for each output channel.
 
     See `float32` for the arguments.

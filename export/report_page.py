@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+from export.report_facts import Facts, facts, quality
+
 Row = Sequence[object]
 
 BOUNDS = {
     "difference": "difference ≤ {:.2g}",
-    "agreement": "same class ≥ {:.0%}",
+    "agreement": "same {1} ≥ {0:.0%}",
     "sqnr": "SQNR ≥ {:g} dB",
 }
 """How a bound is written, by what it bounds."""
@@ -25,15 +27,16 @@ def render(report: Mapping) -> str:
         HTML; every text of the report is escaped.
     """
     title = f"{report['name']}, version {report['version']}"
+    found = facts(report)
     parts = (
         f"<h1>{_text(title)}</h1>",
         _outcome(report),
-        "<h2>Models</h2>" + _models(report),
+        "<h2>Models</h2>" + _models(report, found),
         _missing(report),
         _runtime(report),
-        "<h2>Network</h2>" + _network(report),
-        "<h2>Genotype</h2>" + _genotype(report["genotype"]),
-        "<h2>How it was measured</h2>" + _how(report),
+        "<h2>Network</h2>" + _facts(found.network),
+        "<h2>Genotype</h2>" + _genotype(found.cells),
+        "<h2>How it was measured</h2>" + _facts(found.how),
         "<h2>Versions</h2>" + _facts(report["versions"].items()),
         "<h2>Files</h2>" + _files(report["files"]),
     )
@@ -48,24 +51,22 @@ def _outcome(report: Mapping) -> str:
     return '<p class="good">Every model agrees with Keras within its bounds.</p>'
 
 
-def _models(report: Mapping) -> str:
-    header = ("file", "size", "largest difference", "SQNR", "same top class", "accuracy", "bounds")
-    keras = ("Keras", "", "", "", "", _share(report["accuracy"]), "")
-    folded = report["folded"]
-    rows = [keras, ("folded network", "", *_measured(folded))]
+def _models(report: Mapping, found: Facts) -> str:
+    name, of_keras = found.quality
+    same = f"same top {found.thing}"
+    header = ("file", "size", "largest difference", "SQNR", same, name, "bounds")
+    rows = [("Keras", "", "", "", "", of_keras, "")]
+    if "folded" in report:
+        rows.append(("folded network", "", *_measured(report["folded"], found)))
     for model in report["formats"].values():
-        rows.append((model["path"], _size(model["bytes"]), *_measured(model)))
+        rows.append((model["path"], _size(model["bytes"]), *_measured(model, found)))
     return _table(header, rows)
 
 
-def _measured(model: Mapping) -> Row:
-    sqnr = f"{model['sqnr']:.1f} dB"
-    shares = (_share(model[name]) for name in ("agreement", "accuracy"))
-    return f"{model['difference']:.1e}", sqnr, *shares, _bounds(model["bounds"])
-
-
-def _bounds(bounds: Mapping) -> str:
-    return ", ".join(BOUNDS[name].format(bound) for name, bound in bounds.items())
+def _measured(model: Mapping, found: Facts) -> Row:
+    sqnr, same = f"{model['sqnr']:.1f} dB", f"{model['agreement']:.1%}"
+    bounds = (BOUNDS[name].format(bound, found.thing) for name, bound in model["bounds"].items())
+    return f"{model['difference']:.1e}", sqnr, same, quality(model), ", ".join(bounds)
 
 
 def _missing(report: Mapping) -> str:
@@ -102,47 +103,8 @@ def _runtime(report: Mapping) -> str:
     )
 
 
-def _network(report: Mapping) -> str:
-    given = report["input"]
-    size = f"{given['height']} x {given['width']} x {given['channels']}"
-    return _facts(
-        (
-            ("parameters", f"{report['parameters']:,}"),
-            ("multiply-adds", f"{report['macs']:,} in convolutions and dense layers"),
-            ("", f"{report['macs_and_elementwise']:,} with normalised and rectified values"),
-            ("image", f"{size}, values {given['range'][0]} to {given['range'][1]}"),
-            ("classes", f"{report['classes']:,}"),
-        )
-    )
-
-
-def _genotype(genotype: Mapping) -> str:
-    tables = []
-    for cell in ("normal", "reduce"):
-        pairs, concat = genotype[cell], genotype[f"{cell}_concat"]
-        rows = []
-        for node in range(len(pairs) // 2):
-            edges = (f"{op} of {source}" for op, source in pairs[2 * node : 2 * node + 2])
-            rows.append((f"node {node + 2}", *edges, "yes" if node + 2 in concat else "no"))
-        header = ("node", "first edge", "second edge", "in the output")
-        tables.append(f"<h3>{cell} cell</h3>{_table(header, rows)}")
-    return "".join(tables)
-
-
-def _how(report: Mapping) -> str:
-    used = []
-    for use in ("check", "calibration"):
-        count, source = report[f"{use}_images"], report.get(f"{use}_source")
-        used.append(f"{count or 'no'} images" + (f" of {source}" if count and source else ""))
-    return _facts(
-        (
-            ("compared on", used[0]),
-            ("calibrated on", used[1]),
-            ("difference", "of two logits, over the largest logit of Keras"),
-            ("SQNR", "power of the logits over that of their differences"),
-            ("accuracy", "share of the images whose most probable class is theirs"),
-        )
-    )
+def _genotype(cells: Sequence[tuple]) -> str:
+    return "".join(f"<h3>{title}</h3>{_table(header, rows)}" for title, header, rows in cells)
 
 
 def _files(files: Mapping) -> str:
@@ -171,10 +133,6 @@ def _facts(facts: Iterable[tuple[object, object]]) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:,.2f} MB"
-
-
-def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1%}"
 
 
 def _text(value: object) -> str:

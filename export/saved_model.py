@@ -115,8 +115,17 @@ def _decoded(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """The model as a function from images uint8 `(n, height, width, channels)` to logits."""
+    serve = signature_of(path)
+    return lambda images: serve(images=tf.cast(images, tf.float32))["logits"].numpy()
+
+
+def signature_of(path: pathlib.Path):
+    """The function that a model is served by.
+
+    Raises:
+        InputError: a SavedModel of others, without it.
+    """
     loaded = tf.saved_model.load(path)
     if SIGNATURE not in loaded.signatures:
         raise InputError(f"Expected a signature {SIGNATURE}. Received: {list(loaded.signatures)}")
-    serve = loaded.signatures[SIGNATURE]
-    return lambda images: serve(images=tf.cast(images, tf.float32))["logits"].numpy()
+    return loaded.signatures[SIGNATURE]

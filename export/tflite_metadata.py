@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import flatbuffers
@@ -77,14 +77,18 @@ def described(model: bytes, preprocessing: Preprocessing, classes: Sequence[str]
         preprocessing: the part of it that is not in the graph.
         classes: labels in the order of the logits.
     """
-    texts = folder.descriptions(preprocessing, classes)
-    contents = _flatbuffer(_metadata(preprocessing))
-    packed = io.BytesIO(edited(model, functools.partial(_attach, contents=contents)))
-    packed.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(packed, "a", zipfile.ZIP_STORED) as archive:  # phones read it in place
+    return packed(model, _metadata(preprocessing), folder.descriptions(preprocessing, classes))
+
+
+def packed(model: bytes, metadata: Table, texts: Mapping[str, str]) -> bytes:
+    """A TFLite model with a table beside its graph, and texts behind it, by their files' names."""
+    contents = _flatbuffer(metadata)
+    file = io.BytesIO(edited(model, functools.partial(_attach, contents=contents)))
+    file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:  # phones read it in place
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name), text)  # without today's date
-    return packed.getvalue()
+    return file.getvalue()
 
 
 def _attach(model: schema.ModelT, contents: bytes) -> None:
@@ -108,7 +112,7 @@ def _metadata(preprocessing: Preprocessing) -> Table:
     images = {
         "name": "images",
         "description": f"One {colours} image, raw values 0 to {LARGEST}.",
-        "content": _content(IMAGE, Table("ImageProperties", image)),
+        "content": content(IMAGE, Table("ImageProperties", image)),
         "process_units": [Table("ProcessUnit", unit)],
         "stats": Table("Stats", {"max": [float(LARGEST)], "min": [0.0]}),
     }
@@ -116,7 +120,7 @@ def _metadata(preprocessing: Preprocessing) -> Table:
     logits = {
         "name": "logits",
         "description": "One a class; their softmax is the classes' probabilities.",
-        "content": _content(FEATURE, Table("FeatureProperties", {})),
+        "content": content(FEATURE, Table("FeatureProperties", {})),
         "associated_files": [Table("AssociatedFile", labels)],
     }
     graph = {
@@ -137,7 +141,8 @@ def _metadata(preprocessing: Preprocessing) -> Table:
     return Table("ModelMetadata", model)
 
 
-def _content(kind: np.uint8, properties: Table) -> Table:
+def content(kind: np.uint8, properties: Table) -> Table:
+    """What a tensor holds, such as `FEATURE` with its properties."""
     values = {"content_properties_type": kind, "content_properties": properties}
     return Table("Content", values)
 

@@ -12,6 +12,7 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
+    SampleConfig,
 )
 from darts_tf.configs.images import CompareConfig, RecipeConfig, SearchConfig, TrainConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
@@ -32,6 +33,7 @@ __all__ = [
     "LaunchConfig",
     "PredictConfig",
     "RunConfig",
+    "SampleConfig",
     "SearchConfig",
     "ServeConfig",
     "TextConfig",

@@ -64,7 +64,10 @@ class ImportConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Config):
-    """Write a trained network as SavedModel, TFLite or web page, and check each against Keras."""
+    """Write a trained network as SavedModel, TFLite or web page, and check each against Keras.
+
+    A language model is written as SavedModel and TFLite without full int8: by default all of them.
+    """
 
     workdir: pathlib.Path
     """Folder of a training run."""
@@ -80,7 +83,7 @@ class ExportConfig(Config):
     model_version: int | None = setting(None, "positive")
     """Of the SavedModel; by default one more than the newest there."""
     check_images: int = setting(256, "positive")
-    """How many test images the exported models are compared with Keras on."""
+    """How many test images, or words, the exported models are compared with Keras on."""
     calibration_images: int = setting(128, "positive")
     """How many training images the numbers' ranges in quantised models are measured on."""
     calibration: pathlib.Path | None = None
@@ -128,6 +131,26 @@ OF_IMAGES = {
 """What `inspect` takes of a network for images, with what it is where it is not given."""
 OF_TEXT = {"units": 850, "vocabulary": 10_000}
 """The same of a language model: as published on Penn Treebank."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleConfig(SeededConfig):
+    """Write text that a language model makes."""
+
+    model: pathlib.Path
+    """Folder of a training run on text, of its export or SavedModel, or a .keras or .tflite
+    file."""
+    words: int = setting(100, "positive")
+    """How many words to make; a line end counts as one."""
+    prompt: str = ""
+    """Text that the model goes on from; without one it begins a line."""
+    temperature: float = setting(1.0, "positive")
+    """What the logits are divided by: below 1 likely words become likelier, above 1 unlikely
+    ones."""
+    top: int = setting(0, "zero or more")
+    """Draw from so many most probable words alone; 0 for all."""
+    unknown: bool = False
+    """Write <unk> too where the model says so, the word in place of all that it does not know."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

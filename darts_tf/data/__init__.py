@@ -1,7 +1,7 @@
 """Datasets of images and of words, and the batches made of them."""
 
 from darts_tf.data.augmentation import Augmentation
-from darts_tf.data.corpora import TEXTS, load_text
+from darts_tf.data.corpora import SPLITTING, TEXTS, load_text, splitting_of
 from darts_tf.data.jitter import ColorJitter
 from darts_tf.data.pipeline import (
     evaluation_batches,
@@ -33,6 +33,7 @@ from darts_tf.data.tfds_source import class_names
 __all__ = [
     "EMBEDDED",
     "PUBLISHED_STATISTICS",
+    "SPLITTING",
     "TEXTS",
     "AnySplit",
     "Augmentation",
@@ -60,6 +61,7 @@ __all__ = [
     "search_segments",
     "segment_steps",
     "split_halves",
+    "splitting_of",
     "steps_per_epoch",
     "train_batches",
     "train_segments",

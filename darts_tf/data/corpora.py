@@ -39,9 +39,8 @@ def load_pydoc() -> list[str]:
             "Expected a Python with its reference in it (the module pydoc_data) for the dataset "
             "pydoc. Received: one without"
         ) from error
-    found = (topics[name].lower() for name in sorted(topics))
-    paragraphs = (re.split(r"\n\s*\n", text) for text in found)
-    lines = dict.fromkeys(" ".join(_words(p)) for topic in paragraphs for p in topic)
+    paragraphs = (re.split(r"\n\s*\n", topics[name]) for name in sorted(topics))
+    lines = dict.fromkeys(" ".join(pydoc_words(p)) for topic in paragraphs for p in topic)
     splits = [[], [], []]
     for i, line in enumerate(filter(None, lines)):
         splits[max(0, i // PARAGRAPHS % 10 - 7)].append(line)
@@ -49,8 +48,9 @@ def load_pydoc() -> list[str]:
     return ["\n".join(_known(line, counts) for line in split) for split in splits]
 
 
-def _words(text: str) -> list[str]:
-    return [match.group() for match in re.finditer(r"\w+|([^\w\s])\1*", text)]
+def pydoc_words(text: str) -> list[str]:
+    """The words of a text as `pydoc` has them."""
+    return [match.group() for match in re.finditer(r"\w+|([^\w\s])\1*", text.lower())]
 
 
 def _known(line: str, counts: Mapping[str, int]) -> str:
@@ -59,6 +59,14 @@ def _known(line: str, counts: Mapping[str, int]) -> str:
 
 TEXTS = {"pydoc": load_pydoc}
 """The texts of `EMBEDDED_TEXTS`: functions that give train, valid and test."""
+
+SPLITTING = {"pydoc": pydoc_words, "spaces": str.split}
+"""How a line is divided into words, by the name of the text that it is done for, or `spaces`."""
+
+
+def splitting_of(dataset: str) -> str:
+    """The key in `SPLITTING` for a dataset: its name, or that of a folder."""
+    return dataset if dataset in SPLITTING and dataset in TEXTS else "spaces"
 
 
 def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = None) -> TextDataset:

@@ -1,0 +1,33 @@
+"""`darts-tf sample`: text that a language model makes."""
+
+from __future__ import annotations
+
+import sys
+
+import export
+from cli import quiet
+from darts_tf.configs import SampleConfig
+from darts_tf.data.text import UNK
+from darts_tf.names import listed
+
+
+def run(config: SampleConfig) -> int:
+    """Prints the prompt, as the model reads it, and the words that it goes on with."""
+    with quiet.held_stderr():
+        model = export.load_text_model(config.model)
+        given = model.words.split(config.prompt)
+        prompt = model.words.tokens(given)
+        found = export.sample(
+            model,
+            config.words,
+            prompt=prompt,
+            temperature=config.temperature,
+            top=config.top,
+            unknown=config.unknown,
+            seed=config.seed,
+        )
+        made = list(found)
+    if unknown := model.words.unknown(given):
+        print(f"darts-tf: read as {UNK}: {listed(unknown)}", file=sys.stderr)
+    print(model.words.vocabulary.decode([*prompt, *made]).rstrip("\n"))
+    return 0

@@ -1,0 +1,76 @@
+"""A trained language model made ready to leave Keras: float32, no dropout, weights constant."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from darts_tf.execution import dtype_policy
+from darts_tf.language_model import DROPOUTS, LanguageModel
+from darts_tf.xnnpack import written_for_xnnpack
+
+LOWEST = tf.float32.min
+
+
+def inference_copy(model: LanguageModel, dtype: str = "float32") -> LanguageModel:
+    """The same model, computing in `dtype`, without dropout."""
+    with dtype_policy(dtype):
+        copy = type(model).from_config({**model.get_config(), **dict.fromkeys(DROPOUTS, 0.0)})
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def frozen_streams(model: LanguageModel):
+    """A graph function with constants for weights, which needs neither Keras nor the model.
+
+    Args:
+        model: from `inference_copy`.
+
+    Returns:
+        A concrete function from tokens int32 `(batch, time)`, the state before them `(batch,
+        units)`, and positions int32 `(batch, n)`, to a list of two tensors: the logits of what
+        comes after each position, `(batch, n, vocabulary)`, and the state after the last token.
+    """
+
+    @tf.function(autograph=False)
+    def streams(tokens, state, positions):
+        outputs = model(tokens, initial_state=state, return_outputs=True)["outputs"]
+        wanted = tf.gather(tf.transpose(outputs, (1, 0, 2)), positions, batch_dims=1)
+        flat = _logits(model, tf.reshape(wanted, (-1, state.shape[1])))
+        return tf.reshape(flat, (*_sizes(positions), model.vocabulary)), outputs[-1]
+
+    integers = [tf.TensorSpec((None, None), tf.int32, name=n) for n in ("tokens", "positions")]
+    state = tf.TensorSpec((None, model.cell.units), tf.float32, name="state")
+    function = streams.get_concrete_function(integers[0], state, integers[1])
+    # a loop as an operation of its own is what other runtimes read
+    return convert_variables_to_constants_v2(function, lower_control_flow=False)
+
+
+def frozen_word(model: LanguageModel):
+    """As `frozen_streams`, for one word of one stream at a time: without a loop.
+
+    Returns:
+        A concrete function from a token int32 `(1, 1)` and the state before it `(1, units)` to a
+        list of two tensors: the next word's logits `(1, vocabulary)`, and the state after it.
+    """
+
+    @tf.function(autograph=False)
+    def word(tokens, state):
+        row = tf.reshape(tf.gather(model.embedding, tokens), state.shape)
+        output, state = model.cell(row, state)
+        # Without an operation in between, the cell's last factor would be put into the classifier's
+        # weights, and they would no longer be the embedding's: stored twice.
+        return _logits(model, tf.maximum(output, LOWEST)), state
+
+    token = tf.TensorSpec((1, 1), tf.int32, name="tokens")
+    state = tf.TensorSpec((1, model.cell.units), tf.float32, name="state")
+    with written_for_xnnpack():
+        return convert_variables_to_constants_v2(word.get_concrete_function(token, state))
+
+
+def _logits(model, outputs):
+    return tf.matmul(outputs, model.embedding, transpose_b=True) + model.bias
+
+
+def _sizes(tensor):
+    return tf.unstack(tf.shape(tensor))

@@ -1,0 +1,112 @@
+"""Opens a trained language model to make text, from a run, an export or one of its models."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from darts_tf import runs
+from darts_tf.data import splitting_of
+from darts_tf.errors import InputError
+from darts_tf.language_model import LanguageModel, load_language_model
+from darts_tf.names import first_line
+from export import folder, loading
+from export.text import saved_model, tflite
+from export.text.words import Words
+
+Advance = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedText:
+    """A language model with all that it takes to use it.
+
+    Attributes:
+        words: its vocabulary, and how a text becomes words of it.
+        units: of its state.
+        advance: from tokens `(1, time)` and the state before them `(1, units)`, zeros at the
+            beginning, to logits `(1, time, vocabulary)` and the state after them.
+    """
+
+    words: Words
+    units: int
+    advance: Advance
+
+
+def load_text_model(path: str | os.PathLike[str]) -> ExportedText:
+    """Opens a trained language model.
+
+    Args:
+        path: as `export.load` takes them: a run's folder, an export's, a SavedModel's, or a
+            `.keras` or `.tflite` file. The vocabulary is that inside the model, or that beside it.
+
+    Raises:
+        InputError: nothing of that kind there, a model that cannot be read, one for images, or one
+            without its vocabulary.
+    """
+    model = loading.model_at(pathlib.Path(path))
+    words = _words(model)
+    if model.suffix == ".keras":
+        network = load_language_model(model)
+        advance, units = _in_keras(network), network.cell.units
+        _check_size(words, network.vocabulary)
+        return ExportedText(words, units, advance)
+    opener = saved_model.open_steps if model.is_dir() else tflite.open_steps
+    advance, units = loading.opened(opener, model)
+    return ExportedText(words, units, advance)
+
+
+def _words(model: pathlib.Path) -> Words:
+    """What is kept with a model of how a text is read."""
+    for place in loading.places(model):
+        if (place / folder.VOCABULARY).is_file():
+            return _read(place)
+        if any((place / name).is_file() for name in (folder.LABELS, runs.DATASET)):
+            raise InputError(
+                f"Expected a language model. Received: {str(model)!r}, a network for images, which "
+                "darts-tf predict is for"
+            )
+    raise InputError(
+        f"Expected {folder.VOCABULARY} beside the model. Received: {str(model)!r} without it"
+    )
+
+
+def _read(place) -> Words:
+    """What files hold, which may be inside an archive."""
+    vocabulary, settings = place / folder.VOCABULARY, place / folder.TEXT
+    try:
+        if not settings.is_file():  # a run's
+            dataset = runs.read_json(place / runs.DATASET)
+            splitting = splitting_of(dataset.get("name"))
+            return Words(Words.vocabulary_from(vocabulary.read_bytes()), splitting)
+        return Words.from_descriptions(vocabulary.read_bytes(), settings.read_bytes())
+    except (InputError, AttributeError, *loading.BROKEN) as error:
+        raise InputError(
+            f"Expected {folder.VOCABULARY} and {folder.TEXT} of an export, or {runs.DATASET} of a "
+            f"run. Received: {str(place)!r} ({first_line(error)})"
+        ) from error
+
+
+def _in_keras(model: LanguageModel) -> Advance:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def run(tokens, state):
+        return model(tokens, initial_state=state, return_state=True)
+
+    def advance(tokens, state):
+        found = run(tf.constant(tokens, tf.int32), tf.constant(state))
+        return tuple(np.asarray(tf.cast(tensor, tf.float32)) for tensor in found)
+
+    return advance
+
+
+def _check_size(words: Words, logits: int) -> None:
+    if len(words.vocabulary) != logits:
+        raise InputError(
+            f"Expected a vocabulary of {logits} words, as the model has. "
+            f"Received: {len(words.vocabulary)} words"
+        )

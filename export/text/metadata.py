@@ -1,0 +1,68 @@
+"""TFLite's metadata for a language model: its vocabulary inside the file."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from export import folder
+from export.text.words import Words
+from export.tflite_metadata import AXIS_LABELS, FEATURE, PARSER, Table, content, packed
+
+VOCABULARY = np.int8(5)  # AssociatedFileType
+
+_WORDS = {"name": folder.VOCABULARY, "description": "Words, one a line, in the order of tokens."}
+_FILES = {"tokens": VOCABULARY, "logits": AXIS_LABELS}
+_DESCRIPTIONS = {
+    "tokens": "One word: its line in the vocabulary, from 0.",
+    "state": "What the model remembers; zeros at the beginning, then what it gave last.",
+    "logits": "One a word; their softmax is the next word's probabilities.",
+}
+
+
+def described(model: bytes, words: Words) -> bytes:
+    """A TFLite model with metadata, vocabulary and how a text becomes words of it.
+
+    Args:
+        model: takes and gives tensors by the names here.
+        words: of the model.
+    """
+    return packed(model, _metadata(model), words.descriptions())
+
+
+def _metadata(model: bytes) -> Table:
+    parts = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    (graph,), (signature,) = parts.subgraphs, parts.signatureDefs
+    tensors = {
+        "input_tensor_metadata": _in_order(graph.inputs, signature.inputs),
+        "output_tensor_metadata": _in_order(graph.outputs, signature.outputs),
+    }
+    tables = {key: [_tensor(name) for name in names] for key, names in tensors.items()}
+    text = {"name": folder.TEXT, "description": "How a text becomes words of the vocabulary."}
+    found = {
+        "name": "DARTS language model",
+        "description": "Says which word comes next, one word at a time.",
+        "subgraph_metadata": [Table("SubGraphMetadata", tables)],
+        "associated_files": [Table("AssociatedFile", text)],
+        "min_parser_version": PARSER,
+    }
+    return Table("ModelMetadata", found)
+
+
+def _in_order(tensors, named: list[schema.TensorMapT]) -> list[str]:
+    """The signature's names in the order of the graph's tensors."""
+    names = {entry.tensorIndex: entry.name.decode() for entry in named}
+    return [names[index] for index in tensors]
+
+
+def _tensor(name: str) -> Table:
+    values = {
+        "name": name,
+        "description": _DESCRIPTIONS[name],
+        "content": content(FEATURE, Table("FeatureProperties", {})),
+    }
+    if name in _FILES:
+        file = Table("AssociatedFile", {**_WORDS, "type": _FILES[name]})
+        values["associated_files"] = [file]
+    return Table("TensorMetadata", values)

@@ -1,0 +1,155 @@
+"""Exports a trained language model: as SavedModel and TFLite."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from darts_tf.counting import count_params
+from darts_tf.errors import InputError
+from darts_tf.language_model import LanguageModel
+from export import checked, folder, parity
+from export.inference import HALF
+from export.text.formats import TEXT_FORMATS
+from export.text.inference import inference_copy
+from export.text.words import Words
+
+STREAMS = 4
+"""Of the text that models are compared on, where it is long enough."""
+
+
+def export_language_model(
+    model: LanguageModel,
+    words: Words,
+    output: str | os.PathLike[str],
+    *,
+    tokens: np.ndarray,
+    formats: Sequence[str] = tuple(TEXT_FORMATS),
+    name: str = "model",
+    version: int | None = None,
+    overwrite: bool = False,
+    facts: Mapping[str, object] | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """Writes a folder with a language model, its vocabulary, genotype and reports; as `export`.
+
+    Args:
+        model: from `darts_tf.build_language_model`; it is left as it is.
+        words: its vocabulary, and how a text becomes words of it.
+        output: folder to write, new or empty; the folders above it are made.
+        tokens: what to compare on, `(streams, time)`, two or more of time: from each but the last
+            the next one is predicted.
+        formats: names of `TEXT_FORMATS`.
+        name: of the model, for servers.
+        version: of the SavedModel; by default the one after the newest at `output`.
+        overwrite: replace the earlier export at `output`, file by file.
+        facts: more for the report, such as where the tokens come from.
+        report: called with a line of text at every step.
+
+    Returns:
+        The report, which is also written; as that of `export`, with the perplexity on `tokens`.
+
+    Raises:
+        InputError: an argument that cannot be, or an output that holds something else.
+        ParityError: every model is too far from Keras; nothing has been written then.
+    """
+    output = pathlib.Path(output).resolve()
+    checked.check_formats(formats, TEXT_FORMATS)
+    _check_tokens(tokens, len(words.vocabulary), model.vocabulary)
+    folder.check_output(output, overwrite)
+    version = folder.new_version(output, name, version)
+    inference = inference_copy(model)
+    reference = inference if model.compute_dtype in HALF else model
+    read, targets = np.asarray(tokens)[:, :-1], np.asarray(tokens)[:, 1:]
+    report(f"running Keras on {targets.size} words")
+    expected = np.asarray(reference(read), np.float32)
+
+    @functools.cache
+    def rounding() -> float:
+        """How far Keras is from itself in float64: nearer no model can be asked to be."""
+        return parity.compare(inference_copy(model, "float64")(read), expected).difference
+
+    def quality(logits: np.ndarray) -> dict[str, float]:
+        return {"perplexity": perplexity(logits, targets)}
+
+    summary = {
+        **_summary(inference, words),
+        **{"check_words": targets.size, "check_streams": len(targets)},
+        **quality(expected),
+        **(facts or {}),
+        **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": {}},
+    }
+
+    def describe(written: pathlib.Path) -> None:
+        folder.write_texts(written, words.descriptions())
+        model.genotype.save(written / folder.GENOTYPE)
+
+    return checked.publish(
+        output,
+        summary,
+        {each: TEXT_FORMATS[each] for each in formats},
+        checked.Comparison(expected, quality, rounding),
+        describe=describe,
+        write=lambda form, path: form.write(inference, words, path),
+        logits=lambda form, path: form.open_logits(path)(read),
+        report=report,
+    )
+
+
+def stretch(tokens: np.ndarray, count: int) -> np.ndarray:
+    """The beginning of a text, `(streams, time)`, in which about so many words are predicted.
+
+    Raises:
+        InputError: less than two words.
+    """
+    streams = max(1, min(STREAMS, count, len(tokens) // 2))
+    time = min(1 + math.ceil(count / streams), len(tokens) // streams)
+    if time < 2:
+        raise InputError(f"Expected a text of two words or more. Received: {len(tokens)}")
+    return np.asarray(tokens[: streams * time]).reshape(streams, time)
+
+
+def perplexity(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The exponential of a word's mean negative log-likelihood.
+
+    Args:
+        logits: `(streams, time, vocabulary)`.
+        targets: the words that came, `(streams, time)`.
+    """
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    of_targets = np.take_along_axis(shifted, np.asarray(targets)[..., None], -1)[..., 0]
+    losses = np.log(np.exp(shifted).sum(-1)) - of_targets
+    return float(np.exp(min(losses.mean(), 700)))
+
+
+def _summary(model: LanguageModel, words: Words) -> dict:
+    parameters, vocabulary = count_params(model), len(words.vocabulary)
+    return {
+        "versions": checked.versions(),
+        "genotype": json.loads(model.genotype.to_json()),
+        "vocabulary": vocabulary,
+        "units": model.cell.units,
+        "splitting": words.splitting,
+        "parameters": parameters,
+        # a word is multiplied with every matrix once; the biases are no products
+        "macs": parameters - vocabulary,
+    }
+
+
+def _check_tokens(tokens: np.ndarray, words: int, vocabulary: int) -> None:
+    if words != vocabulary:
+        raise InputError(f"Expected one word a logit, {vocabulary}. Received: {words} words")
+    tokens = np.asarray(tokens)
+    fits = tokens.ndim == 2 and tokens.dtype.kind in "iu" and tokens.shape[1] > 1 and tokens.size
+    if not fits or not 0 <= tokens.min() <= tokens.max() < vocabulary:
+        raise InputError(
+            f"Expected tokens (streams, time), integers from 0 to {vocabulary - 1}, two or more of "
+            f"time. Received: {tokens.dtype} {tokens.shape}"
+        )
