@@ -72,6 +72,11 @@ def _refusal(error, config: PredictConfig, path: pathlib.Path) -> Exception:
         return InputError(
             f"Expected name to be a model's at {config.url}. Received: name={config.name!r}; {said}"
         )
+    if "predict_bytes" in str(error):  # which is what it was asked for
+        return InputError(
+            f"Expected name to be a network's for images at {config.url}. "
+            f"Received: name={config.name!r}; {said}"
+        )
     if error.code == "INVALID_ARGUMENT":
         return InputError(
             f"Expected a whole JPEG, PNG, GIF, BMP or WEBP file. Received: {str(path)!r}; {said}"

@@ -32,12 +32,13 @@ def run(config: ServeConfig) -> int:
     folder = files.write(fixed, models)
     if not config.quiet:
         print(f"written: {folder / files.RUN}, {files.MODELS} and {files.BATCHING}", flush=True)
+    command = files.binary_command(fixed, folder, files.batches(models))
     if config.server == "none":
-        print(shlex.join(files.binary_command(fixed, folder)))
+        print(shlex.join(command))
         print(shlex.join(files.container_command(fixed, folder, models)))
         return 0
     if program:
-        _replace_by(program, files.binary_command(fixed, folder))
+        _replace_by(program, command)
     return _embedded(config, models, folder)
 
 

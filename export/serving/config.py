@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from darts_tf import files
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
+from export.serving import folders
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.19.1"
@@ -67,10 +68,18 @@ max_enqueued_batches {{ value: {config.max_queued_batches} }}
 """
 
 
-def binary_command(config: ServeConfig, folder: pathlib.Path) -> list[str]:
+def batches(models: Mapping[str, pathlib.Path]) -> bool:
+    """Whether TensorFlow Serving may run requests together: not where one is a language model.
+
+    It would refuse texts of different lengths in one batch; our own server keeps them apart.
+    """
+    return not any(folders.is_language_model(base) for base in models.values())
+
+
+def binary_command(config: ServeConfig, folder: pathlib.Path, batched: bool = True) -> list[str]:
     """The words that start `tensorflow_model_server` with the files in `folder`."""
     ports = [f"--port={config.port}", f"--rest_api_port={config.rest_port}"]
-    return [BINARY, *ports, *_flags(config, folder)]
+    return [BINARY, *ports, *_flags(config, folder, batched)]
 
 
 def container_command(
@@ -83,7 +92,7 @@ def container_command(
         *("--publish", f"{_host(config)}:{config.port}:8500"),
         *("--publish", f"{_host(config)}:{config.rest_port}:8501"),
         *(word for path in mounted for word in ("--volume", f"{path}:{path}:ro")),
-        *(IMAGE, *_flags(config, folder)),
+        *(IMAGE, *_flags(config, folder, batches(models))),
     ]
 
 
@@ -94,17 +103,17 @@ def run_script(
     return f"""#!/bin/sh
 # Starts TensorFlow Serving: gRPC on port {config.port}, REST on port {config.rest_port}.
 if command -v {BINARY} >/dev/null; then
-  exec {shlex.join(binary_command(config, folder))}
+  exec {shlex.join(binary_command(config, folder, batches(models)))}
 fi
 exec {shlex.join(container_command(config, folder, models))}
 """
 
 
-def _flags(config: ServeConfig, folder: pathlib.Path) -> list[str]:
+def _flags(config: ServeConfig, folder: pathlib.Path, batched: bool) -> list[str]:
+    batching = ["--enable_batching=true", f"--batching_parameters_file={folder / BATCHING}"]
     return [
         f"--model_config_file={folder / MODELS}",
-        "--enable_batching=true",
-        f"--batching_parameters_file={folder / BATCHING}",
+        *(batching if batched else []),
         f"--rest_api_timeout_in_ms={round(1000 * config.timeout)}",
         f"--file_system_poll_wait_seconds={max(1, round(config.poll_seconds))}",
     ]

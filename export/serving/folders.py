@@ -10,6 +10,8 @@ from darts_tf.errors import InputError
 SAVED_MODELS = "saved_model"
 """The folder of an export in which its models lie."""
 SAVED_MODEL = "saved_model.pb"
+VOCABULARY = "assets/vocabulary.txt"
+"""Inside the SavedModel of a language model."""
 NAME = re.compile(r"[A-Za-z0-9_.-]+", re.A)
 _VERSION = re.compile(r"\d{1,18}", re.A)
 
@@ -48,6 +50,12 @@ def versions(base: pathlib.Path) -> dict[int, pathlib.Path]:
         for path in paths
         if _VERSION.fullmatch(path.name) and (path / SAVED_MODEL).is_file()
     }
+
+
+def is_language_model(base: pathlib.Path) -> bool:
+    """Whether the newest version of a model reads text, by the vocabulary in it."""
+    found = versions(base)
+    return bool(found) and (found[max(found)] / VOCABULARY).is_file()
 
 
 def _checked(name: str) -> str:
