@@ -82,6 +82,14 @@ def models(tmp_path_factory, digits):
 
 
 @pytest.fixture(scope="session")
+def text_models(tmp_path_factory):
+    """A run on text, its export, and the model; see `exporting_text.run_and_export_text`."""
+    from exporting_text import run_and_export_text
+
+    return run_and_export_text(tmp_path_factory.mktemp("text_models"))
+
+
+@pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
     """The folder of large reference data beside the repository; skips where it is absent."""
     folder = ROOT.parent / "shared"

@@ -58,7 +58,11 @@ def _table(vocabulary: pathlib.Path) -> tf.lookup.StaticHashTable:
     lines = tf.lookup.TextFileInitializer(
         *(str(vocabulary), tf.string, place.WHOLE_LINE, tf.int64, place.LINE_NUMBER)
     )
-    return tf.lookup.StaticHashTable(lines, default_value=-1)
+    table = tf.lookup.StaticHashTable(lines, default_value=-1)
+    # for TensorFlow 1 it has been written down as None, of which every SavedModel would complain
+    initializers = tf.compat.v1.get_collection_ref(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
+    initializers[:] = [each for each in initializers if each is not None]
+    return table
 
 
 def _serve(frozen, words: Words):
@@ -115,9 +119,9 @@ def _predict_next(frozen, words: Words, table: tf.lookup.StaticHashTable):
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         each = _check(tf.reduce_all(lengths > 0), "Expected a word or more. Received: none")
         with tf.control_dependencies([each]):
-            last = lengths[:, None] - 1
+            dense, last = tf.identity(tokens.to_tensor()), lengths[:, None] - 1
         state = tf.zeros((tf.size(text), frozen.inputs[1].shape[1]))
-        logits, _ = frozen(tokens.to_tensor(), state, last)
+        logits, _ = frozen(dense, state, last)
         shares = tf.where(sayable, tf.nn.softmax(logits[:, 0]), -1.0)
         values, indices = tf.math.top_k(shares, best)
         return {"words": tf.gather(tf.constant(vocabulary.words), indices), "probabilities": values}
