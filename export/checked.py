@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import platform
 import shutil
@@ -131,6 +132,7 @@ def publish(
             path.parent.mkdir(parents=True, exist_ok=True)
             report(f"writing {format_name}")
             write(form, path)
+            gc.collect()  # graphs with all weights in them, which refer to themselves
             report(f"comparing {format_name} with Keras")
             try:
                 found = comparison.of(format_name, logits(form, path), form.bounds)
