@@ -8,7 +8,7 @@ import tensorflow as tf
 from darts_tf.errors import InputError
 from darts_tf.normalization import BatchNormalization
 from darts_tf.recurrence import Recurrence
-from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked
+from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
 from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 
 
@@ -99,7 +99,7 @@ class MixedRecurrentCell(HighwayCell):
         for i in range(1, self.nodes + 1):
             sources = tf.reshape(tf.stack(dropped), (-1, self.units))
             of_gates, of_candidates = (
-                tf.reshape(tf.matmul(sources, kernel), (i, -1, self.units))
+                tf.reshape(product(sources, kernel), (i, -1, self.units))
                 for kernel in kernels[2 * i : 2 * i + 2]
             )
             rows = shares[start : start + i]

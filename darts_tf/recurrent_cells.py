@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf import dropout
+from darts_tf.bilinear import bilinear
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.normalization import tracking
@@ -150,12 +151,22 @@ def masked(state, mask):
     return state if mask is None else state * mask
 
 
+def product(x, kernel):
+    """Of matrices; `Recurrence` keeps it rather than computing it again."""
+    return bilinear(
+        tf.matmul,
+        lambda kernel, upstream: tf.matmul(upstream, kernel, transpose_b=True),
+        lambda upstream, x: tf.matmul(x, upstream, transpose_a=True),
+        worth_keeping=True,
+    )(x, kernel)
+
+
 def first_state(x, state, kernels, mask):
     """State 0: a highway between the hidden state and a candidate."""
     dropped = masked(state, mask)
     of_gate, of_candidate = tf.split(x, 2, axis=-1)
-    gate = tf.sigmoid(of_gate + tf.matmul(dropped, kernels[0]))
-    candidate = tf.tanh(of_candidate + tf.matmul(dropped, kernels[1]))
+    gate = tf.sigmoid(of_gate + product(dropped, kernels[0]))
+    candidate = tf.tanh(of_candidate + product(dropped, kernels[1]))
     return state + gate * (candidate - state)
 
 
@@ -189,8 +200,8 @@ class RecurrentCell(HighwayCell):
         states = [first_state(x, state, kernels, mask)]
         for i, (name, source) in enumerate(self.genotype.recurrent, 1):
             dropped = masked(states[source], mask)
-            gate = tf.sigmoid(tf.matmul(dropped, kernels[2 * i]))
-            candidate = ACTIVATIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
+            gate = tf.sigmoid(product(dropped, kernels[2 * i]))
+            candidate = ACTIVATIONS[name](product(dropped, kernels[2 * i + 1]))
             states.append(states[source] + gate * (candidate - states[source]))
         concat = self.genotype.concat
         return tf.add_n([states[i] for i in concat]) / len(concat), []
