@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from darts_tf.bilinear import bilinear
 from darts_tf.errors import InputError
 from darts_tf.normalization import BatchNormalization
 from darts_tf.recurrence import Recurrence
@@ -70,8 +71,15 @@ class MixedRecurrentCell(HighwayCell):
         if not self._normalizes(training):
             running = self.norm.inference_scale_and_shift()
             fixed = mask, [tf.cast(part, self.compute_dtype) for part in running]
+        return self._kernels(), [self._shares()], fixed
+
+    def _shares(self):
+        """As `_mixture` takes them: what is not `none`, `(edges, 1 + activations, units)`."""
         shares = tf.cast(tf.nn.softmax(tf.convert_to_tensor(self.alphas)), self.compute_dtype)
-        return self._kernels(), [shares], fixed
+        kept = [i for i, name in enumerate(self.primitives) if name != NONE]
+        shares = tf.gather(shares, kept, axis=1)
+        shares = tf.concat([tf.reduce_sum(shares, 1, keepdims=True), shares], 1)
+        return tf.tile(shares[:, :, None], (1, 1, self.units))
 
     def _track(self, means, variances):
         self.norm.track_sequence(means, variances)
@@ -95,39 +103,38 @@ class MixedRecurrentCell(HighwayCell):
 
     def _mixed(self, x, state, kernels, shares, mask, normalized):
         states = [normalized(first_state(x, state, kernels, mask))]
-        dropped, start = [masked(states[0], mask)], 0
+        dropped, rows = [masked(states[0], mask)], iter(tf.unstack(shares))
         for i in range(1, self.nodes + 1):
-            sources = tf.reshape(tf.stack(dropped), (-1, self.units))
-            of_gates, of_candidates = (
-                tf.reshape(product(sources, kernel), (i, -1, self.units))
-                for kernel in kernels[2 * i : 2 * i + 2]
-            )
-            rows = shares[start : start + i]
-            mixture = self._mixture(of_gates, of_candidates, tf.stack(states), rows)
-            states.append(normalized(mixture))
+            sources = tf.concat(dropped, 0)
+            products = [
+                tf.split(product(sources, kernel), i) for kernel in kernels[2 * i : 2 * i + 2]
+            ]
+            summands = [
+                self._mixture(*parts, next(rows)) for parts in zip(*products, states, strict=True)
+            ]
+            states.append(normalized(tf.add_n(summands)))
             dropped.append(masked(states[-1], mask))
-            start += i
         return tf.add_n(states[1:]) / self.nodes
 
-    def _mixture(self, of_gates, of_candidates, states, rows):
-        """Σ over sources s and activations f of the share of s + gate * (f(candidate) - s).
+    def _mixture(self, of_gate, of_candidate, state, shares):
+        """Σ over activations f of the share of state + gate * (f(candidate) - state).
 
         Args:
-            of_gates: `(sources, batch, units)`.
-            of_candidates: the same.
-            states: the same.
-            rows: `(sources, primitives)`, the shares.
+            of_gate: `(batch, units)`.
+            of_candidate: the same.
+            state: the same.
+            shares: `(1 + activations, units)`, their sum and each, the same for all units.
         """
-        terms, kept = [], []
-        for name, share in zip(self.primitives, tf.unstack(rows, axis=1), strict=True):
-            if name != NONE:
-                kept.append(share)
-                terms.append(share[:, None, None] * ACTIVATIONS[name](of_candidates))
-        states = tf.add_n(kept)[:, None, None] * states
-        summands = states + tf.sigmoid(of_gates) * (tf.add_n(terms) - states)
-        flat = tf.reshape(summands, (rows.shape[0], -1))
-        total = tf.matmul(tf.ones((1, rows.shape[0]), flat.dtype), flat)  # faster than `reduce_sum`
-        return tf.reshape(total, tf.shape(states)[1:])
+        whole, *each = tf.unstack(shares)
+        names = [name for name in self.primitives if name != NONE]
+        state = _scaled(state, whole)
+        candidate = tf.add_n(
+            [
+                _scaled(ACTIVATIONS[name](of_candidate), share)
+                for name, share in zip(names, each, strict=True)
+            ]
+        )
+        return state + tf.sigmoid(of_gate) * (candidate - state)
 
     def get_config(self):
         """Constructor arguments."""
@@ -146,3 +153,12 @@ def _normalize(state, epsilon):
     y = tf.cast(centred * tf.math.rsqrt(variance + epsilon), state.dtype)
     count = tf.cast(tf.shape(state)[0], wide.dtype)
     return y, mean, variance * count / tf.maximum(count - 1, 1)
+
+
+def _scaled(state, factors):
+    """Every unit times its factor, faster to differentiate than what TensorFlow broadcasts."""
+    return bilinear(
+        tf.multiply,
+        tf.multiply,
+        lambda upstream, state: tf.reduce_sum(upstream * state, 0),
+    )(state, factors)
