@@ -129,7 +129,7 @@ class Recurrence:
 
         _, *like = step(sequence[0], state)  # pruned, but for its types
         arrays = [_arrays(time, rows) for rows in like]
-        _, _, rows, kept = tf.while_loop(lambda t, *_: t < time, body, (0, state, *arrays))
+        _, _, rows, kept = _loop(time, body, (0, state, *arrays))
         states, *statistics = [array.stack() for array in rows]
         for row in like[1]:
             row.graph.add_to_collection(KEPT, (row.dtype.name, tuple(row.shape)))
@@ -150,7 +150,7 @@ class Recurrence:
             return i + 1, leaving, _added(sums, found), _written(t, arrays, [total, *of_x])
 
         state = (0, tf.zeros_like(earlier[0]), sums, _arrays(time, [upstream[0], *rows]))
-        _, first, sums, arrays = tf.while_loop(lambda i, *_: i < time, body, state)
+        _, first, sums, arrays = _loop(time, body, state)
         totals, *of_sequence = [array.stack() for array in arrays]
         return [first, *of_sequence, *sums], totals
 
@@ -176,7 +176,7 @@ class Recurrence:
             return t + 1, of_rows[0], _added(sums, found), _written(t, arrays, of_rows)
 
         state = (0, first, sums, _arrays(time, rows))
-        *_, sums, arrays = tf.while_loop(lambda t, *_: t < time, body, state)
+        *_, sums, arrays = _loop(time, body, state)
         return [*(array.stack() for array in arrays), *sums]
 
     def _products(self, total, x, state, weights, alphas, fixed, kept, along):
@@ -232,6 +232,11 @@ def _derivatives(tape, target, sources, upstream):
         output_gradients=upstream,
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
+
+
+def _loop(time, body, state):
+    """A step after the other: where steps overlap, each needs memory of its own."""
+    return tf.while_loop(lambda i, *_: i < time, body, state, parallel_iterations=1)
 
 
 def _arrays(time, like):
