@@ -109,12 +109,9 @@ class MixedRecurrentCell(HighwayCell):
         mixture = _mixture(tuple(name for name in self.primitives if name != NONE))
         for i in range(1, self.nodes + 1):
             sources = tf.concat(dropped, 0)
-            products = [
-                tf.split(product(sources, kernel), i) for kernel in kernels[2 * i : 2 * i + 2]
-            ]
-            summands = [
-                mixture(*parts, next(rows)) for parts in zip(*products, states, strict=True)
-            ]
+            products = tf.split(product(sources, kernels[i]), i)
+            parts = zip(products, states, strict=True)
+            summands = [mixture(both, state, next(rows)) for both, state in parts]
             states.append(normalized(tf.add_n(summands)))
             dropped.append(masked(states[-1], mask))
         return tf.add_n(states[1:]) / self.nodes
@@ -142,8 +139,9 @@ def _normalize(state, epsilon):
 def _mixture(names):
     """Σ over activations f of the share of state + gate * (f(candidate) - state), compiled."""
 
-    def mixture(of_gate, of_candidate, state, shares):
-        """All are `(batch, units)`, but for shares, `(1 + activations, units)`: sum, and each."""
+    def mixture(of_both, state, shares):
+        """Of gate and candidate, `(batch, 2 * units)`; shares: their sum, and each, for a unit."""
+        of_gate, of_candidate = tf.split(of_both, 2, axis=-1)
         state, each = shares[0] * state, zip(names, tf.unstack(shares[1:]), strict=True)
         candidate = tf.add_n([share * _ACTIVATIONS[name](of_candidate) for name, share in each])
         return state + _sigmoid(of_gate) * (candidate - state)

@@ -133,9 +133,8 @@ class HighwayCell(keras.layers.Layer):
         return states
 
     def _kernels(self):
-        """Those of the recurrent state and of each node, for gate and candidate apart."""
-        kernels = [self.recurrent_kernel, *self.node_kernels]
-        return [half for kernel in kernels for half in tf.split(kernel, 2, axis=-1)]
+        """Those of the recurrent state and of each node."""
+        return [tf.convert_to_tensor(k) for k in (self.recurrent_kernel, *self.node_kernels)]
 
     def get_config(self):
         """Constructor arguments."""
@@ -164,10 +163,8 @@ def product(x, kernel):
 def first_state(x, state, kernels, mask):
     """State 0: a highway between the hidden state and a candidate."""
     dropped = masked(state, mask)
-    of_gate, of_candidate = tf.split(x, 2, axis=-1)
-    gate = tf.sigmoid(of_gate + product(dropped, kernels[0]))
-    candidate = tf.tanh(of_candidate + product(dropped, kernels[1]))
-    return state + gate * (candidate - state)
+    of_gate, of_candidate = tf.split(x + product(dropped, kernels[0]), 2, axis=-1)
+    return state + tf.sigmoid(of_gate) * (tf.tanh(of_candidate) - state)
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -199,10 +196,10 @@ class RecurrentCell(HighwayCell):
         del alphas
         states = [first_state(x, state, kernels, mask)]
         for i, (name, source) in enumerate(self.genotype.recurrent, 1):
-            dropped = masked(states[source], mask)
-            gate = tf.sigmoid(product(dropped, kernels[2 * i]))
-            candidate = ACTIVATIONS[name](product(dropped, kernels[2 * i + 1]))
-            states.append(states[source] + gate * (candidate - states[source]))
+            both = product(masked(states[source], mask), kernels[i])
+            of_gate, of_candidate = tf.split(both, 2, axis=-1)
+            change = ACTIVATIONS[name](of_candidate) - states[source]
+            states.append(states[source] + tf.sigmoid(of_gate) * change)
         concat = self.genotype.concat
         return tf.add_n([states[i] for i in concat]) / len(concat), []
 
