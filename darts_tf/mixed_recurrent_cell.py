@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import tensorflow as tf
 
+from darts_tf.compiled import compiled
 from darts_tf.errors import InputError
 from darts_tf.normalization import BatchNormalization
 from darts_tf.recurrence import Recurrence
-from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked
+from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
 from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 
 
@@ -70,8 +73,15 @@ class MixedRecurrentCell(HighwayCell):
         if not self._normalizes(training):
             running = self.norm.inference_scale_and_shift()
             fixed = mask, [tf.cast(part, self.compute_dtype) for part in running]
+        return self._kernels(), [self._shares()], fixed
+
+    def _shares(self):
+        """As `_mixture` takes them: what is not `none`, `(edges, 1 + activations, units)`."""
         shares = tf.cast(tf.nn.softmax(tf.convert_to_tensor(self.alphas)), self.compute_dtype)
-        return self._kernels(), [shares], fixed
+        kept = [i for i, name in enumerate(self.primitives) if name != NONE]
+        shares = tf.gather(shares, kept, axis=1)
+        shares = tf.concat([tf.reduce_sum(shares, 1, keepdims=True), shares], 1)
+        return tf.tile(shares[:, :, None], (1, 1, self.units))
 
     def _track(self, means, variances):
         self.norm.track_sequence(means, variances)
@@ -95,39 +105,16 @@ class MixedRecurrentCell(HighwayCell):
 
     def _mixed(self, x, state, kernels, shares, mask, normalized):
         states = [normalized(first_state(x, state, kernels, mask))]
-        dropped, start = [masked(states[0], mask)], 0
+        dropped, rows = [masked(states[0], mask)], iter(tf.unstack(shares))
+        mixture = _mixture(tuple(name for name in self.primitives if name != NONE))
         for i in range(1, self.nodes + 1):
-            sources = tf.reshape(tf.stack(dropped), (-1, self.units))
-            of_gates, of_candidates = (
-                tf.reshape(tf.matmul(sources, kernel), (i, -1, self.units))
-                for kernel in kernels[2 * i : 2 * i + 2]
-            )
-            rows = shares[start : start + i]
-            mixture = self._mixture(of_gates, of_candidates, tf.stack(states), rows)
-            states.append(normalized(mixture))
+            sources = tf.concat(dropped, 0)
+            products = tf.split(product(sources, kernels[i]), i)
+            parts = zip(products, states, strict=True)
+            summands = [mixture(both, state, next(rows)) for both, state in parts]
+            states.append(normalized(tf.add_n(summands)))
             dropped.append(masked(states[-1], mask))
-            start += i
         return tf.add_n(states[1:]) / self.nodes
-
-    def _mixture(self, of_gates, of_candidates, states, rows):
-        """Σ over sources s and activations f of the share of s + gate * (f(candidate) - s).
-
-        Args:
-            of_gates: `(sources, batch, units)`.
-            of_candidates: the same.
-            states: the same.
-            rows: `(sources, primitives)`, the shares.
-        """
-        terms, kept = [], []
-        for name, share in zip(self.primitives, tf.unstack(rows, axis=1), strict=True):
-            if name != NONE:
-                kept.append(share)
-                terms.append(share[:, None, None] * ACTIVATIONS[name](of_candidates))
-        states = tf.add_n(kept)[:, None, None] * states
-        summands = states + tf.sigmoid(of_gates) * (tf.add_n(terms) - states)
-        flat = tf.reshape(summands, (rows.shape[0], -1))
-        total = tf.matmul(tf.ones((1, rows.shape[0]), flat.dtype), flat)  # faster than `reduce_sum`
-        return tf.reshape(total, tf.shape(states)[1:])
 
     def get_config(self):
         """Constructor arguments."""
@@ -146,3 +133,25 @@ def _normalize(state, epsilon):
     y = tf.cast(centred * tf.math.rsqrt(variance + epsilon), state.dtype)
     count = tf.cast(tf.shape(state)[0], wide.dtype)
     return y, mean, variance * count / tf.maximum(count - 1, 1)
+
+
+@functools.cache
+def _mixture(names):
+    """Σ over activations f of the share of state + gate * (f(candidate) - state), compiled."""
+
+    def mixture(of_both, state, shares):
+        """Of gate and candidate, `(batch, 2 * units)`; shares: their sum, and each, for a unit."""
+        of_gate, of_candidate = tf.split(of_both, 2, axis=-1)
+        state, each = shares[0] * state, zip(names, tf.unstack(shares[1:]), strict=True)
+        candidate = tf.add_n([share * _ACTIVATIONS[name](of_candidate) for name, share in each])
+        return state + _sigmoid(of_gate) * (candidate - state)
+
+    return compiled(mixture)
+
+
+def _sigmoid(x):
+    """Compiled, two thirds of the time of an exponential and a division."""
+    return 0.5 + 0.5 * tf.tanh(0.5 * x)
+
+
+_ACTIVATIONS = {**ACTIVATIONS, "sigmoid": _sigmoid}

@@ -8,12 +8,17 @@ the only thing that is kept.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from tensorflow.python.eager import record
 
 from darts_tf.differentiation import custom_gradient, weights_fixed_from
+from darts_tf.keeping import recording, replaying
+
+KEPT = "kept"
+"""Where a graph has types and shapes of what it keeps: arrays lose both on their way through it."""
 
 
 class Recurrence:
@@ -59,12 +64,14 @@ class Recurrence:
         else:
             fixed = (), fixed
         parts = sequence, state, tuple(weights), tuple(alphas)
-        self._forward.get_concrete_function(*parts, fixed)  # see custom_gradient
+        keeps = record.should_record_backprop(tf.nest.flatten(parts))
+        traced = self._forward.get_concrete_function(*parts, fixed, keeps)  # see custom_gradient
+        types = tuple(traced.graph.get_collection(KEPT))
 
         @custom_gradient
         def forward(*arguments):
             sequence, state, weights, alphas = parts = _parted(arguments, count)
-            states, found = self._forward(*parts, fixed)
+            states, found, kept = self._forward(*parts, fixed, keeps)
             statistics.extend(found)
 
             def gradient(upstream):
@@ -73,7 +80,8 @@ class Recurrence:
                 earlier = tf.concat([state[None], states[:-1]], 0)
                 parts = sequence, earlier, weights, alphas
                 after = _wanted(fixed_from, order=2)
-                gradients = self._gradient(upstream, parts, fixed, along, after, second)
+                settings = fixed, (kept, types), along, after, second
+                gradients = self._gradient(upstream, parts, *settings)
                 return _completed(gradients, parts, along)
 
             return states, gradient
@@ -85,19 +93,19 @@ class Recurrence:
         constant, fixed = fixed
         return self.step(x, state, weights, alphas or constant, fixed)
 
-    def _gradient(self, upstream, parts, fixed, along, second_along, second):
+    def _gradient(self, upstream, parts, fixed, kept, along, second_along, second):
         """Gradients along what `_sources` gives, themselves differentiable."""
         count = len(parts[2])
-        self._backward.get_concrete_function(upstream, *parts, fixed, along)
+        self._backward.get_concrete_function(upstream, *parts, fixed, kept, along)
 
         @custom_gradient
         def backward(upstream, *arguments):
             parts = _parted(arguments, count)
-            gradients, totals = self._backward(upstream, *parts, fixed, along)
+            gradients, totals = self._backward(upstream, *parts, fixed, kept, along)
 
             def gradient(*directions):
                 second.append(True)
-                settings = (fixed, along, second_along)
+                settings = (fixed, kept, along, second_along)
                 of_upstream, *found = self._second(totals, *parts, directions, *settings)
                 return [of_upstream, *_completed(found, parts, second_along)]
 
@@ -105,24 +113,29 @@ class Recurrence:
 
         return backward(upstream, *parts[0:2], *parts[2], *parts[3])
 
-    def _trace_forward(self, sequence, state, weights, alphas, fixed):
+    def _trace_forward(self, sequence, state, weights, alphas, fixed, keeps):
+        """States, statistics, and an array over time for each result to keep."""
         time = tf.shape(sequence)[0]
-        _, like = self._step(
-            sequence[0], state, weights, alphas, fixed
-        )  # pruned, but for its types
 
-        def body(t, state, rows):
-            shape = state.shape
-            state, found = self._step(sequence[t], state, weights, alphas, fixed)
-            state.set_shape(shape)
-            return t + 1, state, _written(rows, t, [state, *found])
+        def step(x, state):
+            with recording() as kept:
+                after, found = self._step(x, state, weights, alphas, fixed)
+            after.set_shape(state.shape)
+            return after, [after, *found], tf.nest.flatten(kept) if keeps else []
 
-        rows = _arrays(time, [state, *like])
-        _, _, rows = tf.while_loop(lambda t, *_: t < time, body, (0, state, rows))
+        def body(t, state, *arrays):
+            state, *rows = step(sequence[t], state)
+            return t + 1, state, *map(functools.partial(_written, t), arrays, rows)
+
+        _, *like = step(sequence[0], state)  # pruned, but for its types
+        arrays = [_arrays(time, rows) for rows in like]
+        _, _, rows, kept = _loop(time, body, (0, state, *arrays))
         states, *statistics = [array.stack() for array in rows]
-        return states, statistics
+        for row in like[1]:
+            row.graph.add_to_collection(KEPT, (row.dtype.name, tuple(row.shape)))
+        return states, statistics, [array.flow for array in kept]
 
-    def _trace_backward(self, upstream, sequence, earlier, weights, alphas, fixed, along):
+    def _trace_backward(self, upstream, sequence, earlier, weights, alphas, fixed, kept, along):
         """Gradients along what `_sources` gives, and what arrives at each step's result."""
         time = tf.shape(sequence)[0]
         rows, sums = _like(sequence, weights, alphas, along)
@@ -131,45 +144,45 @@ class Recurrence:
             t = time - 1 - i
             total = upstream[t] + arriving
             leaving, *found = self._products(
-                total, sequence[t], earlier[t], weights, alphas, fixed, along
+                total, sequence[t], earlier[t], weights, alphas, fixed, _read(t, kept), along
             )
             of_x, found = found[: len(rows)], found[len(rows) :]
-            return i + 1, leaving, _added(sums, found), _written(arrays, t, [total, *of_x])
+            return i + 1, leaving, _added(sums, found), _written(t, arrays, [total, *of_x])
 
         state = (0, tf.zeros_like(earlier[0]), sums, _arrays(time, [upstream[0], *rows]))
-        _, first, sums, arrays = tf.while_loop(lambda i, *_: i < time, body, state)
+        _, first, sums, arrays = _loop(time, body, state)
         totals, *of_sequence = [array.stack() for array in arrays]
         return [first, *of_sequence, *sums], totals
 
     def _trace_second(
-        self, totals, sequence, earlier, weights, alphas, directions, fixed, along, second_along
+        self, totals, sequence, earlier, weights, alphas, directions, fixed, kept, along, after
     ):
         """What the gradients, multiplied by `directions`, send to all that they depend on."""
         time = tf.shape(sequence)[0]
         first, *directions = directions
         of_sequence, of_rest = directions[: along[0]], directions[along[0] :]
-        rows, sums = _like(sequence, weights, alphas, second_along)
+        rows, sums = _like(sequence, weights, alphas, after)
         rows = [totals[0], earlier[0], *rows]
 
         def body(t, direction, sums, arrays):
             total, parts = totals[t], (sequence[t], earlier[t], weights, alphas)
-            sources = [total, *_sources(*parts, second_along)]
+            sources = [total, *_sources(*parts, after)]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
-                products = self._products(total, *parts, fixed, along)
+                products = self._products(total, *parts, fixed, _read(t, kept), along)
             at = [direction, *(d[t] for d in of_sequence), *of_rest]
             found = _derivatives(tape, products, sources, at)
             of_rows, found = found[: len(rows)], found[len(rows) :]
-            return t + 1, of_rows[0], _added(sums, found), _written(arrays, t, of_rows)
+            return t + 1, of_rows[0], _added(sums, found), _written(t, arrays, of_rows)
 
         state = (0, first, sums, _arrays(time, rows))
-        *_, sums, arrays = tf.while_loop(lambda t, *_: t < time, body, state)
+        *_, sums, arrays = _loop(time, body, state)
         return [*(array.stack() for array in arrays), *sums]
 
-    def _products(self, total, x, state, weights, alphas, fixed, along):
+    def _products(self, total, x, state, weights, alphas, fixed, kept, along):
         """A step's derivative from its result back to its `_sources`."""
         sources = _sources(x, state, weights, alphas, along)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape, replaying(kept):
             tape.watch(sources)
             result, _ = self._step(x, state, weights, alphas, fixed)
         return _derivatives(tape, result, sources, total)
@@ -221,13 +234,31 @@ def _derivatives(tape, target, sources, upstream):
     )
 
 
+def _loop(time, body, state):
+    """A step after the other: where steps overlap, each needs memory of its own."""
+    return tf.while_loop(lambda i, *_: i < time, body, state, parallel_iterations=1)
+
+
 def _arrays(time, like):
     """One array over time for each of these rows."""
     return [tf.TensorArray(row.dtype, time, element_shape=row.shape) for row in like]
 
 
-def _written(arrays, t, rows):
+def _written(t, arrays, rows):
     return [array.write(t, row) for array, row in zip(arrays, rows, strict=True)]
+
+
+def _read(t, kept):
+    """What was kept of a step, as `replaying` takes it."""
+    return [[_row(t, array, *type)] for array, type in zip(*kept, strict=True)]
+
+
+def _row(t, array, dtype, shape):
+    sizes = [-1 if size is None else size for size in shape]
+    row = tf.raw_ops.TensorListGetItem(
+        input_handle=array, index=t, element_shape=sizes, element_dtype=dtype
+    )
+    return tf.ensure_shape(row, shape)
 
 
 def _zeros(tensors):

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf import dropout
+from darts_tf.bilinear import bilinear
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.normalization import tracking
@@ -135,9 +136,8 @@ class HighwayCell(keras.layers.Layer):
         return states
 
     def _kernels(self):
-        """Those of the recurrent state and of each node, for gate and candidate apart."""
-        kernels = [self.recurrent_kernel, *self.node_kernels]
-        return [half for kernel in kernels for half in tf.split(kernel, 2, axis=-1)]
+        """Those of the recurrent state and of each node."""
+        return [tf.convert_to_tensor(k) for k in (self.recurrent_kernel, *self.node_kernels)]
 
     def get_config(self):
         """Constructor arguments."""
@@ -153,13 +153,21 @@ def masked(state, mask):
     return state if mask is None else state * mask
 
 
+def product(x, kernel):
+    """Of matrices; `Recurrence` keeps it rather than computing it again."""
+    return bilinear(
+        tf.matmul,
+        lambda kernel, upstream: tf.matmul(upstream, kernel, transpose_b=True),
+        lambda upstream, x: tf.matmul(x, upstream, transpose_a=True),
+        worth_keeping=True,
+    )(x, kernel)
+
+
 def first_state(x, state, kernels, mask):
     """State 0: a highway between the hidden state and a candidate."""
     dropped = masked(state, mask)
-    of_gate, of_candidate = tf.split(x, 2, axis=-1)
-    gate = tf.sigmoid(of_gate + tf.matmul(dropped, kernels[0]))
-    candidate = tf.tanh(of_candidate + tf.matmul(dropped, kernels[1]))
-    return state + gate * (candidate - state)
+    of_gate, of_candidate = tf.split(x + product(dropped, kernels[0]), 2, axis=-1)
+    return state + tf.sigmoid(of_gate) * (tf.tanh(of_candidate) - state)
 
 
 def _sum(states):
@@ -196,10 +204,10 @@ class RecurrentCell(HighwayCell):
         del alphas
         states = [first_state(x, state, kernels, mask)]
         for i, (name, source) in enumerate(self.genotype.recurrent, 1):
-            dropped = masked(states[source], mask)
-            gate = tf.sigmoid(tf.matmul(dropped, kernels[2 * i]))
-            candidate = ACTIVATIONS[name](tf.matmul(dropped, kernels[2 * i + 1]))
-            states.append(states[source] + gate * (candidate - states[source]))
+            both = product(masked(states[source], mask), kernels[i])
+            of_gate, of_candidate = tf.split(both, 2, axis=-1)
+            change = ACTIVATIONS[name](of_candidate) - states[source]
+            states.append(states[source] + tf.sigmoid(of_gate) * change)
         concat = self.genotype.concat
         return _sum([states[i] for i in concat]) / len(concat), []
 

@@ -16,6 +16,7 @@ from darts_tf.execution import compiles
 from darts_tf.fitting import begun, fit
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_search import LanguageDARTS
+from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
 from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.searching import arch_optimizer, describe
@@ -80,7 +81,7 @@ def build_trainer(config: TextSearchConfig, vocabulary: int) -> LanguageDARTS:
     trainer.compile(
         optimizer=SGD(config.learning_rate, momentum=0.0, l2=0.0, clip_norm=None),
         arch_optimizer=arch_optimizer(config),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=cross_entropy,
         jit_compile=compiles(config.jit_compile),
     )
     return trainer

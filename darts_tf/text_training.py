@@ -37,6 +37,7 @@ from darts_tf.language_model import (
     load_language_model,
 )
 from darts_tf.language_trainer import LanguageTrainer
+from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
 from darts_tf.text_feeding import check_streams, text_feed
 
@@ -114,7 +115,7 @@ def build_trainer(
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, momentum=0.0, l2=0.0, clip_norm=None),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=cross_entropy,
         jit_compile=compiles(config.jit_compile),
     )
     return trainer
