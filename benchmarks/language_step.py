@@ -1,11 +1,12 @@
-"""One step of a recurrent search: time, words a second, start-up and peak memory, by estimator.
+"""One step of a recurrent search or training: time, words a second, start-up, peak memory.
 
     python benchmarks/language_step.py --batch-size 64 --time-steps 35 --units 300
 
-Every estimator runs in a process of its own; "start" is as in `search_step.py`. "busy" is the
-processor time of a step over the number of cores: what a step takes at least, and what can be
-compared where others use the machine too. "products" is the time that the step's matrix products
-would take at the speed of one large product, measured beside it: the roofline.
+Every estimator, and the training of the cell `DARTS_V2`, runs in a process of its own; "start" is
+as in `search_step.py`. "busy" is the processor time of a step over the number of cores: what a step
+takes at least, and what can be compared where others use the machine too. "products" is the time
+that the step's matrix products would take at the speed of one large product, measured beside it:
+the roofline.
 """
 
 import time
@@ -20,12 +21,18 @@ TARGETS = {  # step and start in seconds, memory in GB: batch 64, 35 steps, 300 
     "first_order": (2.0, 20, 2.5),
     "second_order": (5.0, 20, 2.5),
     "finite_difference": (5.0, 20, 2.5),
+    "training": ("", "", ""),
 }
-"""By estimator."""
+"""By estimator, and of a discrete cell's training step."""
 
-PASSES = {"first_order": (7, 5), "second_order": (18, 13), "finite_difference": (17, 14)}
-"""Matrix products of a step, as multiples of one forward pass, of the recurrence (whose passes back
-go through it again) and of the classifier."""
+PASSES = {
+    "first_order": (5, 5),
+    "second_order": (15, 13),
+    "finite_difference": (13, 13),
+    "training": (3, 3),
+}
+"""Matrix products of a step, as multiples of one forward pass, of the recurrence and of the
+classifier."""
 
 
 def arguments():
@@ -39,7 +46,8 @@ def arguments():
 def products(args, name) -> float:
     """Floating-point operations of a step's matrix products."""
     words = args.batch_size * args.time_steps
-    recurrence = 2 * words * (1 + 36) * 2 * args.units**2
+    sources = 8 if name == "training" else 36  # of all nodes together
+    recurrence = 2 * words * (1 + sources) * 2 * args.units**2
     classifier = 2 * words * args.units * args.vocabulary
     of_recurrence, of_classifier = PASSES[name]
     return of_recurrence * recurrence + of_classifier * classifier
@@ -63,22 +71,31 @@ def measure(args) -> dict:
     import tensorflow as tf
 
     from darts_tf.execution import dtype_policy
+    from darts_tf.language_model import build_language_model
     from darts_tf.language_search import LanguageDARTS
+    from darts_tf.language_trainer import LanguageTrainer
     from darts_tf.losses import cross_entropy
     from darts_tf.recurrent_supernet import RecurrentSupernet
+    from darts_tf.zoo import RECURRENT_GENOTYPES
 
     marks = [BEGAN, time.perf_counter()]
     (name,) = args.arch_gradient
+    training = name == "training"
     rates = {"embedding_dropout": 0.2, "input_dropout": 0.75, "hidden_dropout": 0.25}
+    sizes = {"vocabulary": args.vocabulary, "units": args.units, "output_dropout": 0.75, **rates}
     with dtype_policy(args.precision):
-        network = RecurrentSupernet(args.vocabulary, args.units, output_dropout=0.75, **rates)
-    settings = {"weight_decay": 5e-7, "clip_norm": 0.25, "arch_gradient": name}
-    trainer = LanguageDARTS(network, args.batch_size, time_steps=args.time_steps, **settings)
-    trainer.compile(
-        optimizer=keras.optimizers.SGD(20.0),
-        arch_optimizer=keras.optimizers.Adam(3e-3),
-        loss=cross_entropy,
-    )
+        if training:
+            network = build_language_model(RECURRENT_GENOTYPES["DARTS_V2"], **sizes)
+        else:
+            network = RecurrentSupernet(**sizes)
+    settings = {"time_steps": args.time_steps, "weight_decay": 5e-7, "clip_norm": 0.25}
+    optimizers = {"optimizer": keras.optimizers.SGD(20.0)}
+    if training:
+        trainer = LanguageTrainer(network, args.batch_size, **settings)
+    else:
+        trainer = LanguageDARTS(network, args.batch_size, arch_gradient=name, **settings)
+        optimizers["arch_optimizer"] = keras.optimizers.Adam(3e-3)
+    trainer.compile(loss=cross_entropy, **optimizers)
     marks.append(time.perf_counter())
     draw = np.random.default_rng(0)
     shape = (args.batch_size, args.time_steps)
@@ -86,6 +103,7 @@ def measure(args) -> dict:
         tuple(tf.constant(draw.integers(0, args.vocabulary, shape), tf.int32) for _ in range(2))
         for _ in range(2)
     ]
+    data = batches[0] if training else tuple(batches)
     busy = []
 
     @tf.function(autograph=False)
@@ -98,8 +116,8 @@ def measure(args) -> dict:
         busy.append((time.process_time() - begun) / measuring.cores())
         return loss
 
-    step.get_concrete_function = lambda: run.get_concrete_function(tuple(batches))
-    costs = measuring.start_and_steps(step, (tuple(batches),), marks, args.steps)
+    step.get_concrete_function = lambda: run.get_concrete_function(data)
+    costs = measuring.start_and_steps(step, (data,), marks, args.steps)
     words = args.batch_size * args.time_steps
     return {
         "arch_gradient": name,

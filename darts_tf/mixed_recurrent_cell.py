@@ -109,9 +109,9 @@ class MixedRecurrentCell(HighwayCell):
         mixture = _mixture(tuple(name for name in self.primitives if name != NONE))
         for i in range(1, self.nodes + 1):
             sources = tf.concat(dropped, 0)
-            products = tf.split(product(sources, kernels[i]), i)
-            parts = zip(products, states, strict=True)
-            summands = [mixture(both, state, next(rows)) for both, state in parts]
+            both = tf.reshape(product(sources, kernels[i]), (i, -1, 2 * self.units))
+            parts = zip(tf.unstack(both), states, strict=True)  # unlike a split, copies nothing
+            summands = [mixture(*part, next(rows)) for part in parts]
             states.append(normalized(tf.add_n(summands)))
             dropped.append(masked(states[-1], mask))
         return tf.add_n(states[1:]) / self.nodes

@@ -1,9 +1,9 @@
-"""A step repeated over time, twice differentiable, that keeps its states alone.
+"""A step repeated over time, twice differentiable, that keeps its states and what it chooses.
 
 Differentiated as they are, loops keep everything that a step computes for the gradient, and for the
 gradient of the gradient twice more. Here every pass over time is a loop of its own: forward,
-backward, and the derivative of backward. Each goes through the step again from the state before,
-the only thing that is kept.
+backward, and the derivative of backward. Each goes through the step again from the state before it,
+with what the step kept on the way forward (see `keeping`), such as its products of matrices.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Recurrence:
         _, *like = step(sequence[0], state)  # pruned, but for its types
         arrays = [_arrays(time, rows) for rows in like]
         _, _, rows, kept = _loop(time, body, (0, state, *arrays))
-        states, *statistics = [array.stack() for array in rows]
+        states, *statistics = [array.stack() for array in rows]  # but stacking copies: not `kept`
         for row in like[1]:
             row.graph.add_to_collection(KEPT, (row.dtype.name, tuple(row.shape)))
         return states, statistics, [array.flow for array in kept]

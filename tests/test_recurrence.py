@@ -9,6 +9,7 @@ from numerics import assert_close, gradients, hessian_product
 
 from darts_tf.differentiation import weights_fixed
 from darts_tf.recurrence import Recurrence
+from darts_tf.recurrent_cells import product
 
 DRAW = np.random.default_rng(0)
 SHAPES = [(5, 3, 4), (3, 4), (4, 4), (4,), (4,)]
@@ -19,8 +20,11 @@ FIXED = tf.constant(0.3, tf.float64)
 
 
 def step(x, state, weights, alphas, fixed):
-    """A smooth step that is linear in nothing; its statistic is the largest number of each unit."""
-    candidate = tf.tanh(x + tf.matmul(state, weights[0]))
+    """A smooth step that is linear in nothing; its statistic is the largest number of each unit.
+
+    The product is kept over time.
+    """
+    candidate = tf.tanh(x + product(state, weights[0]))
     state = alphas[0] * candidate + fixed * state + alphas[1] * tf.sin(state)
     return state, [tf.reduce_max(state, 0)]
 
