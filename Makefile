@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long test-cifar10 bench lint web wheel check-wheel clean
+.PHONY: demo test test-long test-cifar10 cells bench lint web wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
@@ -18,6 +18,13 @@ test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments;
 
 test-cifar10: $(VENV)/.tests  ## a small network learns real images, with its log; ten minutes
 	$(BIN)/python -m pytest -m slow tests/test_cifar10.py
+
+DATASET ?= pydoc
+cells: $(VENV)/.package       ## a recurrent cell, searched on DATASET, against an LSTM over 3 seeds; half an hour
+	folder=runs/cell-$(notdir $(DATASET)) && $(BIN)/darts-tf search --dataset $(DATASET) \
+	  --workdir $$folder $$(test -f $$folder/config.json && echo --resume) \
+	&& $(BIN)/python benchmarks/language_cells.py --dataset $(DATASET) \
+	  --genotype $$folder/genotype.json --workdir runs/cells-$(notdir $(DATASET))
 
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
 	$(BIN)/python benchmarks/command_line.py
