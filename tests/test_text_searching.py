@@ -55,6 +55,7 @@ def test_search_learns_and_tells_perplexities(finished):
     assert last["valid_perplexity"] < first["valid_perplexity"]
 
 
+@pytest.mark.slow  # as of a training, by default
 def test_search_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     """In its second epoch, whose number of steps is not the first's."""
     folder = tmp_path / "run"
