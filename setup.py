@@ -23,12 +23,15 @@ setup(
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
         "tensorboard>=2.19",
+        "keras-tuner>=1.4.7",  # baselines and hyperparameters
+        "grpcio>=1.60",  # between its chief and workers
         "ai-edge-litert>=2.3",
         "litert-quantizer>=0.11",
         "flatbuffers>=24",  # the metadata of TFLite files
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
+        "scipy>=1.11",  # intervals and tests of comparisons
         "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",

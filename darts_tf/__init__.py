@@ -12,7 +12,8 @@ from darts_tf import registration
 __version__ = "0.1.0"
 
 _HOMES = {
-    "genotype": ("Genotype", "RecurrentGenotype", "derive", "derive_recurrent"),
+    "genotype": ("Genotype", "RecurrentGenotype"),
+    "derivation": ("derive", "derive_recurrent"),
     "zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
     "spaces": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
     "supernet": ("Supernet",),

@@ -9,7 +9,7 @@ import logging.handlers
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 from darts_tf import files, runs
@@ -21,10 +21,8 @@ _LOGGER = logging.getLogger("darts_tf")
 MAY_DIFFER = {
     *("workdir", "overwrite", "resume", "strategy", "devices", "max_bad_steps"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
-    *("genotypes", "seeds", "train"),
 }
-"""Settings that a resumed run may change: how it runs, not what it computes; and how far a
-comparison goes, whose runs stand for themselves."""
+"""Settings that a resumed run may change: how it runs, not what it computes."""
 
 
 def check(
@@ -108,7 +106,7 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
     Args:
         config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
         dataset: What it runs on. Only the name, classes and preprocessing are written, or a text's
-            vocabulary. None for a comparison, whose runs each have theirs.
+            vocabulary. None for a comparison or a protocol, whose runs each have theirs.
         genotype: What it trains, kept with it; a search has none yet.
         writes: Whether this process does all of this; of several workers one does.
 
@@ -131,7 +129,7 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
     with contextlib.ExitStack() as stack:
         with _usable(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_locked(folder))
+            stack.enter_context(locked(folder))
             check(folder, **options)  # nobody else can change it now
             if not config.resume:
                 _delete_run(folder)
@@ -166,7 +164,7 @@ def _describe(folder, config, dataset, described, genotype) -> None:
 
 def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
-    check_settings(folder / runs.CONFIG, before, now)
+    check_settings(folder / runs.CONFIG, before, now, config.may_differ)
     path = folder / runs.DATASET
     known = runs.read_json(path) if described else {}
     known = known if isinstance(known, dict) else {}
@@ -178,18 +176,24 @@ def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -
         )
 
 
-def check_settings(path, begun: Mapping[str, object], now: Mapping[str, object]) -> None:
+def check_settings(
+    path,
+    begun: Mapping[str, object],
+    now: Mapping[str, object],
+    may_differ: Iterable[str] = (),
+) -> None:
     """Refuses to go on with settings that a run was not begun with.
 
     Args:
         path: the file that has those, for the error.
         begun: the settings then.
         now: the settings now; those of `MAY_DIFFER` are not compared.
+        may_differ: further ones that are not.
 
     Raises:
         InputError: names the first field that differs.
     """
-    for name in sorted({*begun, *now} - MAY_DIFFER):
+    for name in sorted({*begun, *now} - MAY_DIFFER - {*may_differ}):
         if begun.get(name) != now.get(name):
             raise InputError(
                 f"Expected {name}={shown(begun.get(name))}, with which the run was begun ({path}). "
@@ -197,7 +201,7 @@ def check_settings(path, begun: Mapping[str, object], now: Mapping[str, object])
             )
 
 
-def _locked(folder: pathlib.Path) -> AbstractContextManager[None]:
+def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process gets the folder; a process that dies gives it back."""
     return files.locked(
         folder / runs.LOCK,
@@ -249,8 +253,8 @@ def _check_only_run(folder: pathlib.Path) -> None:
 
 
 def _compared(folder: pathlib.Path) -> set[pathlib.Path]:
-    """The folders in that of a comparison which hold nothing but its runs."""
-    if "genotypes" not in runs.read_json(folder / runs.CONFIG):
+    """The folders in that of a comparison or a protocol which hold nothing but its runs."""
+    if not {"genotypes", "final_seeds"} & runs.read_json(folder / runs.CONFIG).keys():
         return set()
     found = set()
     for path in folder.iterdir():

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
-from darts_tf import runs
+from darts_tf import history, runs, stopping
+from darts_tf.distribution import agreed, is_chief
 from darts_tf.schedules import rate_at
 
 LOG = logging.getLogger("darts_tf")
@@ -48,22 +50,22 @@ class Schedule(keras.callbacks.Callback):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
 
 
-class DropPathRamp(keras.callbacks.Callback):
-    """Lets the drop-path rate of a network grow in proportion to the epoch, from 0.
+class Ramp(keras.callbacks.Callback):
+    """Sets a number at every epoch, such as a rate of dropout.
 
     Args:
-        rate: what epoch `epochs` would have.
-        epochs: of the whole run.
+        variable: that holds it, part of the run's state.
+        value_at: gives it for an epoch, counted from 0.
     """
 
-    def __init__(self, rate: float, epochs: int):
+    def __init__(self, variable: keras.Variable, value_at: Callable[[int], float]):
         super().__init__()
-        self.rate = rate
-        self.epochs = epochs
+        self.variable = variable
+        self.value_at = value_at
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Sets the rate of this epoch."""
-        self.model.network.drop_path_rate.assign(self.rate * epoch / self.epochs)
+        """Sets that of this epoch."""
+        self.variable.assign(self.value_at(epoch))
 
 
 class MoveAlphasFrom(keras.callbacks.Callback):
@@ -116,9 +118,9 @@ class Record(keras.callbacks.Callback):
         self.start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes and reports; the time goes into the report and the log alone.
+        """Writes and reports; the time goes into a file of its own.
 
-        Metrics of runs that repeat each other are equal.
+        So the metrics of runs that repeat each other are equal.
         """
         seconds = round(time.monotonic() - self.start, 3)
         line = {"epoch": epoch, **self._readable(logs or {}), **self.describe()}
@@ -127,6 +129,7 @@ class Record(keras.callbacks.Callback):
             line["skipped_steps"] = skipped
         if self.writes:
             runs.append_metrics(self.folder, line)
+            runs.append_time(self.folder, epoch, seconds)
         LOG.info("epoch %d took %.1f s", epoch + 1, seconds)
         if self.report:
             self.report({**line, "seconds": seconds})
@@ -138,6 +141,50 @@ class Record(keras.callbacks.Callback):
             plain = name.removeprefix("val_")
             readable[name if plain == name else f"{self.held_out}_{plain}"] = float(value)
         return readable
+
+
+class KeepHistory(keras.callbacks.Callback):
+    """Keeps the alphas of every epoch of a search.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds those of this epoch."""
+        if is_chief():
+            history.extend(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Ends a search where the rules of `stopping` say so; goes after what records the metrics.
+
+    Args:
+        config: the settings of the search.
+        folder: of the run, whose metrics are looked at.
+    """
+
+    def __init__(self, config, folder):
+        super().__init__()
+        self.config = config
+        self.folder = folder
+
+    def on_train_begin(self, logs=None):
+        """A run that was stopped does not go on when it is resumed."""
+        self._look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at all epochs so far."""
+        self._look()
+
+    def _look(self):
+        stop = is_chief() and stopping.decide(self.config, runs.read_metrics(self.folder))
+        if agreed(self.model.distribute_strategy, bool(stop)):
+            self.model.stop_training = True
 
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:

@@ -10,120 +10,15 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf.constants import filled
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
-from darts_tf.errors import InputError
+from darts_tf.mixed_op import MixedOp
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
 from darts_tf.ops import halved, joined, shuffle
-from darts_tf.pooling import halve
-from darts_tf.primitives import PRIMITIVES, Identity, Zero
-from darts_tf.products import weighted_sums
+from darts_tf.primitives import PRIMITIVES, Identity
+from darts_tf.pruned_mixed_op import PrunedMixedOp
 from darts_tf.sharing import Shared
 from darts_tf.spaces import INPUTS, edges
-
-
-def reductions(cells: int) -> list[bool]:
-    """Which cells are reductions: those at one and two thirds of the depth.
-
-    Raises:
-        InputError: fewer than 3 cells, which would leave no normal cell or no second reduction.
-    """
-    if cells < 3:
-        raise InputError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
-    return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
-
-
-class MixedOp(keras.layers.Layer):
-    """The softmax relaxation (eq. 2) of all edges that leave one state.
-
-    The edges lie side by side in the channels, so that each primitive is one layer with a group
-    per edge. Those without weights give the same on every edge and are computed once.
-
-    Args:
-        channels: of the cell.
-        stride: 2 where the state is an input of a reduction cell.
-        edges: how many edges leave the state.
-        primitives: names of the candidates, in the order of the alphas' columns.
-        partial: only the first of so many parts of the channels is mixed, the others pass by
-            (Xu et al. 2020, section 3.1).
-
-    Attributes:
-        kind: mixed operations of one kind have the same graph.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        stride: int,
-        edges: int,
-        primitives: tuple[str, ...],
-        partial: int = 1,
-    ):
-        super().__init__(autocast=False)  # the alphas stay in float32
-        self.channels = channels
-        self.edges = edges
-        self.primitives = primitives
-        self.kind = (channels, stride, edges, primitives, partial)
-        self.stride = stride
-        self.partial = partial
-        self.mixed = channels // partial
-        self.ops = []
-        for name in primitives:
-            op = PRIMITIVES[name](self.mixed, stride, False, edges)
-            self.ops.append(PRIMITIVES[name](self.mixed, stride, False) if op.weightless else op)
-
-    def build(self, input_shape):
-        """Builds every candidate."""
-        for op in self.ops:
-            op.build((*input_shape[:-1], self.mixed))
-
-    def call(self, state, weights, edge_weights=None, training=False):
-        """Mixes.
-
-        Args:
-            state: `(batch, height, width, channels)`.
-            weights: softmaxed alphas of the edges, `(edges, primitives)`.
-            edge_weights: factors of whole edges, `(edges,)`; None for 1.
-            training: whether the normalisations use the batch's statistics.
-
-        Returns:
-            A list with one mixed tensor per edge, the channels that passed by last.
-        """
-        if edge_weights is None:
-            edge_weights = filled(1.0, (self.edges,), weights.dtype)
-        else:
-            weights = weights * edge_weights[:, None]
-        if self.partial == 1:
-            return self._mix(state, weights, training)
-        first, rest = tf.split(state, [self.mixed, self.channels - self.mixed], -1)
-        mixed = self._mix(first, weights, training)
-        rest = halve(rest) if self.stride == 2 else rest
-        passed = weighted_sums([rest], _per_channel(edge_weights[:, None], rest.shape[-1]))
-        passed = tf.split(passed, self.edges, -1)
-        return [joined(parts) for parts in zip(mixed, passed, strict=True)]
-
-    def _mix(self, state, weights, training):
-        seen = views(state, self.edges)
-        factors = _per_channel(weights, self.mixed)
-        terms, shared, rows = [], [], []
-        for row, (op, factor) in enumerate(zip(self.ops, tf.unstack(factors), strict=True)):
-            if isinstance(op, Zero):  # takes its share of the softmax and adds nothing
-                continue
-            if op.weightless:
-                shared.append(op(seen[op.reads], training=training))
-                rows.append(row)
-            else:
-                terms.append(op(seen[op.reads], scale=factor, training=training))
-        if shared:
-            terms.append(weighted_sums(shared, tf.gather(factors, rows)))
-        return tf.split(tf.add_n(terms), self.edges, -1)
-
-
-def _per_channel(weights, channels):
-    """From `(edges, n)` to `(n, edges * channels)`: the edges side by side in the channels."""
-    columns = tf.transpose(weights)[:, :, None] * filled(1.0, (channels,), weights.dtype)
-    return tf.reshape(columns, (weights.shape[1], -1))
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -137,6 +32,14 @@ def _preprocessed(cell, s0, s1, training):
     return [layer(views(s)[layer.reads], training=training) for layer, s in parts]
 
 
+def _dropout_of(source, op_dropout):
+    """What `MixedOp` takes for dropout on the edges from a state, whose masks are their own."""
+    if op_dropout is None:
+        return {}
+    rate, seed = op_dropout
+    return {"op_dropout": (rate, tf.random.experimental.stateless_fold_in(seed, source))}
+
+
 class SearchCell(keras.layers.Layer):
     """A cell of the supernet: every node adds up the mixed edges from all earlier states.
 
@@ -146,7 +49,7 @@ class SearchCell(keras.layers.Layer):
         reduction_previous: whether the cell before was a reduction, so that the input from two
             cells ago is twice as large.
         nodes: intermediate states.
-        primitives: candidates on every edge.
+        primitives: candidates on every edge, or a tuple of them for each edge.
         partial: see `MixedOp`.
         shared: where the mixed operations' graphs are shared with other cells.
     """
@@ -164,15 +67,16 @@ class SearchCell(keras.layers.Layer):
         self.preprocess0 = preprocess(channels, reduction_previous, affine=False)
         self.preprocess1 = preprocess(channels, False, affine=False)
         self.mixed = [
-            MixedOp(
-                channels,
-                stride=2 if reduction and source < INPUTS else 1,
-                edges=sum(edge[0] == source for edge in self.rows),
-                primitives=primitives,
-                partial=partial,
-            )
+            self._mixed_op(source, 2 if reduction and source < INPUTS else 1, primitives)
             for source in range(INPUTS + nodes - 1)
         ]
+
+    def _mixed_op(self, source, stride, primitives):
+        leaving = [self.rows[edge] for edge in sorted(self.rows) if edge[0] == source]
+        if isinstance(primitives[0], str):
+            return MixedOp(self.channels, stride, len(leaving), primitives, self.partial)
+        theirs = tuple(primitives[row] for row in leaving)
+        return PrunedMixedOp(self.channels, stride, theirs, self.partial)
 
     def build(self, s0_shape, s1_shape):
         """Builds the parts for inputs of these shapes."""
@@ -181,15 +85,16 @@ class SearchCell(keras.layers.Layer):
         for mixed in self.mixed:
             mixed.build((None, None, None, self.channels))
 
-    def call(self, s0, s1, weights, edge_weights=None, training=False):
+    def call(self, s0, s1, weights, edge_weights=None, training=False, op_dropout=None):
         """Runs the cell.
 
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
-            weights: softmaxed alphas, `(edges, primitives)`.
+            weights: of the mixtures, `(edges, primitives)`.
             edge_weights: factors of the edges, `(edges,)`; None for 1.
             training: whether the normalisations use the batch's statistics.
+            op_dropout: rate and seed of dropout on skip connections; None for none.
 
         Returns:
             `(batch, height, width, nodes * channels)`, half the size in a reduction cell.
@@ -205,7 +110,8 @@ class SearchCell(keras.layers.Layer):
             if source in arriving:
                 states.append(self._node(arriving[source]))
             if training:
-                outputs = self.shared(mixed, states[source], *part, track=tracking())
+                dropped = _dropout_of(source, op_dropout)
+                outputs = self.shared(mixed, states[source], *part, track=tracking(), **dropped)
             else:
                 outputs = mixed(states[source], *part)
             targets = [edge[1] for edge in by_source if edge[0] == source]

@@ -45,24 +45,22 @@ def compare(
             comparison; or what `train` raises.
     """
     genotypes = named_genotypes(config.genotypes)
-    sizes = _sizes(config, dataset)
+    sizes = sizes_of(config, dataset)
     fitting = {
         name: scaled(config, genotype, *sizes).channels for name, genotype in genotypes.items()
     }
     with beginning.begun(config, None) as folder:
         runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
-        rows = [
-            _measured(config, name, genotypes[name], fitting[name], sizes) for name in genotypes
-        ]
+        rows = [measured(config, name, genotypes[name], fitting[name], sizes) for name in genotypes]
         wanted = dict(zip(genotypes, config.genotypes, strict=True))
         jobs = [
-            (name, _run(config, folder, name, wanted[name], fitting[name], seed))
+            (name, run_of(config, folder, name, wanted[name], fitting[name], seed))
             for seed in config.seeds
             for name in genotypes
             if config.train
         ]
         for number, (name, run) in enumerate(jobs, 1):
-            if _is_finished(run, genotypes[name]):
+            if is_finished(run, genotypes[name]):
                 state = "finished"
             else:
                 state = "resumed" if run.resume else "begun"
@@ -110,8 +108,14 @@ def _name_of(text: str) -> str:
     return path.parent.name if path.name == runs.GENOTYPE else path.stem
 
 
-def _sizes(config, dataset) -> tuple[int, tuple[int, int], int]:
-    """Classes, rows and columns, and channels of the images."""
+def sizes_of(
+    config: CompareConfig, dataset: ImageDataset | None
+) -> tuple[int, tuple[int, int], int]:
+    """Classes, rows and columns, and channels of the images.
+
+    Raises:
+        InputError: images too small for the stem.
+    """
     if dataset is not None:
         images = dataset.preprocessing
         size = (images.height, images.width)
@@ -123,7 +127,22 @@ def _sizes(config, dataset) -> tuple[int, tuple[int, int], int]:
     return found
 
 
-def _measured(config, name, genotype, channels, sizes) -> Row:
+def measured(
+    config: CompareConfig,
+    name: str,
+    genotype: Genotype,
+    channels: int,
+    sizes: tuple[int, tuple[int, int], int],
+) -> Row:
+    """What a genotype's network costs.
+
+    Args:
+        config: of the comparison.
+        name: of the genotype.
+        genotype: the cells.
+        channels: of the network's first cell.
+        sizes: see `sizes_of`.
+    """
     classes, image_size, image_channels = sizes
     options = {"stem": config.stem, "auxiliary": False, "image_channels": image_channels}
     network = build_network(genotype, channels, config.cells, classes, **options)
@@ -137,8 +156,24 @@ def _measured(config, name, genotype, channels, sizes) -> Row:
     )
 
 
-def _run(config, folder, name, genotype, channels, seed) -> TrainConfig:
-    """The settings of one training, set to resume where it has been begun."""
+def run_of(
+    config: CompareConfig,
+    folder: pathlib.Path,
+    name: str,
+    genotype: str,
+    channels: int,
+    seed: int,
+) -> TrainConfig:
+    """The settings of one training, set to resume where it has been begun.
+
+    Args:
+        config: of the comparison.
+        folder: of the comparison.
+        name: of the genotype, or of the method that has found it.
+        genotype: its name or file.
+        channels: of the network's first cell.
+        seed: of the run.
+    """
     own = {field.name for field in dataclasses.fields(TrainConfig)}
     settings = {key: value for key, value in vars(config).items() if key in own}
     workdir = folder / name / f"seed-{seed}"
@@ -146,8 +181,12 @@ def _run(config, folder, name, genotype, channels, seed) -> TrainConfig:
     return TrainConfig(**{**settings, "genotype": genotype, "channels": channels, "seed": seed})
 
 
-def _is_finished(run: TrainConfig, genotype: Genotype) -> bool:
-    """Whether a run has been finished; what has been begun must be the run that is wanted."""
+def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
+    """Whether a run has been finished; what has been begun must be the run that is wanted.
+
+    Raises:
+        InputError: it is another.
+    """
     if not run.resume:
         return False
     begun = beginning.resumed(TrainConfig, run.workdir)

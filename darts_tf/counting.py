@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import keras
 
@@ -60,7 +61,7 @@ def count_params(model: keras.Model) -> int:
     """
     weights = getattr(model, "network_weights", None) or model.trainable_variables
     head = getattr(model, "auxiliary_head", None)
-    return _size(weights) - (_size(head.trainable_variables) if head else 0)
+    return size_of(weights) - (size_of(head.trainable_variables) if head else 0)
 
 
 def count_macs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> int:
@@ -135,7 +136,7 @@ def word_costs(
 
 
 def _cost(name, layer, macs, elementwise, size, channels):
-    return Cost(name, _size(layer.trainable_variables), macs, elementwise, *size, channels)
+    return Cost(name, size_of(layer.trainable_variables), macs, elementwise, *size, channels)
 
 
 def _cell_total(cell, previous, size, what):
@@ -146,5 +147,6 @@ def _cell_total(cell, previous, size, what):
     return sum(getattr(layer, what)(*at) for layer, at in placed)
 
 
-def _size(variables):
+def size_of(variables: Iterable[keras.Variable]) -> int:
+    """How many numbers some variables hold."""
     return sum(math.prod(v.shape) for v in variables)

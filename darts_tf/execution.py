@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 CHAINS = 8
 """Operations that a cell has ready at a time, about: one chain per primitive on two states."""
@@ -67,6 +68,24 @@ def dtype_policy(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+@contextlib.contextmanager
+def graphs_forgotten() -> Iterator[None]:
+    """At the end of this block TensorFlow lets go of the graphs that were traced in it.
+
+    Under a strategy Keras' optimizers sum gradients by an operation with a custom gradient, whose
+    function TensorFlow registers for good, and with it the graph of the whole step: half a gigabyte
+    for each run of a process that makes many. Nobody differentiates a step.
+    """
+    registry = ops.gradient_registry._registry
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in set(registry) - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, InUse
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def locked(lock: pathlib.Path, refusal: str) -> Iterator[None]:
     """Within this block no other process has the lock; a process that dies gives it back.
 
     Raises:
-        InputError: with this refusal, where another process has it.
+        InUse: with this refusal, where another process has it.
     """
     import filelock  # late: genotypes are files too, and need no lock
 
@@ -62,7 +62,7 @@ def locked(lock: pathlib.Path, refusal: str) -> Iterator[None]:
     try:
         held.acquire(blocking=False)
     except filelock.Timeout as error:
-        raise InputError(refusal) from error
+        raise InUse(refusal) from error
     try:
         yield
     finally:

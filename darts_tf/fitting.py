@@ -25,7 +25,12 @@ from darts_tf.data import (
     evaluation_steps,
 )
 from darts_tf.distribution import distributed, is_chief
-from darts_tf.execution import dtype_policy, graph_optimizer_off, make_deterministic
+from darts_tf.execution import (
+    dtype_policy,
+    graph_optimizer_off,
+    graphs_forgotten,
+    make_deterministic,
+)
 from darts_tf.genotype import Genotype
 from darts_tf.interruption import Diverged
 from darts_tf.keeper import Keeper
@@ -116,7 +121,8 @@ def fit(
 ) -> None:
     """Trains from the last checkpoint, or from the beginning, to the end of the last epoch.
 
-    Where the trainer chooses among the epochs, it is at the best of them afterwards.
+    Where the trainer chooses among the epochs, it is at the best of them afterwards. A callback
+    ends the run after an epoch, or before any, by `trainer.stop_training = True`, as in Keras.
 
     Args:
         trainer: compiled.
@@ -150,12 +156,19 @@ def fit(
             called.on_epoch_end(epoch, logs)
             position = Position(epoch + 1, 0, feed.most)
             keeper.save(position, best=best)
+            if trainer.stop_training:
+                break
 
-    with graph_optimizer_off(), Keeper(trainer, config, folder / CHECKPOINTS, feed) as keeper:
+    with (
+        graphs_forgotten(),
+        graph_optimizer_off(),
+        Keeper(trainer, config, folder / CHECKPOINTS, feed) as keeper,
+    ):
         position = keeper.start()
         if position.epoch < config.epochs:
+            trainer.stop_training = False
             called.on_train_begin()
-            while position:
+            while position and not trainer.stop_training:
                 try:
                     position = epochs_from(position)
                 except Diverged as error:

@@ -1,4 +1,4 @@
-"""Discrete cells: the genotypes, their JSON files, and how they are derived.
+"""Discrete cells: the genotypes and their JSON files.
 
 A genotype is data: it is parsed and checked, never evaluated.
 """
@@ -9,25 +9,16 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable
-
-import numpy as np
 
 from darts_tf import files
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.parsing import parse_json
 from darts_tf.spaces import (
-    INPUTS,
-    NONE,
-    PRIMITIVES,
-    RECURRENT_PRIMITIVES,
     Pairs,
     checked_concat,
     checked_pairs,
     checked_recurrent,
-    nodes_of,
-    recurrent_nodes_of,
 )
 
 
@@ -143,116 +134,6 @@ class RecurrentGenotype(_Genotype):
         """One line, as in `tanh 0 | relu 1 -> 1 2`."""
         nodes = " | ".join(f"{activation} {source}" for activation, source in self.recurrent)
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
-
-
-def derive(
-    alphas_normal,
-    alphas_reduce,
-    edges_normal=None,
-    edges_reduce=None,
-    *,
-    primitives: tuple[str, ...] = PRIMITIVES,
-) -> Genotype:
-    """The discrete cells that architecture parameters stand for. Liu et al. 2019, section 2.4.
-
-    On every edge the operation with the largest softmax weight is kept, `none` left out, and its
-    weight is the edge's strength; every node keeps its two strongest edges. Of equals the first
-    wins. `none` takes its share of the softmax all the same. Where edges have parameters of their
-    own (Xu et al. 2020, section 3.2), their softmax over the edges into a node multiplies the
-    strengths.
-
-    Args:
-        alphas_normal: (edges, primitives) array: one row per pair of `spaces.edges(nodes)`, for
-            any number of nodes.
-        alphas_reduce: The same for the reduction cell.
-        edges_normal: (edges,) array, or None for edges that are weighed alike.
-        edges_reduce: The same for the reduction cell.
-        primitives: What the columns stand for.
-
-    Raises:
-        InputError: An array of another shape, or a number that is not finite.
-    """
-    normal = _derive_cell("normal", alphas_normal, edges_normal, primitives)
-    reduce = _derive_cell("reduce", alphas_reduce, edges_reduce, primitives)
-    return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
-
-
-def derive_recurrent(
-    alphas, *, primitives: tuple[str, ...] = RECURRENT_PRIMITIVES
-) -> RecurrentGenotype:
-    """The discrete recurrent cell that architecture parameters stand for.
-
-    As `derive`, but that every node keeps its one strongest edge; its output is the mean of all
-    nodes. Liu et al. 2019, sections 2.1 and 2.4.
-
-    Args:
-        alphas: (edges, primitives) array: one row per pair of `spaces.recurrent_edges(nodes)`, for
-            any number of nodes.
-        primitives: What the columns stand for.
-
-    Raises:
-        InputError: An array of another shape, or a number that is not finite.
-    """
-    columns = _derived(primitives)
-    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)), recurrent_nodes_of)
-    weights = _softmax(alphas)[:, columns]
-    pairs, start = [], 0
-    for node in range(recurrent_nodes_of(len(weights))):
-        rows = weights[start : start + node + 1]
-        source = int(rows.max(axis=1).argmax())
-        pairs.append((primitives[columns[rows[source].argmax()]], source))
-        start += len(rows)
-    return RecurrentGenotype(tuple(pairs), tuple(range(1, len(pairs) + 1)))
-
-
-def _derived(primitives: tuple[str, ...]) -> list[int]:
-    """The columns of what can be derived."""
-    return [i for i, primitive in enumerate(primitives) if primitive != NONE]
-
-
-def _derive_cell(cell: str, alphas, edges, primitives: tuple[str, ...]) -> Pairs:
-    columns = _derived(primitives)
-    alphas = _checked_alphas(f"alphas_{cell}", alphas, (None, len(primitives)))
-    weights = _softmax(alphas)[:, columns]
-    rows = len(weights)
-    edges = np.zeros(rows) if edges is None else _checked_alphas(f"edges_{cell}", edges, (rows,))
-    pairs, start = [], 0
-    for node in range(nodes_of(rows)):
-        into = slice(start, start + INPUTS + node)
-        rows = weights[into] * _softmax(edges[None, into]).T
-        strongest = np.argsort(-rows.max(axis=1), kind="stable")[:2]
-        pairs += [(primitives[columns[rows[i].argmax()]], int(i)) for i in strongest]
-        start += len(rows)
-    return tuple(pairs)
-
-
-def _softmax(rows: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
-    return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
-
-
-def _checked_alphas(
-    name: str, alphas, shape: tuple[int | None, ...], nodes_of: Callable[[int], int] = nodes_of
-) -> np.ndarray:
-    """Finite numbers in an array of this shape, None standing for the edges of some cell."""
-    alphas = np.asarray(alphas, dtype=np.float64)
-    fits = len(shape) == alphas.ndim and all(
-        size in (None, actual) for size, actual in zip(shape, alphas.shape, strict=True)
-    )
-    if not fits:
-        sizes = ", ".join("edges" if size is None else str(size) for size in shape)
-        raise InputError(
-            f"Expected an array of shape ({sizes}). Received: {name}.shape={alphas.shape}"
-        )
-    if not np.isfinite(alphas).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(alphas))[0])
-        raise InputError(f"Expected finite numbers. Received: {name}{list(place)}={alphas[place]}")
-    nodes_of(len(alphas))
-    return alphas
 
 
 def short_name(primitive: str) -> str:

@@ -6,13 +6,12 @@ import pathlib
 
 import psutil
 
-from darts_tf.cells import reductions
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
 from darts_tf.execution import has_gpu
 from darts_tf.names import gigabytes
 from darts_tf.ops import halved
-from darts_tf.spaces import INPUTS, NODES
+from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, reductions
 
 PASSES = {"first_order": 1, "finite_difference": 2, "second_order": 3}
 """Passes whose results wait in memory at a time; of second order a backward pass too."""
@@ -34,7 +33,9 @@ _KEPT, _OWN, _FLOAT = 6, 30, 4  # tensors an edge, tensors of the largest operat
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
-def estimated_bytes(config: SearchConfig, height: int, width: int) -> int:
+def estimated_bytes(
+    config: SearchConfig, height: int, width: int, operations: int = len(PRIMITIVES)
+) -> int:
     """Peak memory of a search on a CPU, about: of fourteen that were measured all within 18 %.
 
     What fills it are the results that a forward pass keeps for the backward pass: six tensors for
@@ -44,7 +45,9 @@ def estimated_bytes(config: SearchConfig, height: int, width: int) -> int:
         config: the settings.
         height: rows of an image.
         width: columns of an image.
+        operations: of an edge; with fewer than all, about as many convolutions are left.
     """
+    share = operations / len(PRIMITIVES)
     kept, largest = 0, 0
     channels = config.channels
     for reduction in reductions(config.cells):
@@ -53,8 +56,8 @@ def estimated_bytes(config: SearchConfig, height: int, width: int) -> int:
         node = channels * height * width * config.batch_size * _FLOAT
         edges = sum(INPUTS + node for node in range(NODES))
         mixed = node // config.partial_channels
-        kept += edges * (_KEPT * mixed + (node - mixed))
-        largest = max(largest, NODES * mixed)
+        kept += edges * (share * _KEPT * mixed + (node - mixed))
+        largest = max(largest, share * NODES * mixed)
     name = config.arch_gradient
     tensors = FRAGMENTS * (PASSES[name] * kept + WORKING[name] * _OWN * largest)
     if config.precision != "float32":
@@ -73,15 +76,17 @@ def available_bytes() -> int:
     return min(available, limit - used)
 
 
-def check_memory(config: SearchConfig, height: int, width: int) -> str:
-    """A line on what the search will need.
+def check_memory(
+    config: SearchConfig, height: int, width: int, operations: int = len(PRIMITIVES)
+) -> str:
+    """A line on what the search will need, as `estimated_bytes`.
 
     A GPU does not tell what it has free: there the need is told and not checked.
 
     Raises:
         InputError: More than is free: it says what to change.
     """
-    needed, available = estimated_bytes(config, height, width), available_bytes()
+    needed, available = estimated_bytes(config, height, width, operations), available_bytes()
     if has_gpu():
         return f"about {gigabytes(needed)} of memory, most of it on the GPU"
     if needed > available:

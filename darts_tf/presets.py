@@ -21,6 +21,13 @@ SEARCH_PRESETS = {
         **{"partial_channels": 4, "arch_gradient": "first_order"},
         **{"arch_learning_rate": 6e-4, "arch_from_epoch": 15},
     },
+    # Chen et al. 2019, section 4.1.1: progressive stages on CIFAR-10
+    "p-darts": {
+        **_CIFAR10_SEARCH,
+        **{"epochs": 25, "batch_size": 96, "learning_rate_min": 0.0},
+        **{"arch_gradient": "first_order", "arch_learning_rate": 6e-4, "arch_from_epoch": 10},
+        **{"stages": ("5:8:0.1", "11:5:0.4", "17:3:0.7"), "max_skips": 2},
+    },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
 }
 """Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
@@ -105,3 +112,18 @@ TEXT_TRAIN_PRESETS = {
     "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
 }
 """Training settings on text by the preset's name."""
+
+GRADIENTS = {
+    "first_order": {"arch_gradient": "first_order"},
+    "second_order": {"arch_gradient": "second_order"},
+    "finite_difference": {"arch_gradient": "finite_difference"},
+    "partial_channels": {"arch_gradient": "first_order", "partial_channels": 4},
+    "perturbation": {"arch_gradient": "first_order", "selection": "perturbation"},
+}
+"""Ways to search by gradients, by their names: the settings in which they differ."""
+
+BASELINES = ("random", "evolution", "bayesian", "hyperband")
+"""Ways to find cells without a supernet."""
+
+METHODS = (*GRADIENTS, *BASELINES)
+"""Ways to find cells that can be compared."""

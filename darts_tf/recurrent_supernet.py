@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf.genotype import RecurrentGenotype, derive_recurrent
+from darts_tf.derivation import derive_recurrent
+from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_model import RecurrentModel
 from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.spaces import RECURRENT_NODES, RECURRENT_PRIMITIVES

@@ -28,10 +28,22 @@ VOCABULARY = "vocabulary.txt"
 GENOTYPE = "genotype.json"
 ALPHAS = "alphas.npz"
 """Arrays `normal` and `reduce`, or `recurrent`, (edges, primitives)."""
+HISTORY = "alphas_history.npz"
+"""The same of every epoch, stacked, and the array `epochs`."""
+SELECTION = "selection"
+"""Checkpoints of a selection by perturbation that is under way."""
 METRICS = "metrics.jsonl"
 """One JSON object a line, one line an epoch."""
+TIMES = "times.jsonl"
+"""The same of the seconds that each epoch took; those that were done again count again."""
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
+STAGES = "stages"
+"""Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
+EDGE_PRIMITIVES = "edge_primitives.json"
+"""What the columns of the alphas stand for on each edge, in a stage whose edges differ."""
+STAGED = STAGES, EDGE_PRIMITIVES
+"""What searches in stages have beside all others."""
 
 LOG = "run.log"
 """What happened and when, for people."""
@@ -40,15 +52,31 @@ LOCK = ".lock"
 
 TABLES = ("compare.csv", "compare.md")
 """What a comparison found, for programs and for people."""
+RESULT = "result.json"
+"""What a job among others has found and cost, once it has ended."""
+REPORTS = ("select.json", "select.md")
+"""What a protocol has found so far, for programs and for people."""
+CLAIMS = "claims"
+"""A lock for each run of a protocol, held by the process that does it."""
+
+TRIALS, TRIALS_TABLE, ORACLE, BEST = "trials", "trials.jsonl", "oracle", "best.json"
+"""Of a study: its runs, what they said, the state of what chooses them, and the best settings."""
+
+OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST)
+"""What jobs of many runs have, and no search or training of its own."""
 
 NAMES = (
-    *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, METRICS, MODEL, CHECKPOINTS, "tensorboard"),
-    *(LOG, LOCK),
-    *TABLES,
+    *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
+    *(CHECKPOINTS, "tensorboard", LOG, LOCK),
+    *STAGED,
+    *OF_MANY,
 )
 """Everything that a run puts into its folder."""
 
-_CONFIG_HAS = ({"dataset", "workdir", "seed"}, {"dataset", "workdir", "seeds"})
+_CONFIG_HAS = (
+    *({"dataset", "workdir", "seed"}, {"dataset", "workdir", "seeds"}),
+    {"over", "workdir", "seed"},
+)
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -121,9 +149,12 @@ def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:
 
 def append_metrics(folder: str | os.PathLike[str], metrics: Mapping[str, object]) -> None:
     """Adds a line to the run's metrics at once; a number that is not finite becomes null."""
-    line = json.dumps(plain(metrics), allow_nan=False) + "\n"
-    with open(pathlib.Path(folder) / METRICS, "a", encoding="utf-8") as file:
-        file.write(line)
+    _append(pathlib.Path(folder) / METRICS, metrics)
+
+
+def _append(path: pathlib.Path, line: Mapping[str, object]) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(plain(line), allow_nan=False) + "\n")
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> list[dict]:
@@ -132,7 +163,10 @@ def read_metrics(folder: str | os.PathLike[str]) -> list[dict]:
     Raises:
         InputError: A whole line is no JSON object with an integer `epoch`; with file and line.
     """
-    path = pathlib.Path(folder) / METRICS
+    return _read_lines(pathlib.Path(folder) / METRICS)
+
+
+def _read_lines(path: pathlib.Path) -> list[dict]:
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is not whole
@@ -151,10 +185,49 @@ def _parsed_metrics(line: bytes, place: str) -> dict:
 
 
 def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
-    """Drops the lines whose `epoch` is `epochs` or later, before a run resumes at that epoch."""
+    """Drops the lines whose `epoch` is `epochs` or later, before a run resumes at that epoch.
+
+    All times are kept, but for a line that was being written when the run ended.
+    """
     kept = [metrics for metrics in read_metrics(folder) if metrics["epoch"] < epochs]
     text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
     files.write_text(pathlib.Path(folder) / METRICS, text)
+    times = pathlib.Path(folder) / TIMES
+    if times.exists():
+        whole, end, _ = times.read_text(encoding="utf-8", errors="replace").rpartition("\n")
+        files.write_text(times, whole + end)
+
+
+def append_time(folder: str | os.PathLike[str], epoch: int, seconds: float) -> None:
+    """Adds the time that an epoch of the run took."""
+    _append(pathlib.Path(folder) / TIMES, {"epoch": epoch, "seconds": seconds})
+
+
+def seconds_of(folder: str | os.PathLike[str]) -> float:
+    """The time that all epochs of the run took, those that were done again after a crash too.
+
+    Of a search in stages and of a study, the time of all the runs that it has in its folder.
+
+    Raises:
+        InputError: A whole line says no time; with file and line.
+    """
+    inner = (pathlib.Path(folder) / name for name in (STAGES, TRIALS))
+    parts = (part for parts in inner if parts.is_dir() for part in parts.iterdir())
+    return sum(times_of(folder)) + sum(sum(times_of(part)) for part in parts)
+
+
+def times_of(folder: str | os.PathLike[str]) -> list[float]:
+    """The times of a run's own epochs in the order in which they ended; see `seconds_of`."""
+    path = pathlib.Path(folder) / TIMES
+    found = []
+    for number, line in enumerate(_read_lines(path), 1):
+        seconds = line.get("seconds")
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise InputError(
+                f"{path}, line {number}: Expected seconds of zero or more. Received: {shown(line)}"
+            )
+        found.append(float(seconds))
+    return found
 
 
 ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
@@ -165,10 +238,19 @@ RECURRENT_ALPHAS = ("recurrent",)
 
 def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
     """Replaces the run's architecture parameters: the arrays of a supernet's `alphas`."""
+    save_arrays(pathlib.Path(folder) / ALPHAS, named_alphas(alphas))
+
+
+def named_alphas(alphas) -> dict[str, np.ndarray]:
+    """The arrays of a supernet's `alphas` by the names that files give them."""
     names = RECURRENT_ALPHAS if len(alphas) == 1 else ALPHAS_NAMES
-    arrays = dict(zip(names, map(np.asarray, alphas), strict=False))
-    with files.replacing(pathlib.Path(folder) / ALPHAS) as path:
-        np.savez(path, **arrays)
+    return dict(zip(names, map(np.asarray, alphas), strict=False))
+
+
+def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Replaces a file of arrays by their names."""
+    with files.replacing(path) as written:
+        np.savez(written, **arrays)
 
 
 def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:

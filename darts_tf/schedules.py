@@ -1,4 +1,4 @@
-"""Learning rates as functions of the epoch, or of the step."""
+"""Learning rates as functions of the epoch, or of the step, and what else changes by the epoch."""
 
 from __future__ import annotations
 
@@ -46,3 +46,48 @@ def rate_at(config, epoch: int, step: int = 0, steps: int = 1) -> float:
     place = epoch + step * unit if config.schedule_per == "step" else epoch
     warm = min(1, (place + unit) / config.warmup_epochs) if config.warmup_epochs else 1
     return SCHEDULES[config.schedule](config, place) * warm
+
+
+def drop_path_at(config, epoch: int) -> float:
+    """The rate of drop path: it grows in proportion to the epoch (Liu et al. 2019, sec. A.2)."""
+    return config.drop_path * epoch / config.epochs
+
+
+TEMPERATURES = 10.0, 0.1
+"""Of a relaxation that samples, in the first epoch and the last (Dong & Yang 2019, GDAS)."""
+
+
+def temperature_at(config, epoch: int) -> float:
+    """The temperature of a relaxation that samples, on a straight line."""
+    return linear(epoch, max(1, config.epochs - 1), *TEMPERATURES)
+
+
+FIRST_RADIUS = 0.03
+"""Of a perturbation, in the first epoch (Chen & Hsieh 2020, SmoothDARTS)."""
+
+
+def perturb_radius_at(config, epoch: int) -> float:
+    """The radius of a perturbation, on a straight line to what epoch `epochs` would have."""
+    return linear(epoch, config.epochs, FIRST_RADIUS, config.perturb_radius)
+
+
+WEIGHTS = {"beta-decay": 50.0, "zero-one": 10.0}
+"""Of regularisers: of beta-decay the last (Ye et al. 2022), of zero-one all (Chu et al. 2020)."""
+
+
+def regularizer_weight_at(config, epoch: int) -> float:
+    """The weight of a search's regulariser: that of beta-decay grows on a straight line from 0."""
+    name, given = config.chosen_regularizer, config.regularizer_weight
+    most = WEIGHTS[name] if given is None else given
+    return linear(epoch, config.epochs, 0.0, most) if name == "beta-decay" else most
+
+
+def op_dropout_at(config, epoch: int) -> float:
+    """The rate of dropout on skip connections (Chen et al. 2019, P-DARTS, as their code has it).
+
+    While the alphas rest it goes down on a straight line; when they begin to move it starts from
+    the top again and decays by a factor of exp(-0.2) an epoch.
+    """
+    if epoch < config.arch_from_epoch:
+        return config.op_dropout * (config.epochs - epoch - 1) / config.epochs
+    return config.op_dropout * math.exp(-0.2 * (epoch - config.arch_from_epoch))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -13,6 +15,7 @@ from darts_tf.gradients import ESTIMATORS
 from darts_tf.losses import counted
 from darts_tf.normalization import tracked_statistics
 from darts_tf.optimizers import clip, clip_then_decay, clip_to_and_fro
+from darts_tf.regularizers import REGULARIZERS
 from darts_tf.trainer import Trainer
 
 
@@ -34,13 +37,17 @@ class DARTS(Trainer):
         sync_batch_norm: as in `Trainer`.
         clip_virtual_step: clip the gradient in the virtual step too, as recurrent searches do. The
             exact gradient differentiates that exactly; the finite difference, as the reference.
+        arch_penalty: what the alphas descend along with the valid loss, a scalar function of
+            them, such as `cost_penalty.cost_penalty`; None for the valid loss alone.
+        regularizer: of the alphas, a name in `regularizers.REGULARIZERS`; None for none.
 
     Attributes:
+        regularizer_weight: its factor in what the alphas descend, a variable; None without one.
         moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
             before a change needs `make_train_function(force=True)`.
 
     Raises:
-        InputError: unknown `arch_gradient`.
+        InputError: unknown `arch_gradient` or `regularizer`.
     """
 
     def __init__(
@@ -52,16 +59,24 @@ class DARTS(Trainer):
         arch_weight_decay: float = 1e-3,
         sync_batch_norm: bool = False,
         clip_virtual_step: bool = False,
+        arch_penalty: Callable[[list[tf.Tensor]], list[tf.Tensor]] | None = None,
+        regularizer: str | None = None,
     ):
         super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
-        if arch_gradient not in ESTIMATORS:
-            raise InputError(
-                f"Expected arch_gradient to be one of {list(ESTIMATORS)}. "
-                f"Received: {arch_gradient=}"
-            )
+        for name, value, known in (
+            ("arch_gradient", arch_gradient, list(ESTIMATORS)),
+            ("regularizer", regularizer, [None, *REGULARIZERS]),
+        ):
+            if value not in known:
+                raise InputError(
+                    f"Expected {name} to be one of {known}. Received: {name}={value!r}"
+                )
         self.arch_gradient = arch_gradient
         self.arch_weight_decay = arch_weight_decay
         self.clip_virtual_step = clip_virtual_step
+        self.arch_penalty = arch_penalty
+        self.regularizer = regularizer
+        self.regularizer_weight = self._factor() if regularizer else None
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.moves_alphas = True
 
@@ -194,7 +209,7 @@ class DARTS(Trainer):
 
         Returns:
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
-            without their weight decay.
+            without what is added to that loss: regulariser, penalty and weight decay.
         """
         train_batch, valid_batch = counted(train_batch, valid_batch)
         weights, alphas = weights or self.read(self.weights_to_train), self._alphas()
@@ -217,8 +232,10 @@ class DARTS(Trainer):
         return self.settle(before, *self.weight_step(weights, train_batch, others, numbers))
 
     def _arch_step(self, weights, train_batch, valid_batch):
-        """Moves the alphas; gives the valid loss, the gradient's norm, and the train batch."""
+        """Moves the alphas; gives what they descend, its gradient's norm, and the train batch."""
         loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
+        if self.regularizer or self.arch_penalty:
+            loss, gradients = self._penalized(loss, gradients)
         norm = tf.linalg.global_norm(gradients)
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         apply_summed(self.arch_optimizer, gradients, self.network.alphas)
@@ -226,6 +243,25 @@ class DARTS(Trainer):
         with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
         return [loss, norm], train_batch
+
+    def _penalized(self, loss, gradients):
+        """With what is a function of the alphas alone, and so the same for all estimators."""
+        alphas, value = self._alphas(), 0.0
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(alphas)
+            if self.regularizer:
+                weight = tf.cast(tf.convert_to_tensor(self.regularizer_weight), alphas[0].dtype)
+                value += weight * REGULARIZERS[self.regularizer](alphas)
+            if self.arch_penalty:
+                value += self.arch_penalty(alphas)
+        zero = tf.UnconnectedGradients.ZERO  # alphas of whole edges
+        slopes = tape.gradient(value, alphas, unconnected_gradients=zero)
+        return loss + value, [tf.add(*pair) for pair in zip(gradients, slopes, strict=True)]
+
+    def _factor(self):
+        return self.add_weight(
+            shape=(), initializer="ones", trainable=False, name="regularizer_weight"
+        )
 
     def _alphas(self):
         return self.read(self.network.alphas)

@@ -10,25 +10,44 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import runs
-from darts_tf.callbacks import MoveAlphasFrom, Record, of_every_run
+from darts_tf import indicators, runs
+from darts_tf.callbacks import Ramp, Record
 from darts_tf.configs import ArchConfig, SearchConfig
+from darts_tf.cost_penalty import cost_penalty
 from darts_tf.data import (
     Augmentation,
     ImageDataset,
+    Preprocessing,
+    Split,
+    evaluation_batches,
     search_batches,
     split_halves,
     steps_per_epoch,
 )
 from darts_tf.distribution import is_chief, make_strategy
+from darts_tf.eigenvalues import hessian_products
+from darts_tf.errors import InputError
 from darts_tf.execution import compiles
-from darts_tf.fitting import begun, fit, image_feed
-from darts_tf.genotype import Genotype
+from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
+from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.mixing import measuring
+from darts_tf.names import listed
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
+from darts_tf.schedules import (
+    op_dropout_at,
+    perturb_radius_at,
+    regularizer_weight_at,
+    temperature_at,
+)
 from darts_tf.search import DARTS
+from darts_tf.selecting import check_alone, select
+from darts_tf.settling import Settings
+from darts_tf.spaces import PRIMITIVES
 from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
+from darts_tf.targets import costs_of, target_of, within_budget
+from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 
 
 def search(
@@ -36,6 +55,8 @@ def search(
     dataset: ImageDataset,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    edge_primitives=None,
+    report_selection: Callable[[dict], None] | None = None,
 ) -> Genotype:
     """Searches for cells on half of the training images for the weights and half for the alphas.
 
@@ -48,27 +69,54 @@ def search(
         dataset: what to search on; the test split is not touched.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
+        edge_primitives: as `Supernet` takes them.
+        report_selection: called with every round of a selection by perturbation; see `select`.
 
     Returns:
-        The genotype of the alphas after the last epoch.
+        The genotype of the alphas after the last epoch, or after the one that a search which is
+        stopped early goes back to, within the limits if there are some; or the one that is
+        selected in the end.
 
     Raises:
         InputError: images too small, a batch larger than half of the training images, more memory
-            needed than is free, or a folder that is in use; nothing has been written then. Or
-            what is to be resumed was begun with other settings.
+            needed than is free, a budget that no cells meet, a table of latencies that cannot be
+            used, or a folder that is in use; nothing has been written then. Or what is to be
+            resumed was begun with other settings.
         Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
         Diverged: losses or gradients were not finite, again after going back once.
         OSError: a file could not be written; earlier checkpoints are as they were.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
+    if config.stages:
+        raise InputError(
+            "Expected the settings of one search, or stages.search_as_asked. "
+            f"Received: stages={listed(config.stages)}"
+        )
+    if config.selection == "perturbation":
+        check_alone()
     strategy = make_strategy(config.strategy, config.devices)
     replicas = strategy.num_replicas_in_sync
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, "cifar")
     halves = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
-    check_memory(config, preprocessing.height, preprocessing.width)
-    build = functools.partial(build_trainer, config, len(dataset.classes), preprocessing.channels)
+    operations = len(edge_primitives[0][0] if edge_primitives else PRIMITIVES)
+    check_memory(config, preprocessing.height, preprocessing.width, operations)
+    sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
+    target = target_of(config, config.preset, len(dataset.classes), *sizes)
+    limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
+    within = within_budget(config, target, **limits)
+    penalty = None
+    if config.cost is not None:
+        penalty = cost_penalty(costs_of(config, config.cost, target), config.cost_weight)
+    build = functools.partial(
+        build_trainer,
+        config,
+        len(dataset.classes),
+        preprocessing.channels,
+        edge_primitives,
+        penalty,
+    )
     batches = functools.partial(
         search_batches,
         *halves,
@@ -79,22 +127,65 @@ def search(
         epochs=config.epochs,
     )
     with begun(config, dataset, strategy, build) as (folder, trainer):
-        record = Record(folder, lambda: describe(trainer, folder), report, writes=is_chief())
+        if edge_primitives and is_chief():
+            runs.write_json(folder / runs.EDGE_PRIMITIVES, edge_primitives)
+        described = functools.partial(describe, trainer, folder, config.max_skips, within)
+        record = Record(folder, described, report, writes=is_chief())
+        looks = looks_of(trainer, config, halves[1], preprocessing)
+        measure = indicators.Measure(indicators.asked_of_cells(config), looks)
         fit(
             trainer,
             config,
             folder,
             image_feed(batches, steps, halves[1], preprocessing),
             callbacks=[
-                *of_every_run(config, record),
-                MoveAlphasFrom(config.arch_from_epoch),
+                *of_every_search(config, record, measure),
+                *ramps(config, trainer),
                 *callbacks,
             ],
         )
-    return trainer.network.genotype()
+        take_kept(config, trainer, folder, described)
+        genotype = genotype_of(trainer, config.max_skips, within)
+        if config.selection == "perturbation":
+            settings = Settings(config.selection_epochs, config.seed, config.selection_images)
+
+            def told(done):
+                epoch = config.epochs + done["round"] - 1  # for the times alone
+                runs.append_time(folder, epoch, done["seconds"])
+                if report_selection:
+                    report_selection(done)
+
+            genotype = select(trainer, config, dataset, folder, settings, told)
+            genotype.save(folder / runs.GENOTYPE)
+        warn_of_collapse(genotype, config.budget)
+    return genotype
 
 
-def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DARTS:
+def looks_of(
+    trainer: DARTS, config: SearchConfig, half: Split, preprocessing: Preprocessing
+) -> indicators.Looks:
+    """What indicators look at: the alphas' images, as they are and in their order.
+
+    The eigenvalue is measured on the first batch of them.
+    """
+    batches = functools.partial(evaluation_batches, half, preprocessing)
+    batch = next(iter(batches(config.batch_size))) if config.measures_eigenvalue else None
+
+    def loss(alphas):
+        return trainer.loss_at(trainer.read(trainer.weights_to_train), alphas, batch)
+
+    product = hessian_products(loss, trainer.network.alphas)
+    measured = functools.partial(batches, HELD_OUT_BATCH)
+    return indicators.Looks(product, measuring(trainer.network, measured))
+
+
+def build_trainer(
+    config: SearchConfig,
+    classes: int,
+    image_channels: int,
+    edge_primitives=None,
+    penalty: Callable | None = None,
+) -> DARTS:
     """The compiled trainer of a new supernet, with the reference's optimizers."""
     supernet = Supernet(
         config.channels,
@@ -102,6 +193,10 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
         classes,
         image_channels,
         partial_channels=config.partial_channels,
+        relaxation=config.relaxation,
+        perturb=config.perturb,
+        op_dropout=config.op_dropout,
+        edge_primitives=edge_primitives,
     )
     trainer = DARTS(
         supernet,
@@ -110,6 +205,8 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
         clip_norm=config.clip_norm,
         arch_weight_decay=config.arch_weight_decay,
         sync_batch_norm=config.sync_batch_norm,
+        arch_penalty=penalty,
+        regularizer=config.chosen_regularizer,
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
@@ -121,16 +218,54 @@ def build_trainer(config: SearchConfig, classes: int, image_channels: int) -> DA
     return trainer
 
 
+def ramps(config: SearchConfig, trainer: DARTS) -> list[Ramp]:
+    """What changes with the epoch beside the learning rate, in this search."""
+    network = trainer.network
+    changing = (
+        (network.temperature, temperature_at),
+        (network.perturb_radius, perturb_radius_at),
+        (network.op_dropout_rate, op_dropout_at),
+        (trainer.regularizer_weight, regularizer_weight_at),
+    )
+    return [
+        Ramp(variable, functools.partial(value_at, config))
+        for variable, value_at in changing
+        if variable is not None
+    ]
+
+
 def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
     """Adam, as the reference has it."""
     rates = (config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2)
     return keras.optimizers.Adam(*rates, epsilon=1e-8)
 
 
-def describe(trainer: DARTS, folder: pathlib.Path) -> dict:
-    """Writes alphas and genotype, and gives the genotype as text for the metrics."""
-    genotype = trainer.network.genotype()
+def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
+    """Writes alphas and genotype, and gives the genotype as text for the metrics.
+
+    Args:
+        trainer: of the search.
+        folder: of the run.
+        *limits: as `genotype_of` takes them.
+    """
+    genotype = genotype_of(trainer, *limits)
     if is_chief():
         runs.save_alphas(folder, *map(np.asarray, trainer.network.alphas))
         genotype.save(folder / runs.GENOTYPE)
     return {"genotype": str(genotype)}
+
+
+def genotype_of(
+    trainer: DARTS, max_skips: int | None = None, within: Callable[..., Genotype] | None = None
+) -> Genotype | RecurrentGenotype:
+    """What the alphas stand for now.
+
+    Args:
+        trainer: of a search.
+        max_skips: of a convolutional cell, as in `derive`.
+        within: makes the genotype of the alphas where it has a budget.
+    """
+    if within:
+        return within(*map(np.asarray, trainer.network.alphas))
+    limit = {} if max_skips is None else {"max_skips": max_skips}
+    return trainer.network.genotype(**limit)

@@ -9,6 +9,8 @@ every pass.
 
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -28,22 +30,23 @@ class Shared:
     def __init__(self):
         self._kinds = {}
 
-    def __call__(self, layer: keras.layers.Layer, *inputs: tf.Tensor, track: bool):
-        """What `layer(*inputs, training=True)` gives, as a list.
+    def __call__(self, layer: keras.layers.Layer, *inputs: tf.Tensor, track: bool, **fixed):
+        """What `layer(*inputs, training=True, **fixed)` gives, as a list.
 
         Args:
             layer: built, with a `kind`.
             *inputs: as the layer takes them.
             track: whether the layer's other variables change, as running statistics do.
+            **fixed: tensors that nothing is differentiated along.
         """
         if synchronized():  # replicas meet in their own graphs alone, not in functions they call
             with tracked_statistics(track):
-                return tf.nest.flatten(layer(*inputs, training=True))
+                return tf.nest.flatten(layer(*inputs, training=True, **fixed))
         frozen = any(not part.trainable for part in layer._flatten_layers())
         key = layer.kind, frozen
         if key not in self._kinds:
             self._kinds[key] = _Kind(layer, frozen)
-        return self._kinds[key](layer, inputs, track)
+        return self._kinds[key](layer, inputs, track, fixed)
 
     def functions(self) -> list:
         """All concrete functions traced so far, for whoever wants to look at them."""
@@ -70,12 +73,13 @@ class _Kind:
             for function in (self._trace_forward, self._trace_backward, self._trace_second)
         )
 
-    def __call__(self, layer, inputs, track):
+    def __call__(self, layer, inputs, track, fixed):
         """See `Shared`."""
         weights = [tf.convert_to_tensor(v) for v in layer.trainable_variables]
         moved = layer.non_trainable_variables
         reads = track or self.frozen
         held = [tf.convert_to_tensor(v) if reads else filled(0.0, v.shape, v.dtype) for v in moved]
+        held = held, fixed
         count, fixed_from, assigned = len(inputs), weights_fixed_from(), []
         self._forward.get_concrete_function(inputs, tuple(weights), held)  # see custom_gradient
 
@@ -117,11 +121,11 @@ class _Kind:
 
     def _run(self, inputs, weights, held, track):
         """The template at other values; also the variables that it would have assigned."""
-        layer = self.template
+        layer, (statistics, fixed) = self.template, held
         variables = [*layer.trainable_variables, *layer.non_trainable_variables]
-        mapping = list(zip(variables, [*weights, *held], strict=True))
+        mapping = list(zip(variables, [*weights, *statistics], strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope, tracked_statistics(track):
-            outputs = tf.nest.flatten(layer(*inputs, training=True))
+            outputs = tf.nest.flatten(layer(*inputs, training=True, **fixed))
         return outputs, [scope.get_current_value(v) for v in layer.non_trainable_variables]
 
     def _trace_forward(self, inputs, weights, held):
@@ -139,10 +143,13 @@ class _Kind:
     ):
         """What the gradients, multiplied by `directions`, send to all that they depend on."""
         sources = [*inputs, *(weights if along_weights else ()), *upstreams]
+        first_along_weights = len(directions) > len(inputs)  # without, nothing was kept
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            with replaying(kept_too):
-                gradients = self._differentiated(inputs, weights, held, kept, upstreams, True)
+            with replaying(kept_too) if first_along_weights else contextlib.nullcontext():
+                gradients = self._differentiated(
+                    inputs, weights, held, kept, upstreams, first_along_weights
+                )
         found = tape.gradient(
             gradients,
             sources,

@@ -12,7 +12,7 @@ import math
 import numbers
 
 from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.names import listed, shown, unknown_name
 
 Pairs = tuple[tuple[str, int], ...]
 
@@ -33,6 +33,9 @@ ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
 
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
+
+SKIP = "skip_connect"
+"""The operation that hands a state on as it is; cells of a search that has collapsed have many."""
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 """What a node of a recurrent cell chooses from; in search `none` comes before them."""
@@ -59,6 +62,36 @@ def edges(nodes: int = NODES) -> tuple[tuple[int, int], ...]:
     return tuple((source, target) for target in targets for source in range(target))
 
 
+def by_node(rows: int) -> list[slice]:
+    """The rows of the edges into each node."""
+    ends = [sum(INPUTS + i for i in range(node + 1)) for node in range(nodes_of(rows))]
+    return [slice(end - INPUTS - node, end) for node, end in enumerate(ends)]
+
+
+def checked_by_edge(primitives, nodes: int = NODES) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """The candidates of every edge of a normal cell and of every edge of a reduction, as tuples.
+
+    Raises:
+        InputError: Other edges than those of two cells, or edges of a cell with other numbers of
+            candidates, of which one at least is not `none`; or an unknown one.
+    """
+    found = tuple(tuple(tuple(names) for names in cell) for cell in primitives)
+    rows = len(edges(nodes))
+    lengths = [{len(names) for names in cell} for cell in found]
+    if [len(cell) for cell in found] != [rows] * 2 or any(len(each) != 1 for each in lengths):
+        raise InputError(
+            f"Expected primitives of the {rows} edges of two cells, as many on every edge of a "
+            f"cell. Received: {[[len(names) for names in cell] for cell in found]} of them"
+        )
+    for names in (names for cell in found for names in cell):
+        for name in names:
+            if name not in ALL_PRIMITIVES:
+                raise unknown_name("primitive", name, ALL_PRIMITIVES)
+        if not set(names) - {NONE}:
+            raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
+    return found
+
+
 def nodes_of(rows: int) -> int:
     """How many nodes a cell has whose alphas have `rows` rows: 4 for 14.
 
@@ -78,6 +111,17 @@ def _nodes(rows: int, inputs: int, examples: str) -> int:
             f"Expected one row of alphas per edge: {examples}, and so on. Received: rows={rows}"
         )
     return nodes
+
+
+def reductions(cells: int) -> list[bool]:
+    """Which cells are reductions: those at one and two thirds of the depth.
+
+    Raises:
+        InputError: fewer than 3 cells, which would leave no normal cell or no second reduction.
+    """
+    if cells < 3:
+        raise InputError(f"Expected at least 3 cells (two are reductions). Received: cells={cells}")
+    return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
 
 
 def count_cells(nodes: int = NODES, primitives: int = len(PRIMITIVES) - 1) -> int:
@@ -187,6 +231,25 @@ def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[
             f"Received: {shown(list(concat))}"
         )
     return tuple(map(int, concat))
+
+
+def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
+    """Refuses a limit on the skip connections of a cell that cannot be, or cannot be met.
+
+    Raises:
+        InputError: Neither None nor a number from 0, or there is nothing else to choose from.
+    """
+    if max_skips is None:
+        return
+    if not _is_integer(max_skips) or max_skips < 0:
+        raise InputError(
+            f"Expected max_skips to be zero or more, or None. Received: {shown(max_skips)}"
+        )
+    if not set(primitives) - {NONE, SKIP}:
+        raise InputError(
+            f"Expected max_skips with other operations than {SKIP} to choose from. "
+            f"Received: {max_skips=}, {primitives=}"
+        )
 
 
 def _is_integer(value) -> bool:

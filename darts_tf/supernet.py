@@ -6,26 +6,38 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.cells import SearchCell, reductions
+from darts_tf import dropout
+from darts_tf.cells import SearchCell
+from darts_tf.derivation import derive
 from darts_tf.errors import InputError
-from darts_tf.genotype import derive
 from darts_tf.heads import ClassifierHead
+from darts_tf.mixing import given_mixture
+from darts_tf.normalization import tracking
+from darts_tf.relaxations import RELAXATIONS, SAMPLED
 from darts_tf.sharing import Shared
-from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, edges
+from darts_tf.smoothing import PERTURBATIONS
+from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
 from darts_tf.stems import Stem, check_images
 
 
 @keras.saving.register_keras_serializable("darts_tf")
 class Supernet(keras.Model):
-    """Cells with softmax-relaxed edges, ready to be searched (Liu et al. 2019, sec. 2.2).
+    """Cells with relaxed edges, ready to be searched (Liu et al. 2019, sec. 2.2).
 
     Called on images `(batch, height, width, image_channels)` it gives logits `(batch, classes)`.
+
+    What is random in a training pass is a function of a seed, a variable, which moves where the
+    running statistics do: in the weights' step alone. So all passes of a step of a search, at
+    virtual weights and to either side of them too, see the same draws, and the next step others.
 
     Attributes:
         alphas: `[normal, reduce]`, variables `(edges, primitives)`; all normal cells share one and
             all reduction cells the other. With partial channels there are two more of `(edges,)`
             for the edges as a whole, in the same order.
         network_weights: the other trainable variables, w in the paper.
+        temperature: of a relaxation that samples, a variable; None for others.
+        perturb_radius: of the perturbation, a variable; None without one.
+        op_dropout_rate: of dropout on skip connections, a variable; None without it.
 
     Args:
         channels: of the first cells' states; doubled at each of the two reductions.
@@ -36,10 +48,19 @@ class Supernet(keras.Model):
         primitives: candidates on every edge, `none` among them.
         stem_multiplier: channels of the stem as a multiple of `channels`.
         partial_channels: 1, or k to mix 1/k of a state's channels and let the others pass (Xu et
-            al. 2020): less memory and time, and edges with weights of their own.
+            al. 2020): less memory and time, and edges with weights of their own, whose relaxation
+            is always the softmax.
+        relaxation: of the choice of operations, a name in `relaxations.RELAXATIONS`.
+        perturb: what moves the mixtures' weights in passes that track statistics, a name in
+            `smoothing.PERTURBATIONS`, or `"none"`.
+        op_dropout: initial rate of dropout on skip connections; 0 leaves it out.
+        edge_primitives: in place of `primitives` those of each edge of a normal cell and of each
+            edge of a reduction, as many on every edge of a cell; None for the same on all.
 
     Raises:
-        InputError: fewer than 3 cells, or channels that cannot be parted into `partial_channels`.
+        InputError: fewer than 3 cells, channels that cannot be parted into `partial_channels`, an
+            unknown relaxation or perturbation, a perturbation of another than the softmax, or
+            other edges than the cells have.
     """
 
     def __init__(
@@ -52,9 +73,14 @@ class Supernet(keras.Model):
         primitives: tuple[str, ...] = PRIMITIVES,
         stem_multiplier: int = 3,
         partial_channels: int = 1,
+        relaxation: str = "softmax",
+        perturb: str = "none",
+        op_dropout: float = 0.0,
+        edge_primitives: tuple[tuple[tuple[str, ...], ...], ...] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        _check_mixture(relaxation, perturb, op_dropout)
         if partial_channels < 1 or channels % partial_channels:
             raise InputError(
                 f"Expected channels to be a multiple of partial_channels. "
@@ -69,8 +95,13 @@ class Supernet(keras.Model):
             "primitives": tuple(primitives),
             "stem_multiplier": stem_multiplier,
             "partial_channels": partial_channels,
+            "relaxation": relaxation,
+            "perturb": perturb,
+            "op_dropout": op_dropout,
+            "edge_primitives": edge_primitives,
         }
         self.primitives = tuple(primitives)
+        self.edge_primitives = edge_primitives and checked_by_edge(edge_primitives, nodes)
         self.stem = Stem("cifar", stem_multiplier * channels)
         self.cells = []
         previous, shared = False, Shared()
@@ -82,7 +113,7 @@ class Supernet(keras.Model):
                     reduction,
                     previous,
                     nodes,
-                    self.primitives,
+                    self.edge_primitives[reduction] if edge_primitives else self.primitives,
                     partial_channels,
                     shared,
                 )
@@ -94,14 +125,15 @@ class Supernet(keras.Model):
     def _build_all(self, image_channels):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
         rows = len(edges(self._config["nodes"]))
-        shapes = {"alphas": (rows, len(self.primitives))}
+        columns = [len(each[0]) for each in self.edge_primitives or [[self.primitives]] * 2]
+        shapes = {"alphas": [(rows, count) for count in columns]}
         if self._config["partial_channels"] > 1:
-            shapes["edges"] = (rows,)
+            shapes["edges"] = [(rows,)] * 2
         noise = keras.initializers.RandomNormal(stddev=1e-3)
         self.alphas = [
             self.add_weight(shape=shape, initializer=noise, name=f"{name}_{kind}", autocast=False)
-            for name, shape in shapes.items()
-            for kind in ("normal", "reduce")
+            for name, both in shapes.items()
+            for kind, shape in zip(("normal", "reduce"), both, strict=True)
         ]
         self.stem.build((None, None, None, image_channels))
         s0 = s1 = (None, None, None, self.stem.channels)
@@ -109,7 +141,36 @@ class Supernet(keras.Model):
             cell.build(s0, s1)
             s0, s1 = s1, (None, None, None, cell.nodes * cell.channels)
         self.head.build(s1)
+        self._add_randomness()
         self.built = True
+
+    def _add_randomness(self):
+        """What draws are a function of, where there are any: a seed, and scalars that change."""
+        sampled, perturbed = self._sampled, self._config["perturb"] != "none"
+        rate = self._config["op_dropout"]
+        self.temperature = self._scalar("temperature", 1.0) if sampled else None
+        self.perturb_radius = self._scalar("perturb_radius", 0.0) if perturbed else None
+        self.op_dropout_rate = self._scalar("op_dropout_rate", rate) if rate else None
+        self._seed = keras.random.SeedGenerator() if sampled or perturbed or rate else None
+
+    @property
+    def seed_state(self) -> keras.Variable | None:
+        """What the draws of the next training pass are a function of; None where there are none."""
+        return self._seed.state if self._seed else None
+
+    @property
+    def _drops(self):
+        return self._config["op_dropout"] > 0
+
+    @property
+    def _sampled(self):
+        return self._config["relaxation"] in SAMPLED
+
+    def _scalar(self, name, value):
+        initial = keras.initializers.Constant(value)
+        return self.add_weight(
+            shape=(), initializer=initial, trainable=False, autocast=False, name=name
+        )
 
     @property
     def network_weights(self) -> list[keras.Variable]:
@@ -120,23 +181,70 @@ class Supernet(keras.Model):
     def call(self, images, training=False):
         """Logits `(batch, classes)` of images `(batch, height, width, channels)`."""
         check_images(images, "cifar", self._config["image_channels"])
-        alphas = [tf.convert_to_tensor(a) for a in self.alphas]
-        given = [tf.nn.softmax(a) for a in alphas[:2]] + [self._over_edges(a) for a in alphas[2:]]
+        given = given_mixture()
+        draws = training and self._seed and (given is None or tracking())  # no draws in a measure
+        drawn = dropout.seeds(self._seed, 2 + len(self.cells)) if draws else []
+        given = given or self._mixtures(drawn[:2])
         s0 = s1 = self.stem(images, training=training)
-        for cell in self.cells:
-            weights = given[int(cell.reduction) :: 2]  # softmax over primitives (eq. 2), or edges
-            s0, s1 = s1, cell(s0, s1, *weights, training=training)
+        for i, cell in enumerate(self.cells):
+            weights = given[int(cell.reduction) :: 2]
+            dropped = self._op_dropout(drawn[2 + i]) if self._drops and drawn else None
+            s0, s1 = s1, cell(s0, s1, *weights, training=training, op_dropout=dropped)
         return self.head(s1)
+
+    def mixture(self) -> list[tf.Tensor]:
+        """What the edges are mixed by where nothing is drawn, an array for each of `alphas`."""
+        return self._mixtures([])
+
+    def _mixtures(self, seeds):
+        """What operations are weighed by (eq. 2), and edges where they have alphas of their own."""
+        alphas = [tf.convert_to_tensor(a) for a in self.alphas]
+        relax = RELAXATIONS[self._config["relaxation"]]
+        noise = seeds if self._sampled and seeds else [None, None]
+        weights = [
+            relax(a, self.temperature, seed) for a, seed in zip(alphas[:2], noise, strict=True)
+        ]
+        if self.perturb_radius is not None and seeds and tracking():  # in the weights' step alone
+            perturb, radius = PERTURBATIONS[self._config["perturb"]], self.perturb_radius
+            weights = [perturb(w, radius, seed) for w, seed in zip(weights, seeds, strict=True)]
+        return weights + [self._over_edges(a) for a in alphas[2:]]
+
+    def _op_dropout(self, seed):
+        return tf.cast(tf.convert_to_tensor(self.op_dropout_rate), tf.float32), seed
 
     def _over_edges(self, alphas):
         """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
         sizes = [INPUTS + node for node in range(self._config["nodes"])]
         return tf.concat([tf.nn.softmax(part) for part in tf.split(alphas, sizes)], 0)
 
-    def genotype(self):
-        """The discrete cells that the alphas stand for now (sec. 2.4)."""
-        return derive(*map(np.asarray, self.alphas), primitives=self.primitives)
+    def genotype(self, max_skips: int | None = None):
+        """The discrete cells that the alphas stand for now (sec. 2.4); see `derive`."""
+        return derive(
+            *map(np.asarray, self.alphas),
+            primitives=self.primitives,
+            relaxation=self._config["relaxation"],
+            edge_primitives=self.edge_primitives,
+            max_skips=max_skips,
+        )
 
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), **self._config}
+
+
+def _check_mixture(relaxation, perturb, op_dropout):
+    for name, value, known in (
+        ("relaxation", relaxation, RELAXATIONS),
+        ("perturb", perturb, ("none", *PERTURBATIONS)),
+    ):
+        if value not in known:
+            raise InputError(
+                f"Expected {name} to be one of {', '.join(known)}. Received: {name}={value!r}"
+            )
+    if perturb != "none" and relaxation != "softmax":
+        raise InputError(
+            "Expected the relaxation softmax, whose weights are a distribution to perturb. "
+            f"Received: {relaxation=}, {perturb=}"
+        )
+    if not 0 <= op_dropout < 1:
+        raise InputError(f"Expected op_dropout in [0, 1). Received: {op_dropout=}")

@@ -84,13 +84,13 @@ def table(rows: Sequence[Row], stem: str) -> list[list[str]]:
         lines.append(
             [
                 row.name,
-                _with_deviation(known["test_error"], known["test_error_deviation"]),
+                with_deviation(known["test_error"], known["test_error_deviation"]),
                 f"{row.params / 1e6:.2f}",
                 f"{row.macs / 1e6:.1f}",
                 f"{known['macs_and_elementwise'] / 1e6:.1f}",
                 f"{known['gpu_days']:g}" if row.published else "",
                 known["method"] or "",
-                _with_deviation(known["published_error"], known["published_deviation"]),
+                with_deviation(known["published_error"], known["published_deviation"]),
             ]
         )
     return lines
@@ -105,15 +105,30 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def to_markdown(rows: Sequence[Row], stem: str) -> str:
     """The table in Markdown, with its notes below."""
-    head, *lines = table(rows, stem)
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
-    text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return text + "\n" + "".join(f"- {note}\n" for note in notes(rows))
+    return markdown_of(table(rows, stem), notes(rows))
+
+
+def markdown_of(lines: Sequence[Sequence[str]], notes: Sequence[str], first: str = "---") -> str:
+    """A table in Markdown, with notes below.
+
+    Args:
+        lines: of the table; the first has the headings. All columns but one are of numbers.
+        notes: each a line.
+        first: rule of the first column; `"---:"` where that is of numbers too.
+    """
+    head, *others = lines
+    ruled = [head, [first, *["---:"] * (len(head) - 1)], *others]
+    text = "".join(f"| {' | '.join(line)} |\n" for line in ruled)
+    return text + "\n" + "".join(f"- {note}\n" for note in notes)
 
 
 def to_csv(rows: Sequence[Row], stem: str) -> str:
     """The columns as comma-separated values, numbers in full."""
-    lines = [columns(row, stem) for row in rows]
+    return csv_of([columns(row, stem) for row in rows])
+
+
+def csv_of(lines: Sequence[Mapping[str, object]]) -> str:
+    """Lines as comma-separated values, with the names in the first one."""
     text = io.StringIO()
     writer = csv.DictWriter(text, lines[0], lineterminator="\n")
     writer.writeheader()
@@ -121,7 +136,8 @@ def to_csv(rows: Sequence[Row], stem: str) -> str:
     return text.getvalue()
 
 
-def _with_deviation(value, deviation) -> str:
+def with_deviation(value: float | None, deviation: float | None) -> str:
+    """A mean and its deviation for people; of what is not known nothing."""
     if value is None:
         return ""
     return f"{value:.2f}" if deviation is None else f"{value:.2f} ± {deviation:.2f}"

@@ -7,13 +7,16 @@ import functools
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
-from darts_tf.callbacks import MoveAlphasFrom, Record, of_every_run
+from darts_tf import indicators
+from darts_tf.callbacks import Record
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import TextDataset, search_segments
 from darts_tf.distribution import is_chief, make_strategy
+from darts_tf.eigenvalues import hessian_products
 from darts_tf.execution import compiles
-from darts_tf.fitting import begun, fit
+from darts_tf.fitting import Feed, begun, fit
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_search import LanguageDARTS
 from darts_tf.losses import cross_entropy
@@ -21,6 +24,7 @@ from darts_tf.optimizers import SGD
 from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.searching import arch_optimizer, describe
 from darts_tf.text_feeding import check_streams, text_feed
+from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 
 
 def search(
@@ -42,7 +46,8 @@ def search(
         callbacks: further Keras callbacks.
 
     Returns:
-        The genotype of the alphas after the last epoch.
+        The genotype of the alphas after the last epoch, or after the one that a search which is
+        stopped early goes back to.
 
     Raises:
         InputError: a batch larger than a text, or a folder that is in use; nothing has been
@@ -58,10 +63,36 @@ def search(
     feed = text_feed(config, dataset, segments, spread=0.0)
     build = functools.partial(build_trainer, config, len(dataset.vocabulary))
     with begun(config, dataset, strategy, build) as (folder, trainer):
-        record = Record(folder, lambda: describe(trainer, folder), report, writes=is_chief())
-        every = [*of_every_run(config, record), MoveAlphasFrom(config.arch_from_epoch)]
-        fit(trainer, config, folder, feed, [*every, *callbacks])
-    return trainer.network.genotype()
+        described = functools.partial(describe, trainer, folder)
+        record = Record(folder, described, report, writes=is_chief())
+        measure = indicators.Measure(indicators.asked_of_text(config), looks_of(trainer, feed))
+        fit(
+            trainer,
+            config,
+            folder,
+            feed,
+            [*of_every_search(config, record, measure), *callbacks],
+        )
+        take_kept(config, trainer, folder, described)
+        genotype = trainer.network.genotype()
+        warn_of_collapse(genotype)
+    return genotype
+
+
+def looks_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Looks:
+    """What indicators look at: the first words of the valid text, always with the same dropout."""
+    seed = tf.zeros(trainer.network.seed_state.shape, trainer.network.seed_state.dtype)
+    others = [(trainer.network.seed_state, seed)]
+
+    def loss(alphas):
+        tokens, targets = first[:2]
+        state = tf.zeros((tokens.shape[0], trainer.network.state_units), trainer.compute_dtype)
+        batch = (tokens, state), targets
+        weights = trainer.read(trainer.weights_to_train)
+        return trainer.looked_at(weights, alphas, batch, others, trainer.plain_objective)[0]
+
+    first = next(iter(feed.test()))
+    return indicators.Looks(hessian_products(loss, trainer.network.alphas))
 
 
 def build_trainer(config: TextSearchConfig, vocabulary: int) -> LanguageDARTS:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf import runs
-from darts_tf.callbacks import DropPathRamp, Record, of_every_run
+from darts_tf.callbacks import Ramp, Record, of_every_run
 from darts_tf.configs import RecipeConfig, TrainConfig
 from darts_tf.data import (
     Augmentation,
@@ -21,6 +21,7 @@ from darts_tf.data import (
     Preprocessing,
     as_read_by,
     evaluation_batches,
+    held_out,
     load_dataset,
     steps_per_epoch,
     train_batches,
@@ -33,6 +34,7 @@ from darts_tf.genotype import Genotype
 from darts_tf.network import Network, load_network, logits_of
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.scaling import scaled
+from darts_tf.schedules import drop_path_at
 from darts_tf.stems import check_image_size
 
 
@@ -46,7 +48,8 @@ def train(
     """Trains a genotype's network from scratch on all training images, and keeps it.
 
     Makes the run's folder, and writes metrics and checkpoints into it, at least after every epoch,
-    and the network at the end. The test split is only watched: nothing is chosen by it.
+    and the network at the end. The test split is only watched: nothing is chosen by it; with
+    `validation_split` it is not touched at all.
 
     Args:
         config: the settings.
@@ -56,7 +59,8 @@ def train(
         callbacks: further Keras callbacks.
 
     Returns:
-        The metrics of the last epoch, `test_accuracy` among them.
+        The metrics of the last epoch, among them `test_accuracy`, or `valid_accuracy` of the
+        images held out.
 
     Raises:
         InputError: images too small, a batch larger than the training split, or a folder that is
@@ -67,6 +71,9 @@ def train(
         OSError: a file could not be written; earlier checkpoints are as they were.
     """
     config = scaled_to(dataclasses.replace(config, dataset=dataset.name), genotype, dataset)
+    watched = "test"
+    if config.validation_split:
+        dataset, watched = held_out(dataset, config.validation_split, config.seed), "valid"
     strategy = make_strategy(config.strategy, config.devices)
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, config.stem)
@@ -86,8 +93,9 @@ def train(
         epochs=config.epochs,
     )
     with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
-        record = Record(folder, dict, report, held_out="test", writes=is_chief())
-        ramp = [DropPathRamp(config.drop_path, config.epochs)] if config.drop_path else []
+        record = Record(folder, dict, report, watched, writes=is_chief())
+        rate_at = functools.partial(drop_path_at, config)
+        ramp = [Ramp(trainer.network.drop_path_rate, rate_at)] if config.drop_path else []
         fit(
             trainer,
             config,

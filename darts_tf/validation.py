@@ -85,6 +85,9 @@ def counts(name: str, value):
 class Config:
     """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
 
+    may_differ: typing.ClassVar[frozenset[str]] = frozenset()
+    """Settings that a resumed run of this kind may change, beside those of all kinds."""
+
     def __post_init__(self):
         hints = _hints(type(self))
         for field in dataclasses.fields(self):

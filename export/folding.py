@@ -45,13 +45,18 @@ class Shift:
 def fold_normalizations(network: Network) -> None:
     """Changes the network in place to one of the same results at inference, unfit for training."""
     for layer in _layers(network):
-        names = KERNELS.get(type(layer), ())
-        if names and hasattr(layer, "norms"):
-            kernels = getattr(layer, *names)
-            pairs = zip(kernels, layer.norms, strict=True)
-            layer.norms = [_fold([kernel], norm) for kernel, norm in pairs]
-        elif names:
-            layer.norm = _fold([getattr(layer, name) for name in names], layer.norm)
+        fold(layer)
+
+
+def fold(layer: keras.layers.Layer) -> None:
+    """The same for one layer; what has no normalisation stays as it is."""
+    names = KERNELS.get(type(layer), ())
+    if names and hasattr(layer, "norms"):
+        kernels = getattr(layer, *names)
+        pairs = zip(kernels, layer.norms, strict=True)
+        layer.norms = [_fold([kernel], norm) for kernel, norm in pairs]
+    elif names:
+        layer.norm = _fold([getattr(layer, name) for name in names], layer.norm)
 
 
 def _layers(network: Network) -> list[keras.layers.Layer]:

@@ -72,8 +72,9 @@ def invocation(path: str | os.PathLike[str], threads: int) -> Callable[[], None]
     """A function that runs a file once, on noise, and on the first word where it reads words."""
     interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
     interpreter.allocate_tensors()
+    draw = np.random.default_rng(0)
     for given in interpreter.get_input_details():
-        noise = np.random.default_rng(0).integers(0, 256, given["shape"])
+        noise = draw.integers(0, 256, given["shape"])
         value = np.zeros_like(noise) if given["dtype"] == np.int32 else noise
         interpreter.set_tensor(given["index"], value.astype(given["dtype"]))
     return interpreter.invoke

@@ -20,6 +20,11 @@ SEARCHES = (
     *("cnn_search_small", "cnn_search_zero_momentum"),
     pytest.param("cnn_search_momentum", marks=pytest.mark.slow),  # the first has momentum too
 )
+PASSES = (
+    SEARCHES[0],
+    *(pytest.param(name, marks=pytest.mark.slow) for name in (SEARCHES[1], "cnn_search_momentum")),
+)
+"""For what no momentum has a part in."""
 EVALUATIONS = ("cnn_eval_cifar_darts_v2", "cnn_eval_imagenet_darts_v2")
 ALPHAS = ("alphas_normal", "alphas_reduce")
 

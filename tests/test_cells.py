@@ -9,8 +9,9 @@ from applying import applied
 from numerics import assert_close
 from numpy_reference import Reference, named_by_reference
 
-from darts_tf.cells import Cell, MixedOp, SearchCell, preprocess
+from darts_tf.cells import Cell, SearchCell, preprocess
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
+from darts_tf.mixed_op import MixedOp
 from darts_tf.primitives import PRIMITIVES as LAYERS
 from darts_tf.primitives import Identity
 from darts_tf.spaces import PRIMITIVES, edges

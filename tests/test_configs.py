@@ -28,17 +28,22 @@ REQUIRED = {
     TextSearchConfig: {"workdir": "run"},
     TextTrainConfig: {"workdir": "run", "genotype": "DARTS_V2"},
     configs.CompareConfig: {"workdir": "run", "genotypes": ["DARTS_V1", "DARTS_V2"]},
+    configs.BaselineConfig: {"workdir": "run"},
+    configs.TuneConfig: {"workdir": "run", "of": "search", "over": ["channels=8,16"]},
+    configs.SelectConfig: {"workdir": "run"},
     configs.EvaluateConfig: {"workdir": "run"},
     configs.ExportConfig: {"workdir": "run", "output": "out"},
     configs.PredictConfig: {"model": "run", "images": ["a.png"]},
     configs.InspectConfig: {"genotype": "DARTS_V2"},
     configs.ServeConfig: {"model": "export"},
+    configs.DeriveConfig: {"workdir": "run"},
+    configs.ProfileConfig: {"output": "table.json"},
     configs.ImportConfig: {
         **{"checkpoint": "weights.pt", "genotype": "DARTS_V2", "kind": "imagenet"},
         "output": "run",
     },
 }
-IMAGES = (SearchConfig, TrainConfig, configs.CompareConfig)
+IMAGES = (SearchConfig, TrainConfig, configs.CompareConfig, configs.BaselineConfig)
 RUNS = (*IMAGES, TextSearchConfig, TextTrainConfig)
 EVERY_PRESET = [(config, name) for config in RUNS for name in config.presets]
 
@@ -171,7 +176,8 @@ def test_digits_are_never_mirrored_or_blanked():
 
 def test_unknown_preset_is_named_with_the_known_ones():
     with pytest.raises(
-        ValueError, match="one of digits, cifar10, pc-darts, tiny. Received: preset='cifar'"
+        ValueError,
+        match="one of digits, cifar10, pc-darts, p-darts, tiny. Received: preset='cifar'",
     ):
         SearchConfig.from_preset("cifar", workdir="run")
 
@@ -203,7 +209,10 @@ def test_unknown_preset_is_named_with_the_known_ones():
         ({"dataset": 3}, "dataset to be a text. Received: dataset=3"),
         ({"workdir": 3}, "workdir to be a path. Received: workdir=3"),
         ({"arch_gradient": "second"}, "one of second_order, .*Did you mean 'second_order'?"),
-        ({"preset": "cifar"}, "Expected preset to be one of digits, cifar10, pc-darts, tiny"),
+        (
+            {"preset": "cifar"},
+            "Expected preset to be one of digits, cifar10, pc-darts, p-darts, tiny",
+        ),
         ({"overwrite": True, "resume": True}, "one of overwrite and resume. Received: both"),
         ({"chanels": 8}, "Expected field to be one of .*Did you mean 'channels'?"),
     ],

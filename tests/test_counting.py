@@ -49,8 +49,13 @@ def test_zoo_is_covered():
     assert set(PUBLISHED) == set(GENOTYPES)
 
 
-@pytest.mark.parametrize(("stem", "size"), [("cifar", (9, 8)), ("imagenet", (64, 70))])
-@pytest.mark.parametrize("name", GENOTYPES)
+@pytest.mark.parametrize(
+    ("name", "stem", "size"),
+    [
+        *((name, "cifar", (9, 8)) for name in GENOTYPES),
+        *((name, "imagenet", (64, 70)) for name in ("DARTS_V2", "NASNet", "AmoebaNet")),
+    ],
+)
 def test_counts_are_those_of_a_plain_run(name, stem, size):
     """Plain NumPy counts its products, normalised and rectified values while it computes."""
     genotype = GENOTYPES[name]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from darts_tf.data import Split, split_halves
+from darts_tf.data import Split, held_out, load_dataset, split_halves
 from darts_tf.data.shuffling import (
     STREAMS,
     permutation,
@@ -108,3 +108,22 @@ def test_limited_indices_keep_all_of_a_small_split(limit):
 def test_limited_indices_refuse_fewer_images_than_classes(limit):
     with pytest.raises(ValueError, match=f"at least 3, one image a class. Received: limit={limit}"):
         limited_indices(np.arange(30) % 3, limit, 0)
+
+
+def test_held_out_images_are_of_every_class_and_not_trained_on():
+    dataset = load_dataset("digits", limit=200)
+    parted = held_out(dataset, 0.25, seed=3)
+    assert (parted.train.size, parted.test.size) == (150, 50)
+    assert set(parted.test.labels) == set(parted.train.labels) == set(range(10))
+    together = np.concatenate([parted.train.images, parted.test.images])
+    rows = sorted(image.tobytes() for image in together)
+    assert rows == sorted(image.tobytes() for image in dataset.train.images)
+    again, other = held_out(dataset, 0.25, seed=3), held_out(dataset, 0.25, seed=4)
+    assert np.array_equal(again.test.images, parted.test.images)
+    assert not np.array_equal(other.test.images, parted.test.images)
+
+
+def test_held_out_refuses_a_class_of_too_few_images():
+    dataset = load_dataset("digits", limit=10)  # one of each
+    with pytest.raises(ValueError, match="hold 0.1 of them out.* Received: 1 of '0'"):
+        held_out(dataset, 0.1, seed=0)

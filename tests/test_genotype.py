@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_tf.genotype import Genotype, derive
+from darts_tf.derivation import derive
+from darts_tf.genotype import Genotype
 from darts_tf.spaces import ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.zoo import GENOTYPES
 

@@ -57,6 +57,7 @@ def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(st
     assert_same_run(folder, straight)
 
 
+@pytest.mark.slow
 def test_training_killed_on_the_way_ends_as_one_that_was_not(tmp_path):
     finished(*TRAIN, "--workdir", tmp_path / "straight")
     assert "--resume goes on" in stopped(TRAIN, tmp_path / "run", signal.SIGINT)

@@ -9,10 +9,11 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
-from darts_tf.cells import MixedOp, SearchCell
+from darts_tf.cells import SearchCell
 from darts_tf.configs import SearchConfig
 from darts_tf.counting import count_params
-from darts_tf.genotype import derive
+from darts_tf.derivation import derive
+from darts_tf.mixed_op import MixedOp
 from darts_tf.ops import shuffle
 from darts_tf.pooling import halve
 from darts_tf.search import DARTS
@@ -89,6 +90,7 @@ def test_edges_into_a_node_share_a_softmax():
     assert_close(weights, np.array([0.25, 0.75, 1 / 3, 1 / 3, 1 / 3]), 1e-6)
 
 
+@pytest.mark.slow
 def test_second_order_is_the_gradient_by_nested_tapes_along_all_four():
     keras.utils.set_random_seed(0)
     with floatx("float64"):

@@ -10,7 +10,7 @@ import pytest
 from golden_data import FOLDER
 
 from darts_tf import spaces
-from darts_tf.genotype import derive_recurrent
+from darts_tf.derivation import derive_recurrent
 
 
 def test_derivation_is_that_of_the_reference():

@@ -152,3 +152,22 @@ def test_load_alphas_rejects_other_files(run):
 def test_replaced_files_have_ordinary_permissions(run):
     (run / "plain").write_text("x")
     assert (run / runs.CONFIG).stat().st_mode == (run / "plain").stat().st_mode
+
+
+def test_times_of_epochs_that_are_done_again_count_again(run):
+    assert runs.seconds_of(run) == 0
+    for epoch, seconds in ((0, 2.5), (1, 1.0), (1, 1.25)):
+        runs.append_time(run, epoch, seconds)
+    with open(run / runs.TIMES, "a") as file:
+        file.write('{"epoch": 2, "sec')
+    runs.append_metrics(run, {"epoch": 0})
+    runs.keep_metrics(run, epochs=1)
+    runs.append_time(run, 1, 0.25)
+    assert runs.seconds_of(run) == 5.0
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 0}', '{"epoch": 0, "seconds": -1}', "[1]", "nonsense"])
+def test_times_name_the_line_that_is_none(run, line):
+    (run / runs.TIMES).write_text('{"epoch": 0, "seconds": 1}\n' + line + "\n")
+    with pytest.raises(ValueError, match="times.jsonl, line 2: Expected"):
+        runs.seconds_of(run)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darts_tf.configs import TrainConfig
+from darts_tf import schedules
+from darts_tf.configs import SearchConfig, TrainConfig
 from darts_tf.schedules import cosine, rate_at
 
 
@@ -53,3 +54,46 @@ def test_rate_of_every_step_lies_on_the_same_curve():
     assert rates(steps=4, epochs=6) == pytest.approx(np.repeat(rates(epochs=6), 4))
     warm = rates(steps=4, epochs=6, schedule_per="step", warmup_epochs=2)
     assert warm == pytest.approx(np.minimum(np.arange(1, 25) / 8, 1) * by_step)
+
+
+# What else changes with the epoch
+
+
+def by_epoch(value_at, **settings):
+    config = SearchConfig(workdir="unused", epochs=50, **settings)
+    return [value_at(config, epoch) for epoch in range(50)]
+
+
+def test_temperature_falls_from_ten_to_a_tenth():
+    found = by_epoch(schedules.temperature_at)
+    assert found == pytest.approx(np.linspace(10, 0.1, 50))
+    assert schedules.temperature_at(SearchConfig(workdir="unused", epochs=1), 0) == 10
+
+
+def test_perturbation_grows_as_in_the_code_of_its_authors():
+    found = by_epoch(schedules.perturb_radius_at)
+    assert found == pytest.approx([0.03 + (0.3 - 0.03) * epoch / 50 for epoch in range(50)])
+    assert by_epoch(schedules.perturb_radius_at, perturb_radius=0.03) == pytest.approx([0.03] * 50)
+
+
+def test_weight_of_beta_decay_grows_and_of_zero_one_does_not():
+    value_at = schedules.regularizer_weight_at
+    grown = by_epoch(value_at, regularizer="beta-decay")
+    assert grown == pytest.approx([50 * epoch / 50 for epoch in range(50)])
+    assert by_epoch(value_at, relaxation="sigmoid") == [10.0] * 50
+    given = by_epoch(value_at, regularizer="beta-decay", regularizer_weight=5.0)
+    assert given == pytest.approx(np.asarray(grown) / 10)
+    assert by_epoch(value_at, relaxation="sigmoid", regularizer_weight=0.0) == [0.0] * 50
+
+
+def test_dropout_of_skips_decays_twice_as_in_the_code_of_its_authors():
+    found = by_epoch(schedules.op_dropout_at, op_dropout=0.4, arch_from_epoch=10)
+    resting = [0.4 * (50 - epoch - 1) / 50 for epoch in range(10)]
+    moving = [0.4 * np.exp(-(epoch - 10) * 0.2) for epoch in range(10, 50)]
+    assert found == pytest.approx([*resting, *moving])
+
+
+def test_drop_path_is_proportional_to_the_epoch():
+    config = TrainConfig(workdir="unused", genotype="DARTS_V2", drop_path=0.2, epochs=600)
+    found = [schedules.drop_path_at(config, epoch) for epoch in (0, 300, 599)]
+    assert found == pytest.approx([0, 0.1, 0.2 * 599 / 600])

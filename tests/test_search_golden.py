@@ -6,8 +6,6 @@ import pytest
 from golden_data import SEARCHES, values
 from numerics import assert_close
 
-from darts_tf.gradients import ESTIMATORS
-
 EXACT, DIFFERENCE = 1e-8, 1e-5
 GOLDEN_NAMES = {  # an estimator's numbers, its loss, and what the numbers support
     "first_order": ("first_order_{}", "loss_valid", EXACT),
@@ -27,8 +25,19 @@ def assert_golden(estimate, golden, name):
     assert_close(estimate[1], golden.alphas(numbers), tolerance)
 
 
-@golden_searches
-@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "finite_difference"])
+@pytest.mark.parametrize(
+    ("golden_search", "name"),
+    [
+        (SEARCHES[0], "first_order"),
+        (SEARCHES[0], "second_order"),
+        *(
+            pytest.param(search, name, marks=pytest.mark.slow)
+            for search in (SEARCHES[1], "cnn_search_momentum")
+            for name in ("first_order", "second_order")
+        ),
+    ],
+    indirect=["golden_search"],
+)
 def test_arch_gradients_are_those_of_the_reference(golden_search, name):
     trainer = golden_search.trainer
     trainer.arch_gradient = name

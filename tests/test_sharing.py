@@ -10,9 +10,9 @@ from golden_data import values
 from numerics import assert_close, gradients, hessian_product
 
 from darts_tf.bilinear import bilinear
-from darts_tf.cells import MixedOp
 from darts_tf.differentiation import custom_gradient, weights_fixed, weights_fixed_from
 from darts_tf.keeping import keep, recording, replaying
+from darts_tf.mixed_op import MixedOp
 from darts_tf.normalization import tracked_statistics
 from darts_tf.sharing import Shared
 from darts_tf.spaces import PRIMITIVES

@@ -9,11 +9,11 @@ import pytest
 from interrupting import Terminate
 from texts import counting_text
 
-from darts_tf import checkpoints, runs
+from darts_tf import checkpoints, history, runs
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import segment_steps
+from darts_tf.derivation import derive_recurrent
 from darts_tf.errors import InputError
-from darts_tf.genotype import derive_recurrent
 from darts_tf.interruption import Interrupted
 from darts_tf.text_searching import search
 from darts_tf.zoo import load_genotype
@@ -23,6 +23,7 @@ DATASET = counting_text()
 
 def config(folder, **fields):
     settings = {"arch_gradient": "first_order", "epochs": 3, "limit": None, "time_steps": 8}
+    settings["eigenvalue"] = True
     return TextSearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 
@@ -40,9 +41,11 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert alphas.shape == (36, 5)
     assert np.abs(alphas).max() > 1e-2  # they have moved
     assert derive_recurrent(alphas) == genotype
-    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert [line["epoch"] for line in lines] == [0, 1, 2] == list(history.load(folder))
+    assert all(np.isfinite(line["eigenvalue"]) for line in lines)
+    assert all(0 < line["entropy_recurrent"] <= np.log(5) + 1e-6 for line in lines)
     assert (folder / runs.VOCABULARY).read_text().split() == list(DATASET.vocabulary.words)
-    kept = set(runs.NAMES) - {runs.MODEL, *runs.TABLES}
+    kept = set(runs.NAMES) - {runs.MODEL, runs.SELECTION, *runs.OF_MANY, *runs.STAGED}
     assert {path.name for path in folder.iterdir()} == kept
 
 

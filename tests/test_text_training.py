@@ -51,7 +51,7 @@ def test_training_keeps_the_best_epoch(finished):
     assert found["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
     assert found["perplexity"] < 3  # of 11 words
     assert set(runs.NAMES) - {path.name for path in folder.iterdir()} == {
-        *(runs.ALPHAS, *runs.TABLES)
+        *(runs.ALPHAS, runs.HISTORY, runs.SELECTION, *runs.OF_MANY, *runs.STAGED)
     }
 
 
@@ -171,6 +171,7 @@ def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
         train(config(other, **settings), CELL, DATASET, callbacks=(Poison(1, times=2),))
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one(tmp_path, monkeypatch):
     strategies = {1: tf.distribute.get_strategy(), 2: mirrored(2)}
     monkeypatch.setattr(text_training, "make_strategy", lambda name, devices: strategies[devices])

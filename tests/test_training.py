@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from interrupting import KillAfter, Killed
@@ -104,3 +106,13 @@ def test_average_of_the_weights_is_what_a_run_tests_and_keeps(dataset, tmp_path)
     assert again == metrics
     for one, other in zip(load_run(folder)[0].get_weights(), kept, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_with_a_validation_split_the_test_images_are_not_touched(dataset, tmp_path):
+    blind = dataclasses.replace(dataset, test=None)
+    metrics = train(
+        config(tmp_path / "run", validation_split=0.3, epochs=1), GENOTYPES["DARTS_V2"], blind
+    )
+    assert 0 <= metrics["valid_accuracy"] <= 1
+    assert not any(name.startswith("test") for name in metrics)
+    assert runs.seconds_of(tmp_path / "run") > 0

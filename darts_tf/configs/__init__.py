@@ -5,6 +5,7 @@ The command line makes its flags from these fields and shows the text below a fi
 
 from darts_tf.configs.commands import (
     DemoConfig,
+    DeriveConfig,
     DoctorConfig,
     EvaluateConfig,
     ExportConfig,
@@ -14,13 +15,22 @@ from darts_tf.configs.commands import (
     PredictConfig,
     SampleConfig,
 )
-from darts_tf.configs.images import CompareConfig, RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.comparison import CompareConfig
+from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
+from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
+from darts_tf.configs.studies import BaselineConfig, StudyConfig, TuneConfig
 from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 
 __all__ = [
     "ArchConfig",
+    "BaselineConfig",
+    "BudgetConfig",
+    "CostConfig",
+    "DeriveConfig",
+    "ProfileConfig",
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
@@ -35,10 +45,13 @@ __all__ = [
     "RunConfig",
     "SampleConfig",
     "SearchConfig",
+    "SelectConfig",
     "ServeConfig",
+    "StudyConfig",
     "TextConfig",
     "TextSearchConfig",
     "TextTrainConfig",
     "TrainConfig",
+    "TuneConfig",
     "preset_fields",
 ]

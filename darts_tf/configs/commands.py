@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.images import Stem
+from darts_tf.configs.collapse import SelectionConfig
+from darts_tf.configs.hardware import BudgetConfig, Stem
 from darts_tf.configs.running import SeededConfig
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
@@ -37,6 +38,20 @@ class EvaluateConfig(Config):
     measure, since each begins without a memory."""
     limit: int | None = setting(None, "positive")
     """Use at most so many images, or words."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeriveConfig(BudgetConfig, SelectionConfig):
+    """Derive a search's cells anew: in a budget, with few skip connections, by perturbation."""
+
+    workdir: pathlib.Path
+    """Folder of a search."""
+    output: pathlib.Path | None = None
+    """File for the genotype; by default it is printed alone."""
+    overwrite: bool = False
+    """Replace that file if it is there."""
+    seed: int | None = setting(None, "zero or more, below 2**32")
+    """Of the order of the choices by perturbation; by default the search's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from darts_tf.configs.running import ArchConfig, RunConfig, SeededConfig
+from darts_tf.configs.collapse import CollapseConfig
+from darts_tf.configs.hardware import CostConfig, Stem
+from darts_tf.configs.relaxing import RelaxationConfig
+from darts_tf.configs.running import RunConfig, SeededConfig
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown
 from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
-from darts_tf.validation import RANGES, count, counts, names, setting
+from darts_tf.validation import count, setting
 
-SearchPreset = Literal["digits", "cifar10", "pc-darts", "tiny"]
+SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
 TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]
-Stem = Literal["cifar", "imagenet"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class ImageConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchConfig(SeededConfig, ImageConfig, ArchConfig):
+class SearchConfig(SeededConfig, CostConfig, CollapseConfig, RelaxationConfig, ImageConfig):
     """Search for cells with DARTS."""
 
     command = "search"
@@ -70,6 +72,28 @@ class SearchConfig(SeededConfig, ImageConfig, ArchConfig):
             raise InputError(
                 "Expected channels to be a multiple of partial_channels. Received: "
                 f"channels={shown(self.channels)}, partial_channels={shown(self.partial_channels)}"
+            )
+        without = {name: getattr(self, name) for name in ("budget", "cost", "selection")}
+        for name, value in without.items():
+            if self.stages and value not in (None, "strength"):
+                raise InputError(
+                    f"Expected {name}={value} with a search without stages. "
+                    f"Received: stages={listed(self.stages)}"
+                )
+        if self.stages and self.max_skips is not None and self.stage_operations[-1] < 3:
+            raise InputError(
+                "Expected three operations or more in the last stage with max_skips, or some edges "
+                f"may have nothing but a skip connection. Received: stages={listed(self.stages)}"
+            )
+        if self.selection == "perturbation" and self.relaxation == "gumbel":
+            raise InputError(
+                "Expected selection=perturbation with relaxation=softmax or sigmoid, by which all "
+                "operations are there at once. Received: relaxation=gumbel"
+            )
+        if self.cost is not None and self.relaxation == "sigmoid":
+            raise InputError(
+                "Expected cost with relaxation=softmax or gumbel, which say what is drawn. "
+                f"Received: relaxation={self.relaxation}"
             )
 
 
@@ -126,41 +150,6 @@ class TrainConfig(SeededConfig, RecipeConfig):
 
     genotype: str
     """Name of a published genotype, or a JSON file such as a search's genotype.json."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CompareConfig(RecipeConfig):
-    """Compare genotypes: parameters, multiply-adds and, trained by one recipe, test errors."""
-
-    command = "comparison"
-    presets = TRAIN_PRESETS
-
-    genotypes: tuple[str, ...] = setting(dataclasses.MISSING, read=names)
-    """Names of published genotypes and genotype files, with commas or spaces between them."""
-    train: bool = False
-    """Train every network; without it the data set is not needed."""
-    seeds: tuple[int | str, ...] = setting((0,), read=counts)
-    """Train every network once with each of these seeds, with commas or spaces between them."""
-    classes: int | None = setting(None, "positive")
-    """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
-    image_channels: Literal[1, 3] = 3
-    """Of networks that are not trained: 1 for gray images, 3 for colour."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("genotypes", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise InputError(
-                    f"Expected {name} to name each of one or more once. "
-                    f"Received: {listed(values) or 'none'}"
-                )
-        if not all(RANGES["zero or more, below 2**32"](seed) for seed in self.seeds):
-            raise InputError(
-                f"Expected seeds to be zero or more, below 2**32. Received: {listed(self.seeds)}"
-            )
-
-    @property
-    def seed(self) -> int:
-        """The first of them: that of the images by which networks are measured."""
-        return self.seeds[0]
+    validation_split: float = setting(0.0, "from 0 to below 1")
+    """Hold out this share of the training images and watch these in place of the test split, as
+    where something is chosen by what they say."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from darts_tf.configs.collapse import StoppingConfig
 from darts_tf.configs.images import SearchConfig, TrainConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, SeededConfig
 from darts_tf.presets import TEXT_SEARCH_PRESETS, TEXT_TRAIN_PRESETS
@@ -62,7 +63,7 @@ class TextConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextSearchConfig(SeededConfig, TextConfig, ArchConfig):
+class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
     """Search for recurrent cells with DARTS, on a text."""
 
     command = "search on text"

@@ -20,7 +20,16 @@ from darts_tf.data.segments import (
     train_segments,
 )
 from darts_tf.data.sources import EMBEDDED, PUBLISHED_STATISTICS, lasting_name, load_dataset
-from darts_tf.data.splits import AnySplit, ImageDataset, Split, as_read_by, split_halves
+from darts_tf.data.splits import (
+    AnySplit,
+    ImageDataset,
+    Split,
+    as_read_by,
+    held_out,
+    limited_indices,
+    split_halves,
+    take,
+)
 from darts_tf.data.steps import evaluation_steps, steps_per_epoch
 from darts_tf.data.text import (
     TextDataset,
@@ -51,7 +60,9 @@ __all__ = [
     "evaluation_segment_steps",
     "evaluation_segments",
     "evaluation_steps",
+    "held_out",
     "lasting_name",
+    "limited_indices",
     "load_dataset",
     "load_text",
     "most_segment_steps",
@@ -63,6 +74,7 @@ __all__ = [
     "split_halves",
     "splitting_of",
     "steps_per_epoch",
+    "take",
     "train_batches",
     "train_segments",
 ]

@@ -14,7 +14,7 @@ import tensorflow as tf
 from darts_tf.data.checking import check_files, read_bytes
 from darts_tf.data.damage import Damage, refuse
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
-from darts_tf.data.splits import Files, Split, limited_indices
+from darts_tf.data.splits import Files, Split, limited_indices, take
 from darts_tf.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -73,7 +73,7 @@ def stream_folder(
     damage = Damage(train.labels, classes, max_bad_images)
     check_files(train.paths, damage.leave_out)
     check_files(test.paths, refuse)
-    return classes, _take(train, np.flatnonzero(damage.kept)), test
+    return classes, take(train, np.flatnonzero(damage.kept)), test
 
 
 def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
@@ -150,11 +150,7 @@ def _visible(folder: pathlib.Path) -> Iterable[pathlib.Path]:
 
 
 def _limit(files: Files, limit: int | None, seed: int) -> Files:
-    return _take(files, limited_indices(files.labels, limit, seed))
-
-
-def _take(files: Files, indices: np.ndarray) -> Files:
-    return Files([files.paths[i] for i in indices], files.labels[indices])
+    return take(files, limited_indices(files.labels, limit, seed))
 
 
 def _encoded(files: Files) -> Encoded:

@@ -84,8 +84,10 @@ class ImageDataset:
     preprocessing: Preprocessing
 
 
-def take(split: Split, indices: np.ndarray) -> Split:
+def take(split: Split | Files, indices: np.ndarray) -> Split | Files:
     """The images and labels of `split` at `indices`, in that order."""
+    if isinstance(split, Files):
+        return Files([split.paths[i] for i in indices], split.labels[indices])
     return Split(split.images[indices], split.labels[indices])
 
 
@@ -110,6 +112,34 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
         raise InputError(f"Expected at least 2 images to split in halves. Received: images={size}")
     order = permutation(size, seed, HALVES)
     return take(split, order[: size // 2]), take(split, order[size // 2 :])
+
+
+def held_out(dataset: ImageDataset, share: float, seed: int) -> ImageDataset:
+    """The dataset with a part of its training images in place of the test split.
+
+    Args:
+        dataset: its test split is left out.
+        share: of the training images, above 0 and below 1; of every class, and one at least.
+        seed: names the choice.
+
+    Raises:
+        InputError: a streamed dataset, or a class with too few images to be parted so.
+    """
+    train = dataset.train
+    if isinstance(train, Records):
+        raise InputError(
+            "Expected a dataset in memory or in image files to hold a part of it out. "
+            f"Received: {dataset.name}, which is streamed"
+        )
+    there = np.unique(train.labels)
+    held = limited_indices(train.labels, max(round(share * train.size), len(there)), seed)
+    kept = np.setdiff1d(np.arange(train.size), held)
+    for label in np.setdiff1d(there, train.labels[kept]):
+        raise InputError(
+            f"Expected enough images of every class to hold {share:g} of them out and train on "
+            f"some. Received: {np.sum(train.labels == label)} of {dataset.classes[label]!r}"
+        )
+    return dataclasses.replace(dataset, train=take(train, kept), test=take(train, held))
 
 
 def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

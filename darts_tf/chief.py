@@ -1,0 +1,82 @@
+"""Which process of a study this is, by KerasTuner's variables, and how they keep in touch."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+
+from darts_tf.errors import InputError
+from darts_tf.heartbeats import LOST, beating, watching
+from darts_tf.names import shown
+from darts_tf.oracles import Bounded
+
+_LOGGER = logging.getLogger("darts_tf")
+
+CHIEF_SECONDS = 600
+"""How long a worker waits for the chief to begin."""
+
+TUNER_ID, ORACLE_IP, ORACLE_PORT = (
+    f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")
+)
+"""What KerasTuner wants to know of a process of several, from the environment."""
+
+
+def role() -> str:
+    """What this process is: `alone`, `chief` or `worker`, as KerasTuner reads it.
+
+    Raises:
+        InputError: The environment says a part of it only.
+    """
+    given = [name for name in (TUNER_ID, ORACLE_IP, ORACLE_PORT) if os.environ.get(name)]
+    if not given:
+        return "alone"
+    if len(given) < 3:
+        raise InputError(
+            f"Expected all of {TUNER_ID}, {ORACLE_IP} and {ORACLE_PORT} in the environment, or "
+            f"none. Received: {' and '.join(given)}"
+        )
+    if not os.environ[ORACLE_PORT].isdigit():
+        raise InputError(
+            f"Expected {ORACLE_PORT} to be a number. Received: {shown(os.environ[ORACLE_PORT])}"
+        )
+    return "chief" if "chief" in os.environ[TUNER_ID] else "worker"
+
+
+def in_touch(oracle: Bounded, folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    """Within this block a worker shows signs of life, and a chief misses them.
+
+    Args:
+        oracle: the chief's.
+        folder: that all share.
+    """
+
+    def lost(name):
+        _LOGGER.warning("%s has shown no sign of life for %g s: another gets its trial", name, LOST)
+        oracle.forget(name)
+
+    if role() == "worker":
+        return beating(folder, os.environ[TUNER_ID])
+    if role() == "chief":
+        return watching(folder, lambda: oracle.tuner_ids, lost)
+    return contextlib.nullcontext()
+
+
+def await_chief() -> None:
+    """Waits until the chief answers.
+
+    Raises:
+        InputError: it does not in time.
+    """
+    import grpc  # late: of several processes alone
+
+    address = f"{os.environ[ORACLE_IP]}:{os.environ[ORACLE_PORT]}"
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(CHIEF_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            raise InputError(
+                f"Expected a chief that answers at {address} within {CHIEF_SECONDS} s. "
+                "Received: no answer"
+            ) from error

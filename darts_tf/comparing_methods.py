@@ -1,0 +1,133 @@
+"""Ways to find cells side by side: what each finds in the same time, trained by one recipe."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+
+from darts_tf import beginning, files, runs
+from darts_tf.collapse import in_words
+from darts_tf.comparing import is_finished, measured, run_of, sizes_of
+from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
+from darts_tf.data import ImageDataset
+from darts_tf.genotype import Genotype
+from darts_tf.interruption import Diverged
+from darts_tf.method_tables import WRITERS, MethodRow
+from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
+from darts_tf.presets import GRADIENTS
+from darts_tf.scaling import scaled
+from darts_tf.spending import parsed
+from darts_tf.zoo import load_genotype
+
+PROBE, SEARCH = "probe", "search"
+
+Find = Callable[[SearchConfig | BaselineConfig], Genotype]
+
+
+def compare_methods(
+    config: CompareConfig,
+    dataset: ImageDataset,
+    find: Find,
+    train: Callable[[TrainConfig], object],
+    report: Callable[[str], None] = print,
+) -> list[MethodRow]:
+    """Has every method find cells with every seed, and trains the networks of all of them.
+
+    The comparison's folder gets the tables, anew after every training, and a folder for each
+    method: with `probe`, two epochs by which a search's epochs are counted out, `search-0` and so
+    on for each seed, and `seed-0`, the training of what that has found. Seeds go first, so that all
+    methods have an error early. What has been finished is not repeated, what has been begun is gone
+    on with.
+
+    Args:
+        config: the settings, `methods` and `budget` among them.
+        dataset: what is searched and trained on.
+        find: makes one search or baseline, new or resumed by its settings.
+        train: trains one run, new or resumed by its settings.
+        report: called with a line of text before every job.
+
+    Raises:
+        InputError: a folder that is in use or holds another comparison; or what `find` and `train`
+            raise.
+    """
+    sizes, seconds = sizes_of(config, dataset), parsed(config.budget).most
+    with beginning.begun(config, None) as folder:
+        runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
+        rows = {method: MethodRow(method) for method in config.methods}
+        jobs = [(seed, method) for seed in config.seeds for method in config.methods]
+        for number, (seed, method) in enumerate(jobs, 1):
+            about = f"{method}, seed {seed} ({number} of {len(jobs)})"
+            place = folder / method / f"{SEARCH}-{seed}"
+            if not (place / runs.RESULT).exists():
+                report(f"{about}: {place}")
+                _found(config, method, place, seed, seconds, find, report)
+            genotype = load_genotype(place / runs.GENOTYPE)
+            channels = scaled(config, genotype, *sizes).channels
+            cells = str(place / runs.GENOTYPE)
+            run = run_of(config, folder, method, cells, channels, seed)
+            error = 100.0
+            if not is_finished(run, genotype):
+                report(f"{about}: {run.workdir}")
+            with _diverging(report, about):
+                if not is_finished(run, genotype):
+                    train(run)
+                error = 100 * (1 - runs.read_metrics(run.workdir)[-1]["test_accuracy"])
+            size = measured(config, method, genotype, channels, sizes)
+            rows[method] = rows[method].with_seed(
+                error=error,
+                seconds=runs.read_json(place / runs.RESULT)["seconds"],
+                params=size.params,
+                macs=size.macs,
+                collapsed=bool(in_words(genotype)),
+            )
+            for name, write in WRITERS.items():
+                files.write_text(folder / name, write(list(rows.values()), config.against))
+    return list(rows.values())
+
+
+@contextlib.contextmanager
+def _diverging(report: Callable[[str], None], about: str) -> Iterator[None]:
+    """Lets the other jobs go on where one within this block diverges; that has reached nothing."""
+    try:
+        yield
+    except Diverged as error:
+        report(f"{about}: {error}; it is taken as it is, an error of a training as 100 %")
+
+
+def _found(config, method, place: pathlib.Path, seed, seconds: float, find: Find, report) -> None:
+    """Finds cells, and writes down what that has cost."""
+    if method in GRADIENTS:
+        probe = place.parent / PROBE
+        if not (probe / runs.RESULT).exists():
+            _finish(search_of(config, method, probe, config.seeds[0], PROBED), find, report)
+        epochs = epochs_within(seconds, runs.times_of(probe))
+        _finish(search_of(config, method, place, seed, epochs), find, report)
+    else:
+        _finish(baseline_of(config, method, place, seed), find, report)
+
+
+def _finish(settings: SearchConfig | BaselineConfig, find: Find, report) -> None:
+    folder = settings.workdir
+    if runs.is_run(folder):
+        settings = dataclasses.replace(settings, resume=True)
+    with _diverging(report, str(folder)):
+        find(settings)
+    genotype = load_genotype(folder / runs.GENOTYPE)
+    cost = {"seconds": runs.seconds_of(folder)}
+    runs.write_json(folder / runs.RESULT, {"genotype": dataclasses.asdict(genotype), **cost})
+
+
+def check(config: CompareConfig) -> None:
+    """Tries out the settings of all methods before anything takes its time.
+
+    Raises:
+        InputError: settings that cannot be.
+    """
+    for method in config.methods:
+        place = config.workdir / method / f"{SEARCH}-{config.seeds[0]}"
+        if method in GRADIENTS:
+            search_of(config, method, place, config.seeds[0], PROBED)
+        else:
+            baseline_of(config, method, place, config.seeds[0])

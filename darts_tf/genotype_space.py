@@ -1,0 +1,131 @@
+"""The space of convolutional genotypes, to choose from without a supernet: random ones, mutations.
+
+Every node of the normal and of the reduction cell has two different inputs, and an operation other
+than `none` on each; all nodes are concatenated. That is what a search derives from: see
+`spaces.count_cells`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+
+from darts_tf.genotype import Genotype
+from darts_tf.spaces import INPUTS, NODES, NONE, PRIMITIVES
+
+CELLS = ("normal", "reduce")
+OPERATIONS = tuple(primitive for primitive in PRIMITIVES if primitive != NONE)
+
+Node = tuple[tuple[int, int], tuple[str, str]]
+"""The two inputs, the smaller first, and the operation on each."""
+
+
+def choices(nodes: int = NODES) -> dict[str, tuple[str, ...]]:
+    """What is to be chosen for a genotype, by name: texts, so that any tuner can hold them.
+
+    `normal/3/inputs` is "0 1", "0 2" or "1 2", `normal/3/first` the operation on the smaller input,
+    `normal/3/second` that on the other. The first node has one pair of inputs, and no choice.
+    """
+    found = {}
+    for cell in CELLS:
+        for node in range(INPUTS, INPUTS + nodes):
+            if len(pairs := _pairs(node)) > 1:
+                found[f"{cell}/{node}/inputs"] = tuple(f"{a} {b}" for a, b in pairs)
+            found[f"{cell}/{node}/first"] = found[f"{cell}/{node}/second"] = OPERATIONS
+    return found
+
+
+def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype:
+    """The genotype that has been chosen, by the names of `choices`."""
+
+    def node_of(cell, node) -> Node:
+        inputs = values.get(f"{cell}/{node}/inputs", "0 1")
+        first, second = map(int, inputs.split())
+        return (first, second), tuple(values[f"{cell}/{node}/{name}"] for name in _ORDER)
+
+    within = range(INPUTS, INPUTS + nodes)
+    return _genotype({cell: [node_of(cell, node) for node in within] for cell in CELLS})
+
+
+def values_of(genotype: Genotype) -> dict[str, str]:
+    """What `genotype_of` makes the same cells of; the order of a node's inputs is not kept."""
+    found = {}
+    for cell, nodes in _nodes(genotype).items():
+        for node, (inputs, operations) in enumerate(nodes, INPUTS):
+            if node > INPUTS:
+                found[f"{cell}/{node}/inputs"] = "{} {}".format(*inputs)
+            names = (f"{cell}/{node}/{name}" for name in _ORDER)
+            found.update(zip(names, operations, strict=True))
+    return found
+
+
+def random_genotype(seed: int, nodes: int = NODES) -> Genotype:
+    """One of all genotypes, each as likely as any other; the same for the same seed."""
+    random = np.random.default_rng(seed)
+    within = choices(nodes)
+    return genotype_of({name: each[random.integers(len(each))] for name, each in within.items()})
+
+
+def mutated(genotype: Genotype, random: np.random.Generator) -> Genotype:
+    """The same with one input or one operation changed. Real et al. 2019, section 3 and figure 2.
+
+    Which of the two, which cell, node and place, and what it becomes are drawn evenly; a node's two
+    inputs stay different.
+    """
+    cells = _nodes(genotype)
+    nodes = cells[CELLS[random.integers(len(CELLS))]]
+    place = int(random.integers(2))
+    if len(nodes) > 1 and random.integers(2):
+        chosen = int(random.integers(1, len(nodes)))  # the first node has no other inputs
+        inputs, operations = nodes[chosen]
+        free = [state for state in range(INPUTS + chosen) if state not in inputs]
+        changed = _replaced(inputs, place, free[random.integers(len(free))])
+        nodes[chosen] = _ordered(changed, operations)
+    else:
+        chosen = int(random.integers(len(nodes)))
+        inputs, operations = nodes[chosen]
+        others = [name for name in OPERATIONS if name != operations[place]]
+        changed = _replaced(operations, place, others[random.integers(len(others))])
+        nodes[chosen] = (inputs, changed)
+    return _genotype(cells)
+
+
+_ORDER = ("first", "second")
+
+
+def _pairs(node: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations(range(node), 2))
+
+
+def _nodes(genotype: Genotype) -> dict[str, list[Node]]:
+    found = {}
+    for cell in CELLS:
+        pairs = getattr(genotype, cell)
+        halves = zip(pairs[::2], pairs[1::2], strict=True)
+        found[cell] = [_ordered((a[1], b[1]), (a[0], b[0])) for a, b in halves]
+    return found
+
+
+def _ordered(inputs: tuple[int, int], operations: tuple[str, str]) -> Node:
+    if inputs[0] < inputs[1]:
+        return inputs, operations
+    return inputs[::-1], operations[::-1]
+
+
+def _replaced(pair: tuple, place: int, value) -> tuple:
+    return (value, pair[1]) if place == 0 else (pair[0], value)
+
+
+def _genotype(cells: Mapping[str, list[Node]]) -> Genotype:
+    pairs = [
+        tuple(
+            pair
+            for inputs, operations in cells[cell]
+            for pair in zip(operations, inputs, strict=True)
+        )
+        for cell in CELLS
+    ]
+    concat = tuple(range(INPUTS, INPUTS + len(pairs[0]) // 2))
+    return Genotype(pairs[0], concat, pairs[1], concat)

@@ -1,0 +1,107 @@
+"""What is measured of a search after every epoch, beside its losses.
+
+An indicator is a pure function `(network, looks)` that gives numbers by their names; `INDICATORS`
+names them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from darts_tf import runs
+from darts_tf.collapse import count_skips, mean_entropy
+from darts_tf.eigenvalues import largest_eigenvalue
+from darts_tf.mixing import Mixture, projected
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """The dear ways to look at a supernet; they are traced when they are first taken.
+
+    Attributes:
+        product: the valid loss's Hessian along the alphas, times a vector.
+        measure: accuracy and loss on the alphas' images, mixed by a given mixture.
+    """
+
+    product: Callable[[np.ndarray], np.ndarray]
+    measure: Callable[[Mixture], tuple[float, float]] | None = None
+
+
+def skips(network, looks: Looks) -> dict[str, float]:
+    """Skip connections in the cells that the alphas stand for, without any limit on them."""
+    del looks
+    genotype = network.genotype()
+    cells = ("normal", "reduce")
+    return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in cells}
+
+
+def entropy(network, looks: Looks) -> dict[str, float]:
+    """Mean entropy of the edges' softmaxed alphas, in nats, by the kind of cell."""
+    del looks
+    names = runs.RECURRENT_ALPHAS if len(network.alphas) == 1 else runs.ALPHAS_NAMES[:2]
+    arrays = network.alphas[: len(names)]
+    return {
+        f"entropy_{name}": mean_entropy(array) for name, array in zip(names, arrays, strict=True)
+    }
+
+
+def eigenvalue(network, looks: Looks) -> dict[str, float]:
+    """The dominant eigenvalue of the valid loss's Hessian along all alphas."""
+    size = sum(int(np.prod(alphas.shape)) for alphas in network.alphas)
+    return {"eigenvalue": largest_eigenvalue(looks.product, size)}
+
+
+def discretisation_gap(network, looks: Looks) -> dict[str, float]:
+    """By how much accuracy falls when the edges are cut down to the strongest, weights as they are.
+
+    Those are the genotype's where no limit or budget has a part in it.
+
+    Both accuracies are with the statistics of each batch, see `measuring`; the first one differs
+    therefore from the valid accuracy of the epoch.
+    """
+    mixture, names = network.mixture(), network.edge_primitives or network.primitives
+    before, _ = looks.measure(mixture)
+    after, _ = looks.measure(projected(network.genotype(), mixture, names))
+    return {"discretised_accuracy": after, "discretisation_gap": before - after}
+
+
+INDICATORS = {
+    "skips": skips,
+    "entropy": entropy,
+    "eigenvalue": eigenvalue,
+    "discretisation_gap": discretisation_gap,
+}
+
+
+def asked_of_cells(config) -> list[str]:
+    """The indicators that a search for convolutional cells is to have: the cheap ones always."""
+    gap = ["discretisation_gap"] if config.discretisation_gap else []
+    return ["skips", *asked_of_text(config), *gap]
+
+
+def asked_of_text(config) -> list[str]:
+    """The same of a search on text."""
+    return ["entropy", *(["eigenvalue"] if config.measures_eigenvalue else [])]
+
+
+class Measure(keras.callbacks.Callback):
+    """Adds indicators to the metrics of every epoch; goes before what records them.
+
+    Args:
+        names: of `INDICATORS`.
+        looks: at the network that is searched.
+    """
+
+    def __init__(self, names: Sequence[str], looks: Looks):
+        super().__init__()
+        self.names = names
+        self.looks = looks
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures; nothing of the run changes."""
+        for name in self.names:
+            logs.update(INDICATORS[name](self.model.network, self.looks))

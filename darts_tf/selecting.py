@@ -1,0 +1,200 @@
+"""Selection by perturbation on a searched supernet: measuring, tuning in between, going on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import logging
+import pathlib
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from darts_tf import checkpoints, perturbation, runs
+from darts_tf.beginning import locked
+from darts_tf.checkpoints import CheckpointError, Position
+from darts_tf.configs import SearchConfig
+from darts_tf.data import (
+    ImageDataset,
+    evaluation_batches,
+    limited_indices,
+    split_halves,
+    take,
+)
+from darts_tf.distribution import workers
+from darts_tf.errors import InputError
+from darts_tf.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
+from darts_tf.fitting import HELD_OUT_BATCH
+from darts_tf.genotype import Genotype
+from darts_tf.mixing import measuring
+from darts_tf.settling import Settings, Tuner, Tuning
+from darts_tf.trainer import Trainer
+
+LOG = logging.getLogger("darts_tf")
+
+
+def select(
+    trainer: Trainer,
+    config: SearchConfig,
+    dataset: ImageDataset,
+    folder: pathlib.Path,
+    settings: Settings,
+    report: Callable[[dict], None] | None = None,
+) -> Genotype:
+    """Selects cells by perturbation, from where a selection with these settings was left.
+
+    The supernet is measured on the alphas' half of the images, and tuned on the weights' half. Its
+    weights change.
+
+    Args:
+        trainer: of the search, with the weights and alphas to begin from.
+        config: the settings of the search.
+        dataset: what it searched on.
+        folder: of the run.
+        settings: how to select.
+        report: called after every round with `round`, `rounds`, `chosen`, a list of texts,
+            `seconds`, and `seconds_left` in all.
+
+    Raises:
+        InputError: several workers.
+        OSError: a checkpoint could not be written.
+    """
+    check_alone()
+    network = trainer.network
+    start = [np.asarray(part) for part in network.mixture()]
+    rounds = perturbation.rounds(len(start[0]), settings.seed)
+    halves = split_halves(dataset.train, config.seed)
+    looked_at = take(halves[1], limited_indices(halves[1].labels, settings.images, config.seed))
+    measured = functools.partial(
+        evaluation_batches, looked_at, dataset.preprocessing, HELD_OUT_BATCH
+    )
+    measure = measuring(network, measured)
+    tuning = Tuning(trainer, config, dataset, halves[0], settings, len(rounds) - 1)
+    kept = _Kept(folder / runs.SELECTION, tuning.tuner, _described(settings, network))
+    choice, done = kept.newest(perturbation.nothing_decided(len(start[0])))
+    began = before = time.monotonic()
+    with graphs_forgotten(), graph_optimizer_off():
+        for number in range(done, len(rounds)):
+            chosen = []
+            for decision in rounds[number]:
+                choice, words = _decided(choice, decision, start, network.primitives, measure)
+                chosen.append(words)
+            if number + 1 < len(rounds):
+                tuning.tune(number, perturbation.mixture_of(choice, start))
+            kept.save(number + 1, choice)
+            now = time.monotonic()
+            if report:
+                left = (now - began) / (number + 1 - done) * (len(rounds) - number - 1)
+                times = {"seconds": now - before, "seconds_left": left}
+                report({"round": number + 1, "rounds": len(rounds), "chosen": chosen, **times})
+            before = now
+    return perturbation.genotype_of(choice, network.primitives)
+
+
+def check_alone() -> None:
+    """Refuses to select where several workers share the work, before they begin.
+
+    Raises:
+        InputError: there are several.
+    """
+    if workers() > 1:
+        raise InputError(f"Expected one worker for a selection. Received: {workers()} of them")
+
+
+def _decided(choice, decision, start, primitives, measure) -> tuple[perturbation.Choice, str]:
+    """The choice with one decision more, and that in words, which are logged."""
+    choice, without = perturbation.decide(choice, decision, start, primitives, measure)
+    words = perturbation.in_words(decision, choice, primitives, without)
+    LOG.info("%s", words)
+    return choice, words
+
+
+def _described(settings: Settings, network) -> dict:
+    """What a selection depends on, beside the run that it belongs to."""
+    arrays = [np.asarray(alphas) for alphas in network.alphas]
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    return {**dataclasses.asdict(settings), "alphas": digest}
+
+
+class _Kept:
+    """The checkpoint of a selection under way: what is decided, and the state of the tuner."""
+
+    def __init__(self, folder: pathlib.Path, tuner: Tuner, described: dict):
+        self.folder, self.tuner, self.described = folder, tuner, described
+
+    def newest(self, nothing: perturbation.Choice) -> tuple[perturbation.Choice, int]:
+        """What is decided, after how many rounds; nothing where there is no such selection."""
+        for path in checkpoints.newest(self.folder):
+            try:
+                position, described, arrays = checkpoints.read(path)
+            except CheckpointError as error:
+                LOG.warning("%s; trying the one before", error)
+                continue
+            state = self.tuner.state()
+            wanted = [np.shape(nothing.operations), np.shape(nothing.inputs)]
+            wanted += [tuple(variable.shape) for variable in state]
+            if described == self.described and wanted == [np.shape(array) for array in arrays]:
+                for variable, array in zip(state, arrays[2:], strict=True):
+                    variable.assign(array)
+                LOG.info("the selection goes on after round %d", position.epoch)
+                return perturbation.Choice(*arrays[:2]), position.epoch
+        return nothing, 0
+
+    def save(self, done: int, choice: perturbation.Choice) -> None:
+        """Replaces the checkpoint."""
+        self.folder.mkdir(exist_ok=True)
+        arrays = [choice.operations, choice.inputs]
+        arrays += [np.asarray(variable.numpy()) for variable in self.tuner.state()]
+        path = checkpoints.write(self.folder, Position(done, 0, 1), self.described, arrays)
+        for earlier in checkpoints.newest(self.folder):
+            if earlier != path:
+                earlier.unlink(missing_ok=True)
+
+
+def select_again(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    build: Callable[[], Trainer],
+    settings: Settings,
+    report: Callable[[dict], None] | None = None,
+) -> Genotype:
+    """Selects cells by perturbation on the last checkpoint of a run, and its alphas.
+
+    Nothing of the run changes, but for the checkpoint of the selection.
+
+    Args:
+        config: the settings of the search; its `workdir` is the run's folder.
+        dataset: what it searched on.
+        build: makes its trainer.
+        settings: as in `select`.
+        report: as there.
+
+    Raises:
+        InputError: as there; or the run has no whole checkpoint of such a network, no alphas, or
+            another process is in its folder.
+    """
+    folder = pathlib.Path(config.workdir)
+    with locked(folder):
+        with dtype_policy(config.precision):
+            trainer = build()
+        _restore(trainer, folder / runs.CHECKPOINTS)
+        for variable, alphas in zip(trainer.network.alphas, runs.load_alphas(folder), strict=True):
+            variable.assign(alphas)
+        return select(trainer, config, dataset, folder, settings, report)
+
+
+def _restore(trainer: Trainer, folder: pathlib.Path) -> None:
+    state = trainer.state()
+    for path in checkpoints.newest(folder):
+        try:
+            arrays = checkpoints.read(path)[2]
+        except CheckpointError as error:
+            LOG.warning("%s; trying the one before", error)
+            continue
+        if [tuple(variable.shape) for variable in state] == [np.shape(array) for array in arrays]:
+            for variable, array in zip(state, arrays, strict=True):
+                variable.assign(array)
+            return
+    raise InputError(f"Expected a whole checkpoint of this search. Received: none in {folder}")

@@ -1,0 +1,110 @@
+"""Progressive stages: deeper supernets with fewer operations an edge (Chen et al. 2019, P-DARTS).
+
+A staged search is a search for every stage, each a whole run in a folder of its own: its supernet
+has new weights and new alphas, and on every edge the operations that were the strongest after the
+stage before. The genotype is that of the last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from darts_tf import beginning, runs
+from darts_tf.configs import SearchConfig
+from darts_tf.data import ImageDataset
+from darts_tf.derivation import STRENGTHS
+from darts_tf.distribution import is_chief
+from darts_tf.genotype import Genotype
+from darts_tf.interruption import Interrupted
+from darts_tf.searching import search
+from darts_tf.spaces import PRIMITIVES, edges
+
+LOG = logging.getLogger("darts_tf")
+
+
+def search_as_asked(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    report: Callable[[dict], None] | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    report_selection: Callable[[dict], None] | None = None,
+) -> Genotype:
+    """Searches in stages where the settings have some, else as `searching.search`, all at once.
+
+    Args:
+        config: the settings.
+        dataset: what to search on.
+        report: called with every epoch's metrics.
+        callbacks: further Keras callbacks.
+        report_selection: as there; searches in stages select by strength alone.
+    """
+    if config.stages:
+        return search_in_stages(config, dataset, report, callbacks)
+    return search(config, dataset, report, callbacks, report_selection=report_selection)
+
+
+def search_in_stages(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    report: Callable[[dict], None] | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> Genotype:
+    """Searches in the stages of the settings; resumed, it goes on in the stage that it was in.
+
+    Args:
+        config: the settings; `epochs` and `arch_from_epoch` are those of every stage.
+        dataset: what to search on.
+        report: called with every epoch's metrics.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        The genotype of the last stage's alphas.
+
+    Raises:
+        InputError: as `searching.search`.
+        Interrupted: as there.
+        Diverged: as there.
+        OSError: as there.
+    """
+    config = dataclasses.replace(config, dataset=dataset.name)
+    kept = ((PRIMITIVES,) * len(edges()),) * 2
+    with beginning.begun(config, dataset, writes=is_chief()) as folder:
+        for number in range(len(config.stages)):
+            stage = config.stage(number)
+            LOG.info("stage %d: %d cells", number + 1, stage.cells)
+            if number:  # the first has all
+                alphas = runs.load_alphas(config.stage(number - 1).workdir)[:2]
+                count = config.stage_operations[number]
+                kept = strongest(kept, alphas, count, config.relaxation)
+            stage = dataclasses.replace(stage, resume=config.resume and runs.is_run(stage.workdir))
+            try:
+                genotype = search(stage, dataset, report, callbacks, kept if number else None)
+            except Interrupted as stop:
+                message = str(stop).replace(str(stage.workdir), str(config.workdir))
+                raise Interrupted(f" in stage {number + 1}{message}", stop.signal) from stop
+        if is_chief():
+            genotype.save(folder / runs.GENOTYPE)
+    return genotype
+
+
+def strongest(primitives, alphas, count: int, relaxation: str = "softmax"):
+    """On every edge the operations with the largest weights, in the order that they had.
+
+    Args:
+        primitives: names by cell and edge.
+        alphas: an array `(edges, primitives)` for each cell.
+        count: how many to keep; `none` is one like all.
+        relaxation: a name in `derivation.STRENGTHS`.
+    """
+    found = []
+    for cell, rows in zip(primitives, alphas, strict=True):
+        weights = STRENGTHS[relaxation](np.asarray(rows, np.float64))
+        order = np.argsort(-weights, axis=1, kind="stable")[:, :count]
+        kept = zip(cell, np.sort(order, axis=1), strict=True)
+        found.append(tuple(tuple(names[i] for i in columns) for names, columns in kept))
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""Whole searches with other relaxations, regularisers and perturbations, on very little data."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from interrupting import Terminate
+from killing import assert_same_run
+
+from darts_tf import runs, searching
+from darts_tf.configs import SearchConfig
+from darts_tf.data import load_dataset
+from darts_tf.derivation import derive
+from darts_tf.interruption import Interrupted
+from darts_tf.searching import search
+from darts_tf.supernet import Supernet
+
+EVERYTHING = {"relaxation": "gumbel", "regularizer": "beta-decay", "op_dropout": 0.5}
+CHOICES = (
+    {"relaxation": "sigmoid", "partial_channels": 2},
+    {"perturb": "random", "op_dropout": 0.3},
+)
+
+
+@pytest.fixture(autouse=True)
+def one_node(monkeypatch):
+    """Cells of one node, whose graphs are a fifth as large."""
+    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("digits", limit=32)
+
+
+def config(folder, **fields):
+    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8}
+    return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(choice))
+def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
+    folder = tmp_path / "run"
+    genotype = search(config(folder, epochs=1, **choice), dataset)
+    alphas = runs.load_alphas(folder)
+    assert all(np.isfinite(a).all() for a in alphas)
+    assert derive(*alphas, relaxation=choice.get("relaxation", "softmax")) == genotype
+    (line,) = runs.read_metrics(folder)
+    assert np.isfinite([line["loss"], line["arch_loss"], line["valid_loss"]]).all()
+
+
+def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
+    """In its second epoch, at another temperature and rates than the first's."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    search(config(whole, **EVERYTHING), dataset)
+    with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):
+        search(config(stopped, **EVERYTHING), dataset, callbacks=(Terminate(epoch=1, batch=0),))
+    search(config(stopped, **EVERYTHING, resume=True), dataset)
+    assert_same_run(stopped, whole)

@@ -1,0 +1,193 @@
+"""Selection by perturbation on a run: tuned in between, stopped and gone on with."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from darts_tf import checkpoints, runs, selecting
+from darts_tf.checkpoints import Position
+from darts_tf.configs import SearchConfig
+from darts_tf.data import evaluation_batches, load_dataset
+from darts_tf.errors import InputError
+from darts_tf.mixing import given_mixture, measuring
+from darts_tf.search import DARTS
+from darts_tf.settling import Settings, Tuning
+
+PRIMITIVES = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
+ROUNDS = 3  # two edges and a node
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("digits", limit=32)
+
+
+class Mixed(keras.Model):
+    """Logits that are a mixture of linear ones: all that a selection asks of a supernet."""
+
+    primitives = PRIMITIVES
+
+    def __init__(self):
+        super().__init__()
+        draw = keras.initializers.RandomNormal(stddev=0.1)
+        self.alphas = [self.add_weight(shape=(2, 4), initializer=draw) for _ in range(2)]
+        self.kernel = self.add_weight(shape=(2, 2, 4, 64, 10), initializer=draw)
+        self.built = True
+
+    @property
+    def network_weights(self):
+        return [self.kernel]
+
+    def mixture(self):
+        return [tf.nn.softmax(tf.convert_to_tensor(alphas)) for alphas in self.alphas]
+
+    def call(self, x, training=False):
+        mixture = tf.stack(given_mixture() or self.mixture())
+        flat = tf.reshape(x, (-1, 64))
+        return tf.einsum("ceo,ceoik,bi->bk", mixture[:, :, 1:], self.kernel[:, :, 1:], flat)
+
+
+def built():
+    """A trainer of such a network; the same every time."""
+    keras.utils.set_random_seed(3)
+    trainer = DARTS(Mixed(), arch_gradient="first_order")
+    cross = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer.compile(keras.optimizers.SGD(0.1, 0.9), "adam", cross)
+    return trainer
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run with a checkpoint of that trainer, whose alphas are others by now."""
+    trainer = built()
+    arrays = [np.asarray(variable) for variable in trainer.state()]
+    (tmp_path / runs.CHECKPOINTS).mkdir()
+    checkpoints.write(tmp_path / runs.CHECKPOINTS, Position(1, 0, 2), {}, arrays)
+    drawn = np.random.default_rng(0).normal(size=(2, 2, 4)).astype("float32")
+    runs.save_alphas(tmp_path, *drawn)
+    return tmp_path
+
+
+def config(folder):
+    return SearchConfig.from_preset("tiny", workdir=folder, batch_size=8)
+
+
+class Stopped(Exception):
+    """In place of a kill."""
+
+
+def select(folder, dataset, settings, rounds=ROUNDS):
+    """Selects on the run, as a process that is killed after so many rounds; the rounds it did."""
+    done = []
+
+    def report(line):
+        done.append(line)
+        if line["round"] == rounds < ROUNDS:
+            raise Stopped
+
+    genotype = None
+    try:
+        arguments = (config(folder), dataset, built, settings, report)
+        genotype = selecting.select_again(*arguments)
+    except Stopped:
+        pass
+    return genotype, done
+
+
+def state(folder):
+    (path,) = checkpoints.newest(folder / runs.SELECTION)
+    return checkpoints.read(path)[2]
+
+
+def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplog):
+    caplog.set_level("INFO", "darts_tf")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    whole, done = select(run, dataset, Settings(1, 0))
+    assert [line["round"] for line in done] == [1, 2, 3]
+    assert {line["rounds"] for line in done} == {ROUNDS}
+    assert all(len(line["chosen"]) == 2 for line in done)
+    assert done[-1]["seconds_left"] == 0 < done[0]["seconds_left"]
+    assert any("normal edge" in message for message in caplog.messages)
+    kept = state(run)
+    assert {path: path.read_bytes() for path in before} == before  # the run is as it was
+
+    assert select(run, dataset, Settings(1, 0)) == (whole, [])  # nothing is left to do
+    for path in checkpoints.newest(run / runs.SELECTION):
+        path.unlink()
+    assert select(run, dataset, Settings(1, 0), rounds=1)[0] is None
+    again, done = select(run, dataset, Settings(1, 0))
+    assert again == whole
+    assert [line["round"] for line in done] == [2, 3]
+    assert "the selection goes on after round 1" in caplog.messages
+    for ours, theirs in zip(state(run), kept, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_selection_with_other_settings_begins_anew(run, dataset):
+    for settings in (Settings(0, 0), Settings(0, 1)):
+        _, done = select(run, dataset, settings, rounds=1)
+        assert [line["round"] for line in done] == [1]
+    alphas = [2 * array for array in runs.load_alphas(run)]
+    runs.save_alphas(run, *alphas)
+    _, done = select(run, dataset, Settings(0, 1), rounds=2)
+    assert [line["round"] for line in done] == [1, 2]
+
+
+def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
+    select(run, dataset, Settings(0, 0), rounds=1)
+    (path,) = checkpoints.newest(run / runs.SELECTION)
+    path.write_bytes(path.read_bytes()[:100])
+    _, done = select(run, dataset, Settings(0, 0), rounds=1)
+    assert [line["round"] for line in done] == [1]
+    assert "trying the one before" in caplog.text
+
+
+def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
+    (path,) = checkpoints.newest(run / runs.CHECKPOINTS)
+    checkpoints.write(path.parent, Position(1, 0, 2), {}, [np.zeros(3)])
+    with pytest.raises(InputError, match="whole checkpoint of this search. Received: none in"):
+        select(run, dataset, Settings(0, 0))
+
+
+def test_selection_waits_for_no_other_process(run, dataset):
+    with selecting.locked(run), pytest.raises(InputError, match="no other process is running in"):
+        select(run, dataset, Settings(0, 0))
+
+
+def test_selection_of_several_workers_is_refused(run, dataset, monkeypatch):
+    monkeypatch.setattr(selecting, "workers", lambda: 2)
+    with pytest.raises(InputError, match="one worker for a selection. Received: 2"):
+        select(run, dataset, Settings(0, 0))
+
+
+def test_tuning_moves_the_weights_that_are_mixed_in_and_no_alphas(dataset, tmp_path):
+    trainer, settings = built(), config(tmp_path)
+    network = trainer.network
+    tuning = Tuning(trainer, settings, dataset, dataset.train, Settings(1, 0), 2)
+    skips = [np.tile(np.eye(4)[1], (2, 1)).astype("float32") for _ in range(2)]
+    before, alphas = np.array(network.kernel), [np.array(a) for a in network.alphas]
+    tuning.tune(0, skips)
+    for variable, value in zip(network.alphas, alphas, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    change = np.abs(network.kernel - before).max((0, 1, 3, 4))  # by primitive
+    assert change[1] > 1e-3
+    assert change[[0, 2, 3]].max() < 1e-5  # decay alone
+    assert float(tuning.tuner.optimizer.learning_rate) == pytest.approx(0.0025)
+    tuning.tune(1, skips)
+    assert float(tuning.tuner.optimizer.learning_rate) == pytest.approx((0.0025 + 0.001) / 2)
+
+
+def test_tuning_lowers_the_loss_at_its_mixture(dataset, tmp_path):
+    trainer = built()
+    tuning = Tuning(trainer, config(tmp_path), dataset, dataset.train, Settings(8, 0), 1)
+    mixture = [np.tile(np.eye(4)[2], (2, 1)).astype("float32") for _ in range(2)]
+    batches = functools.partial(evaluation_batches, dataset.train, dataset.preprocessing, 32)
+    measure = measuring(trainer.network, batches)
+    _, before = measure(mixture)
+    tuning.tune(0, mixture)
+    assert measure(mixture)[1] < 0.9 * before
