@@ -93,7 +93,7 @@ def _check_same(begun, config) -> None:
 
     # one dataset has several names: it is compared when it has been loaded
     then, now = ({**c.to_dict(), "dataset": None} for c in (begun, config))
-    beginning.check_settings(begun.workdir / runs.CONFIG, then, now)
+    beginning.check_settings(begun.workdir / runs.CONFIG, then, now, config.may_differ)
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:

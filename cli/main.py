@@ -16,8 +16,13 @@ COMMANDS = {
     "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),
     "search": ("SearchConfig", "search for cells, exactly or by approximation"),
     "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
+    "baseline": ("BaselineConfig", "look for cells without a supernet, at a search's cost"),
+    "tune": ("TuneConfig", "look for good settings of a search or a training"),
+    "derive": ("DeriveConfig", "choose a finished search's cells anew, as within a budget"),
+    "profile": ("ProfileConfig", "measure the parts of networks, for budgets of latency"),
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
+    "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
@@ -124,7 +129,7 @@ def _fail(status: int, message: str) -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
+    commands = "\n".join(f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items())
     return f"""usage: darts-tf COMMAND [--help] [OPTIONS]
 
 Differentiable architecture search on TensorFlow.

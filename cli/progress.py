@@ -39,7 +39,10 @@ class EpochProgress(keras.callbacks.Callback):
         self.bar.stop()
 
     def on_train_begin(self, logs=None):
-        """Says why nothing seems to happen at first."""
+        """Says why nothing seems to happen at first; a run of several searches begins anew."""
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
         self.console.print("tracing the training step, which takes a while; steps are fast then")
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -100,6 +103,9 @@ _SHOWN = {
     "arch_loss": ("arch loss ", ".4f"),
     "valid_perplexity": ("valid perplexity ", ".2f"),
     "valid_accuracy": ("valid accuracy ", ".1%"),
+    "eigenvalue": ("eigenvalue ", ".3g"),
+    "skips_normal": ("skips ", ".0f"),
+    "discretisation_gap": ("gap ", ".1%"),
     "test_accuracy": ("test accuracy ", ".1%"),
     "test_top5_accuracy": ("top-5 ", ".1%"),
     "seconds": ("", ".1f"),

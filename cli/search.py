@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cli import quiet
-from cli.progress import EpochProgress
+from cli.progress import EpochProgress, duration
 from darts_tf import beginning, runs, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.preflight import check_memory
-from darts_tf.searching import search
+from darts_tf.stages import search_as_asked
 
 Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
 
@@ -48,9 +48,9 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
     return dataset
 
 
-def search_with_progress(config: SearchConfig) -> Genotype:
-    """Searches with a line per epoch on standard output."""
-    dataset = introduced(
+def dataset_of(config: SearchConfig) -> ImageDataset:
+    """The dataset of a search, once it has been introduced."""
+    return introduced(
         lambda: load_dataset(
             config.dataset,
             image_size=config.image_size,
@@ -59,10 +59,24 @@ def search_with_progress(config: SearchConfig) -> Genotype:
             max_bad_images=config.max_bad_images,
         )
     )
+
+
+def search_with_progress(config: SearchConfig) -> Genotype:
+    """Searches with a line per epoch on standard output."""
+    dataset = dataset_of(config)
     size = dataset.preprocessing
-    print(f"needs {check_memory(config, size.height, size.width)}", flush=True)
+    first = config.stage(0) if config.stages else config
+    print(f"needs {check_memory(first, size.height, size.width)}", flush=True)
     with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
-        return search(config, dataset, report=progress.report, callbacks=(progress,))
+        reports = {"report": progress.report, "report_selection": show_round}
+        return search_as_asked(config, dataset, callbacks=(progress,), **reports)
+
+
+def show_round(done: dict) -> None:
+    """Prints what a round of a selection by perturbation has chosen, and what is left."""
+    chosen = "; ".join(words.partition(" (")[0] for words in done["chosen"])
+    left = f"about {duration(done['seconds_left'])} left"
+    print(f"round {done['round']:>2}/{done['rounds']}  {chosen}; {left}", flush=True)
 
 
 def search_text(config: TextSearchConfig) -> RecurrentGenotype:

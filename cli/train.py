@@ -23,7 +23,8 @@ def run(config: TrainConfig | TextTrainConfig) -> int:
         train_text(config)
     else:
         metrics = train_with_progress(config)
-        print(f"\ntest accuracy {metrics['test_accuracy']:.2%}")
+        watched = "valid" if config.validation_split else "test"
+        print(f"\n{watched} accuracy {metrics[f'{watched}_accuracy']:.2%}")
     print(f"network: {config.workdir / runs.MODEL}")
     print(f"next: darts-tf export --workdir {config.workdir} --output DIR")
     return 0

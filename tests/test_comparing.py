@@ -99,8 +99,21 @@ def test_genotypes_are_given_with_commas_or_spaces(texts):
     ("fields", "message"),
     [
         ({"genotypes": ("PDARTS", "PDARTS")}, "genotypes to name each .*Received: PDARTS, PDARTS"),
-        ({"genotypes": ","}, "genotypes to name each of one or more once. Received: none"),
+        ({"genotypes": ","}, "Expected one of genotypes and methods. Received: none"),
         ({"genotypes": 3}, "genotypes to be a list of: a text. Received: genotypes=3"),
+        ({"methods": "random"}, "one of genotypes and methods. Received: both"),
+        (
+            {"genotypes": (), "methods": "random,randon"},
+            "method to be one of .* Did you mean 'random'",
+        ),
+        (
+            {"genotypes": (), "methods": "evolution"},
+            "against to be one of .* Received: against=random, methods=evolution",
+        ),
+        (
+            {"genotypes": (), "methods": "random", "budget": "trials=3"},
+            "budget as in time=10min with methods. Received: budget=trials=3",
+        ),
         ({"seeds": (1, 1)}, "seeds to name each of one or more once. Received: 1, 1"),
         ({"seeds": ("0,x",)}, "seeds to be a whole number, .*Received: seeds=.x."),
         ({"seeds": (0, -1)}, "seeds to be zero or more, below .*Received: 0, -1"),

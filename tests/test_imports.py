@@ -16,18 +16,23 @@ PACKAGES = ("darts_tf", "export", "cli")
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
     *("registration", "schedules", "texts"),
+    *("collapse", "history", "stopping"),
     *("notation", "zoo"),
+    *("tables", "protocol_report", "setting_space"),
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
+    *("budgets", "parts", "costs", "constrained"),
+    *("spending", "genotype_space"),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
-HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn"}
+HEAVY = {"tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "sklearn"}
 
 SEARCH_CODE = {
     f"darts_tf.{name}"
     for name in (
         *("gradients", "search", "searching", "supernet"),
-        *("language_search", "recurrent_supernet", "text_searching"),
+        *("eigenvalues", "indicators", "mixing", "selecting", "settling", "watching"),
+        *("language_search", "recurrent_supernet", "stages", "text_searching"),
     )
 }
 
@@ -56,9 +61,63 @@ MAY_IMPORT = {
     "moments": ("constants", "differentiation", "keeping"),
     "ops": ("constants", "differentiation", "xnnpack"),
     "genotype": ("files", "names", "parsing", "spaces"),
+    "derivation": ("genotype", "spaces"),
+    "collapse": ("genotype", "spaces"),
+    "stopping": (),
+    "history": ("names", "runs"),
+    "mixing": ("genotype", "normalization", "spaces"),
+    "eigenvalues": ("differentiation",),
+    "indicators": ("collapse", "eigenvalues", "mixing", "runs"),
     "notation": ("genotype", "names", "parsing", "spaces"),
+    "budgets": ("names",),
+    "parts": ("genotype", "spaces"),
+    "costs": ("genotype", "names", "parts", "spaces"),
+    "constrained": ("budgets", "costs", "derivation", "genotype", "spaces"),
+    "analytic": ("cells", "costs", "counting", "heads", "ops", "parts", "primitives", "stems"),
+    "cost_penalty": ("costs", "spaces"),
+    "latency_table": ("costs", "diagnosis", "names", "parts", "runs"),
+    "targets": (
+        *("analytic", "budgets", "configs", "constrained", "costs", "derivation", "genotype"),
+        *("latency_table", "parts", "spaces", "stems"),
+    ),
     "zoo": ("genotype", "names", "notation", "spaces"),
-    "configs": ("configs", "names", "presets", "validation"),
+    "spending": ("names",),
+    "setting_space": ("names",),
+    "genotype_space": ("genotype", "spaces"),
+    "oracles": ("files", "spending"),
+    "heartbeats": (),
+    "chief": ("heartbeats", "names", "oracles"),
+    "studies": (
+        *("beginning", "chief", "configs", "files", "interruption", "oracles", "runs", "spending"),
+        "stopping",
+    ),
+    "hparams": (),
+    "baseline": (
+        "configs",
+        "data",
+        "genotype",
+        "genotype_space",
+        "oracles",
+        "runs",
+        "studies",
+        "training",
+    ),
+    "tuning": (
+        *("configs", "data", "hparams", "oracles", "runs", "stages", "setting_space"),
+        *("studies", "texts", "training", "zoo"),
+    ),
+    "significance": (),
+    "methods": ("configs", "names", "presets", "setting_space"),
+    "method_tables": ("runs", "significance", "tables"),
+    "comparing_methods": (
+        *("beginning", "collapse", "comparing", "configs", "data", "files", "genotype"),
+        *("interruption", "method_tables", "methods", "presets", "runs", "scaling", "spending"),
+        *("zoo",),
+    ),
+    "configs": (
+        *("budgets", "configs", "names", "presets", "setting_space", "spaces", "spending"),
+        *("validation",),
+    ),
     "runs": ("files", "names", "parsing"),
     "filters": ("bilinear", "constants", "ops", "xnnpack"),
     "products": ("bilinear", "constants", "ops"),
@@ -70,8 +129,21 @@ MAY_IMPORT = {
     "gradients": ("differentiation", "distribution"),
     "normalization": ("constants", "distribution", "moments"),
     "optimizers": ("constants", "distribution"),
-    "callbacks": ("runs", "schedules"),
+    "callbacks": ("distribution", "history", "runs", "schedules", "stopping"),
+    "watching": ("callbacks", "collapse", "history", "indicators", "runs", "stopping"),
+    "perturbation": ("genotype", "spaces"),
+    "settling": (
+        *("configs", "data", "distribution", "execution", "fitting", "mixing", "optimizers"),
+        *("schedules", "trainer"),
+    ),
+    "selecting": (
+        *("beginning", "checkpoints", "configs", "data", "distribution", "execution", "fitting"),
+        *("genotype", "mixing", "perturbation", "runs", "trainer", "settling"),
+    ),
     "schedules": (),
+    "relaxations": (),
+    "smoothing": (),
+    "regularizers": (),
     "beginning": ("files", "names", "runs"),
     "operation": ("normalization", "ops"),
     "sharing": ("constants", "differentiation", "keeping", "normalization"),
@@ -86,7 +158,9 @@ MAY_IMPORT = {
         *("compiled", "normalization", "recurrence", "recurrent_cells", "spaces"),
     ),
     "language_model": ("differentiation", "dropout", "genotype", "models", "recurrent_cells"),
-    "recurrent_supernet": ("genotype", "language_model", "mixed_recurrent_cell", "spaces"),
+    "recurrent_supernet": (
+        *("derivation", "genotype", "language_model", "mixed_recurrent_cell", "spaces"),
+    ),
     "language_streams": ("constants", "distribution", "trainer"),
     "language_trainer": ("averages", "distribution", "language_streams", "trainer"),
     "language_search": ("language_streams", "search"),
@@ -94,7 +168,7 @@ MAY_IMPORT = {
     "convolutions": ("filters", "operation", "ops", "products"),
     "search": (
         *("constants", "differentiation", "distribution", "gradients", "losses"),
-        *("normalization", "optimizers", "trainer"),
+        *("normalization", "optimizers", "regularizers", "trainer"),
     ),
     "keeper": ("beginning", "checkpoints", "distribution", "interruption", "trainer"),
     "primitives": ("convolutions", "operation", "pooling"),
@@ -102,15 +176,22 @@ MAY_IMPORT = {
         *("beginning", "checkpoints", "data", "distribution", "execution", "genotype"),
         *("interruption", "keeper", "runs", "trainer"),
     ),
-    "cells": (
-        *("constants", "convolutions", "normalization", "operation", "ops", "pooling"),
-        *("primitives", "products", "sharing", "spaces"),
+    "mixed_op": (
+        *("constants", "dropout", "operation", "ops", "pooling", "primitives", "products"),
     ),
-    "network": ("cells", "dropout", "genotype", "heads", "models", "stems"),
-    "supernet": ("cells", "genotype", "heads", "sharing", "spaces", "stems"),
+    "pruned_mixed_op": ("mixed_op", "operation", "primitives", "products"),
+    "cells": (
+        *("convolutions", "mixed_op", "normalization", "operation", "ops", "primitives"),
+        *("pruned_mixed_op", "sharing", "spaces"),
+    ),
+    "network": ("cells", "dropout", "genotype", "heads", "models", "spaces", "stems"),
+    "supernet": (
+        *("cells", "derivation", "dropout", "heads", "mixing", "normalization", "relaxations"),
+        *("sharing", "smoothing", "spaces", "stems"),
+    ),
     "activations": ("network", "primitives"),
     "scaling": ("counting", "genotype", "network", "stems"),
-    "preflight": ("cells", "configs", "execution", "names", "ops", "spaces"),
+    "preflight": ("configs", "execution", "names", "ops", "spaces"),
     "diagnosis": ("distribution", "execution", "names", "parsing", "preflight"),
     "reference": (
         *("convolutions", "language_model", "mixed_recurrent_cell", "network", "primitives"),
@@ -126,20 +207,49 @@ MAY_IMPORT = {
     ),
     "importing_text": ("configs", "data", "genotype", "language_model", "names", "zoo"),
     "searching": (
-        *("callbacks", "configs", "data", "distribution", "execution"),
-        *("fitting", "genotype", "optimizers", "preflight", "runs", "search", "stems"),
-        *("supernet",),
+        *("callbacks", "configs", "cost_penalty", "data", "distribution", "eigenvalues"),
+        *(
+            "execution",
+            "fitting",
+            "genotype",
+            "indicators",
+            "mixing",
+            "names",
+            "optimizers",
+            "preflight",
+        ),
+        *("runs", "schedules", "search", "selecting", "spaces", "stems", "supernet", "targets"),
+        *("settling", "watching"),
+    ),
+    "stages": (
+        *("beginning", "configs", "data", "derivation", "distribution", "genotype"),
+        *("interruption", "runs", "searching", "spaces"),
     ),
     "comparing": (
         *("beginning", "configs", "counting", "data", "files", "genotype", "names", "network"),
         *("runs", "scaling", "stems", "tables", "zoo"),
     ),
+    "protocol": (
+        *(
+            "beginning",
+            "configs",
+            "counting",
+            "data",
+            "files",
+            "genotype",
+            "interruption",
+            "names",
+            "network",
+        ),
+        *("protocol_report", "runs", "texts", "zoo"),
+    ),
+    "protocol_report": ("collapse", "configs", "files", "genotype", "names", "runs", "tables"),
     "tables": ("runs", "zoo"),
     "text_feeding": ("configs", "data", "fitting"),
     "text_searching": (
-        *("callbacks", "configs", "data", "distribution", "execution", "fitting", "genotype"),
-        *("language_search", "losses", "optimizers", "recurrent_supernet", "searching"),
-        *("text_feeding",),
+        *("callbacks", "configs", "data", "distribution", "eigenvalues", "execution"),
+        *("fitting", "genotype", "indicators", "language_search", "losses", "optimizers"),
+        *("recurrent_supernet", "searching", "text_feeding", "watching"),
     ),
     "text_training": (
         *("callbacks", "configs", "data", "distribution", "execution", "files", "fitting"),
@@ -148,7 +258,7 @@ MAY_IMPORT = {
     ),
     "training": (
         *("callbacks", "configs", "data", "distribution", "files", "fitting", "genotype"),
-        *("network", "network_trainer", "runs", "scaling", "stems"),
+        *("network", "network_trainer", "runs", "scaling", "schedules", "stems"),
     ),
 }
 """Rows of the table: a module of the library, and what of it beside `errors` it may import."""

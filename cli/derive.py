@@ -1,0 +1,121 @@
+"""`darts-tf derive`: the genotype of a finished search, chosen anew as its settings ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from cli import quiet
+from cli.search import dataset_of, show_round
+from darts_tf import runs
+from darts_tf.beginning import resumed
+from darts_tf.budgets import Budget, parsed
+from darts_tf.collapse import BOUNDED, COLLAPSED, in_words
+from darts_tf.configs import DeriveConfig, SearchConfig
+from darts_tf.constrained import derive_within
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.derivation import derive, derive_recurrent
+from darts_tf.errors import InputError
+from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.names import shown
+from darts_tf.parts import Target
+from darts_tf.searching import build_trainer
+from darts_tf.selecting import select_again
+from darts_tf.settling import Settings
+from darts_tf.spaces import checked_by_edge, nodes_of
+from darts_tf.targets import costs_of, target_of
+
+
+def run(config: DeriveConfig) -> int:
+    """Prints the genotype, what is degenerate about it, and what its network costs if bounded."""
+    _check_output(config)
+    stages = config.workdir / runs.STAGES
+    if stages.is_dir():
+        last = max(stages.iterdir(), key=lambda folder: int(folder.name))
+        raise InputError(
+            f"Expected one stage of this search, such as {last}. Received: all of them"
+        )
+    alphas = runs.load_alphas(config.workdir)
+    if len(alphas) == 1:
+        genotype = _recurrent(config, alphas)
+    elif config.selection == "perturbation":
+        genotype = _by_perturbation(config)
+    else:
+        genotype = _by_strength(config, alphas)
+    print(genotype)
+    if words := in_words(genotype):
+        print(f"\nwarning: {words}: {BOUNDED if config.budget else COLLAPSED}")
+    if config.output:
+        genotype.save(config.output)
+        print(f"\ngenotype: {config.output}")
+    return 0
+
+
+def _check_output(config: DeriveConfig) -> None:
+    path = config.output
+    if path and (path.is_dir() or (path.exists() and not config.overwrite)):
+        kind = "a folder" if path.is_dir() else "a file that is there"
+        raise InputError(
+            f"Expected output to be a new file (or --overwrite). Received: {path}, {kind}"
+        )
+
+
+def _recurrent(config: DeriveConfig, alphas) -> RecurrentGenotype:
+    asked = {name: getattr(config, name) for name in ("budget", "max_skips", "selection")}
+    for name, value in asked.items():
+        if value not in (None, "strength"):
+            raise InputError(
+                f"Expected a search on images for {name}={shown(value)}. "
+                f"Received: {str(config.workdir)!r}, a search on text"
+            )
+    return derive_recurrent(*alphas)
+
+
+def _by_strength(config: DeriveConfig, alphas) -> Genotype:
+    begun = resumed(SearchConfig, config.workdir)
+    options = {"relaxation": begun.relaxation, "max_skips": config.max_skips}
+    pruned = config.workdir / runs.EDGE_PRIMITIVES
+    if pruned.exists():
+        if config.budget is not None:
+            raise InputError(
+                "Expected a search without stages for a budget. "
+                f"Received: {str(config.workdir)!r}, a stage of one"
+            )
+        options["edge_primitives"] = checked_by_edge(runs.read_json(pruned))
+    if config.budget is None:
+        return derive(*alphas, **options)
+    target, budget = _target(config, begun), parsed(config.budget)
+    with quiet.held_stderr():
+        costs = costs_of(config, budget.metric, target, nodes_of(len(alphas[0])))
+    genotype = derive_within(budget, costs, *alphas, **options)
+    print(f"{Budget(budget.metric, costs.total(genotype))} of {budget}: {target}\n")
+    return genotype
+
+
+def _target(config: DeriveConfig, begun: SearchConfig) -> Target:
+    """For what the run was, where nothing else is asked for."""
+    given = {
+        name: getattr(begun, name)
+        for name in ("budget_channels", "budget_cells", "budget_stem", "budget_image_size")
+        if getattr(config, name) is None
+    }
+    config = dataclasses.replace(config, **given)
+    classes, fields = runs.read_dataset(runs.existing(config.workdir, runs.DATASET))
+    images = Preprocessing.from_dict(fields)
+    size = (images.height, images.width)
+    return target_of(config, begun.preset, len(classes), size, images.channels)
+
+
+def _by_perturbation(config: DeriveConfig) -> Genotype:
+    begun = resumed(SearchConfig, config.workdir)
+    if begun.relaxation == "gumbel" or (config.workdir / runs.EDGE_PRIMITIVES).exists():
+        raise InputError(
+            "Expected a search by softmax or sigmoid and without stages for a selection by "
+            f"perturbation. Received: {str(config.workdir)!r}, another one"
+        )
+    dataset = dataset_of(begun)
+    colours = dataset.preprocessing.channels
+    build = functools.partial(build_trainer, begun, len(dataset.classes), colours)
+    seed = begun.seed if config.seed is None else config.seed
+    settings = Settings(config.selection_epochs, seed, config.selection_images)
+    return select_again(begun, dataset, build, settings, show_round)

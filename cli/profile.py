@@ -1,0 +1,45 @@
+"""`darts-tf profile`: how long every part of a network takes on this machine."""
+
+from __future__ import annotations
+
+from cli import quiet
+from darts_tf import latency_table
+from darts_tf.configs import ProfileConfig
+from darts_tf.errors import InputError
+from darts_tf.parts import Target, all_parts
+from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE
+from darts_tf.targets import checked
+
+
+def run(config: ProfileConfig) -> int:
+    """Measures, with a line for every part, and writes the table."""
+    from export import profiling
+
+    if config.output.is_dir():  # told before a minute is spent
+        raise InputError(f"Expected output to be a file. Received: {config.output}, a folder")
+    target = target_of(config)
+    parts = all_parts(target)
+    print(f"{len(parts)} parts of every network of {target}, as TFLite models", flush=True)
+    with quiet.held_stderr():
+        costs, factor = profiling.profile(target, config.threads, config.seconds, _say)
+    latency_table.save(config.output, costs, config.threads, factor)
+    measured = latency_table.measured_here(config.threads)
+    about = ", ".join(f"{name} {value}" for name, value in measured.items())
+    print(f"table: {config.output}, {len(costs)} parts, {about}")
+    return 0
+
+
+def target_of(config: ProfileConfig) -> Target:
+    """The network whose parts are measured.
+
+    Raises:
+        InputError: images too small, or too few channels.
+    """
+    size = config.image_size or USUAL_SIZE[config.stem]
+    classes = config.classes or USUAL_CLASSES[config.stem]
+    sizes = (config.channels, config.cells, size, size)
+    return checked(Target(*sizes, config.stem, classes, config.image_channels))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

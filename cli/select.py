@@ -1,0 +1,36 @@
+"""`darts-tf select`: the paper's protocol, from searches to the error of the best cell."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+
+from cli import several
+from cli.search import search_with_progress
+from cli.train import train_with_progress
+from darts_tf import beginning, protocol_report, runs
+from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
+from darts_tf.data import lasting_name
+from darts_tf.protocol import select
+
+
+def run(config: SelectConfig) -> int:
+    """Does the protocol, or what is left of it, and prints the report and where it is."""
+    several.alone()
+    beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    if config.dataset:  # others join from other working directories
+        config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
+    found = several.kept_on_stop(config.workdir, lambda: select(config, _run, several.say))
+    several.show_table(protocol_report.table(found), protocol_report.notes(found))
+    print(f"report: {' and '.join(str(config.workdir / name) for name in runs.REPORTS)}")
+    print(f"genotype: {config.workdir / runs.GENOTYPE}")
+    trained = config.workdir / next(iter(found["best"]["runs"].values()))
+    print(f"next: darts-tf export --workdir {trained} --output DIR")
+    return 0
+
+
+def _run(config: SearchConfig | TrainConfig) -> None:
+    do = search_with_progress if isinstance(config, SearchConfig) else train_with_progress
+    do(config)
+    keras.backend.clear_session()  # the next network does not need this one's memory

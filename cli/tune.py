@@ -1,0 +1,30 @@
+"""`darts-tf tune`: good settings of a search or a training."""
+
+from __future__ import annotations
+
+from cli import several
+from cli.baseline import ready, show, summarise
+from darts_tf import beginning, runs
+from darts_tf.chief import role
+from darts_tf.configs import TuneConfig
+from darts_tf.studies import allowance_of
+from darts_tf.tuning import checked, command_of, tune
+
+
+def run(config: TuneConfig) -> int:
+    """Tries settings, with a line for each trial, and prints the best as a command."""
+    ready()
+    checked(config)
+    allowance_of(config.budget)
+    if role() != "worker":
+        beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    if config.resume:
+        print(f"going on with the settings of {config.workdir / runs.CONFIG}")
+    oracle = several.kept_on_stop(config.workdir, lambda: tune(config, show))
+    if role() == "worker":
+        return 0
+    summarise(oracle)
+    print(f"settings: {config.workdir / runs.BEST}")
+    print(f"to see all: tensorboard --logdir {config.workdir / 'tensorboard'}")
+    print(f"next: {command_of(config, oracle)}")
+    return 0
