@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long test-cifar10 cells bench lint web wheel check-wheel clean
+.PHONY: demo test test-long test-cifar10 cells study bench lint web wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
@@ -26,6 +26,15 @@ cells: $(VENV)/.package       ## a recurrent cell, searched on DATASET, against 
 	&& $(BIN)/python benchmarks/language_cells.py --dataset $(DATASET) \
 	  --genotype $$folder/genotype.json --workdir runs/cells-$(notdir $(DATASET))
 
+IMAGES ?= cifar10
+study: $(VENV)/.package       ## ways to find cells at equal cost on IMAGES, 3 seeds, one table; an hour and a half
+	folder=runs/study-$(notdir $(IMAGES)) && $(BIN)/darts-tf compare --dataset $(IMAGES) \
+	  --methods first_order,second_order,finite_difference,partial_channels,perturbation,random,evolution \
+	  --seeds 0,1,2 --budget time=120s --image-size 16 --limit 2000 --channels 12 --cells 5 \
+	  --batch-size 32 --epochs 10 --trial-epochs 2 --flip --population 5 --sample 2 \
+	  --search channels=8,batch_size=32,flip=true,selection_images=100,selection_epochs=0 \
+	  --workdir $$folder $$(test -f $$folder/config.json && echo --resume)
+
 bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in benchmarks/results
 	$(BIN)/python benchmarks/command_line.py
 	$(BIN)/python benchmarks/search_step.py
@@ -34,6 +43,7 @@ bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in 
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/roofline.py
 	$(BIN)/python benchmarks/exporting.py
+	$(BIN)/python benchmarks/latency_prediction.py
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .
