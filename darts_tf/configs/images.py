@@ -46,7 +46,7 @@ class ImageConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchConfig(SeededConfig, CostConfig, CollapseConfig, RelaxationConfig, ImageConfig):
+class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, RelaxationConfig):
     """Search for cells with DARTS."""
 
     command = "search"
