@@ -31,10 +31,14 @@ COMMANDS = {
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
     "launch": ("LaunchConfig", "search or train in several processes that share the work"),
     "doctor": ("DoctorConfig", "show what matters for a bug report"),
+    "completion": ("CompletionConfig", "make a shell complete commands and flags at the Tab key"),
 }
 """Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
 
-START_LATER = ("doctor", "predict", "serve")
+JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
+"""Commands that take long, and therefore have --quiet and --json."""
+
+START_LATER = ("completion", "doctor", "predict", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -81,12 +85,19 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, quiet
+    from cli import arguments, common, quiet
     from darts_tf import configs
 
     if name == "launch":  # the words after its -- are another command's
         return importlib.import_module("cli.launch").main(argv)
-    config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
+    kind = common_of(name)
+    options, left = arguments.common(kind, argv)
+    config = arguments.parse(
+        getattr(configs, COMMANDS[name][0]), left, f"darts-tf {name}", options.config, kind
+    )
+    if options.print_config:
+        print(common.as_json(config))
+        return DONE
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
@@ -96,6 +107,13 @@ def _run_command(name: str, argv: list[str]) -> int:
         if stop.args or not hasattr(config, "resume"):
             raise
         raise KeyboardInterrupt(_kept(config.workdir)) from None
+
+
+def common_of(name: str) -> type:
+    """The options of a command beside those of its config."""
+    from cli import common
+
+    return common.CommonOfJobs if name in JOBS else common.Common
 
 
 def _is_on_text(config) -> bool:

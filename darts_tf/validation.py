@@ -91,12 +91,8 @@ class Config:
     def __post_init__(self):
         hints = _hints(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if read := field.metadata.get("read"):
-                value = read(field.name, value)
-            value = _coerced(hints[field.name], value)
+            value = _checked(field, hints[field.name], getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            _check(field.name, value, hints[field.name], field.metadata.get("must_be"))
 
     def to_dict(self) -> dict[str, object]:
         """The fields as a JSON object: paths as text, tuples as lists."""
@@ -110,24 +106,43 @@ class Config:
             InputError: No JSON object, a field that the config does not have, that is missing, or
                 a bad value.
         """
+        values = cls.some_from_dict(values)
+        for field in dataclasses.fields(cls):
+            if field.default is dataclasses.MISSING and field.name not in values:
+                raise InputError(
+                    f"Expected a value for {field.name}. Received: {listed(values) or 'none'}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def some_from_dict(cls, values: dict[str, object]) -> dict[str, object]:
+        """The values of some fields from a JSON object, each checked by itself.
+
+        Raises:
+            InputError: No JSON object, a field that the config does not have, or a bad value.
+        """
         if not isinstance(values, dict):
             raise InputError(f"Expected a JSON object of settings. Received: {shown(values)}")
-        fields = {field.name: field for field in dataclasses.fields(cls)}
+        fields, hints = {field.name: field for field in dataclasses.fields(cls)}, _hints(cls)
         for name in values:
             if name not in fields:
                 raise unknown_name("field", name, fields)
-        for name, field in fields.items():
-            if field.default is dataclasses.MISSING and name not in values:
-                raise InputError(
-                    f"Expected a value for {name}. Received: {listed(values) or 'none'}"
-                )
-        return cls(**values)
+        return {n: _checked(fields[n], hints[n], value) for n, value in values.items()}
 
 
 @functools.cache
 def _hints(config_class: type) -> dict[str, object]:
     """The fields' types. Once for a class, since Python evaluates their text each time."""
     return typing.get_type_hints(config_class)
+
+
+def _checked(field: dataclasses.Field, hint, value):
+    """What a field is set to, made of what was given for it."""
+    if read := field.metadata.get("read"):
+        value = read(field.name, value)
+    value = _coerced(hint, value)
+    _check(field.name, value, hint, field.metadata.get("must_be"))
+    return value
 
 
 def _check(name: str, value, hint, must_be: str | None) -> None:

@@ -4,6 +4,7 @@ The command line makes its flags from these fields and shows the text below a fi
 """
 
 from darts_tf.configs.commands import (
+    CompletionConfig,
     DemoConfig,
     DeriveConfig,
     DoctorConfig,
@@ -34,6 +35,7 @@ __all__ = [
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
+    "CompletionConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",

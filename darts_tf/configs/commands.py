@@ -246,6 +246,14 @@ class DoctorConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletionConfig(Config):
+    """Print what makes a shell complete commands, flags and choices at the Tab key."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
+    """Which shell, as in: source <(darts-tf completion bash)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LaunchConfig(Config):
     """Run the search or train that follows `--` in several processes, which share the work."""
 
