@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 
 from cli import arguments
+from darts_tf import plugins
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.launching import Outcome, launch
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
     if job[0] not in JOBS:
         raise unknown_name("command", job[0], JOBS)
     arguments.parse(JOBS[job[0]], job[1:], f"darts-tf {job[0]}")
-    return run(config, [sys.executable, "-m", "cli", *job])
+    plugged_in = [f"--plugin={path}" for path in plugins.loaded()]
+    return run(config, [sys.executable, "-m", "cli", *job, *plugged_in])
 
 
 def run(config: LaunchConfig, command: Sequence[str]) -> int:

@@ -39,6 +39,7 @@ START_LATER = ("doctor", "predict", "serve")
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 DEBUG = "DARTS_TF_DEBUG"
+PLUGIN = "--plugin"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,18 +85,44 @@ def _run_command(name: str, argv: list[str]) -> int:
     from cli import arguments, quiet
     from darts_tf import configs
 
+    argv = _plugged_in(argv)
     if name == "launch":  # the words after its -- are another command's
         return importlib.import_module("cli.launch").main(argv)
     config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
+            _check_plugins()
         with quiet.logged():
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
             raise
         raise KeyboardInterrupt(_kept(config.workdir)) from None
+
+
+def _plugged_in(argv: list[str]) -> list[str]:
+    """Loads the scripts of all `--plugin FILE`, and gives the words without these."""
+    if not any(word.partition("=")[0] == PLUGIN for word in argv):
+        return argv
+    from cli import quiet
+
+    words, left = iter(argv), []
+    for word in words:
+        flag, given, path = word.partition("=")
+        if flag != PLUGIN:
+            left.append(word)
+        elif path or (path := "" if given else next(words, "")):
+            quiet.load_plugin(path)
+        else:
+            raise InputError(f"Expected {PLUGIN} FILE. Received: no file")
+    return left
+
+
+def _check_plugins() -> None:
+    from darts_tf import plugins
+
+    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:
