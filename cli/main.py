@@ -92,6 +92,8 @@ def _run_command(name: str, argv: list[str]) -> int:
         return importlib.import_module("cli.launch").main(argv)
     kind = common_of(name)
     options, left = arguments.common(kind, argv)
+    for path in options.plugin:
+        quiet.load_plugin(path)
     config = arguments.parse(
         getattr(configs, COMMANDS[name][0]), left, f"darts-tf {name}", options.config, kind
     )
@@ -101,6 +103,7 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
+            _check_plugins()
         with quiet.logged():
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
@@ -114,6 +117,12 @@ def common_of(name: str) -> type:
     from cli import common
 
     return common.CommonOfJobs if name in JOBS else common.Common
+
+
+def _check_plugins() -> None:
+    from darts_tf import plugins
+
+    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:

@@ -41,7 +41,7 @@ CHECKPOINTS = "checkpoints"
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for on each edge, in a stage whose edges differ."""
+"""What the columns of the alphas stand for, where that is not the paper's space: `run_space`."""
 STAGED = STAGES, EDGE_PRIMITIVES
 """What searches in stages have beside all others."""
 
