@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from commands import one_line_of_wrong_use, replace_commands
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import arguments, main
@@ -52,6 +52,7 @@ def test_printed_settings_are_those_of_the_same_command(capsys, tmp_path, ran, a
     assert ran[0] == ran[1]
 
 
+@settings(max_examples=20, deadline=None)
 @given(
     epochs=st.integers(1, 10**6),
     rate=st.floats(1e-3, 1),
