@@ -21,6 +21,10 @@ import pathlib
 import re
 import shlex
 
+from cli import arguments
+from cli.main import COMMANDS
+from darts_tf import configs
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 RUN = ("bash", "python", "json")
@@ -178,3 +182,10 @@ def inline(page: str) -> list[str]:
     """The code within the lines of a page."""
     text = _BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
     return [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+
+
+def flags_of(command: str) -> set[str]:
+    """Of a command, on images and on text."""
+    config = getattr(configs, COMMANDS[command][0])
+    kinds = (config, configs.ON_TEXT.get(config, config))
+    return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import doctest
-import io
-import json
-import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
-import time
 
 import pytest
 from commands import replace_commands, write_images
-from documents import PAGES, ROOT, Block, Statement, blocks, inline, statements
+from documents import PAGES, ROOT, Block, Statement, blocks, flags_of, inline, statements
 from PIL import Image
+from running_documents import Runner
 from texts import SPLITS, write_texts
 
 from cli import arguments
@@ -36,7 +28,6 @@ GIVEN = {
 """Runs that a page may begin with, and what makes them."""
 
 WITH_CODE = tuple(page for page in PAGES if blocks(page))
-COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +97,6 @@ def understood(words) -> None:
         assert main(list(words)) == 0
 
 
-def flags_of(command: str) -> set[str]:
-    """Of a command, on images and on text."""
-    config = getattr(configs, COMMANDS[command][0])
-    kinds = (config, configs.ON_TEXT.get(config, config))
-    return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}
-
-
 def is_of_a_script(words) -> None:
     """A script that is there, with flags that are in it or in what all benchmarks share."""
     if words[0] == "-m":
@@ -175,6 +159,75 @@ def test_links_lead_somewhere(page):
             assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
+# What finds the blocks
+
+
+def page_of(tmp_path, text: str) -> str:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    return str(page)
+
+
+def test_blocks_have_their_comments(tmp_path):
+    text = "a `b`\n\n<!-- test: given runs/x; not run: why -->\n```bash\nls\n```\n```\nc\n```\n"
+    first, second = blocks(page_of(tmp_path, text))
+    assert (first.line, first.language, first.text) == (4, "bash", "ls\n")
+    assert (first.given, first.reason, first.is_run) == (["runs/x"], "why", False)
+    assert (second.language, second.parts, second.is_run) == ("", (), False)
+    assert inline(str(tmp_path / "page.md")) == ["b"]
+
+
+@pytest.mark.parametrize("text", ["- a\n\n  ```bash\n  ls\n  ```\n", "```bash\nls\n"])
+def test_blocks_that_would_be_overlooked_are_errors(tmp_path, text):
+    with pytest.raises(ValueError, match="fence"):
+        blocks(page_of(tmp_path, text))
+
+
+def test_statements_are_what_a_shell_would_run(tmp_path):
+    text = "```bash\nA=1 \\\n  b c   # d\n\n# e\ncurl \"x\n y\" # z\ndarts-tf a > 'f'\n```\n"
+    found = statements(*blocks(page_of(tmp_path, text)))
+    assert [each.words for each in found] == [
+        ("b", "c"),
+        ("curl", "x\n y"),
+        ("darts-tf", "a", ">", "f"),
+    ]
+    assert not any(each.is_plain for each in found)
+
+
+@pytest.mark.parametrize(
+    ("comment", "line", "added"),
+    [
+        ("with --epochs 1 --width 2", "darts-tf search", ["--epochs", "1"]),
+        ("with --epochs 1", "darts-tf search --resume", []),
+        ("--resume with --epochs 1", "darts-tf search --resume", ["--epochs", "1"]),
+        ("train with --epochs 1; search with --set a=1 b=2", "darts-tf search", "--set a=1 b=2"),
+        ("", "darts-tf search", []),
+    ],
+)
+def test_comments_add_flags_to_commands(tmp_path, comment, line, added):
+    text = f"<!-- test: {comment} -->\n```bash\n{line}\n```\n"
+    (block,) = blocks(page_of(tmp_path, text))
+    (statement,) = statements(block)
+    found = block.further(statement, {"--epochs", "--set"})
+    assert found == (added.split() if isinstance(added, str) else added)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "--workdir", "a", "--epoch", "1"),
+        ("search", "--workdir", "a", "--epochs", "none"),
+        ("search", "--workdir", "a", "--resume", "--epoch", "1"),
+        ("serch", "--workdir", "a"),
+        ("train", "--workdir", "a"),
+    ],
+)
+def test_wrong_commands_are_found(words, monkeypatch):
+    replace_commands(monkeypatch, lambda config: 0)
+    with pytest.raises(AssertionError):
+        understood(words)
+
+
 # Run
 
 
@@ -189,85 +242,3 @@ def test_page_runs(page, begun, given, tmp_path, monkeypatch):
     with Runner(folder, given) as runner:
         for block in blocks(page):
             runner.run(block)
-
-
-@dataclasses.dataclass
-class Runner:
-    """Runs the blocks of a page, one after another.
-
-    Attributes:
-        folder: the page's.
-        given: makes runs that a block is given.
-        names: what the page's Python has defined.
-        printed: what the last block has printed.
-        behind: processes in the background.
-    """
-
-    folder: pathlib.Path
-    given: object
-    names: dict = dataclasses.field(default_factory=dict)
-    printed: str = ""
-    behind: list = dataclasses.field(default_factory=list)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.behind:
-            process.terminate()
-            process.wait(60)
-
-    def run(self, block: Block) -> None:
-        """Runs one block, or compares it with what the one before it has printed."""
-        for name in block.given:
-            shutil.copytree(self.given(name), self.folder / name)
-        if block.parts == ("printed",):
-            checker = doctest.OutputChecker()
-            assert checker.check_output(block.text, self.printed, COMPARED), self.printed
-        elif block.is_run:
-            output = io.StringIO()
-            with contextlib.redirect_stdout(output):
-                getattr(self, block.language)(block)
-            self.printed = output.getvalue()
-
-    def python(self, block: Block) -> None:
-        """In this process, with the names of the blocks before it."""
-        exec(compile(block.text, str(block), "exec", dont_inherit=True), self.names)
-
-    def json(self, block: Block) -> None:
-        """Can be read."""
-        json.loads(block.text)
-
-    def bash(self, block: Block) -> None:
-        """`darts-tf` in this process, where TensorFlow is started; all else by the shell."""
-        for statement in statements(block):
-            if "background" in block.parts:
-                self.behind.append(self._started(statement))
-            elif statement.is_plain:
-                words = list(statement.words[1:])
-                job = words[words.index("--") + 1] if words[0] == "launch" else words[0]
-                words += block.further(statement, flags_of(job))
-                assert main(words) == 0, f"{block}: {' '.join(words)}"
-            else:
-                assert not any("with " in part for part in block.parts), f"{block}: {statement}"
-                done = self._shell(statement.text, subprocess.run, capture_output=True)
-                assert done.returncode == 0, f"{block}: {statement.text}\n{done.stderr}"
-                print(done.stdout)
-
-    def _shell(self, text: str, start, **options):
-        programs = self.folder / ".programs"
-        programs.mkdir(exist_ok=True)
-        program = programs / "darts-tf"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli "$@"\n')
-        program.chmod(0o755)
-        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-        return start(["bash", "-euc", text], env=environment, text=True, **options)
-
-    def _started(self, statement: Statement):
-        process = self._shell(f"exec {statement.text}", subprocess.Popen, stdout=subprocess.PIPE)
-        deadline = time.monotonic() + 120
-        while "Ctrl-C ends it" not in process.stdout.readline():
-            assert process.poll() is None, f"ended: {statement.text}"
-            assert time.monotonic() < deadline, f"still starting: {statement.text}"
-        return process
