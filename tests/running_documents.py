@@ -47,6 +47,7 @@ class Runner:
         for process in self.behind:
             process.terminate()
             process.wait(60)
+            process.stdout.close()
 
     def run(self, block: Block) -> None:
         """Runs one block, or compares it with what the one before it has printed."""
