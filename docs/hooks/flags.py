@@ -54,11 +54,15 @@ def _entry(config, field: dataclasses.Field) -> str:
         facts.append(must_be)
     required = field.default is dataclasses.MISSING
     facts.append("required" if required else f"default {_value(field.default)}")
-    positional = typing.get_origin(hint) is typing.Annotated
-    name = "IMAGE..." if positional else f"--{field.name.replace('_', '-')}"
     # the backticks of the settings' texts are Markdown's own
-    text = " ".join(descriptions(config)[field.name].split())
-    return f"`{name}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
+    text = " ".join(descriptions(config).get(field.name, "").split())
+    return f"`{_written(field, hint)}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
+
+
+def _written(field: dataclasses.Field, hint) -> str:
+    """A flag as it is written; of what needs none, what stands in its place."""
+    places = (getattr(each, "metavar", None) for each in getattr(hint, "__metadata__", ()))
+    return next(filter(None, places), None) or f"--{field.name.replace('_', '-')}"
 
 
 def kind(hint) -> str:
