@@ -26,6 +26,7 @@ def run(config: SearchConfig | TextSearchConfig) -> int:
     path = config.workdir / runs.GENOTYPE
     print(f"\n{genotype}\n\ngenotype: {path}")
     print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
+    print(f"look: darts-tf report {config.workdir}")
     return 0
 
 

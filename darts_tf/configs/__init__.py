@@ -13,6 +13,7 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
@@ -42,6 +43,7 @@ __all__ = [
     "InspectConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "RunConfig",
     "SampleConfig",
     "SearchConfig",
