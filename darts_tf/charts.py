@@ -8,6 +8,7 @@ those of the end.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ MOST_POINTS = 300
 
 LOGARITHMIC = 100
 """Axes are logarithmic where the largest number is so many times the smallest, or more."""
+
+NARROWEST = 1e-3
+"""An axis leaves so much room around values that hardly differ, as a share of them."""
 
 LARGEST = 1e30
 """Numbers beyond are no measurements, and are left out like those that are not finite."""
@@ -82,7 +86,7 @@ def axis_of(values: Sequence[float]) -> Axis:
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low > 0 and high / low >= LOGARITHMIC:
         return Axis(low / 1.15, high * 1.15, log=True)
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    room = max(0.05 * (high - low), NARROWEST * max(abs(low), abs(high))) or 1.0
     bottom = 0.0 if 0 <= low <= 0.4 * high else low - room
     return Axis(bottom, high + room)
 
@@ -104,6 +108,15 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[f
     step = max(step, 1.0) if whole else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
+
+
+def labels(values: Sequence[float]) -> list[str]:
+    """Ticks as texts that differ."""
+    step = min((b - a for a, b in itertools.pairwise(values)), default=abs(values[0]) or 1.0)
+    if max(map(abs, values)) >= 1e6 or step < 1e-5:
+        return [f"{value:.3g}" for value in values]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [f"{value:,.{digits}f}" for value in values]
 
 
 def number(value: float | None) -> str:
@@ -136,21 +149,22 @@ def line_chart(title: str, lines: Sequence[Line], axis: Axis | None = None) -> s
     if not known:
         return ""
     axis = axis or axis_of(known)
-    width = (epochs[0], max(epochs[-1], epochs[0] + 1))
+    alone = epochs[0] == epochs[-1]
+    width = (epochs[0] - alone, epochs[-1] + alone)
     note = "logarithmic" if axis.log else ""
     if len(lines) > LINES:
         note = f"{note}, " * bool(note) + f"the first {LINES} of {len(lines)}"
     paths = "".join(
-        f'<path class="{_look(i)}" d="{_path(line.points, width, axis)}"/>'
+        f'<path class="line {_look(i)}" d="{_path(line.points, width, axis)}"/>'
         for i, line in enumerate(drawn)
     )
     legend = "".join(_entry(i, line, epochs) for i, line in enumerate(drawn))
     return (
-        f'<figure class="chart" data-x="{json.dumps(epochs)}">'
+        f'<figure class="chart" data-x="{json.dumps(epochs)}" data-width="{json.dumps(width)}">'
         f"<figcaption>{text(title)} <small>{text(note)}</small></figcaption>"
         f'<div class="plot" tabindex="0" role="img" aria-label="{text(title)}, by epoch">'
         f'<svg viewBox="0 0 {_SIZE} {_SIZE}" preserveAspectRatio="none" aria-hidden="true">'
-        f'{_grid(axis)}{paths}<path class="rule" d=""/></svg>{_labels(axis, width)}</div>'
+        f'{_grid(axis)}{paths}<path class="rule" d=""/></svg>{_labels(axis, width, alone)}</div>'
         f'<p class="at">epoch {epochs[-1] + 1}</p><ul class="legend">{legend}</ul></figure>'
     )
 
@@ -167,16 +181,18 @@ def _look(index: int) -> str:
 
 
 def _path(points, width: tuple[int, int], axis: Axis) -> str:
-    """The line through all points, interrupted where there is no value; a dot for a lone one."""
-    words, joined = [], False
-    for epoch, value in points:
-        if value is None:
-            joined = False
+    """The line through all points, interrupted where there is no value; a cross for a lone one."""
+    words, run = [], []
+    for epoch, value in (*points, (0, None)):
+        if value is not None:
+            x = _SIZE * (epoch - width[0]) / (width[1] - width[0])
+            run.append(f"{x:.1f} {_SIZE * (1 - axis.place(value)):.1f}")
             continue
-        x = _SIZE * (epoch - width[0]) / (width[1] - width[0])
-        y = _SIZE * (1 - axis.place(value))
-        words.append(f"{'L' if joined else 'M'}{x:.1f} {y:.1f}" + "h0" * (not joined))
-        joined = True
+        if len(run) == 1:
+            words.append(f"M{run[0]}m-8 0h16m-8 -20v40")
+        elif run:
+            words.append("M" + "L".join(run))
+        run = []
     return "".join(words)
 
 
@@ -185,13 +201,16 @@ def _grid(axis: Axis) -> str:
     return f'<path class="grid" d="{rows}M0 0V{_SIZE}H{_SIZE}"/>'
 
 
-def _labels(axis: Axis, width: tuple[int, int]) -> str:
+def _labels(axis: Axis, width: tuple[int, int], alone: bool) -> str:
     """Values along the left, epochs below, counted from 1."""
+    ends = axis.ticks()
+    written = [f"{tick:g}" for tick in ends] if axis.log else labels(ends)
     values = (
-        f'<span class="y" style="top:{100 * (1 - axis.place(tick)):.2f}%">{tick:.4g}</span>'
-        for tick in axis.ticks()
+        f'<span class="y" style="top:{100 * (1 - axis.place(tick)):.2f}%">{label}</span>'
+        for tick, label in zip(ends, written, strict=True)
     )
-    numbers = ticks(width[0] + 1, width[1] + 1, most=6, whole=True)
+    middle = width[0] + 2  # the one epoch that there is
+    numbers = [middle] if alone else ticks(width[0] + 1, width[1] + 1, most=6, whole=True)
     epochs = (
         f'<span class="x" style="left:{100 * (tick - 1 - width[0]) / (width[1] - width[0]):.2f}%">'
         f"{tick:.0f}</span>"

@@ -17,6 +17,9 @@ from darts_tf.pages import text
 MOST_EPOCHS = 200
 """Of the slider; where there are more, evenly chosen ones are kept, the last among them."""
 
+SPREAD = 0.05
+"""Weights that differ by less look alike."""
+
 TITLES = {"normal": "Normal cell", "reduce": "Reduction cell", "recurrent": "Recurrent cell"}
 
 WEIGHED = {
@@ -43,7 +46,7 @@ def heat_maps(moves: Moves, shown: int) -> str:
     )
     told = (
         f"Every number is the weight of an operation on an edge, by the {WEIGHED[moves.relaxation]}"
-        ", without the leading 0. Outlined are the operations that derivation keeps by these "
+        ". Outlined are the operations that derivation keeps by these "
         "weights."
     )
     cells = "".join(_cell(cell, moves.epochs, places, places[start]) for cell in moves.cells)
@@ -64,11 +67,12 @@ def _cell(cell: CellMoves, epochs, places: list[int], shown: int) -> str:
     head = "".join(f'<th scope="col"><span>{text(name)}</span></th>' for name in cell.primitives)
     share = '<th scope="col"><span>share of the edge</span></th>' * (cell.shares is not None)
     rows = "".join(_row(cell, row, shown) for row in range(len(cell.edges)))
-    top = f"{float(np.nanmax(cell.weights)):.3f}"
+    axis = _range(cell)
+    spread = f"--low:{axis.low:.4f};--spread:{axis.high - axis.low:.4f}"
     return (
         f'<section class="cell" data-cell="{text(_packed(cell, places))}">'
         f"<h3>{TITLES[cell.name]}</h3>"
-        f'<table class="heat" style="--top:{top}"><thead><tr>'
+        f'<table class="heat" style="{spread}"><thead><tr>'
         f'<th scope="col">edge</th>{head}{share}</tr></thead>'
         f"<tbody>{rows}</tbody></table>{_chart(cell, epochs)}</section>"
     )
@@ -88,24 +92,25 @@ def _weight(weight: float, kept: bool) -> str:
     if math.isnan(weight):
         return '<td class="none"></td>'
     style, marked = f' style="--w:{weight:.3f}"', ' class="kept"' * kept
-    return f"<td{marked}{style}>{hundredths(weight)}</td>"
+    return f"<td{marked}{style}>{thousandths(weight)}</td>"
 
 
-def hundredths(weight: float) -> str:
-    """A weight from 0 to 1 in two digits, without what goes without saying."""
-    return "1" if round(100 * weight) == 100 else f".{round(100 * weight):02d}"
+def thousandths(weight: float) -> str:
+    """A weight from 0 to 1 in three digits, without what goes without saying."""
+    return "1" if round(1000 * weight) == 1000 else f".{round(1000 * weight):03d}"
 
 
 def _packed(cell: CellMoves, places: list[int]) -> str:
     """All epochs for the program: weights in thousandths, row by row, and what is kept."""
     values = cell.weights if cell.shares is None else _with_shares(cell)
     columns = values.shape[2]
-    thousandths = np.nan_to_num(np.rint(1000 * values), nan=-1).astype(int)
+    whole = np.nan_to_num(np.rint(1000 * values), nan=-1).astype(int)
     return json.dumps(
         {
-            "top": _top(cell),
+            "low": _range(cell).low,
+            "high": _range(cell).high,
             "columns": columns,
-            "weights": [thousandths[place].ravel().tolist() for place in places],
+            "weights": [whole[place].ravel().tolist() for place in places],
             "kept": [sorted(row * columns + i for row, i in cell.kept[p]) for p in places],
         },
         separators=(",", ":"),
@@ -124,9 +129,11 @@ def _chart(cell: CellMoves, epochs: tuple[int, ...]) -> str:
         Line(name, tuple((e, float(m)) for e, m in zip(epochs, means[:, i], strict=True)))
         for i, name in enumerate(cell.primitives)
     ]
-    return line_chart("mean over all edges", lines, Axis(0.0, _top(cell)))
+    return line_chart("mean over all edges", lines, _range(cell))
 
 
-def _top(cell: CellMoves) -> float:
-    """Of the axis: no weight of any epoch is above."""
-    return min(1.0, max(1.08 * float(np.nanmax(cell.weights)), 1e-3))
+def _range(cell: CellMoves) -> Axis:
+    """What the weights of all epochs lie in; at least `SPREAD` wide, that nothing seem decided."""
+    low, high = float(np.nanmin(cell.weights)), float(np.nanmax(cell.weights))
+    middle, half = (low + high) / 2, max((high - low) / 2, SPREAD / 2)
+    return Axis(middle - half, middle + half)

@@ -14,6 +14,7 @@ from darts_tf.report_curves import charts_over_each_other
 from darts_tf.report_facts import Run, run_of
 from darts_tf.report_tables import EXPORT, Table, export_of, genotype_exported
 from darts_tf.report_words import outcome, signs, state
+from darts_tf.reproducing import differing
 
 MAKER = "darts-tf report"
 """What pages say that they were made by; others are not replaced."""
@@ -178,12 +179,16 @@ def _row(name: str, run: Run):
 def _differing(named: Sequence[tuple[str, Run]]) -> str:
     """Of each setting the value in every run, where these are not the same."""
     settings = [run.config.to_dict() for _, run in named]
+    given = {name for _, run in named for name in differing(run.config)}
     names = dict.fromkeys(name for each in settings for name in each)
     rows = []
     for name in names:
-        told = [sections.value_told(each[name]) if name in each else "–" for each in settings]
-        if len(set(told)) > 1 and name not in sections.NO_SETTINGS:
-            rows.append((name, *told))
+        values = [sections.value_told(each[name]) for each in settings if name in each]
+        # of what other kinds of runs have not, what is out of the ordinary
+        tells = len(set(values)) > 1 or (len(values) < len(settings) and name in given)
+        if tells and name not in sections.NO_SETTINGS:
+            row = (sections.value_told(each[name]) if name in each else "–" for each in settings)
+            rows.append((name, *row))
     if not rows:
         return "<p>None: they were all made with the same.</p>"
     return table(("setting", *(name for name, _ in named)), rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from darts_tf.charts import Line, line_chart, measured
+from darts_tf.pages import details
 
 KINDS = (
     ("accuracy", "Accuracy (%)", 100),
@@ -33,16 +34,23 @@ def charts_of(metrics: Metrics) -> str:
     groups: dict[tuple[str, int], list[Line]] = {}
     for name in names:
         title, factor, ending = _kind(name)
-        line = Line(_told(name, ending), _points(metrics, name, factor))
+        line = Line(_told(name, ending) or name.replace("_", " "), _points(metrics, name, factor))
         if any(value is not None for _, value in line.points):
             groups.setdefault((title, factor), []).append(line)
     order = {title: place for place, (_, title, _) in enumerate(KINDS)}
     ranked = sorted(groups.items(), key=lambda item: order.get(item[0][0], len(order)))
-    return _side_by_side(line_chart(title, lines) for (title, _), lines in ranked)
+    return _side_by_side(
+        line_chart(title, sorted(lines, key=lambda line: _SPLITS.get(line.name, len(_SPLITS))))
+        for (title, _), lines in ranked
+    )
+
+
+_SPLITS = {name: place for place, name in enumerate(("training", "valid", "test"))}
+"""Lines that come first, so that they look the same in all charts."""
 
 
 def charts_over_each_other(runs: Iterable[tuple[str, Metrics]]) -> str:
-    """Every metric's curves of many runs.
+    """Every metric's curves of many runs; those that tell less are folded.
 
     Args:
         runs: their names and metrics.
@@ -57,10 +65,19 @@ def charts_over_each_other(runs: Iterable[tuple[str, Metrics]]) -> str:
         lines = [Line(run, _points(metrics, name, factor)) for run, metrics in runs]
         lines = [line for line in lines if any(value is not None for _, value in line.points)]
         told = _told(name, ending)
-        found.append((title, line_chart(title if told == title else f"{title}, {told}", lines)))
+        found.append((len(lines), title, f"{title}, {told}" if told else title, lines))
+    most = max((count for count, *_ in found), default=0)
+    found = [each[1:] for each in found if each[0] > 1 or most < 2]  # what can be compared
     order = {title: place for place, (_, title, _) in enumerate(KINDS)}
-    found.sort(key=lambda item: order.get(item[0], len(order)))
-    return _side_by_side(chart for _, chart in found)
+    found.sort(key=lambda each: order.get(each[0], len(order)))
+    first, more = [], []
+    for title, whole, lines in found:
+        (first if title in _TELLING else more).append(line_chart(whole, lines))
+    folded = details("More curves", _side_by_side(more)) if more else ""
+    return _side_by_side(first) + folded
+
+
+_TELLING = ("Accuracy (%)", "Perplexity", "Loss")
 
 
 def _kind(name: str) -> tuple[str, int, str]:
@@ -73,7 +90,7 @@ def _kind(name: str) -> tuple[str, int, str]:
 
 def _told(name: str, part: str) -> str:
     own = name.removesuffix(part).removeprefix(part).strip("_").replace("_", " ")
-    return NAMES.get(name) or own or name.replace("_", " ")
+    return NAMES.get(name) or own
 
 
 def _points(metrics: Metrics, name: str, factor: int):

@@ -34,6 +34,7 @@ class Run:
         times: seconds of every epoch that was done.
         seconds: of all, with the runs that it has in its folder.
         genotype: what it found, or trained; None where there is none yet.
+        compared: of a comparison the genotypes by the names that it gives them.
         moves: of its alphas; None where it has none.
         stop: where a search stopped early.
         costs: parameters and multiply-accumulates of its network, or of the one that the preset
@@ -50,6 +51,7 @@ class Run:
     times: tuple[float, ...]
     seconds: float
     genotype: Genotype | RecurrentGenotype | None
+    compared: dict[str, Genotype | RecurrentGenotype]
     moves: Moves | None
     stop: stopping.Stop | None
     costs: tuple[int, int] | None
@@ -95,6 +97,7 @@ def run_of(folder: pathlib.Path) -> Run:
         times=tuple(runs.times_of(folder)),
         seconds=_seconds_of(folder),
         genotype=genotype,
+        compared=_compared(folder) if isinstance(config, configs.CompareConfig) else {},
         moves=moves_of(last, *weighed) if searches else None,
         stop=stop,
         costs=_costs(config, genotype, folder, dataset),
@@ -123,6 +126,19 @@ def _runs_in(folder: pathlib.Path) -> str:
         return ", which is not there"
     found = sorted(str(path.parent) for path in folder.glob(f"*/{runs.CONFIG}"))
     return f", which has the runs {shortened(', '.join(found), SHOWN)}" if found else ""
+
+
+def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
+    """What has been trained, or found, in a comparison's folder; each once."""
+    found = {}
+    for path in sorted(folder.glob(f"*/s*-*/{runs.GENOTYPE}")):
+        with reading(path):
+            genotype = load_genotype(path, recurrent=None)
+        if genotype not in found.values():
+            name = path.parent.parent.name
+            seed = path.parent.name.rpartition("-")[2]
+            found[f"{name}, seed {seed}" if name in found else name] = genotype
+    return found
 
 
 def _dataset_of(folder: pathlib.Path) -> dict:
@@ -210,7 +226,7 @@ def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dic
     for place in sorted(path.parent for path in paths):
         parts = place.relative_to(folder).parts
         metrics = metrics_of(place)
-        if metrics:
+        if metrics and parts[-1] != "probe":
             with reading(place / runs.CONFIG):
                 kind = COMMANDS[kind_of(runs.read_json(place / runs.CONFIG))]
             named = by_folder and parts[0] in TITLES

@@ -12,7 +12,7 @@ from darts_tf.report_curves import charts_of, charts_over_each_other
 from darts_tf.report_facts import Run
 from darts_tf.report_tables import Table
 from darts_tf.report_words import Sign, outcome, signs, state
-from darts_tf.reproducing import command_of, defaults_of, differing
+from darts_tf.reproducing import command_of, defaults_of, differing, has_preset
 
 NO_SETTINGS = ("workdir", "overwrite", "resume")
 """Settings that say nothing of what was computed."""
@@ -81,8 +81,9 @@ def duration(seconds: float) -> str:
 
 
 def cells(run: Run) -> str:
-    """Pictures of the cells, and their pairs."""
-    return drawn(run.genotype) if run.genotype else ""
+    """Pictures of the cells, and their pairs; of a comparison those of all that it compares."""
+    own = drawn(run.genotype) if run.genotype else ""
+    return own + "".join(details(name, drawn(each)) for name, each in run.compared.items())
 
 
 def in_words(run: Run) -> str:
@@ -136,14 +137,15 @@ def settings(run: Run) -> str:
     own = [(name, value_told(every[name]), _default(defaults, name)) for name in names]
     changed = [row for row in own if row[0] in given and row[1] != row[2]]
     same = [row[:2] for row in own if row not in changed]
-    preset = getattr(run.config, "preset", "")
+    preset = run.config.preset if has_preset(run.config) else ""
     parts = []
     if changed:
         header = ("setting", "here", f"preset {preset}" if preset else "default")
         parts.append(table(header, changed))
     others = f"{len(same)} settings as {'the preset has them' if preset else 'they always are'}"
     parts.append(details(others, table(("setting", "value"), same)))
-    return details(f"{len(changed)} settings of its own", "".join(parts), opened=True)
+    own = "setting" if len(changed) == 1 else "settings"
+    return details(f"{len(changed)} {own} of its own", "".join(parts), opened=True)
 
 
 def _default(defaults: dict, name: str) -> str:

@@ -120,7 +120,7 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
         "MACs (M)": _said(values, "macs", 1e-6),
         "search (s)": _said(values, "search_seconds", 1, 0),
         "search cost (GPU days)": _said(values, "gpu_days", 1),
-        "degenerate cells": row.get("collapsed", ""),
+        "degenerate cells": f"{row['collapsed']} of {row['seeds']}" if "collapsed" in row else "",
         "published error (%)": with_deviation(*published),
         "source": row.get("source", ""),
     }
@@ -136,7 +136,10 @@ LEVEL = "95%"
 
 
 def _said(values: dict[str, float], name: str, factor: float, digits: int = 2) -> str:
-    return f"{factor * values[name]:.{digits}f}" if name in values else ""
+    if name not in values:
+        return ""
+    value = factor * values[name]
+    return f"{value:.{digits}f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def study(config: StudyConfig, folder: pathlib.Path) -> Table | None:

@@ -118,6 +118,9 @@ def signs(run: Run) -> list[Sign]:
             found.append(Sign(f"Degenerate: {words}{hint}.", bad=True))
         else:
             found.append(Sign(f"Nothing is degenerate about the {_cells(run)}."))
+    for name, genotype in run.compared.items():
+        if words := in_words(genotype):
+            found.append(Sign(f"{name}: {words}.", bad=True))
     if hasattr(run.config, "arch_gradient"):
         found += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))
         if run.stop:

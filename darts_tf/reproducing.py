@@ -64,7 +64,7 @@ def defaults_of(config) -> dict[str, object]:
         for field in dataclasses.fields(config)
         if field.default is not dataclasses.MISSING
     }
-    return found | (preset_fields(type(config), config.preset) if _has_preset(config) else {})
+    return found | (preset_fields(type(config), config.preset) if has_preset(config) else {})
 
 
 def differing(config) -> dict[str, object]:
@@ -78,7 +78,7 @@ def differing(config) -> dict[str, object]:
     }
 
 
-def _has_preset(config) -> bool:
+def has_preset(config) -> bool:
     """Whether settings start from those of a preset; those of `tune` and `select` do not."""
     return isinstance(config, RunConfig)
 

@@ -16,8 +16,8 @@ function enliven(chart) {
   const rule = chart.querySelector(".rule");
   const items = [...chart.querySelectorAll(".legend li")];
   const at = chart.querySelector(".at");
-  const first = epochs[0];
-  const span = Math.max(epochs[epochs.length - 1] - first, 1);
+  const [first, last] = JSON.parse(chart.dataset.width);
+  const span = last - first;
   const rest = { at: at.textContent, values: items.map((item) => item.querySelector("b").textContent) };
   let place = epochs.length - 1;
 
@@ -57,8 +57,8 @@ function enliven(chart) {
 // Heat maps: the slider chooses the epoch, a tap on an edge what the lines below are of.
 
 function told(weight) {
-  const hundredths = Math.round(100 * weight);
-  return hundredths === 100 ? "1" : `.${String(hundredths).padStart(2, "0")}`;
+  const thousandths = Math.round(1000 * weight);
+  return thousandths === 1000 ? "1" : `.${String(thousandths).padStart(3, "0")}`;
 }
 
 function enlivenCell(cell, epochs) {
@@ -66,23 +66,20 @@ function enlivenCell(cell, epochs) {
   const chart = cell.querySelector(".chart");
   const rows = [...cell.querySelectorAll("tbody tr")];
   const tds = [...cell.querySelectorAll("tbody td")];
+  const paths = [...chart.querySelectorAll(".line")];
+  const items = [...chart.querySelectorAll(".legend li")];
+  const [first, last] = JSON.parse(chart.dataset.width);
   const mean = {
-    paths: [...chart.querySelectorAll("svg path[class^=c]")].map((path) => path.getAttribute("d")),
-    values: [...chart.querySelectorAll(".legend li")].map((item) => item.dataset.values),
+    paths: paths.map((path) => path.getAttribute("d")),
+    values: items.map((item) => item.dataset.values),
     caption: chart.querySelector("figcaption").textContent,
   };
   let edge = -1;
   let place = epochs.length - 1;
 
-  const mark = () => {
-    const index = nearest(chart.epochs, epochs[place]);
-    chart.show(index);
-  };
+  const mark = () => chart.show(nearest(chart.epochs, epochs[place]));
   const draw = () => {
-    const items = [...chart.querySelectorAll(".legend li")];
-    chart.querySelectorAll("svg path[class^=c]").forEach((path) => {
-      if (path.closest(".key")) return;
-      const line = [...path.parentNode.querySelectorAll("path[class^=c]")].indexOf(path);
+    paths.forEach((path, line) => {
       if (edge < 0) {
         path.setAttribute("d", mean.paths[line]);
         items[line].dataset.values = mean.values[line];
@@ -90,9 +87,9 @@ function enlivenCell(cell, epochs) {
       }
       const own = data.weights.map((weights) => weights[edge * data.columns + line] / 1000);
       const missing = own[0] < 0;
-      const span = Math.max(epochs[epochs.length - 1] - epochs[0], 1);
       const points = own.map((weight, i) =>
-        `${(1000 * (epochs[i] - epochs[0])) / span} ${1000 * (1 - weight / data.top)}`);
+        `${(1000 * (epochs[i] - first)) / (last - first)} ` +
+        `${(1000 * (data.high - weight)) / (data.high - data.low)}`);
       path.setAttribute("d", missing ? "" : `M${points[0]}h0L${points.join("L")}`);
       const values = chart.epochs.map((epoch) => own[nearest(epochs, epoch)]);
       items[line].dataset.values =
@@ -176,6 +173,3 @@ function enlivenMoves(moves) {
 
 document.querySelectorAll(".chart").forEach(enliven);
 document.querySelectorAll(".moves").forEach(enlivenMoves);
-// what is folded is printed as well
-window.addEventListener("beforeprint", () =>
-  document.querySelectorAll("details").forEach((each) => { each.open = true; }));
