@@ -113,10 +113,12 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[f
 def labels(values: Sequence[float]) -> list[str]:
     """Ticks as texts that differ."""
     step = min((b - a for a, b in itertools.pairwise(values)), default=abs(values[0]) or 1.0)
-    if max(map(abs, values)) >= 1e6 or step < 1e-5:
-        return [f"{value:.3g}" for value in values]
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return [f"{value:,.{digits}f}" for value in values]
+    largest = max(map(abs, values))
+    power = math.floor(math.log10(step) + 1e-9)
+    if largest >= 1e6 or step < 1e-5:
+        digits = math.floor(math.log10(max(largest, step))) - power + 1
+        return [f"{value:.{digits}g}" for value in values]
+    return [f"{value:,.{max(0, -power)}f}" for value in values]
 
 
 def number(value: float | None) -> str:
@@ -165,7 +167,7 @@ def line_chart(title: str, lines: Sequence[Line], axis: Axis | None = None) -> s
         f'<div class="plot" tabindex="0" role="img" aria-label="{text(title)}, by epoch">'
         f'<svg viewBox="0 0 {_SIZE} {_SIZE}" preserveAspectRatio="none" aria-hidden="true">'
         f'{_grid(axis)}{paths}<path class="rule" d=""/></svg>{_labels(axis, width, alone)}</div>'
-        f'<p class="at">epoch {epochs[-1] + 1}</p><ul class="legend">{legend}</ul></figure>'
+        f'<p class="at">in the end</p><ul class="legend">{legend}</ul></figure>'
     )
 
 
