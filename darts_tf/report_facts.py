@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 
 from darts_tf import configs, runs, stopping
 from darts_tf.errors import InputError
@@ -41,6 +42,7 @@ class Run:
             makes of what a search found; None where they are not known.
         inside: the runs in its folder, in groups: titles, and a name and metrics for each.
         table: what a job of many runs has found so far.
+        best: of a study of settings the best ones, of a run of their own; else None.
         log: what it has logged.
     """
 
@@ -57,6 +59,7 @@ class Run:
     costs: tuple[int, int] | None
     inside: dict[str, list[tuple[str, tuple[dict, ...]]]]
     table: Table | None
+    best: object
     log: Log
 
     @property
@@ -103,6 +106,7 @@ def run_of(folder: pathlib.Path) -> Run:
         costs=_costs(config, genotype, folder, dataset),
         inside=_inside(folder, config),
         table=table_of(config, folder),
+        best=_best(folder),
         log=log_of(folder),
     )
 
@@ -126,6 +130,20 @@ def _runs_in(folder: pathlib.Path) -> str:
         return ", which is not there"
     found = sorted(str(path.parent) for path in folder.glob(f"*/{runs.CONFIG}"))
     return f", which has the runs {shortened(', '.join(found), SHOWN)}" if found else ""
+
+
+def _best(folder: pathlib.Path):
+    """See `Run.best`."""
+    path = folder / runs.BEST
+    if not path.is_file():
+        return None
+    with reading(path):
+        name = runs.read_json(path)["trial"]
+        if not isinstance(name, str) or not re.fullmatch(r"\w{1,80}", name):
+            raise InputError(f"Expected the name of a trial. Received: {shown(name)}")
+        settings = runs.read_json(folder / runs.TRIALS / name / runs.CONFIG)
+        config = kind_of(settings).from_dict(settings)
+        return dataclasses.replace(config, workdir=pathlib.Path("DIR"), resume=False)
 
 
 def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:

@@ -125,8 +125,8 @@ def chosen(run: Run) -> str:
     """By perturbation: what was decided, in order."""
     if not run.log.chosen:
         return ""
-    rows = [(place, choice, without) for place, choice, without in run.log.chosen]
-    return table(("place", "chosen", "accuracy without each"), rows)
+    told = table(("place", "chosen", "accuracy without each"), run.log.chosen)
+    return details(f"{len(run.log.chosen)} choices, in their order", told)
 
 
 def settings(run: Run) -> str:
@@ -163,13 +163,19 @@ def value_told(value: object) -> str:
 
 def reproduction(run: Run) -> str:
     """The command that makes such a run, and with which packages this one was made."""
-    told = f"<pre><code>{text(command_of(run.config))}</code></pre>"
+    told = _command(run.config)
+    if run.best:
+        told += f"<p>With the best settings:</p>{_command(run.best)}"
     if run.log.versions:
         lines = "; then, resumed, ".join(run.log.versions)
         told += f"<p>With {text(lines)}.</p>"
     else:
         told += '<p class="soft">The versions of the packages are not on record.</p>'
     return told
+
+
+def _command(config) -> str:
+    return f"<pre><code>{text(command_of(config))}</code></pre>"
 
 
 def warnings(run: Run) -> str:

@@ -144,8 +144,8 @@ def _skips(run: Run) -> Sign | None:
         return None
     edges = len(run.genotype.normal)
     return Sign(
-        f"By its alphas the normal cell had {values[0]:g} skip connections of {edges} operations "
-        f"after the first epoch, {values[-1]:g} after the last and {max(values):g} at most.",
+        f"Skip connections of the normal cell, by the alphas: {values[0]:g} of {edges} after the "
+        f"first epoch, {values[-1]:g} after the last, {max(values):g} at most.",
         bad=values[-1] > edges / 2,
     )
 

@@ -125,7 +125,7 @@ def test_degenerate_cells_and_indicators_are_told_in_words(tmp_path):
     SKIPS.save(folder / runs.GENOTYPE)
     found = [sign.words for sign in signs(run_of(folder)) if sign.bad]
     assert found[0] == "Degenerate: the normal cell is 8 of 8 skip connections."
-    assert "had 0 skip connections of 8 operations after the first epoch, 5 after" in found[1]
+    assert "by the alphas: 0 of 8 after the first epoch, 5 after the last" in found[1]
     assert "from 1 to 6, 6.00 times" in found[2]
     assert "loses 25.0 points" in found[3]
     assert len(found) == 4
@@ -152,6 +152,15 @@ def test_settings_of_its_own_come_first_and_all_can_be_unfolded(tmp_path):
     before, _, after = text.partition("settings as the preset has them")
     assert '<td data-column="setting">channels</td><td data-column="here">24</td>' in before
     assert '<td data-column="setting">momentum</td>' in after
+
+
+def test_a_study_of_settings_tells_the_command_of_its_best_ones(tmp_path):
+    folder = study(tmp_path / "run")
+    search(folder / "trials" / "0002", 2, learning_rate=0.03)
+    runs.write_json(folder / runs.BEST, {"trial": "0002"})
+    assert "--epochs 2 --learning-rate 0.03 --workdir DIR" in shown(page_of(folder))
+    runs.write_json(folder / runs.BEST, {"trial": "../0002"})
+    refused("best.json", [folder])
 
 
 def test_versions_and_warnings_come_from_the_log(tmp_path):
