@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import re
 from collections.abc import Iterable
 
@@ -18,25 +20,23 @@ def drawn(genotype: Genotype | RecurrentGenotype) -> str:
     return "".join(parts) + details("The same as tables", "".join(_tables(genotype)))
 
 
+@functools.lru_cache(maxsize=64)
 def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
     """One for light screens and paper, and one for dark screens; the page shows one of them."""
-    import importlib.util
-
     if not importlib.util.find_spec("darts_tf.pictures"):
         return ""
-    from darts_tf.pictures import picture, plot_genotype  # matplotlib takes its time
-
+    pictures = importlib.import_module("darts_tf.pictures")  # matplotlib takes its time
     both = []
     for look in ("light", "dark"):
-        figure = plot_genotype(genotype, cell=cell, dark=look == "dark")
-        both.append(f'<div class="{look}">{_inline(picture(figure, "svg"))}</div>')
+        figure = pictures.plot_genotype(genotype, cell=cell, dark=look == "dark")
+        both.append(f'<div class="{look}">{_inline(pictures.picture(figure, "svg"))}</div>')
     return f'<div class="drawn">{"".join(both)}</div>'
 
 
 def _inline(svg: bytes) -> str:
     """What stands in a page of an SVG file: its element."""
     found = re.search(r"<svg\b.*</svg>", svg.decode("utf-8"), re.DOTALL)
-    return found[0] if found else ""
+    return " ".join(found[0].split()) if found else ""
 
 
 def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:

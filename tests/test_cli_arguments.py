@@ -102,12 +102,15 @@ def test_flags_become_the_config(ran, argv, expected):
     assert ran == [expected]
 
 
+POSITIONAL = {"images": "IMAGE...", "runs": "RUN..."}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_field_is_in_the_commands_help(name, capsys):
     assert main([name, "--help"]) == 0
     shown = capsys.readouterr().out
     for field in dataclasses.fields(getattr(configs, COMMANDS[name][0])):
-        flag = "IMAGE..." if field.name == "images" else f"--{field.name.replace('_', '-')}"
+        flag = POSITIONAL.get(field.name, f"--{field.name.replace('_', '-')}")
         assert flag in shown
 
 
