@@ -21,7 +21,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
-    package_data={"export.web": ["static/*", "vendor/**/*"]},  # vendor: what `make web` fetched
+    package_data={
+        "darts_tf": ["static/*"],  # style and program of reports
+        "export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
+    },
     python_requires=">=3.10",
     install_requires=[
         "tensorflow>=2.21",

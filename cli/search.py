@@ -29,6 +29,7 @@ def run(config: SearchConfig | TextSearchConfig) -> int:
     print(f"\n{genotype}\n\ngenotype: {path}")
     words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
     print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}")
+    print(f"look: darts-tf report {config.workdir}")
     return 0
 
 

@@ -102,7 +102,7 @@ def test_flags_become_the_config(ran, argv, expected):
     assert ran == [expected]
 
 
-POSITIONAL = {"images": "IMAGE...", "shell": "{bash,zsh,fish}"}
+POSITIONAL = {"images": "IMAGE...", "runs": "RUN...", "shell": "{bash,zsh,fish}"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

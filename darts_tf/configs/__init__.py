@@ -14,6 +14,7 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
@@ -44,6 +45,7 @@ __all__ = [
     "InspectConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "RunConfig",
     "SampleConfig",
     "SearchConfig",
