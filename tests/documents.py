@@ -22,7 +22,7 @@ import re
 import shlex
 
 from cli import arguments
-from cli.main import COMMANDS
+from cli.main import COMMANDS, common_of
 from darts_tf import configs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -188,4 +188,5 @@ def flags_of(command: str) -> set[str]:
     """Of a command, on images and on text."""
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
+    kinds = (*kinds, common_of(command))
     return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}
