@@ -204,6 +204,15 @@ def test_several_runs_are_compared(tmp_path):
     assert chart.count('class="line') == 2
 
 
+def test_many_runs_are_below_each_other(tmp_path):
+    folders = [search(tmp_path / str(i), 1, seed=i, channels=24) for i in range(3)]
+    text = page_of(*folders)
+    table = text.partition("Settings that differ")[2].partition("</table>")[0]
+    assert re.findall(r'data-column="(\w+)">(\w+)<', table) == [
+        *(("run", "0"), ("seed", "0"), ("run", "1"), ("seed", "1"), ("run", "2"), ("seed", "2"))
+    ]
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path):
     folders = [search(tmp_path / name / "run", 1) for name in ("a", "b")]
     text = page_of(*folders, output=tmp_path / "out.html")
