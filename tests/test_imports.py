@@ -271,7 +271,7 @@ MAY_IMPORT = {
     ),
     "report_words": ("charts", "collapse", "configs", "genotype", "report_facts", "runs"),
     "report_curves": ("charts", "pages"),
-    "report_cells": ("genotype", "heat_maps", "pages", "spaces"),
+    "report_cells": ("genotype", "heat_maps", "pages", "pictures", "spaces"),
     "report_sections": (
         *("charts", "heat_maps", "pages", "report_cells", "report_curves", "report_facts"),
         *("report_tables", "report_words", "reproducing"),
