@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +11,7 @@ import numpy as np
 from darts_tf import sketches
 from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
+from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
 from darts_tf.pictures import Page, composed
 from darts_tf.sketches import Operation, Sketch
@@ -134,14 +134,7 @@ def gif_of(film: Film) -> bytes:
                     artist.set_linewidth(part.widths[frame])
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    few = images[:: max(1, len(images) // 4)]
-    pixels = np.concatenate([np.asarray(image) for image in (*few, images[-1])])
-    palette = Image.fromarray(pixels).quantize(128)
-    first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
-    file = io.BytesIO()
-    times = [round(1000 * SECONDS)] * len(others) + [round(1000 * LAST_SECONDS)]
-    first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
-    return file.getvalue()
+    return gif_of_images(images, [SECONDS] * (len(images) - 1) + [LAST_SECONDS])
 
 
 def moving_svg_of(film: Film) -> bytes:

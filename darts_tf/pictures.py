@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from darts_tf import sketches
 from darts_tf.drawing import INSIDE, TEXT, Drawing, planned, width_of
 from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
 from darts_tf.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
 from darts_tf.sketches import HEADINGS, Operation, Sketch, in_words
@@ -106,6 +107,13 @@ def _page(title: str | None, dark: bool) -> Page:
     return Page({"": title} if title else {}, dark)
 
 
+class Picture(Figure):
+    """A figure that notebooks show as it is, without pyplot."""
+
+    def _repr_svg_(self) -> str:
+        return svg_of(self).decode()
+
+
 @dataclasses.dataclass(frozen=True)
 class Page:
     """What a figure of cells has beside them."""
@@ -167,7 +175,7 @@ def _is_supernet(cell: Sketch) -> bool:
 def _axes(ax, width: float, height: float, theme: Theme):
     """The axes themselves, or those that fill a new figure; a unit is a point there."""
     if ax is None:
-        figure = Figure(figsize=(width / 72, height / 72), facecolor=theme.background)
+        figure = Picture(figsize=(width / 72, height / 72), facecolor=theme.background)
         ax = figure.add_axes((0, 0, 1, 1))
     else:
         ax.add_patch(Rectangle((0, 0), width, height, color=theme.background, zorder=0))
@@ -224,10 +232,7 @@ def _pdf(figure: Figure) -> bytes:
 def _gif(figure: Figure) -> bytes:
     from PIL import Image
 
-    file = io.BytesIO()
-    image = Image.open(io.BytesIO(_png(figure))).convert("RGB")
-    image.quantize(128).save(file, format="GIF")
-    return file.getvalue()
+    return gif_of_images([Image.open(io.BytesIO(_png(figure))).convert("RGB")])
 
 
 def _saved(figure: Figure, format: str, **options) -> bytes:
