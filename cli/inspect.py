@@ -8,7 +8,8 @@ from rich.table import Table
 
 from darts_tf.activations import peak_memory
 from darts_tf.configs import InspectConfig
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.formulas import word_costs
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.network import build_network
 from darts_tf.notation import to_nni, to_python

@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from cli import quiet
 from cli.progress import EpochProgress, duration
-from darts_tf import beginning, runs, text_searching
+from darts_tf import beginning, plugins, runs, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.names import listed
 from darts_tf.preflight import check_memory
+from darts_tf.search_spaces import DARTS, SPACES
 from darts_tf.stages import search_as_asked
 
 Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
@@ -25,7 +27,9 @@ def run(config: SearchConfig | TextSearchConfig) -> int:
     genotype = (search_text if on_text else search_with_progress)(config)
     path = config.workdir / runs.GENOTYPE
     print(f"\n{genotype}\n\ngenotype: {path}")
-    print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
+    words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
+    print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}")
+    print(f"look: darts-tf report {config.workdir}")
     return 0
 
 
@@ -64,7 +68,10 @@ def dataset_of(config: SearchConfig) -> ImageDataset:
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
     dataset = dataset_of(config)
-    size = dataset.preprocessing
+    size, space = dataset.preprocessing, SPACES[config.space]
+    if config.space != DARTS:
+        names = listed(space.all_primitives)
+        print(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
     first = config.stage(0) if config.stages else config
     print(f"needs {check_memory(first, size.height, size.width)}", flush=True)
     with EpochProgress(config.epochs, config.arch_from_epoch) as progress:

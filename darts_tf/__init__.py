@@ -24,6 +24,13 @@ _HOMES = {
     "language_model": ("LanguageModel", "build_language_model"),
     "language_search": ("LanguageDARTS",),
     "language_trainer": ("LanguageTrainer",),
+    "operation": ("Primitive",),
+    "normalization": ("BatchNormalization",),
+    "extending": (
+        *("register_dataset", "register_estimator", "register_primitive"),
+        *("register_selection", "register_space"),
+    ),
+    "plugins": ("load_plugin",),
     "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),

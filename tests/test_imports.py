@@ -22,6 +22,15 @@ LIGHT = (
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
     *("budgets", "parts", "costs", "constrained"),
     *("spending", "genotype_space"),
+    *("pages", "charts", "formulas", "moves", "heat_maps", "run_logs", "reproducing"),
+    *(
+        "report_tables",
+        "report_facts",
+        "report_words",
+        "report_curves",
+        "report_sections",
+        "report",
+    ),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
@@ -122,7 +131,7 @@ MAY_IMPORT = {
     "filters": ("bilinear", "constants", "ops", "xnnpack"),
     "products": ("bilinear", "constants", "ops"),
     "pooling": ("constants", "differentiation", "ops", "xnnpack"),
-    "counting": ("language_model", "spaces"),
+    "counting": ("formulas", "language_model", "spaces"),
     "distribution": ("execution", "parsing"),
     "checkpoints": ("files", "names", "parsing"),
     "data": ("data", "names", "parsing", "texts"),
@@ -174,7 +183,7 @@ MAY_IMPORT = {
     "primitives": ("convolutions", "operation", "pooling"),
     "fitting": (
         *("beginning", "checkpoints", "data", "distribution", "execution", "genotype"),
-        *("interruption", "keeper", "runs", "trainer"),
+        *("interruption", "keeper", "run_logs", "runs", "trainer"),
     ),
     "mixed_op": (
         *("constants", "dropout", "operation", "ops", "pooling", "primitives", "products"),
@@ -245,6 +254,32 @@ MAY_IMPORT = {
     ),
     "protocol_report": ("collapse", "configs", "files", "genotype", "names", "runs", "tables"),
     "tables": ("runs", "zoo"),
+    "pages": (),
+    "charts": ("pages",),
+    "formulas": ("costs", "genotype", "parts", "spaces"),
+    "moves": ("derivation", "genotype", "history", "names", "runs", "spaces"),
+    "heat_maps": ("charts", "moves", "pages"),
+    "run_logs": ("names", "runs"),
+    "reproducing": ("configs", "names"),
+    "report_tables": (
+        *("charts", "collapse", "configs", "genotype", "names", "parsing", "protocol_report"),
+        *("run_logs", "runs", "tables"),
+    ),
+    "report_facts": (
+        *("configs", "formulas", "genotype", "moves", "names", "parts", "presets"),
+        *("report_tables", "reproducing", "run_logs", "runs", "stopping", "zoo"),
+    ),
+    "report_words": ("charts", "collapse", "configs", "genotype", "report_facts", "runs"),
+    "report_curves": ("charts", "pages"),
+    "report_cells": ("genotype", "heat_maps", "pages", "spaces"),
+    "report_sections": (
+        *("charts", "heat_maps", "pages", "report_cells", "report_curves", "report_facts"),
+        *("report_tables", "report_words", "reproducing"),
+    ),
+    "report": (
+        *("files", "pages", "report_curves", "report_facts", "report_sections", "report_tables"),
+        *("report_words", "reproducing", "runs"),
+    ),
     "text_feeding": ("configs", "data", "fitting"),
     "text_searching": (
         *("callbacks", "configs", "data", "distribution", "eigenvalues", "execution"),

@@ -4,6 +4,7 @@ The command line makes its flags from these fields and shows the text below a fi
 """
 
 from darts_tf.configs.commands import (
+    CompletionConfig,
     DemoConfig,
     DeriveConfig,
     DoctorConfig,
@@ -13,6 +14,7 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
@@ -34,6 +36,7 @@ __all__ = [
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
+    "CompletionConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "InspectConfig",
     "LaunchConfig",
     "PredictConfig",
+    "ReportConfig",
     "RunConfig",
     "SampleConfig",
     "SearchConfig",
