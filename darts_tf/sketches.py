@@ -25,6 +25,8 @@ from darts_tf.spaces import (
 
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""
+HEADINGS = dict(zip(CELLS, ("normal cell", "reduction cell", "recurrent cell"), strict=True))
+"""The same for people."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,15 @@ class Sketch:
         return ("c_{k-2}", "c_{k-1}")[state] if state < INPUTS else str(state - INPUTS)
 
     def words(self, operation: Operation) -> str:
-        """What an operation is, in words."""
-        between = f"{self.state_name(operation.source)} to {self.state_name(operation.target)}"
-        weight = "" if operation.weight is None else f", weight {operation.weight:.3f}"
-        return f"{readable(operation.primitive)}, {between}{weight}"
+        """What an operation is and between which states it lies, in words."""
+        ends = self.state_name(operation.source), self.state_name(operation.target)
+        return f"{readable(operation.primitive)} from {ends[0]} to {ends[1]}"
+
+
+def in_words(sketch: Sketch) -> str:
+    """What a cell is, for who cannot see it."""
+    kept = ", ".join(sketch.words(operation) for operation in sketch.operations if operation.kept)
+    return f"{HEADINGS[sketch.cell]}: {kept}"
 
 
 def of_genotype(
@@ -166,9 +173,7 @@ def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
     weights, names = strengths(cell, alphas, over_edges, names, relaxation)
     discrete = _discrete(genotype, cell, None)
     nodes = nodes_of(len(weights))
-    return Sketch(
-        cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat
-    )
+    return Sketch(cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat)
 
 
 def _recurrent(alphas, primitives, genotype) -> Sketch:
@@ -189,7 +194,5 @@ def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]
         column = int(row.argmax())
         if kept.get(place) in candidates:
             column = list(candidates).index(kept[place])
-        found.append(
-            Operation(str(candidates[column]), *place, float(row[column]), place in kept)
-        )
+        found.append(Operation(str(candidates[column]), *place, float(row[column]), place in kept))
     return tuple(found)
