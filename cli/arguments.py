@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 
 import tyro
 
-from darts_tf import configs, texts
+from darts_tf import configs, registered, texts
 from darts_tf.configs import RunConfig, preset_fields
 from darts_tf.errors import InputError
-from darts_tf.names import nearest
+from darts_tf.names import nearest, unknown_name
 
 HELP = ("-h", "--help")
 RESUME = "--resume"
@@ -46,6 +46,7 @@ def parse(config_class, argv: Sequence[str], prog: str):
     _check_flags(config_class, argv)
     begun = _begun(config_class, argv) if RESUME in argv else None
     default = begun or _defaults(config_class, argv)
+    _check_choices(config_class, argv)
     messages = io.StringIO()
     try:
         with _unwrapped(), contextlib.redirect_stderr(messages):
@@ -120,6 +121,19 @@ def _check_flags(config_class, argv: Sequence[str]) -> None:
     missing = [flag for flag in needed if _is_required(known[flag]) and flag not in given]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
+
+
+def _check_choices(config_class, argv: Sequence[str]) -> None:
+    """Names what a choice may be, and the nearest of that, where it is something else."""
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        choices = typing.get_args(hints[field.name])
+        flag = f"--{field.name.replace('_', '-')}"
+        value = _value_of(flag, argv)
+        is_choice = typing.get_origin(hints[field.name]) is typing.Literal
+        if is_choice and value and value not in map(str, choices):
+            hint = registered.HINT if field.metadata.get("open") else ""
+            raise UsageError(f"{unknown_name(flag, value, choices)}{hint}")
 
 
 def _unknown(flag: str, config_class) -> str:
