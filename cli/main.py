@@ -83,7 +83,7 @@ def _run(argv: list[str]) -> int:
 
 def _run_command(name: str, argv: list[str]) -> int:
     from cli import arguments, quiet
-    from darts_tf import configs
+    from darts_tf import configs, plugins
 
     argv = _plugged_in(argv)
     if name == "launch":  # the words after its -- are another command's
@@ -92,8 +92,9 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-            _check_plugins()
         with quiet.logged():
+            if name not in START_LATER:
+                plugins.check_plugins()
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
@@ -117,12 +118,6 @@ def _plugged_in(argv: list[str]) -> list[str]:
         else:
             raise InputError(f"Expected {PLUGIN} FILE. Received: no file")
     return left
-
-
-def _check_plugins() -> None:
-    from darts_tf import plugins
-
-    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:
