@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import tyro
 
 from cli.common import Common, with_options
-from darts_tf import configs, texts
+from darts_tf import configs, registered, texts
 from darts_tf.configs import RunConfig, preset_fields
 from darts_tf.errors import InputError
 from darts_tf.names import nearest, unknown_name
@@ -249,12 +249,15 @@ def _one_line(box: str, config_class) -> str:
     text = " ".join(row.strip() for row in paragraph) or " ".join(box.split())
     if choice := _INVALID_CHOICE.search(text):
         name, flag, known = choice.groups()
-        return str(unknown_name(flag, name, re.findall(r"'([^']*)'", known)))
+        field = flags(config_class).get(flag)
+        hint = registered.HINT if field and field.metadata.get("open") else ""
+        return f"{unknown_name(flag, name, re.findall(QUOTED, known))}{hint}"
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "
     )
 
 
+QUOTED = r"'([^']*)'"
 _INVALID_CHOICE = re.compile(
     r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)"
 )

@@ -87,7 +87,7 @@ def _run(argv: list[str]) -> int:
 
 def _run_command(name: str, argv: list[str]) -> int:
     from cli import arguments, common, quiet
-    from darts_tf import configs
+    from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
         return importlib.import_module("cli.launch").main(argv)
@@ -104,8 +104,9 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-            _check_plugins()
         with quiet.logged():
+            if name not in START_LATER:
+                plugins.check_plugins()
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
@@ -118,12 +119,6 @@ def common_of(name: str) -> type:
     from cli import common
 
     return common.CommonOfJobs if name in JOBS else common.Common
-
-
-def _check_plugins() -> None:
-    from darts_tf import plugins
-
-    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:

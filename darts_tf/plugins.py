@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from darts_tf import registered
 from darts_tf.errors import InputError
-from darts_tf.names import first_line, shortened
+from darts_tf.names import in_one_line
 
 MODULE = "darts_tf_plugin_"
 """What the module of a script is called, before the name of its file: always the same, so that
@@ -122,8 +122,7 @@ def _told(path, file: pathlib.Path, error: BaseException) -> str:
         line = f", line {error.lineno}"
     if isinstance(error, InputError):
         return f"{path}{line}: {error}"
-    what = shortened(f"{type(error).__name__}: {first_line(error)}", 200)
-    return f"{path}{line}: Expected a script that runs to its end. Received: {what}"
+    return f"{path}{line}: Expected a script that runs to its end. Received: {in_one_line(error)}"
 
 
 def _line(frames: traceback.StackSummary, file: pathlib.Path) -> str:

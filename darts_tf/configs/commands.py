@@ -170,10 +170,13 @@ class SampleConfig(SeededConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InspectConfig(Config):
-    """Show a genotype: its cells, parameters and multiply-adds."""
+    """Show a genotype: its cells, parameters and multiply-adds; or check a primitive."""
 
-    genotype: str
+    genotype: str | None = None
     """Name of a published genotype, or a file."""
+    primitive: str | None = None
+    """In place of a genotype a primitive, such as your own from --plugin FILE: what it costs, and
+    whether it can be exported: written as TFLite files and compared with Keras."""
     recurrent: bool = False
     """The name is that of a recurrent cell; a file tells this by itself."""
     channels: int | None = setting(None, "positive")
@@ -198,6 +201,18 @@ class InspectConfig(Config):
     """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.genotype is None) == (self.primitive is None):
+            given = "none" if self.primitive is None else "both"
+            raise InputError(f"Expected one of --genotype and --primitive. Received: {given}")
+        others = {f.name for f in dataclasses.fields(self)} - {"genotype", "primitive", "channels"}
+        given = [name for name in sorted(others) if getattr(self, name)]
+        if self.primitive and given:
+            raise InputError(
+                f"Expected --channels alone with --primitive. Received: {_flags(given)}"
+            )
 
     def completed(self, recurrent: bool) -> InspectConfig:
         """The same with the defaults of a language model's settings, or of an image network's.
