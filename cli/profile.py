@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import quiet
+from cli import output, quiet
 from darts_tf import latency_table
 from darts_tf.configs import ProfileConfig
 from darts_tf.errors import InputError
@@ -19,13 +19,13 @@ def run(config: ProfileConfig) -> int:
         raise InputError(f"Expected output to be a file. Received: {config.output}, a folder")
     target = target_of(config)
     parts = all_parts(target)
-    print(f"{len(parts)} parts of every network of {target}, as TFLite models", flush=True)
+    output.say(f"{len(parts)} parts of every network of {target}, as TFLite models")
     with quiet.held_stderr():
-        costs, factor = profiling.profile(target, config.threads, config.seconds, _say)
+        costs, factor = profiling.profile(target, config.threads, config.seconds, output.say)
     latency_table.save(config.output, costs, config.threads, factor)
     measured = latency_table.measured_here(config.threads)
     about = ", ".join(f"{name} {value}" for name, value in measured.items())
-    print(f"table: {config.output}, {len(costs)} parts, {about}")
+    output.result(f"table: {config.output}, {len(costs)} parts, {about}")
     return 0
 
 
@@ -39,7 +39,3 @@ def target_of(config: ProfileConfig) -> Target:
     classes = config.classes or USUAL_CLASSES[config.stem]
     sizes = (config.channels, config.cells, size, size)
     return checked(Target(*sizes, config.stem, classes, config.image_channels))
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

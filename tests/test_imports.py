@@ -16,7 +16,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
     *("registration", "schedules", "texts"),
-    *("collapse", "history", "stopping"),
+    *("changes", "collapse", "history", "stopping"),
     *("notation", "zoo"),
     *("tables", "protocol_report", "setting_space"),
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "ops": ("constants", "differentiation", "xnnpack"),
     "genotype": ("files", "names", "parsing", "spaces"),
     "derivation": ("genotype", "spaces"),
+    "changes": ("genotype", "spaces"),
     "collapse": ("genotype", "spaces"),
     "stopping": (),
     "history": ("names", "runs"),
