@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from darts_tf import history, runs, stopping
+from darts_tf.dashboard import Dashboard
 from darts_tf.distribution import agreed, is_chief
 from darts_tf.schedules import rate_at
 
@@ -197,9 +198,5 @@ class StopEarly(keras.callbacks.Callback):
 
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:
-    """Schedule, record and TensorBoard, in the order that they depend on."""
-    callbacks = [Schedule(config), record]
-    if record.writes:
-        board = keras.callbacks.TensorBoard(record.folder / "tensorboard", write_graph=False)
-        callbacks.append(board)
-    return callbacks
+    """Schedule, record and TensorBoard's dashboard, in the order that they depend on."""
+    return [Schedule(config), record, *([Dashboard(config, record)] if record.writes else [])]
