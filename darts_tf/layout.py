@@ -1,0 +1,253 @@
+"""Where to draw the vertices and edges of a cell: layers from left to right, numbers alone.
+
+Sugiyama, Tagawa and Toda 1981: vertices get layers, an edge that passes others gets a lane in each,
+layers are ordered so that few edges cross, and then come coordinates. All edges that leave a
+vertex share their lanes, as wires of one signal do, so that a picture has few lines.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import itertools
+from collections.abc import Sequence
+
+from darts_tf.errors import InputError
+
+Point = tuple[float, float]
+
+APART, LANES_APART = 9.0, 7.0
+"""Least distance of two vertices of a layer, and of a lane from its neighbours, in points."""
+LEAST_GAP, MOST_GAP, STEEPNESS = 26.0, 84.0, 3.0
+"""Bounds on the distance of two layers, and how many times as far as that an edge may climb."""
+SWEEPS = 12
+"""How often the layers are ordered by their neighbours, there and back."""
+STRAIGHT = 50.0
+"""How much straighter than others an edge is in its lanes, and where its ends have no other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Places in points; x grows to the right, y upwards, and all is right of and above (0, 0)."""
+
+    centres: tuple[Point, ...]
+    """Of every vertex."""
+    routes: tuple[tuple[Point, ...], ...]
+    """Of every edge: from the right side of its source to the left side of its target. Between
+    every other point and the next it lies within a layer and is straight and level; elsewhere it
+    is meant to be a curve that leaves and arrives level."""
+    width: float
+    """Of everything."""
+    height: float
+    """The same."""
+
+
+@functools.lru_cache(maxsize=64)
+def arrange(sizes: tuple[tuple[float, float], ...], edges: tuple[tuple[int, int], ...]) -> Layout:
+    """The layout of a graph without cycles.
+
+    Vertices that no edge enters are in the first layer, in the order that they have; the last vertex
+    is alone in the last layer. One with one edge in and one edge out, as an operation has, is in
+    the layer before what it feeds. The same graph has the same layout.
+
+    Args:
+        sizes: width and height of every vertex in points.
+        edges: (source, target) pairs of vertices, source < target or not; edges may repeat.
+
+    Raises:
+        InputError: The edges have a cycle, or a vertex that is not there.
+    """
+    layer_of = _layers(len(sizes), edges)
+    lanes = _lanes(edges, layer_of, first=len(sizes))
+    layer_of = {**layer_of, **{lane: layer for (_, layer), lane in lanes.items()}}
+    steps = [_steps(edge, layer_of, lanes) for edge in edges]
+    segments = sorted({pair for step in steps for pair in itertools.pairwise(step)})
+    layers = _ordered(layer_of, segments)
+    heights = {v: sizes[v][1] if v < len(sizes) else 0.0 for v in layer_of}
+    y_of = _heights(layers, segments, heights, first_lane=len(sizes))
+    columns = _columns(layers, segments, y_of, sizes)
+    centres = tuple((sum(columns[layer_of[v]]) / 2, y_of[v]) for v in range(len(sizes)))
+    routes = tuple(_route(step, layer_of, columns, y_of, centres, sizes) for step in steps)
+    top = max(y_of[v] + heights[v] / 2 for v in y_of)
+    return Layout(centres, routes, columns[-1][1], top)
+
+
+def _layers(count: int, edges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """The layer of every vertex: that of the longest way to it, operations right before nodes."""
+    before: dict[int, list[int]] = {v: [] for v in range(count)}
+    after: dict[int, list[int]] = {v: [] for v in range(count)}
+    for source, target in edges:
+        if not (0 <= source < count and 0 <= target < count):
+            raise InputError(f"Expected edges of {count} vertices. Received: {(source, target)}")
+        before[target].append(source)
+        after[source].append(target)
+    found: dict[int, int] = {}
+    while len(found) < count:
+        ready = [v for v in before if v not in found and all(u in found for u in before[v])]
+        if not ready:
+            raise InputError(f"Expected edges without a cycle. Received: {list(edges)}")
+        found |= {v: 1 + max((found[u] for u in before[v]), default=-1) for v in ready}
+    others = [found[v] for v in range(count - 1)]
+    found[count - 1] = max([found[count - 1], *(layer + 1 for layer in others)])
+    for v in range(count):
+        if len(before[v]) == len(after[v]) == 1:
+            found[v] = found[after[v][0]] - 1
+    return found
+
+
+def _lanes(edges, layer_of, first: int) -> dict[tuple[int, int], int]:
+    """By vertex and layer, a number from `first` on for each lane that its edges need."""
+    needed = {
+        (source, layer)
+        for source, target in edges
+        for layer in range(layer_of[source] + 1, layer_of[target])
+    }
+    return {place: number for number, place in enumerate(sorted(needed), first)}
+
+
+def _steps(edge, layer_of, lanes) -> tuple[int, ...]:
+    """What an edge goes through, one vertex or lane a layer."""
+    source, target = edge
+    between = range(layer_of[source] + 1, layer_of[target])
+    return (source, *(lanes[source, layer] for layer in between), target)
+
+
+def _ordered(layer_of, segments) -> list[list[int]]:
+    """The vertices and lanes of every layer from below, with few crossings between layers."""
+    start = [[] for _ in range(1 + max(layer_of.values()))]
+    for v in sorted(layer_of, reverse=True):  # what comes first is drawn above
+        start[layer_of[v]].append(v)
+    best, fewest = start, _crossings(start, segments)
+    for ways in (("left", "right"), ("right", "left")):
+        layers = start
+        for way in itertools.islice(itertools.cycle(ways), 2 * SWEEPS):
+            layers = _swapped(_sorted_by_neighbours(layers, segments, way), segments)
+            found = _crossings(layers, segments)
+            if found < fewest:
+                best, fewest = layers, found
+    return best
+
+
+def _sorted_by_neighbours(layers, segments, way: str) -> list[list[int]]:
+    """Each layer but the first in the order of the means of its neighbours' places on one side."""
+    layers = [list(layer) for layer in layers]
+    neighbours: dict[int, list[int]] = {}
+    for left, right in segments:
+        v, neighbour = (right, left) if way == "left" else (left, right)
+        neighbours.setdefault(v, []).append(neighbour)
+    numbers = range(1, len(layers)) if way == "left" else range(len(layers) - 2, 0, -1)
+    for number in numbers:
+        beside = layers[number - 1 if way == "left" else number + 1]
+        place = {v: (i + 0.5) / len(beside) for i, v in enumerate(beside)}
+        own = {v: (i + 0.5) / len(layers[number]) for i, v in enumerate(layers[number])}
+        means = {
+            v: sum(place[u] for u in neighbours[v]) / len(neighbours[v]) if v in neighbours else y
+            for v, y in own.items()
+        }
+        layers[number].sort(key=means.__getitem__)
+    return layers
+
+
+def _swapped(layers, segments) -> list[list[int]]:
+    """The same after exchanges of neighbours for as long as one makes fewer crossings."""
+    layers = [list(layer) for layer in layers]
+    sides: dict[int, tuple[list[int], list[int]]] = {v: ([], []) for layer in layers for v in layer}
+    for left, right in segments:
+        sides[left][1].append(right)
+        sides[right][0].append(left)
+    place = {v: i for layer in layers for i, v in enumerate(layer)}
+    better = True
+    while better:
+        better = False
+        for layer in layers[1:]:
+            for i in range(len(layer) - 1):
+                a, b = layer[i], layer[i + 1]
+                if _pair_crossings(sides[b], sides[a], place) < _pair_crossings(
+                    sides[a], sides[b], place
+                ):
+                    layer[i], layer[i + 1] = b, a
+                    place[a], place[b] = i + 1, i
+                    better = True
+    return layers
+
+
+def _pair_crossings(lower, upper, place) -> int:
+    """Crossings of the segments of one vertex with those of the one above it."""
+    return sum(
+        place[u] > place[v]
+        for below, above in zip(lower, upper, strict=True)
+        for u in below
+        for v in above
+    )
+
+
+def _crossings(layers, segments) -> int:
+    """How many pairs of segments cross."""
+    place = {v: i for layer in layers for i, v in enumerate(layer)}
+    number = {v: i for i, layer in enumerate(layers) for v in layer}
+    ends: list[list[tuple[int, int]]] = [[] for _ in layers]
+    for u, v in segments:
+        ends[number[u]].append((place[u], place[v]))
+    pairs = itertools.chain.from_iterable(itertools.combinations(each, 2) for each in ends)
+    return sum((a - c) * (b - d) < 0 for (a, b), (c, d) in pairs)
+
+
+def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
+    """The y of all, so that the squares of the segments' climbs are least and none overlap.
+
+    The unknowns are the lowest y of each layer and how much farther apart than they have to be
+    neighbours are, which is not negative: bounded least squares.
+    """
+    import numpy as np
+    from scipy.optimize import lsq_linear
+
+    items = [v for layer in layers for v in layer]
+    column = {v: i for i, v in enumerate(items)}
+    basis, least = np.zeros((len(items), len(items))), np.zeros(len(items))
+    lower = np.zeros(len(items))
+    for layer in layers:
+        lower[column[layer[0]]] = -np.inf
+        for i, v in enumerate(layer):
+            basis[column[v], [column[u] for u in layer[: i + 1]]] = 1
+            if i:
+                lane = max(v, layer[i - 1]) >= first_lane
+                apart = (heights[v] + heights[layer[i - 1]]) / 2 + (LANES_APART if lane else APART)
+                least[column[v]] = least[column[layer[i - 1]]] + apart
+    leaving, entering = (collections.Counter(ends) for ends in zip(*segments, strict=True))
+    rows = [
+        (basis[column[u]] - basis[column[v]], least[column[u]] - least[column[v]], weight)
+        for u, v in segments
+        for alone in [leaving[u] == entering[v] == 1]
+        for weight in [STRAIGHT if alone or min(u, v) >= first_lane else 1.0]
+    ]
+    rows += [(basis[column[v]], least[column[v]], 1e-3) for v in items]  # near 0, one solution
+    matrix = np.array([row * weight for row, _, weight in rows])
+    wanted = np.array([-constant * weight for _, constant, weight in rows])
+    free = lsq_linear(matrix, wanted, (lower, np.inf), method="bvls").x
+    y = basis @ free + least
+    y -= min(y[column[v]] - heights[v] / 2 for v in items)
+    return {v: round(float(y[column[v]]), 2) for v in items}
+
+
+def _columns(layers, segments, y_of, sizes) -> list[tuple[float, float]]:
+    """Left and right of every layer, the farther apart the more the edges between them climb."""
+    number = {v: i for i, layer in enumerate(layers) for v in layer}
+    columns, left = [], 0.0
+    for i, layer in enumerate(layers):
+        width = max(sizes[v][0] if v < len(sizes) else 0.0 for v in layer)
+        columns.append((round(left, 2), round(left + width, 2)))
+        climb = max((abs(y_of[u] - y_of[v]) for u, v in segments if number[u] == i), default=0.0)
+        left += width + min(max(climb / STEEPNESS, LEAST_GAP), MOST_GAP)
+    return columns
+
+
+def _route(step, layer_of, columns, y_of, centres, sizes) -> tuple[Point, ...]:
+    points = []
+    for v in step:
+        left, right = columns[layer_of[v]]
+        points += [(left, y_of[v]), (right, y_of[v])]
+    source, target = step[0], step[-1]
+    points[0] = (centres[source][0] + sizes[source][0] / 2, y_of[source])
+    points[-1] = (centres[target][0] - sizes[target][0] / 2, y_of[target])
+    return tuple((round(x, 2), y) for x, y in points)

@@ -1,0 +1,195 @@
+"""Cells as what a picture of them shows: states, operations between them, what makes the output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from darts_tf.derivation import NEVER, STRENGTHS, derive, derive_recurrent, strengths
+from darts_tf.errors import InputError
+from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.names import shown, unknown_name
+from darts_tf.palette import readable
+from darts_tf.spaces import (
+    INPUTS,
+    NONE,
+    PRIMITIVES,
+    RECURRENT_PRIMITIVES,
+    edges,
+    nodes_of,
+    recurrent_edges,
+    recurrent_nodes_of,
+)
+
+CELLS = ("normal", "reduce", "recurrent")
+"""Names of cells; a genotype has the first two or the last."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """A box of the picture, with the edge that it is on."""
+
+    primitive: str
+    source: int
+    """The state that it reads."""
+    target: int
+    """The node that it feeds."""
+    weight: float | None = None
+    """The strength of the edge, where it is known."""
+    kept: bool = True
+    """Whether the discrete cell has it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sketch:
+    """A cell. States count from 0, inputs before nodes, as in genotypes."""
+
+    cell: str
+    """One of `CELLS`."""
+    nodes: int
+    operations: tuple[Operation, ...]
+    concat: tuple[int, ...]
+    """The states that make the output."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether this is a recurrent cell, whose state 0 is made of two inputs."""
+        return self.cell == "recurrent"
+
+    @property
+    def states(self) -> int:
+        """How many states there are, the output left out."""
+        return self.nodes + (1 if self.recurrent else INPUTS)
+
+    def state_name(self, state: int) -> str:
+        """The name of a state in words: nodes count from 0, as in the papers' figures."""
+        if self.recurrent:
+            return str(state)
+        return ("c_{k-2}", "c_{k-1}")[state] if state < INPUTS else str(state - INPUTS)
+
+    def words(self, operation: Operation) -> str:
+        """What an operation is, in words."""
+        between = f"{self.state_name(operation.source)} to {self.state_name(operation.target)}"
+        weight = "" if operation.weight is None else f", weight {operation.weight:.3f}"
+        return f"{readable(operation.primitive)}, {between}{weight}"
+
+
+def of_genotype(
+    genotype: Genotype | RecurrentGenotype, cell: str | None = None, strengths=None
+) -> tuple[Sketch, ...]:
+    """The cells of a genotype; see `pictures.plot_genotype` for what is asked for and raised."""
+    names = CELLS[2:] if isinstance(genotype, RecurrentGenotype) else CELLS[:2]
+    chosen = _chosen(names, cell)
+    if strengths is not None and not isinstance(strengths, dict):
+        if len(chosen) > 1:
+            raise InputError(
+                f"Expected strengths by cell: {', '.join(chosen)}. Received: {shown(strengths)}"
+            )
+        strengths = {chosen[0]: strengths}
+    for name in strengths or {}:
+        if name not in names:
+            raise unknown_name("cell", name, names)
+    return tuple(_discrete(genotype, name, (strengths or {}).get(name)) for name in chosen)
+
+
+def _chosen(names: Sequence[str], cell: str | None) -> tuple[str, ...]:
+    if cell is None:
+        return tuple(names)
+    if cell not in names:
+        raise unknown_name("cell", cell, names)
+    return (cell,)
+
+
+def _discrete(genotype, cell: str, weights) -> Sketch:
+    pairs = getattr(genotype, cell)
+    recurrent = cell == "recurrent"
+    a_node, first = (1, 1) if recurrent else (2, INPUTS)
+    concat = genotype.concat if recurrent else getattr(genotype, f"{cell}_concat")
+    weights = [None] * len(pairs) if weights is None else _checked(weights, len(pairs), cell)
+    operations = (
+        Operation(primitive, source, first + i // a_node, weight)
+        for i, ((primitive, source), weight) in enumerate(zip(pairs, weights, strict=True))
+    )
+    return Sketch(cell, len(pairs) // a_node, tuple(operations), concat)
+
+
+def _checked(weights, count: int, cell: str) -> list[float]:
+    try:
+        found = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.shape != (count,) or not (np.isfinite(found) & (found >= 0)).all():
+        raise InputError(
+            f"Expected {count} strengths of zero or more for the {cell} cell. "
+            f"Received: {shown(weights)}"
+        )
+    return [float(weight) for weight in found]
+
+
+def of_alphas(
+    alphas,
+    *,
+    genotype: Genotype | RecurrentGenotype | None = None,
+    cell: str | None = None,
+    primitives: Sequence[str] | None = None,
+    relaxation: str = "softmax",
+    edge_primitives=None,
+) -> tuple[Sketch, ...]:
+    """The cells of a supernet; see `pictures.plot_supernet` for what is asked for and raised."""
+    if len(alphas) not in (1, 2, 4):
+        raise InputError(f"Expected 1, 2 or 4 arrays of alphas. Received: {len(alphas)}")
+    if relaxation not in STRENGTHS:
+        raise unknown_name("relaxation", relaxation, STRENGTHS)
+    recurrent = len(alphas) == 1
+    primitives = tuple(primitives or (RECURRENT_PRIMITIVES if recurrent else PRIMITIVES))
+    if recurrent:
+        _chosen(CELLS[2:], cell)
+        found = derive_recurrent(*alphas, primitives=primitives)
+        return (_recurrent(alphas[0], primitives, genotype or found),)
+    options = {"primitives": primitives, "edge_primitives": edge_primitives}
+    genotype = genotype or derive(*alphas, relaxation=relaxation, **options)
+    by_cell = edge_primitives or (primitives, primitives)
+    return tuple(
+        _mixed(name, *_of_cell(alphas, CELLS.index(name)), by_cell, relaxation, genotype)
+        for name in _chosen(CELLS[:2], cell)
+    )
+
+
+def _of_cell(alphas, number: int):
+    return alphas[number], alphas[number + 2] if len(alphas) == 4 else None
+
+
+def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
+    names = by_cell[CELLS.index(cell)]
+    weights, names = strengths(cell, alphas, over_edges, names, relaxation)
+    discrete = _discrete(genotype, cell, None)
+    nodes = nodes_of(len(weights))
+    return Sketch(
+        cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat
+    )
+
+
+def _recurrent(alphas, primitives, genotype) -> Sketch:
+    weights = STRENGTHS["softmax"](np.asarray(alphas, np.float64))
+    names = np.broadcast_to(primitives, weights.shape)
+    weights = np.where(names == NONE, NEVER, weights)
+    discrete = _discrete(genotype, "recurrent", None)
+    pairs = recurrent_edges(recurrent_nodes_of(len(weights)))
+    operations = _strongest(pairs, weights, names, discrete)
+    return Sketch("recurrent", discrete.nodes, operations, discrete.concat)
+
+
+def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]:
+    """Each edge with its strongest operation, or with that which the discrete cell has there."""
+    kept = {(op.source, op.target): op.primitive for op in discrete.operations}
+    found = []
+    for place, row, candidates in zip(pairs, weights, names, strict=True):
+        column = int(row.argmax())
+        if kept.get(place) in candidates:
+            column = list(candidates).index(kept[place])
+        found.append(
+            Operation(str(candidates[column]), *place, float(row[column]), place in kept)
+        )
+    return tuple(found)
