@@ -23,6 +23,7 @@ COMMANDS = {
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
+    "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 """Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
 
-START_LATER = ("doctor", "predict", "serve")
+START_LATER = ("board", "doctor", "predict", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -102,11 +102,10 @@ class EpochProgress(keras.callbacks.Callback):
     def report(self, metrics: dict) -> None:
         """Prints the line of an epoch, and of a search its cells or what has changed in them."""
         left = self.pace.left(done=True)
-        cells = metrics.get("cells")
+        cells = getattr(self.model, "derived", None)
         change = in_words(self.cells, cells) if cells is not None and self.cells else None
-        told = {name: value for name, value in metrics.items() if name != "cells"}
-        told |= {"epochs": self.epochs, **({} if cells is None else {"change": change})}
-        output.event("epoch", run=self.run, **told, **_numbers(left))
+        told = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
+        output.event("epoch", run=self.run, **metrics, **told, **_numbers(left))
         self._say(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {self._line(metrics, left)}")
         if cells is not None:
             self._say(change or str(cells), "dim")

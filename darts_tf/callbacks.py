@@ -93,10 +93,8 @@ class Record(keras.callbacks.Callback):
 
     Args:
         folder: of the run.
-        describe: gives further entries for the line, among them the genotype of a search; called
-            when the epoch has ended.
-        report: called with the line, a dict, with the time as `seconds`, and of a search with the
-            genotype itself as `cells`; None for nobody.
+        describe: gives further entries for the line; called when the epoch has ended.
+        report: called with the line, a dict; None for nobody.
         held_out: what metrics of the images not trained on begin with.
         writes: whether this process does; of several workers one does.
 
@@ -130,9 +128,6 @@ class Record(keras.callbacks.Callback):
         """
         seconds = round(time.monotonic() - self.start, 3)
         line = {"epoch": epoch, **self._readable(logs or {}), **self.describe()}
-        cells = line.get("genotype")
-        if cells is not None:
-            line["genotype"] = str(cells)
         skipped = int(self.model.skipped.numpy())
         if skipped:
             line["skipped_steps"] = skipped
@@ -140,7 +135,7 @@ class Record(keras.callbacks.Callback):
             runs.append_metrics(self.folder, line)
             runs.append_time(self.folder, epoch, seconds)
         LOG.info("epoch %d took %.1f s", epoch + 1, seconds)
-        self.told = {**line, "seconds": seconds, **({} if cells is None else {"cells": cells})}
+        self.told = {**line, "seconds": seconds}
         if self.report:
             self.report(self.told)
 

@@ -12,6 +12,7 @@ from darts_tf import event_files, hparams, runs
 from darts_tf.beginning import MAY_DIFFER
 from darts_tf.changes import in_words
 from darts_tf.heat_maps import heat_maps
+from darts_tf.pictures import picture, plot_genotype
 from darts_tf.zoo import load_genotype
 
 LOG = logging.getLogger("darts_tf")
@@ -63,8 +64,8 @@ class Dashboard(keras.callbacks.Callback):
             for name, value in numbers.items():
                 if isinstance(value, int | float) and name != "epoch":
                     tf.summary.scalar(tag_of(name), value)
-            if "cells" in self.record.told:
-                self._show_search(self.record.told["cells"])
+            if cells := getattr(self.model, "derived", None):
+                self._show_search(cells)
         self.writer.flush()
 
     def on_train_end(self, logs=None):
@@ -105,9 +106,11 @@ class Dashboard(keras.callbacks.Callback):
         self._show_cells(cells, self.done)
 
     def _show_cells(self, cells, step):
-        change = "" if self.cells in (None, cells) else f"\n\n{in_words(self.cells, cells)}"
+        change = f"\n\n{in_words(self.cells, cells)}" if self.cells else ""
         tf.summary.text("genotype", f"```\n{cells}\n```{change}", step)
-        self.cells = cells
+        if cells != self.cells:  # drawing takes a while
+            self.cells, self.drawn = cells, picture(plot_genotype(cells), "png")
+        event_files.write_picture("cells", self.drawn, step)
 
     def _close(self):
         if self.writer:

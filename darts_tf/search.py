@@ -43,6 +43,7 @@ class DARTS(Trainer):
 
     Attributes:
         regularizer_weight: its factor in what the alphas descend, a variable; None without one.
+        derived: the genotype that was derived last, by whoever derives it; None before.
         moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
             before a change needs `make_train_function(force=True)`.
 
@@ -80,6 +81,7 @@ class DARTS(Trainer):
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.norms["arch_gradient_norm"] = keras.metrics.Mean("arch_gradient_norm")
         self.moves_alphas = True
+        self.derived = None
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
         """As `Trainer.compile`, and the optimizer of the alphas.

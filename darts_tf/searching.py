@@ -67,7 +67,7 @@ def search(
     Args:
         config: the settings.
         dataset: what to search on; the test split is not touched.
-        report: called with every epoch's metrics, as `Record` reports them.
+        report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
         edge_primitives: as `Supernet` takes them.
         report_selection: called with every round of a selection by perturbation; see `select`.
@@ -241,7 +241,7 @@ def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
 
 
 def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
-    """Writes alphas and genotype, and gives the genotype for the metrics.
+    """Writes alphas and genotype, and gives the genotype as text for the metrics.
 
     Args:
         trainer: of the search.
@@ -252,7 +252,8 @@ def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
     if is_chief():
         runs.save_alphas(folder, *map(np.asarray, trainer.network.alphas))
         genotype.save(folder / runs.GENOTYPE)
-    return {"genotype": genotype}
+    trainer.derived = genotype
+    return {"genotype": str(genotype)}
 
 
 def genotype_of(

@@ -93,6 +93,11 @@ MAY_IMPORT = {
         "stopping",
     ),
     "hparams": (),
+    "event_files": ("files",),
+    "heat_maps": ("derivation", "spaces"),
+    "dashboard": (
+        *("beginning", "changes", "event_files", "heat_maps", "hparams", "pictures", "runs", "zoo"),
+    ),
     "baseline": (
         "configs",
         "data",
@@ -130,7 +135,7 @@ MAY_IMPORT = {
     "gradients": ("differentiation", "distribution"),
     "normalization": ("constants", "distribution", "moments"),
     "optimizers": ("constants", "distribution"),
-    "callbacks": ("distribution", "history", "runs", "schedules", "stopping"),
+    "callbacks": ("dashboard", "distribution", "history", "runs", "schedules", "stopping"),
     "watching": ("callbacks", "collapse", "history", "indicators", "runs", "stopping"),
     "perturbation": ("genotype", "spaces"),
     "settling": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import types
 
 import pytest
 from rich.console import Console
@@ -88,7 +89,8 @@ def three_epochs(progress, genotypes=(None,) * 3):
         progress.on_epoch_begin(epoch)
         for step in range(8):
             progress.on_train_batch_end(step)
-        found = {} if cells is None else {"cells": cells, "genotype": str(cells)}
+        found = {} if cells is None else {"genotype": str(cells)}
+        progress.set_model(types.SimpleNamespace(derived=cells))
         progress.report({"epoch": epoch, "loss": 1.5, "accuracy": 0.25, "seconds": 2.0, **found})
 
 
