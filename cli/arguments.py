@@ -134,13 +134,13 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
 
 
 def _is_begun_as(config_class, workdir: str) -> bool:
-    """Whether a folder has a run with just these settings; what else is wrong others will say."""
+    """Whether a folder has a run with such settings, or with fewer, of an older version."""
     from darts_tf import runs
 
     if not runs.is_run(workdir):
         return False
     names = {field.name for field in dataclasses.fields(config_class)}
-    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() == names
+    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() <= names
 
 
 def _begun(config_class, argv: Sequence[str]):

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
     "report": ("ReportConfig", "one page of a run, or of several side by side"),
+    "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
@@ -39,7 +40,7 @@ COMMANDS = {
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
 """Commands that take long, and therefore have --quiet and --json."""
 
-START_LATER = ("completion", "doctor", "predict", "report", "serve")
+START_LATER = ("board", "completion", "doctor", "predict", "report", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -86,7 +87,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, common, quiet
+    from cli import arguments, common, output, quiet
     from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
@@ -104,7 +105,8 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-        with quiet.logged():
+        output.set_mode(getattr(options, "mode", output.MODES[0]))
+        with output.reserved(), quiet.logged():
             if name not in START_LATER:
                 plugins.check_plugins()
             return importlib.import_module(f"cli.{name}").run(config)

@@ -38,6 +38,8 @@ TIMES = "times.jsonl"
 """The same of the seconds that each epoch took; those that were done again count again."""
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+"""Event files, for `darts-tf board`."""
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
@@ -69,7 +71,7 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
-    *(CHECKPOINTS, "tensorboard", LOG, LOCK, PAGE),
+    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
     *STAGED,
     *OF_MANY,
 )

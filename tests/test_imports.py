@@ -16,7 +16,7 @@ PACKAGES = ("darts_tf", "export", "cli")
 LIGHT = (
     *("errors", "names", "parsing", "files", "validation", "spaces", "genotype", "presets"),
     *("registration", "schedules", "texts"),
-    *("collapse", "history", "stopping"),
+    *("changes", "collapse", "history", "stopping"),
     *("notation", "zoo"),
     *("tables", "protocol_report", "setting_space"),
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
@@ -83,6 +83,7 @@ MAY_IMPORT = {
     "ops": ("constants", "differentiation", "xnnpack"),
     "genotype": ("files", "names", "parsing", "spaces"),
     "derivation": ("genotype", "spaces"),
+    "changes": ("genotype", "spaces"),
     "collapse": ("genotype", "spaces"),
     "stopping": (),
     "history": ("names", "runs"),
@@ -113,6 +114,20 @@ MAY_IMPORT = {
         "stopping",
     ),
     "hparams": (),
+    "event_files": ("files",),
+    "heat_images": ("derivation", "spaces"),
+    "dashboard": (
+        *(
+            "beginning",
+            "changes",
+            "event_files",
+            "heat_images",
+            "hparams",
+            "pictures",
+            "runs",
+            "zoo",
+        ),
+    ),
     "baseline": (
         "configs",
         "data",
@@ -150,7 +165,7 @@ MAY_IMPORT = {
     "gradients": ("differentiation", "distribution", "registered"),
     "normalization": ("constants", "distribution", "moments"),
     "optimizers": ("constants", "distribution"),
-    "callbacks": ("distribution", "history", "runs", "schedules", "stopping"),
+    "callbacks": ("dashboard", "distribution", "history", "runs", "schedules", "stopping"),
     "watching": ("callbacks", "collapse", "history", "indicators", "runs", "stopping"),
     "perturbation": ("genotype", "spaces"),
     "settling": (

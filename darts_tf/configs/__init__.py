@@ -4,6 +4,7 @@ The command line makes its flags from these fields and shows the text below a fi
 """
 
 from darts_tf.configs.commands import (
+    BoardConfig,
     CompletionConfig,
     DemoConfig,
     DeriveConfig,
@@ -29,6 +30,7 @@ from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTr
 __all__ = [
     "ArchConfig",
     "BaselineConfig",
+    "BoardConfig",
     "BudgetConfig",
     "CostConfig",
     "DeriveConfig",

@@ -12,12 +12,18 @@ import tyro
 from darts_tf.configs.collapse import SelectionConfig
 from darts_tf.configs.hardware import BudgetConfig, Stem
 from darts_tf.configs.running import SeededConfig
+from darts_tf.configs.serving import HIGHEST_PORT
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+]
+
+Runs = Annotated[
+    tyro.conf.Positional[tuple[pathlib.Path, ...]],
+    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
 ]
 
 ModelFormat = Literal[
@@ -137,6 +143,27 @@ class PredictConfig(Config):
             raise InputError(f"Expected one of --model and --url. Received: {given}")
         if not self.images:
             raise InputError("Expected one image file or more. Received: none")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoardConfig(Config):
+    """Show runs in TensorBoard, until Ctrl-C."""
+
+    runs: Runs = ()
+    """Folders of runs, or with runs in them, as those of a comparison, a protocol or a study."""
+    port: int = setting(6006, "zero or more")
+    """Port to listen on; 0 for a free one."""
+    host: str = "localhost"
+    """Address to listen on; 0.0.0.0 for all."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.runs:
+            raise InputError("Expected one folder of a run or more. Received: none")
+        if self.port > HIGHEST_PORT:
+            raise InputError(
+                f"Expected port to be at most {HIGHEST_PORT}. Received: port={self.port}"
+            )
 
 
 OF_IMAGES = {
