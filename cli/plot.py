@@ -19,15 +19,33 @@ def run(config: PlotConfig) -> int:
     known = FILMS if config.animate else PICTURES
     path = config.output or pathlib.Path(f"{_name(config, folder)}.{known[0]}")
     check_output("output", path, known, config.overwrite)
-    content = _content(config, folder, path.suffix[1:].lower())
-    with files.replacing(path) as written:
-        written.write_bytes(content)
-    print(f"picture: {path}")
+    _write(_content(config, folder, path.suffix[1:].lower()), path)
     return 0
 
 
-def check_output(name: str, path: pathlib.Path, known: tuple[str, ...], overwrite: bool) -> None:
+def write(figure, path: pathlib.Path) -> None:
+    """Writes a picture in the format that its file's name asks for, and says where it is."""
+    from darts_tf.pictures import picture  # matplotlib takes its time
+
+    _write(picture(figure, path.suffix[1:].lower()), path)
+
+
+def _write(content: bytes, path: pathlib.Path) -> None:
+    with files.replacing(path) as written:
+        written.write_bytes(content)
+    print(f"picture: {path}")
+
+
+def check_output(
+    name: str, path: pathlib.Path, known: tuple[str, ...], overwrite: bool | None = None
+) -> None:
     """Refuses a place for a file that is none, before anything is computed.
+
+    Args:
+        name: of the setting that says it.
+        path: the file.
+        known: its possible suffixes.
+        overwrite: whether a file may be replaced; None where nobody can ask for that.
 
     Raises:
         InputError: Another suffix than the known ones, a folder, or a file that is to stay.
@@ -37,9 +55,8 @@ def check_output(name: str, path: pathlib.Path, known: tuple[str, ...], overwrit
         raise InputError(f"Expected {name} to end with one of {endings}. Received: {path}")
     if path.is_dir() or (path.exists() and not overwrite):
         kind = "a folder" if path.is_dir() else "a file that is there"
-        raise InputError(
-            f"Expected {name} to be a new file (or --overwrite). Received: {path}, {kind}"
-        )
+        hint = "" if overwrite is None else " (or --overwrite)"
+        raise InputError(f"Expected {name} to be a new file{hint}. Received: {path}, {kind}")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
         raise InputError(f"Expected {name} in a folder. Received: {path}, where {above} is a file")
@@ -56,12 +73,15 @@ def _folder(config: PlotConfig) -> pathlib.Path | None:
     return pathlib.Path(name)
 
 
+def _title(config: PlotConfig, folder: pathlib.Path | None) -> str:
+    """The name of what is drawn."""
+    if folder:
+        return folder.resolve().name or "run"
+    return pathlib.Path(config.genotype.rpartition(":")[2] or config.genotype).stem
+
+
 def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:
     """What the file is called, but for its suffix, where nobody says."""
-    if folder:
-        name = folder.resolve().name or "run"
-    else:
-        name = pathlib.Path(config.genotype.rpartition(":")[2] or config.genotype).stem
     parts = {
         config.cell: config.cell != "both",
         "recurrent": config.recurrent and config.genotype in RECURRENT_GENOTYPES,
@@ -69,12 +89,12 @@ def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:
         "search": config.animate,
         "dark": config.dark,
     }
-    return "-".join([name, *(part for part, wanted in parts.items() if wanted)])
+    return "-".join([_title(config, folder), *(part for part, wanted in parts.items() if wanted)])
 
 
 def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> bytes:
     looks = {"cell": None if config.cell == "both" else config.cell, "dark": config.dark}
-    title = folder.resolve().name if folder else pathlib.Path(config.genotype).stem
+    title = _title(config, folder)
     if config.animate:
         arrays = history.load(folder)
         from darts_tf.animation import animation  # matplotlib takes its time

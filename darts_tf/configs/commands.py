@@ -198,6 +198,8 @@ class InspectConfig(Config):
     """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+    picture: pathlib.Path | None = None
+    """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
     def completed(self, recurrent: bool) -> InspectConfig:
         """The same with the defaults of a language model's settings, or of an image network's.
