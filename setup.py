@@ -40,7 +40,9 @@ setup(
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
-        "scipy>=1.11",  # intervals and tests of comparisons
+        "scipy>=1.11",  # intervals and tests of comparisons, layouts of cells
+        "matplotlib>=3.8",  # pictures of cells
+        "pillow>=10",  # animated ones
         "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",

@@ -163,8 +163,8 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     hints = typing.get_type_hints(config_class, include_extras=True)
     found = {}
     for field in dataclasses.fields(config_class):
-        if typing.get_origin(hints[field.name]) is typing.Annotated:
-            continue  # positional
+        if tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
+            continue
         flag = field.name.replace("_", "-")
         found[f"--{flag}"] = field
         if isinstance(field.default, bool):

@@ -23,6 +23,7 @@ COMMANDS = {
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
+    "plot": ("PlotConfig", "draw cells, of a genotype or a search, or a film of a search"),
     "report": ("ReportConfig", "one page of a run, or of several side by side"),
     "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
@@ -40,7 +41,7 @@ COMMANDS = {
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
 """Commands that take long, and therefore have --quiet and --json."""
 
-START_LATER = ("board", "completion", "doctor", "predict", "report", "serve")
+START_LATER = ("board", "completion", "doctor", "plot", "predict", "report", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -13,7 +13,7 @@ from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
 from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
-from darts_tf.pictures import Page, composed
+from darts_tf.pictures import Page, composed, pixels
 from darts_tf.sketches import Operation, Sketch
 from darts_tf.svg import Motion, moving, svg_of
 
@@ -115,11 +115,6 @@ def _looks(start: str, operations: Sequence[Operation]):
 
 def gif_of(film: Film) -> bytes:
     """The film as a GIF that repeats; the same film is the same bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(film.figure)
-    film.figure.set_dpi(DOTS)
     by_key: dict[str, list] = {}
     for artist in film.figure.findobj(
         lambda artist: (artist.get_gid() or "").startswith(moving(""))
@@ -132,8 +127,7 @@ def gif_of(film: Film) -> bytes:
                 artist.set_visible(part.visible[frame])
                 if part.widths:
                     artist.set_linewidth(part.widths[frame])
-        canvas.draw()
-        images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+        images.append(pixels(film.figure, DOTS))
     return gif_of_images(images, [SECONDS] * (len(images) - 1) + [LAST_SECONDS])
 
 

@@ -7,6 +7,8 @@ import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -230,9 +232,17 @@ def _pdf(figure: Figure) -> bytes:
 
 
 def _gif(figure: Figure) -> bytes:
-    from PIL import Image
+    return gif_of_images([pixels(figure, DOTS)])
 
-    return gif_of_images([Image.open(io.BytesIO(_png(figure))).convert("RGB")])
+
+def pixels(figure: Figure, dots: int) -> np.ndarray:
+    """The figure as an image (height, width, 3) of uint8, with so many pixels an inch."""
+    before = figure.get_dpi()
+    figure.set_dpi(dots)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_dpi(before)
+    return np.array(canvas.buffer_rgba())[..., :3]
 
 
 def _saved(figure: Figure, format: str, **options) -> bytes:

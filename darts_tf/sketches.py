@@ -168,11 +168,23 @@ def _of_cell(alphas, number: int):
     return alphas[number], alphas[number + 2] if len(alphas) == 4 else None
 
 
+def _kept(genotype, cell: str, nodes: int) -> Sketch:
+    """The discrete cell that a supernet's is to become."""
+    if not hasattr(genotype, cell):
+        raise InputError(f"Expected a genotype with a {cell} cell. Received: {shown(genotype)}")
+    discrete = _discrete(genotype, cell, None)
+    if discrete.nodes != nodes:
+        raise InputError(
+            f"Expected a genotype of the alphas' {nodes} nodes. Received: {discrete.nodes} nodes"
+        )
+    return discrete
+
+
 def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
     names = by_cell[CELLS.index(cell)]
     weights, names = strengths(cell, alphas, over_edges, names, relaxation)
-    discrete = _discrete(genotype, cell, None)
     nodes = nodes_of(len(weights))
+    discrete = _kept(genotype, cell, nodes)
     return Sketch(cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat)
 
 
@@ -180,10 +192,11 @@ def _recurrent(alphas, primitives, genotype) -> Sketch:
     weights = STRENGTHS["softmax"](np.asarray(alphas, np.float64))
     names = np.broadcast_to(primitives, weights.shape)
     weights = np.where(names == NONE, NEVER, weights)
-    discrete = _discrete(genotype, "recurrent", None)
-    pairs = recurrent_edges(recurrent_nodes_of(len(weights)))
+    nodes = recurrent_nodes_of(len(weights))
+    discrete = _kept(genotype, "recurrent", nodes)
+    pairs = recurrent_edges(nodes)
     operations = _strongest(pairs, weights, names, discrete)
-    return Sketch("recurrent", discrete.nodes, operations, discrete.concat)
+    return Sketch("recurrent", nodes, operations, discrete.concat)
 
 
 def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]:

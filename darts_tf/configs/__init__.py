@@ -21,6 +21,7 @@ from darts_tf.configs.commands import (
 from darts_tf.configs.comparison import CompareConfig
 from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.pictures import PlotConfig
 from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
@@ -46,6 +47,7 @@ __all__ = [
     "ImportConfig",
     "InspectConfig",
     "LaunchConfig",
+    "PlotConfig",
     "PredictConfig",
     "ReportConfig",
     "RunConfig",

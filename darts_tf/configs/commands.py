@@ -228,6 +228,8 @@ class InspectConfig(Config):
     """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+    picture: pathlib.Path | None = None
+    """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
     def __post_init__(self):
         super().__post_init__()
