@@ -43,7 +43,7 @@ TENSORBOARD = "tensorboard"
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for, where that is not the paper's space: `run_space`."""
+"""What the columns of the alphas stand for, where that is not the paper's space."""
 STAGED = STAGES, EDGE_PRIMITIVES
 """What searches in stages have beside all others."""
 
@@ -72,8 +72,7 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
     *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
-    *STAGED,
-    *OF_MANY,
+    *(*STAGED, *OF_MANY),
 )
 """Everything that a run puts into its folder."""
 

@@ -4,7 +4,6 @@ The command line makes its flags from these fields and shows the text below a fi
 """
 
 from darts_tf.configs.commands import (
-    BoardConfig,
     CompletionConfig,
     DemoConfig,
     DeriveConfig,
@@ -15,16 +14,15 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
-    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
 from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
-from darts_tf.configs.pictures import PlotConfig
 from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
+from darts_tf.configs.showing import BoardConfig, PlotConfig, ReportConfig
 from darts_tf.configs.studies import BaselineConfig, StudyConfig, TuneConfig
 from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 

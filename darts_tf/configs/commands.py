@@ -12,18 +12,12 @@ import tyro
 from darts_tf.configs.collapse import SelectionConfig
 from darts_tf.configs.hardware import BudgetConfig, Stem
 from darts_tf.configs.running import SeededConfig
-from darts_tf.configs.serving import HIGHEST_PORT
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-]
-
-Runs = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
 ]
 
 ModelFormat = Literal[
@@ -145,27 +139,6 @@ class PredictConfig(Config):
             raise InputError("Expected one image file or more. Received: none")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BoardConfig(Config):
-    """Show runs in TensorBoard, until Ctrl-C."""
-
-    runs: Runs = ()
-    """Folders of runs, or with runs in them, as those of a comparison, a protocol or a study."""
-    port: int = setting(6006, "zero or more")
-    """Port to listen on; 0 for a free one."""
-    host: str = "localhost"
-    """Address to listen on; 0.0.0.0 for all."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.runs:
-            raise InputError("Expected one folder of a run or more. Received: none")
-        if self.port > HIGHEST_PORT:
-            raise InputError(
-                f"Expected port to be at most {HIGHEST_PORT}. Received: port={self.port}"
-            )
-
-
 OF_IMAGES = {
     **{"channels": 36, "cells": 20, "classes": None, "stem": "cifar", "image_size": None},
     **{"image_channels": 3, "max_macs": None},
@@ -269,30 +242,6 @@ class InspectConfig(Config):
 
 def _flags(names: Iterable[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names)
-
-
-Runs = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
-]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig(Config):
-    """Make one HTML file of a run, or of several side by side."""
-
-    runs: Runs = ()
-    """Folders of runs: searches, trainings, selections, comparisons, studies."""
-    output: pathlib.Path | None = None
-    """File for the report; by default report.html in the run's folder, or in that which several
-    runs have in common."""
-    export: pathlib.Path | None = None
-    """Folder of the run's export; by default the one beside it."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.runs:
-            raise InputError("Expected a run's folder or more. Received: none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
