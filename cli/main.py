@@ -93,8 +93,8 @@ def _run_command(name: str, argv: list[str]) -> int:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
         with quiet.logged():
-            if name not in START_LATER:
-                plugins.check_plugins()
+            if name not in START_LATER and plugins.waiting():
+                _check_plugins(config)
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
@@ -118,6 +118,15 @@ def _plugged_in(argv: list[str]) -> list[str]:
         else:
             raise InputError(f"Expected {PLUGIN} FILE. Received: no file")
     return left
+
+
+def _check_plugins(config) -> None:
+    from darts_tf import configs, plugins
+    from darts_tf.distribution import make_strategy
+
+    if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
+        make_strategy(config.strategy, config.devices)
+    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:
