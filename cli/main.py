@@ -108,8 +108,8 @@ def _run_command(name: str, argv: list[str]) -> int:
             quiet.start_tensorflow(_is_on_text(config))
         output.set_mode(getattr(options, "mode", output.MODES[0]))
         with output.reserved(), quiet.logged():
-            if name not in START_LATER:
-                plugins.check_plugins()
+            if name not in START_LATER and plugins.waiting():
+                _check_plugins(config)
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
@@ -122,6 +122,15 @@ def common_of(name: str) -> type:
     from cli import common
 
     return common.CommonOfJobs if name in JOBS else common.Common
+
+
+def _check_plugins(config) -> None:
+    from darts_tf import configs, plugins
+    from darts_tf.distribution import make_strategy
+
+    if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
+        make_strategy(config.strategy, config.devices)
+    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:

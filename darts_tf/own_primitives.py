@@ -111,7 +111,8 @@ def _takes_groups(build: Callable) -> bool:
     except (TypeError, ValueError):  # of C code
         return False
     kinds = {parameter.kind for parameter in parameters.values()}
-    return "groups" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds
+    passed_on = isinstance(build, type) and issubclass(build, Primitive)
+    return "groups" in parameters or (passed_on and inspect.Parameter.VAR_POSITIONAL in kinds)
 
 
 def check(name: str, made: Callable) -> None:

@@ -81,8 +81,16 @@ def postponed(kind: str, name: str, check: Callable[[], None]) -> bool:
     return True
 
 
+def waiting() -> bool:
+    """Whether something that a script has registered has not been checked yet."""
+    return bool(_unchecked)
+
+
 def check_plugins() -> None:
     """Checks what the scripts have registered, once TensorFlow has been started.
+
+    The checks run operations: what can only be asked of TensorFlow before it runs, such as several
+    devices or workers, must have been.
 
     Raises:
         InputError: something is not as it must be, with the line that registers it.

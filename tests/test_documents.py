@@ -87,7 +87,7 @@ def test_commands_are_understood(page, begun, monkeypatch, capsys):
 
 def understood(words) -> None:
     """A `darts-tf` command is, as far as it can be without the runs that it is of."""
-    if {"--resume", "--config"} & {*words}:
+    if {"--resume", "--config", "--plugin"} & {*words}:
         known = flags_of(words[0])
         assert [word for word in words if word.startswith("--") and word not in known] == []
     elif words[0] == "launch":

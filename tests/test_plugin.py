@@ -13,12 +13,12 @@ import subprocess
 import sys
 
 import pytest
-from commands import one_line_of_wrong_use
+from commands import one_line_of_wrong_use, replace_commands
 from plugging import registrations_taken_back
 
 import cli.launch
 from cli.main import main
-from darts_tf import plugins, runs
+from darts_tf import distribution, plugins, runs
 from darts_tf.derivation import derive
 from darts_tf.genotype import Genotype
 from darts_tf.launching import Outcome
@@ -201,6 +201,16 @@ def test_workers_of_a_launch_load_the_same_scripts(searched, plugged_in, monkeyp
     assert darts("launch", "--workers", 2, "--", *job, plugged_in) == 0
     expected = [sys.executable, "-m", "cli", *map(str, job), plugged_in]
     assert commands == [expected] * 2
+
+
+def test_devices_are_divided_before_what_is_registered_is_tried(monkeypatch, plugged_in, tmp_path):
+    calls = []
+    monkeypatch.setattr(distribution, "make_strategy", lambda *asked: calls.append(asked))
+    monkeypatch.setattr(plugins, "check_plugins", lambda: calls.append("checked"))
+    replace_commands(monkeypatch, lambda config: calls.append("ran") or 0)
+    words = ["--workdir", tmp_path / "run", "--strategy", "mirrored", "--devices", 2]
+    assert darts("search", plugged_in, *words) == 0
+    assert calls == [("mirrored", 2), "checked", "ran"]
 
 
 def test_help_of_another_process_shows_names_without_tensorflow(tmp_path):
