@@ -8,6 +8,7 @@ them; it is seen in the page's source, and not by its readers:
     <!-- test: search with --epochs 1 -->      after each `darts-tf search` alone
     <!-- test: --resume with --seeds 0,1 -->   after what is resumed
     <!-- test: given runs/search -->           the folder has a finished run already
+    <!-- test: file my_ops.py -->              a part of a file that is there from the beginning
     <!-- test: background -->                  runs beside the rest of the page
     <!-- test: printed -->                     is what the block before it has printed
     <!-- test: not run: why -->                is parsed alone
@@ -26,6 +27,9 @@ from cli.main import COMMANDS
 from darts_tf import configs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+OF_ALL = {"--help", "--plugin", "--quiet", "--json", "--config", "--print-config"}
+"""Flags that are of every command, and of no settings."""
 
 RUN = ("bash", "python", "json")
 """Languages of blocks that are run or parsed where nothing else is said."""
@@ -69,12 +73,17 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether it is more than parsed."""
-        return self.language in RUN and self.reason is None
+        return self.language in RUN and self.reason is None and self.file is None
 
     @property
     def reason(self) -> str | None:
         """Why it is not run; None where it is."""
         return self._after("not run: ")
+
+    @property
+    def file(self) -> str | None:
+        """The file that it is a part of; None where it is of none."""
+        return self._after("file ")
 
     @property
     def given(self) -> list[str]:
@@ -188,4 +197,4 @@ def flags_of(command: str) -> set[str]:
     """Of a command, on images and on text."""
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
-    return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}
+    return OF_ALL | {flag for kind in kinds for flag in arguments.flags(kind)}

@@ -49,6 +49,13 @@ class Runner:
             process.wait(60)
             process.stdout.close()
 
+    def begin(self, page: list[Block]) -> None:
+        """Writes the files that blocks of the page are parts of."""
+        for block in page:
+            if block.file:
+                with open(self.folder / block.file, "a", encoding="utf-8") as file:
+                    file.write(f"{block.text}\n")
+
     def run(self, block: Block) -> None:
         """Runs one block, or compares it with what the one before it has printed."""
         for name in block.given:
@@ -79,7 +86,8 @@ class Runner:
                 words = list(statement.words[1:])
                 job = words[words.index("--") + 1] if words[0] == "launch" else words[0]
                 words += block.further(statement, flags_of(job))
-                assert main(words) == 0, f"{block}: {' '.join(words)}"
+                run = _alone if "--plugin" in words else main
+                assert run(words) == 0, f"{block}: {' '.join(words)}"
             else:
                 assert not any("with " in part for part in block.parts), f"{block}: {statement}"
                 done = self._shell(statement.text, subprocess.run, capture_output=True)
@@ -103,3 +111,12 @@ class Runner:
             assert process.poll() is None, f"ended: {statement.text}"
             assert time.monotonic() < deadline, f"still starting: {statement.text}"
         return process
+
+
+def _alone(words: list[str]) -> int:
+    """Runs a command in a process of its own: what it registers goes with it."""
+    command = [sys.executable, "-m", "cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    return done.returncode
