@@ -6,9 +6,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cli.plot import PICTURES, check_output, write
 from darts_tf.activations import peak_memory
 from darts_tf.configs import InspectConfig
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.formulas import word_costs
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.network import build_network
 from darts_tf.notation import to_nni, to_python
@@ -25,12 +27,18 @@ def run(config: InspectConfig) -> int:
     genotype = load_genotype(config.genotype, recurrent=config.recurrent or None)
     recurrent = isinstance(genotype, RecurrentGenotype)
     config = config.completed(recurrent)
+    if config.picture:
+        check_output("picture", config.picture, PICTURES)
     if config.notation:
         print(NOTATIONS[config.notation](genotype), end="")
     elif recurrent:
         _show_language_model(genotype, config)
     else:
         _show_network(genotype, config)
+    if config.picture:
+        from darts_tf.pictures import plot_genotype  # matplotlib takes its time
+
+        write(plot_genotype(genotype), config.picture)
     return 0
 
 

@@ -37,13 +37,11 @@ METRICS = "metrics.jsonl"
 TIMES = "times.jsonl"
 """The same of the seconds that each epoch took; those that were done again count again."""
 MODEL = "model.keras"
-CHECKPOINTS = "checkpoints"
-TENSORBOARD = "tensorboard"
-"""Event files, for `darts-tf board`."""
+CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for on each edge, in a stage whose edges differ."""
+"""What the columns of the alphas stand for, where that is not the paper's space: `run_space`."""
 STAGED = STAGES, EDGE_PRIMITIVES
 """What searches in stages have beside all others."""
 
@@ -54,6 +52,8 @@ LOCK = ".lock"
 
 TABLES = ("compare.csv", "compare.md")
 """What a comparison found, for programs and for people."""
+PAGE = "report.html"
+"""What `darts-tf report` makes of all this, for people."""
 RESULT = "result.json"
 """What a job among others has found and cost, once it has ended."""
 REPORTS = ("select.json", "select.md")
@@ -69,7 +69,7 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
-    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK),
+    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
     *STAGED,
     *OF_MANY,
 )

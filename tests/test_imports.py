@@ -22,6 +22,17 @@ LIGHT = (
     *("configs", "runs", "beginning", "checkpoints", "launching", "state_dicts"),
     *("budgets", "parts", "costs", "constrained"),
     *("spending", "genotype_space"),
+    *("palette", "layout", "svg", "gif", "sketches", "drawing", "pictures", "animation"),
+    "searched",
+    *("pages", "charts", "formulas", "moves", "heat_maps", "run_logs", "reproducing"),
+    *(
+        "report_tables",
+        "report_facts",
+        "report_words",
+        "report_curves",
+        "report_sections",
+        "report",
+    ),
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
@@ -94,9 +105,18 @@ MAY_IMPORT = {
     ),
     "hparams": (),
     "event_files": ("files",),
-    "heat_maps": ("derivation", "spaces"),
+    "alpha_maps": ("derivation", "spaces"),
     "dashboard": (
-        *("beginning", "changes", "event_files", "heat_maps", "hparams", "pictures", "runs", "zoo"),
+        *(
+            "beginning",
+            "alpha_maps",
+            "changes",
+            "event_files",
+            "hparams",
+            "pictures",
+            "runs",
+            "zoo",
+        ),
     ),
     "baseline": (
         "configs",
@@ -128,7 +148,7 @@ MAY_IMPORT = {
     "filters": ("bilinear", "constants", "ops", "xnnpack"),
     "products": ("bilinear", "constants", "ops"),
     "pooling": ("constants", "differentiation", "ops", "xnnpack"),
-    "counting": ("language_model", "spaces"),
+    "counting": ("formulas", "language_model", "spaces"),
     "distribution": ("execution", "parsing"),
     "checkpoints": ("files", "names", "parsing"),
     "data": ("data", "names", "parsing", "texts"),
@@ -180,7 +200,7 @@ MAY_IMPORT = {
     "primitives": ("convolutions", "operation", "pooling"),
     "fitting": (
         *("beginning", "checkpoints", "data", "distribution", "execution", "genotype"),
-        *("interruption", "keeper", "runs", "trainer"),
+        *("interruption", "keeper", "run_logs", "runs", "trainer"),
     ),
     "mixed_op": (
         *("constants", "dropout", "operation", "ops", "pooling", "primitives", "products"),
@@ -251,6 +271,41 @@ MAY_IMPORT = {
     ),
     "protocol_report": ("collapse", "configs", "files", "genotype", "names", "runs", "tables"),
     "tables": ("runs", "zoo"),
+    "pages": (),
+    "charts": ("pages",),
+    "formulas": ("costs", "genotype", "parts", "spaces"),
+    "palette": (),
+    "layout": (),
+    "svg": (),
+    "gif": (),
+    "sketches": ("derivation", "genotype", "names", "palette", "spaces"),
+    "drawing": ("layout", "palette", "sketches", "svg"),
+    "pictures": (*("drawing", "genotype", "gif", "names", "palette", "sketches", "svg", "zoo"),),
+    "animation": ("drawing", "gif", "names", "pictures", "sketches", "svg"),
+    "searched": ("derivation", "genotype", "names", "run_space", "runs", "zoo"),
+    "moves": ("derivation", "genotype", "history", "names", "runs", "spaces"),
+    "heat_maps": ("charts", "moves", "pages"),
+    "run_logs": ("names", "runs"),
+    "reproducing": ("configs", "names"),
+    "report_tables": (
+        *("charts", "collapse", "configs", "genotype", "names", "parsing", "protocol_report"),
+        *("run_logs", "runs", "tables"),
+    ),
+    "report_facts": (
+        *("configs", "formulas", "genotype", "moves", "names", "parts", "presets"),
+        *("report_tables", "reproducing", "run_logs", "runs", "stopping", "zoo"),
+    ),
+    "report_words": ("charts", "collapse", "configs", "genotype", "report_facts", "runs"),
+    "report_curves": ("charts", "pages"),
+    "report_cells": ("genotype", "heat_maps", "pages", "spaces"),
+    "report_sections": (
+        *("charts", "heat_maps", "pages", "report_cells", "report_curves", "report_facts"),
+        *("report_tables", "report_words", "reproducing"),
+    ),
+    "report": (
+        *("files", "pages", "report_curves", "report_facts", "report_sections", "report_tables"),
+        *("report_words", "reproducing", "runs"),
+    ),
     "text_feeding": ("configs", "data", "fitting"),
     "text_searching": (
         *("callbacks", "configs", "data", "distribution", "eigenvalues", "execution"),

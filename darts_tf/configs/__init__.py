@@ -5,6 +5,7 @@ The command line makes its flags from these fields and shows the text below a fi
 
 from darts_tf.configs.commands import (
     BoardConfig,
+    CompletionConfig,
     DemoConfig,
     DeriveConfig,
     DoctorConfig,
@@ -14,11 +15,13 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
+    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
 from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.pictures import PlotConfig
 from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
@@ -36,6 +39,7 @@ __all__ = [
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
+    "CompletionConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",
@@ -43,7 +47,9 @@ __all__ = [
     "ImportConfig",
     "InspectConfig",
     "LaunchConfig",
+    "PlotConfig",
     "PredictConfig",
+    "ReportConfig",
     "RunConfig",
     "SampleConfig",
     "SearchConfig",

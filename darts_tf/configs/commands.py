@@ -225,6 +225,8 @@ class InspectConfig(Config):
     """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+    picture: pathlib.Path | None = None
+    """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
     def completed(self, recurrent: bool) -> InspectConfig:
         """The same with the defaults of a language model's settings, or of an image network's.
@@ -254,6 +256,30 @@ def _flags(names: Iterable[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
+Runs = Annotated[
+    tyro.conf.Positional[tuple[pathlib.Path, ...]],
+    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportConfig(Config):
+    """Make one HTML file of a run, or of several side by side."""
+
+    runs: Runs = ()
+    """Folders of runs: searches, trainings, selections, comparisons, studies."""
+    output: pathlib.Path | None = None
+    """File for the report; by default report.html in the run's folder, or in that which several
+    runs have in common."""
+    export: pathlib.Path | None = None
+    """Folder of the run's export; by default the one beside it."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.runs:
+            raise InputError("Expected a run's folder or more. Received: none")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DemoConfig(SeededConfig):
     """Search, train, test and export on handwritten digits, in a few minutes."""
@@ -270,6 +296,14 @@ class DoctorConfig(Config):
 
     json: bool = False
     """Print one JSON object, for programs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletionConfig(Config):
+    """Print what makes a shell complete commands, flags and choices at the Tab key."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
+    """Which shell, as in: source <(darts-tf completion bash)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
