@@ -9,9 +9,9 @@ import psutil
 import tensorflow as tf
 
 from darts_tf import event_files, hparams, runs
+from darts_tf.alpha_maps import alpha_maps
 from darts_tf.beginning import MAY_DIFFER
 from darts_tf.changes import in_words
-from darts_tf.heat_images import heat_images
 from darts_tf.pictures import picture, plot_genotype
 from darts_tf.zoo import load_genotype
 
@@ -81,7 +81,7 @@ class Dashboard(keras.callbacks.Callback):
         hparams.write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
         path = self.record.folder / runs.GENOTYPE
         if path.exists():  # of a training
-            self._show_cells(load_genotype(path), 0)
+            self._show_cells(load_genotype(path, recurrent=None), 0)
 
     def _numbers(self):
         """What is no metric."""
@@ -95,7 +95,7 @@ class Dashboard(keras.callbacks.Callback):
 
     def _show_search(self, cells):
         network = self.model.network
-        maps = heat_images(
+        maps = alpha_maps(
             list(map(tf.convert_to_tensor, network.alphas)),
             network.primitives,
             getattr(self.config, "relaxation", "softmax"),

@@ -117,13 +117,13 @@ MAY_IMPORT = {
     ),
     "hparams": (),
     "event_files": ("files",),
-    "heat_images": ("derivation", "spaces"),
+    "alpha_maps": ("derivation", "spaces"),
     "dashboard": (
         *(
             "beginning",
+            "alpha_maps",
             "changes",
             "event_files",
-            "heat_images",
             "hparams",
             "pictures",
             "runs",
