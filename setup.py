@@ -46,6 +46,7 @@ setup(
         "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",
+        "pillow>=10.1",  # heat maps for TensorBoard; its own font has sizes from 10.1 on
     ],
     extras_require={
         "torch": ["torch>=2.6"],  # `darts-tf import` of .pt and .pth files

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import tyro
 
 from cli.common import Common, with_options
-from darts_tf import configs, texts
+from darts_tf import configs, registered, texts
 from darts_tf.configs import RunConfig, preset_fields
 from darts_tf.errors import InputError
 from darts_tf.names import nearest, unknown_name
@@ -134,13 +134,13 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
 
 
 def _is_begun_as(config_class, workdir: str) -> bool:
-    """Whether a folder has a run with just these settings; what else is wrong others will say."""
+    """Whether a folder has a run with such settings, or with fewer, of an older version."""
     from darts_tf import runs
 
     if not runs.is_run(workdir):
         return False
     names = {field.name for field in dataclasses.fields(config_class)}
-    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() == names
+    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() <= names
 
 
 def _begun(config_class, argv: Sequence[str]):
@@ -249,12 +249,15 @@ def _one_line(box: str, config_class) -> str:
     text = " ".join(row.strip() for row in paragraph) or " ".join(box.split())
     if choice := _INVALID_CHOICE.search(text):
         name, flag, known = choice.groups()
-        return str(unknown_name(flag, name, re.findall(r"'([^']*)'", known)))
+        field = flags(config_class).get(flag)
+        hint = registered.HINT if field and field.metadata.get("open") else ""
+        return f"{unknown_name(flag, name, re.findall(QUOTED, known))}{hint}"
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "
     )
 
 
+QUOTED = r"'([^']*)'"
 _INVALID_CHOICE = re.compile(
     r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)"
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cli import several
-from cli.search import introduced, prepare
-from darts_tf import runs
+from cli import output, several
+from cli.search import begin, end_of_search, introduced, prepare
 from darts_tf.baseline import baseline
 from darts_tf.chief import role
 from darts_tf.configs import BaselineConfig
@@ -21,14 +20,13 @@ def run(config: BaselineConfig) -> int:
     allowance_of(config.budget)  # what is wrong with it is told before data is loaded
     if role() != "worker":
         prepare(config)
+        begin("baseline", config)
     dataset = introduced(lambda: dataset_of(config))
     oracle = several.kept_on_stop(config.workdir, lambda: baseline(config, dataset, show, _train))
     if role() == "worker":
         return 0
-    path = config.workdir / runs.GENOTYPE
     summarise(oracle)
-    print(f"\n{genotype_of(oracle.best().hyperparameters.values)}\n\ngenotype: {path}")
-    print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
+    end_of_search("baseline", config, genotype_of(oracle.best().hyperparameters.values))
     return 0
 
 
@@ -36,24 +34,32 @@ def ready() -> None:
     """As `several.alone`, and says what a chief does."""
     several.alone()
     if role() == "chief":
-        print("chief: chooses what workers try, and ends when they have heard of its end")
+        output.say("chief: chooses what workers try, and ends when they have heard of its end")
 
 
 def show(oracle: Bounded, trial) -> None:
     """A line on a trial that has ended, the best one so far, and what is left."""
     best = oracle.best()
     left = oracle.allowance.written(oracle.left())
-    print(
+    output.event(
+        "trial",
+        trial=trial.trial_id,
+        valid_accuracy=trial.score,
+        seconds=seconds(trial),
+        best={"trial": best.trial_id, "valid_accuracy": best.score},
+        left={oracle.allowance.unit: oracle.left()},
+    )
+    output.say(
         f"trial {trial.trial_id}  valid accuracy {trial.score:.1%}  {seconds(trial):.1f} s  "
-        f"best {best.score:.1%} (trial {best.trial_id})  {left} left",
-        flush=True,
+        f"best {best.score:.1%} (trial {best.trial_id})  {left} left"
     )
 
 
 def show_made(name: str, outcome) -> None:
     """A worker's line on a trial that it has made."""
     if role() == "worker":
-        print(f"trial {name}  valid accuracy {outcome[OBJECTIVE]:.1%}", flush=True)
+        output.event("trial", trial=name, valid_accuracy=outcome[OBJECTIVE])
+        output.say(f"trial {name}  valid accuracy {outcome[OBJECTIVE]:.1%}")
 
 
 def summarise(oracle: Bounded) -> None:
@@ -66,7 +72,7 @@ def summarise(oracle: Bounded) -> None:
     if not done:
         raise InputError("Expected a budget for one trial at least. Received: no trial has ended")
     best, total = oracle.best(), sum(map(seconds, done))
-    print(
+    output.result(
         f"\nbest of {len(done)}: trial {best.trial_id}, valid accuracy {best.score:.1%}; "
         f"{total:.0f} s of training"
     )

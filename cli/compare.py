@@ -6,10 +6,10 @@ import functools
 
 import keras
 
-from cli import several
+from cli import output, several
 from cli.baseline import show
 from cli.progress import EpochProgress
-from cli.search import introduced, prepare, show_round
+from cli.search import begin, introduced, prepare, show_round
 from cli.train import train_with_progress
 from darts_tf import method_tables, runs, tables
 from darts_tf.baseline import baseline
@@ -31,8 +31,11 @@ def run(config: CompareConfig) -> int:
     else:
         named_genotypes(config.genotypes)
     prepare(config)
+    begin("compare", config)
     several.show_table(*several.kept_on_stop(config.workdir, lambda: _compared(config)))
-    print(f"table: {' and '.join(str(config.workdir / name) for name in runs.TABLES)}")
+    written = [config.workdir / name for name in runs.TABLES]
+    output.event("end", command="compare", run=config.workdir, tables=written)
+    output.result(f"table: {' and '.join(map(str, written))}")
     return 0
 
 
@@ -56,7 +59,7 @@ def _train(config: TrainConfig) -> None:
 def _find(dataset: ImageDataset, config: SearchConfig | BaselineConfig) -> Genotype:
     try:
         if isinstance(config, SearchConfig):
-            with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
+            with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
                 reports = {"report": progress.report, "report_selection": show_round}
                 return search_as_asked(config, dataset, callbacks=(progress,), **reports)
         return genotype_of(baseline(config, dataset, show).best().hyperparameters.values)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.table import Table
 
+from cli import output
 from cli.export import export_with_progress, say_what_is_missing
-from cli.search import search_with_progress
+from cli.search import begin, search_with_progress
 from cli.train import train_with_progress
 from darts_tf import beginning, runs
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
@@ -23,6 +23,7 @@ def run(config: DemoConfig) -> int:
     for step in ("search", "train"):
         beginning.check(folders[step], overwrite=config.overwrite, instead="--overwrite")
     folder.check_output(folders["export"], config.overwrite)
+    begin("demo", config)
     start = time.monotonic()
 
     _title("1. search cells with the exact second-order gradient")
@@ -46,13 +47,30 @@ def run(config: DemoConfig) -> int:
     )
     status = say_what_is_missing(report)
     times = {"search": searched - start, "all": time.monotonic() - start}
-    Console(highlight=False).print(_summary(genotype, tested, report, times))
+    _tell(config, folders, tested, report, times)
+    output.result(_summary(genotype, tested, report, times))
     _say_where_to_look(config, folders)
     return status
 
 
+def _tell(config: DemoConfig, folders, tested, report, times) -> None:
+    output.event(
+        "end",
+        command="demo",
+        run=config.workdir,
+        genotype=folders["search"] / runs.GENOTYPE,
+        network=folders["train"] / runs.MODEL,
+        export=folders["export"],
+        metrics=tested,
+        formats=report["formats"],
+        left_out=report["left_out"],
+        seconds=times,
+    )
+
+
 def _title(text: str) -> None:
-    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+    output.event("next", text=text)
+    output.say(f"\n{text}\n{'-' * len(text)}")
 
 
 def _summary(genotype, tested, report, times) -> Table:
@@ -74,7 +92,7 @@ def _summary(genotype, tested, report, times) -> Table:
 
 
 def _say_where_to_look(config: DemoConfig, folders) -> None:
-    print(f"curves:    tensorboard --logdir {config.workdir}")
-    print(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
-    print(f"genotype:  darts-tf inspect --genotype {folders['search'] / runs.GENOTYPE}")
-    print("your own:  darts-tf search --dataset FOLDER --workdir DIR")
+    output.say(f"curves:    darts-tf board {config.workdir}")
+    output.say(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
+    output.say(f"genotype:  darts-tf inspect --genotype {folders['search'] / runs.GENOTYPE}")
+    output.say("your own:  darts-tf search --dataset FOLDER --workdir DIR")

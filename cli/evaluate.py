@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import quiet
+from cli import output, quiet
 from darts_tf import runs, text_training
 from darts_tf.configs import EvaluateConfig
 from darts_tf.training import evaluate
@@ -23,7 +23,7 @@ def run(config: EvaluateConfig) -> int:
     with quiet.held_stderr():
         metrics = evaluate(config.workdir, batch_size=config.batch_size or BATCH, **options)
     top5 = f"  top-5 {metrics['test_top5_accuracy']:.2%}" if "test_top5_accuracy" in metrics else ""
-    print(
+    output.result(
         f"test accuracy {metrics['test_accuracy']:.2%}{top5}  loss {metrics['test_loss']:.4f}  "
         f"on {metrics['test_images']:,} images"
     )
@@ -35,7 +35,7 @@ def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
     how = "each from all words before it"
     if streams > 1:
         how = f"in {streams} streams, each without a memory at its start: not the usual measure"
-    print(
+    output.result(
         f"test perplexity {metrics['test_perplexity']:.2f}  loss {metrics['test_loss']:.4f}  "
         f"on {metrics['test_words']:,} words, {how}"
     )

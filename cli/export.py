@@ -6,11 +6,10 @@ import sys
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import export
-from cli import quiet
+from cli import output, quiet
 from darts_tf import runs, text_training
 from darts_tf.configs import ExportConfig, TrainConfig
 from darts_tf.data import (
@@ -34,9 +33,9 @@ from export.text.writing import stretch
 def run(config: ExportConfig) -> int:
     """Writes every format, compares it with Keras and prints what came out."""
     report = export_with_progress(config)
-    Console(highlight=False).print(table(report))
+    output.result(table(report))
     status = say_what_is_missing(report)
-    print(f"report:  {config.output / folder.PAGE}\nwritten: {config.output}")
+    output.result(f"report:  {config.output / folder.PAGE}\nwritten: {config.output}")
     return status
 
 
@@ -65,7 +64,7 @@ def export_with_progress(config: ExportConfig) -> dict:
             name=config.name,
             version=config.model_version,
             overwrite=config.overwrite,
-            report=lambda line: print(f"{line} ...", flush=True),
+            report=lambda line: output.say(f"{line} ..."),
             **images,
         )
 
@@ -96,11 +95,11 @@ def table(report: dict) -> Table:
 def say_what_is_missing(report: dict) -> int:
     """Prints why models are missing, a line each; returns the exit status."""
     for name, reason in report["left_out"].items():
-        print(f"left out {name}: {reason}")
+        output.result(f"left out {name}: {reason}")
     for model in report["missed"].values():
         print(f"darts-tf: not published: {model['reason']}", file=sys.stderr)
     if not report["missed"]:
-        print("every model agrees with Keras")
+        output.say("every model agrees with Keras")
     return 1 if report["missed"] else 0
 
 
@@ -112,7 +111,7 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
     try:
         dataset = dataset_of(trained, limit)
     except OSError as error:  # an imported run's, say, which was never on this machine
-        print(f"comparing on noise: {first_line(error)}", flush=True)
+        output.say(f"comparing on noise: {first_line(error)}")
         size = (preprocessing.height, preprocessing.width, preprocessing.channels)
         noise = np.random.default_rng(trained.seed)
         images = noise.integers(0, 256, (config.check_images, *size), dtype=np.uint8)
@@ -124,7 +123,7 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
         found["calibration"] = sample(train, preprocessing, config.calibration_images).images
         found["facts"]["calibration_source"] = "the training split"
     if dataset.classes != classes:
-        print("accuracy unknown: the dataset's classes have other names", flush=True)
+        output.say("accuracy unknown: the dataset's classes have other names")
         return found
     return {**found, "labels": test.labels}
 
@@ -142,7 +141,7 @@ def _export_language_model(config: ExportConfig) -> dict:
             name=config.name,
             version=config.model_version,
             overwrite=config.overwrite,
-            report=lambda line: print(f"{line} ...", flush=True),
+            report=lambda line: output.say(f"{line} ..."),
             **_tokens(config, vocabulary),
         )
 
@@ -174,7 +173,7 @@ def _tokens(config: ExportConfig, vocabulary: Vocabulary) -> dict:
         tokens = stretch(dataset.test, config.check_images)
         return {"tokens": tokens, "facts": {"check_source": "the test text"}}
     except InputError as error:  # an imported run's, say, which was never on this machine
-        print(f"comparing on random words: {first_line(error)}", flush=True)
+        output.say(f"comparing on random words: {first_line(error)}")
         draw = np.random.default_rng(trained.seed)
         words = draw.integers(0, len(vocabulary), 2 * config.check_images + 2, np.int32)
         return {"tokens": stretch(words, config.check_images), "facts": {"check_source": "noise"}}

@@ -25,6 +25,7 @@ COMMANDS = {
     "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
     "plot": ("PlotConfig", "draw cells, of a genotype or a search, or a film of a search"),
     "report": ("ReportConfig", "one page of a run, or of several side by side"),
+    "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
@@ -40,7 +41,7 @@ COMMANDS = {
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
 """Commands that take long, and therefore have --quiet and --json."""
 
-START_LATER = ("completion", "doctor", "plot", "predict", "report", "serve")
+START_LATER = ("board", "completion", "doctor", "plot", "predict", "report", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -87,8 +88,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, common, quiet
-    from darts_tf import configs
+    from cli import arguments, common, output, quiet
+    from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
         return importlib.import_module("cli.launch").main(argv)
@@ -105,8 +106,10 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-            _check_plugins()
-        with quiet.logged():
+        output.set_mode(getattr(options, "mode", output.MODES[0]))
+        with output.reserved(), quiet.logged():
+            if name not in START_LATER and plugins.waiting():
+                _check_plugins(config)
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
@@ -121,9 +124,12 @@ def common_of(name: str) -> type:
     return common.CommonOfJobs if name in JOBS else common.Common
 
 
-def _check_plugins() -> None:
-    from darts_tf import plugins
+def _check_plugins(config) -> None:
+    from darts_tf import configs, plugins
+    from darts_tf.distribution import make_strategy
 
+    if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
+        make_strategy(config.strategy, config.devices)
     plugins.check_plugins()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import quiet
+from cli import output, quiet
 from darts_tf import latency_table
 from darts_tf.configs import ProfileConfig
 from darts_tf.errors import InputError
@@ -21,13 +21,13 @@ def run(config: ProfileConfig) -> int:
     target = target_of(config)
     space = SPACES[config.space]
     parts = all_parts(target, space.nodes, space.all_primitives)
-    print(f"{len(parts)} parts of every network of {target}, as TFLite models", flush=True)
+    output.say(f"{len(parts)} parts of every network of {target}, as TFLite models")
     with quiet.held_stderr():
-        costs, factor = profiling.profile(target, config.threads, config.seconds, _say, space)
+        costs, factor = profiling.profile(target, config.threads, config.seconds, output.say, space)
     latency_table.save(config.output, costs, config.threads, factor)
     measured = latency_table.measured_here(config.threads)
     about = ", ".join(f"{name} {value}" for name, value in measured.items())
-    print(f"table: {config.output}, {len(costs)} parts, {about}")
+    output.result(f"table: {config.output}, {len(costs)} parts, {about}")
     return 0
 
 
@@ -41,7 +41,3 @@ def target_of(config: ProfileConfig) -> Target:
     classes = config.classes or USUAL_CLASSES[config.stem]
     sizes = (config.channels, config.cells, size, size)
     return checked(Target(*sizes, config.stem, classes, config.image_channels))
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

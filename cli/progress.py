@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import time
-
 import keras
 import psutil
+import tensorflow as tf
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
+from cli import output
+from cli.pace import Left, Pace
+from darts_tf.changes import in_words
 from darts_tf.names import gigabytes
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """A line per epoch, and in a terminal a bar over the whole run with the time left.
+    """A line or two per epoch, and in a terminal a bar over the epoch with the time left.
 
-    A context manager, which gives the terminal back however the run ends.
+    In the mode `json` an event per epoch, and one when the first forecast can be made. A context
+    manager, which gives the terminal back however the run ends.
 
     Args:
         epochs: of the whole run.
         changes: an epoch whose steps take longer than those before.
+        run: what events call the run, such as its folder.
         console: where to.
     """
 
-    def __init__(self, epochs: int, changes: int = 0, console: Console | None = None):
+    def __init__(self, epochs: int, changes: int = 0, run=None, console: Console | None = None):
         super().__init__()
         self.epochs = epochs
         self.changes = changes
-        self.console = console or Console(highlight=False, soft_wrap=True)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.run = run
+        self.console = console or output.console()
+        shown = self.console.is_terminal and not self.console.is_dumb_terminal
+        columns = (
+            TextColumn("epoch {task.description}"),
+            BarColumn(30),
+            TextColumn("{task.completed}/{task.total} steps  {task.fields[left]}"),
+        )
+        self.bar = Progress(
+            *columns,
+            console=self.console,
+            transient=True,
+            disable=not shown or output.mode() != "normal",
+        )
         self.task = None
 
     def __enter__(self):
@@ -42,51 +57,82 @@ class EpochProgress(keras.callbacks.Callback):
         """Says why nothing seems to happen at first; a run of several searches begins anew."""
         if self.task is not None:
             self.bar.remove_task(self.task)
-            self.task = None
-        self.console.print("tracing the training step, which takes a while; steps are fast then")
+        self.task, self.cells = None, None
+        self.pace = Pace(self.epochs, self.changes)
+        self._say("tracing the training step, which takes a while; steps are fast then")
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Knows what is left when the first epoch of this process begins."""
-        self.epoch, self.measured = epoch, self.task is not None and epoch != self.changes
-        self.first = None
+        """Shows the bar of this epoch."""
+        self.pace.begin_epoch(epoch, self.params["steps"])
+        shown = {"description": f"{epoch + 1}/{self.epochs}", "left": self._left(self.pace.left())}
         if self.task is None:
-            steps = self.params["steps"] * (self.epochs - epoch)
-            self.task = self.bar.add_task("", total=steps)
+            self.task = self.bar.add_task(total=self.params["steps"], **shown)
             self.bar.start()
+        else:
+            self.bar.reset(self.task, total=self.params["steps"], **shown)
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar, and says what to expect once some steps are done."""
-        self.bar.advance(self.task)
-        if self.first is None:  # it was traced and compiled
-            self.first, self.began = batch, time.monotonic()
-        elif batch == self.first + MEASURED and not self.measured:
-            self._forecast((time.monotonic() - self.began) / MEASURED)
+        unknown = self.pace.step_seconds is None
+        self.pace.end_step(batch)
+        if unknown and self.pace.step_seconds is not None and batch < self.params["steps"] - 1:
+            self._forecast()
+        if not self.bar.disable:
+            left = self._left(self.pace.left())
+            self.bar.update(self.task, completed=batch + 1, left=left)
 
-    def _forecast(self, step):
-        until = self.changes if self.epoch < self.changes else self.epochs
+    def _forecast(self):
+        left, step = self.pace.left(), self.pace.step_seconds
+        output.event("forecast", run=self.run, seconds_a_step=step, **_numbers(left))
         epoch = step * self.params["steps"]
-        memory = psutil.Process().memory_info().rss
-        self.console.print(
+        self._say(
             f"{step:.3f} s a step, {duration(epoch)} an epoch, "
-            f"{duration(epoch * (until - self.epoch))} until epoch {until}; "
-            f"{gigabytes(memory)} of memory"
+            f"{duration(left.run)} until epoch {left.until}; {gigabytes(memory())} of memory"
+        )
+
+    def _left(self, left: Left) -> str:
+        if left.run is None:
+            return gigabytes(memory())
+        until = "" if left.until == self.epochs else f" until epoch {left.until}"
+        return (
+            f"{duration(left.epoch)} left, of the run {duration(left.run)}{until}  "
+            f"{gigabytes(memory())}"
         )
 
     def report(self, metrics: dict) -> None:
-        """Prints the line of an epoch, and the genotype where there is one."""
-        shown = {name: value for name, value in metrics.items() if name in _SHOWN}
-        numbers = "  ".join(
-            f"{label}{shown[name]:{form}}"
-            for name, (label, form) in _SHOWN.items()
-            if name in shown
-        )
-        self.console.print(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {numbers}")
-        if "genotype" in metrics:
-            self.console.print(metrics["genotype"], style="dim")
+        """Prints the line of an epoch, and of a search its cells or what has changed in them."""
+        left = self.pace.left(done=True)
+        cells = getattr(self.model, "derived", None)
+        change = in_words(self.cells, cells) if cells is not None and self.cells else None
+        told = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
+        output.event("epoch", run=self.run, **metrics, **told, **_numbers(left))
+        self._say(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {self._line(metrics, left)}")
+        if cells is not None:
+            self._say(change or str(cells), "dim")
+            self.cells = cells
+
+    def _line(self, metrics, left):
+        parts = [
+            form.format(metrics[name])
+            for name, form in _SHOWN.items()
+            if metrics.get(name) is not None
+        ]
+        if left.run:
+            until = "" if left.until == self.epochs else f" until epoch {left.until}"
+            parts.append(f"{duration(left.run)} left{until}")
+        return "  ".join([*parts, gigabytes(memory())])
+
+    def _say(self, text, style=None):
+        if output.mode() == "normal":
+            self.console.print(text, style=style, markup=False)
 
 
-MEASURED = 5
-"""Steps whose mean time the forecast is made from."""
+def memory() -> int:
+    """Bytes that this process holds now, of a GPU's memory where there is one."""
+    devices = tf.config.list_logical_devices("GPU")
+    if devices:
+        return sum(tf.config.experimental.get_memory_info(d.name)["current"] for d in devices)
+    return psutil.Process().memory_info().rss
 
 
 def duration(seconds: float) -> str:
@@ -96,18 +142,26 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def _numbers(left: Left) -> dict:
+    return {
+        "seconds_left": left.run,
+        "seconds_left_until_epoch": left.until,
+        "memory_bytes": memory(),
+    }
+
+
 _SHOWN = {
-    "loss": ("loss ", ".4f"),
-    "accuracy": ("accuracy ", ".1%"),
-    "perplexity": ("perplexity ", ".2f"),
-    "arch_loss": ("arch loss ", ".4f"),
-    "valid_perplexity": ("valid perplexity ", ".2f"),
-    "valid_accuracy": ("valid accuracy ", ".1%"),
-    "eigenvalue": ("eigenvalue ", ".3g"),
-    "skips_normal": ("skips ", ".0f"),
-    "discretisation_gap": ("gap ", ".1%"),
-    "test_accuracy": ("test accuracy ", ".1%"),
-    "test_top5_accuracy": ("top-5 ", ".1%"),
-    "seconds": ("", ".1f"),
+    "loss": "loss {:.4f}",
+    "accuracy": "accuracy {:.1%}",
+    "perplexity": "perplexity {:.2f}",
+    "arch_loss": "arch loss {:.4f}",
+    "valid_perplexity": "valid perplexity {:.2f}",
+    "valid_accuracy": "valid accuracy {:.1%}",
+    "eigenvalue": "eigenvalue {:.3g}",
+    "skips_normal": "skips {:.0f}",
+    "discretisation_gap": "gap {:.1%}",
+    "test_accuracy": "test accuracy {:.1%}",
+    "test_top5_accuracy": "top-5 {:.1%}",
+    "seconds": "{:.1f} s",
 }
-"""Metrics of the line in this order: what stands before each, and its format."""
+"""Metrics of the line in this order, and their formats."""

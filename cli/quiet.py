@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from cli import output
 from darts_tf import plugins
 from darts_tf.errors import InputError
 
@@ -80,7 +81,7 @@ class _Printer(logging.Handler):
     """Prints, where a progress bar knows of it."""
 
     def emit(self, record):
-        print(f"{record.levelname.lower()}: {record.getMessage()}", flush=True)
+        output.warn(record.getMessage(), record.levelname.lower())
 
 
 @contextlib.contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
-from cli import quiet
+from cli import output, quiet
 from cli.progress import EpochProgress, duration
 from darts_tf import beginning, plugins, runs, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
@@ -23,14 +24,27 @@ Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
 def run(config: SearchConfig | TextSearchConfig) -> int:
     """Searches, and prints the genotype as it evolves."""
     prepare(config)
+    begin("search", config)
     on_text = isinstance(config, TextSearchConfig)
     genotype = (search_text if on_text else search_with_progress)(config)
-    path = config.workdir / runs.GENOTYPE
-    print(f"\n{genotype}\n\ngenotype: {path}")
-    words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
-    print(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}")
-    print(f"look: darts-tf report {config.workdir}")
+    end_of_search("search", config, genotype)
     return 0
+
+
+def begin(command: str, config) -> None:
+    """Tells programs that a command begins, with its settings."""
+    output.event("start", command=command, run=config.workdir, settings=config.to_dict())
+
+
+def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
+    """Prints the genotype that was found, where it is, and what may come next."""
+    path = config.workdir / runs.GENOTYPE
+    cells = dataclasses.asdict(genotype)
+    output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
+    output.result(f"\n{genotype}\n\ngenotype: {path}")
+    words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
+    train = f"darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}"
+    output.say(f"next: {train}\nlook: darts-tf report {config.workdir}")
 
 
 def prepare(config) -> None:
@@ -38,17 +52,18 @@ def prepare(config) -> None:
     if is_chief():  # it makes the folder, and may have done so already
         beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
-        print(f"going on with the settings of {config.workdir / runs.CONFIG}")
+        output.say(f"going on with the settings of {config.workdir / runs.CONFIG}")
     strategy = make_strategy(config.strategy, config.devices)
     if strategy.num_replicas_in_sync > 1:
-        print(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}", flush=True)
+        output.say(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}")
 
 
 def introduced(load: Callable[[], Dataset]) -> Dataset:
     """The dataset that `load` loads, once it has been introduced on standard output."""
     with quiet.held_stderr():
         dataset = load()
-    print(describe(dataset), flush=True)
+    output.event("dataset", name=dataset.name, text=describe(dataset))
+    output.say(describe(dataset))
     return dataset
 
 
@@ -73,8 +88,8 @@ def search_with_progress(config: SearchConfig) -> Genotype:
         names = listed(space.all_primitives)
         print(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
     first = config.stage(0) if config.stages else config
-    print(f"needs {check_memory(first, size.height, size.width)}", flush=True)
-    with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
+    output.say(f"needs {check_memory(first, size.height, size.width)}")
+    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
         reports = {"report": progress.report, "report_selection": show_round}
         return search_as_asked(config, dataset, callbacks=(progress,), **reports)
 
@@ -83,13 +98,14 @@ def show_round(done: dict) -> None:
     """Prints what a round of a selection by perturbation has chosen, and what is left."""
     chosen = "; ".join(words.partition(" (")[0] for words in done["chosen"])
     left = f"about {duration(done['seconds_left'])} left"
-    print(f"round {done['round']:>2}/{done['rounds']}  {chosen}; {left}", flush=True)
+    output.event("selection_round", **done)
+    output.say(f"round {done['round']:>2}/{done['rounds']}  {chosen}; {left}")
 
 
 def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
-    with EpochProgress(config.epochs, config.arch_from_epoch) as progress:
+    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
         return text_searching.search(config, dataset, progress.report, callbacks=(progress,))
 
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import keras
 
-from cli import several
-from cli.search import search_with_progress
+from cli import output, several
+from cli.search import begin, search_with_progress
 from cli.train import train_with_progress
 from darts_tf import beginning, protocol_report, runs
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
@@ -19,14 +19,18 @@ def run(config: SelectConfig) -> int:
     """Does the protocol, or what is left of it, and prints the report and where it is."""
     several.alone()
     beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    begin("select", config)
     if config.dataset:  # others join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
     found = several.kept_on_stop(config.workdir, lambda: select(config, _run, several.say))
     several.show_table(protocol_report.table(found), protocol_report.notes(found))
-    print(f"report: {' and '.join(str(config.workdir / name) for name in runs.REPORTS)}")
-    print(f"genotype: {config.workdir / runs.GENOTYPE}")
+    reports = [config.workdir / name for name in runs.REPORTS]
+    genotype = config.workdir / runs.GENOTYPE
+    output.event("end", command="select", run=config.workdir, genotype=genotype, reports=reports)
+    output.result(f"report: {' and '.join(map(str, reports))}")
+    output.result(f"genotype: {genotype}")
     trained = config.workdir / next(iter(found["best"]["runs"].values()))
-    print(f"next: darts-tf export --workdir {trained} --output DIR")
+    output.say(f"next: darts-tf export --workdir {trained} --output DIR")
     return 0
 
 

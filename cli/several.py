@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import tensorflow as tf
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from cli import output
 from darts_tf.distribution import workers
 from darts_tf.errors import InputError
 from darts_tf.interruption import Interrupted
@@ -50,13 +50,15 @@ def kept_on_stop(workdir, job: Callable[[], Found]) -> Found:
 
 
 def say(line: str) -> None:
-    """Prints a line after an empty one."""
-    print(f"\n{line}", flush=True)
+    """Prints a line on what comes next after an empty one."""
+    output.event("next", text=line)
+    output.say(f"\n{line}")
 
 
 def show_table(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
     """Prints a table, the first line of which has the headings, with notes below."""
     head, *others = lines
+    output.event("table", headings=head, rows=others, notes=notes)
     shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))  # to fit a terminal
     for heading, *texts in zip(head, *others, strict=True):
         # headings are folded to the width of what is below, and the methods to what is left
@@ -65,7 +67,6 @@ def show_table(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
         shown.add_column(heading, justify=justify, min_width=width, max_width=width)
     for line in others:
         shown.add_row(*line)
-    console = Console(highlight=False)
-    console.print(shown)
+    output.result(shown)
     for note in notes:
-        console.print(note, style="dim")
+        output.result(note, "dim")

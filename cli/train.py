@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cli import output
 from cli.evaluate import show_perplexity
 from cli.progress import EpochProgress
-from cli.search import introduced, prepare
+from cli.search import begin, introduced, prepare
 from darts_tf import runs, text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.data import load_text
@@ -17,16 +18,19 @@ from darts_tf.zoo import load_genotype
 def run(config: TrainConfig | TextTrainConfig) -> int:
     """Trains the network from scratch, tests it and keeps it."""
     prepare(config)
+    begin("train", config)
     if config.preset in EXPECTED:
-        print(f"preset {config.preset}: the whole recipe reaches {EXPECTED[config.preset]}")
+        output.say(f"preset {config.preset}: the whole recipe reaches {EXPECTED[config.preset]}")
     if isinstance(config, TextTrainConfig):
-        train_text(config)
+        metrics = train_text(config)
     else:
         metrics = train_with_progress(config)
         watched = "valid" if config.validation_split else "test"
-        print(f"\n{watched} accuracy {metrics[f'{watched}_accuracy']:.2%}")
-    print(f"network: {config.workdir / runs.MODEL}")
-    print(f"next: darts-tf export --workdir {config.workdir} --output DIR")
+        output.result(f"\n{watched} accuracy {metrics[f'{watched}_accuracy']:.2%}")
+    model = config.workdir / runs.MODEL
+    output.event("end", command="train", run=config.workdir, network=model, metrics=metrics)
+    output.result(f"network: {model}")
+    output.say(f"next: darts-tf export --workdir {config.workdir} --output DIR")
     return 0
 
 
@@ -36,21 +40,26 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
     dataset = introduced(lambda: dataset_of(config))
     if config.max_macs:
         channels = scaled_to(config, genotype, dataset).channels
-        print(f"{channels} channels, for at most {config.max_macs:,} MACs", flush=True)
-    with EpochProgress(config.epochs) as progress:
+        output.say(f"{channels} channels, for at most {config.max_macs:,} MACs")
+    with EpochProgress(config.epochs, run=config.workdir) as progress:
         return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))
 
 
-def train_text(config: TextTrainConfig) -> None:
+def train_text(config: TextTrainConfig) -> dict[str, float]:
     """Trains a language model with a line per epoch on standard output, and tests it."""
     genotype = load_genotype(_genotype(config), recurrent=True)
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
-    with EpochProgress(config.epochs) as progress:
+    with EpochProgress(config.epochs, run=config.workdir) as progress:
         report, callbacks = progress.report, (progress,)
         best = text_training.train(config, genotype, dataset, report, callbacks)
-    print(f"\nvalid perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}")
-    if is_chief():
-        show_perplexity(text_training.evaluate(config.workdir))
+    output.result(
+        f"\nvalid perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}"
+    )
+    if not is_chief():
+        return best
+    tested = text_training.evaluate(config.workdir)
+    show_perplexity(tested)
+    return {**best, **tested}
 
 
 def _genotype(config: TrainConfig | TextTrainConfig) -> str:

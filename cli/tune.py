@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cli import several
+from cli import output, several
 from cli.baseline import ready, show, summarise
+from cli.search import begin
 from darts_tf import beginning, runs
 from darts_tf.chief import role
 from darts_tf.configs import TuneConfig
@@ -18,13 +19,16 @@ def run(config: TuneConfig) -> int:
     allowance_of(config.budget)
     if role() != "worker":
         beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+        begin("tune", config)
     if config.resume:
-        print(f"going on with the settings of {config.workdir / runs.CONFIG}")
+        output.say(f"going on with the settings of {config.workdir / runs.CONFIG}")
     oracle = several.kept_on_stop(config.workdir, lambda: tune(config, show))
     if role() == "worker":
         return 0
     summarise(oracle)
-    print(f"settings: {config.workdir / runs.BEST}")
-    print(f"to see all: tensorboard --logdir {config.workdir / 'tensorboard'}")
-    print(f"next: {command_of(config, oracle)}")
+    path, command = config.workdir / runs.BEST, command_of(config, oracle)
+    output.event("end", command="tune", run=config.workdir, settings=path, next=command)
+    output.result(f"settings: {path}")
+    output.say(f"to see all: darts-tf board {config.workdir}")
+    output.result(f"next: {command}")
     return 0

@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger("darts_tf")
 
 MAY_DIFFER = {
     *("workdir", "overwrite", "resume", "strategy", "devices", "max_bad_steps"),
-    *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "profile_steps"),
 }
 """Settings that a resumed run may change: how it runs, not what it computes."""
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from darts_tf import history, runs, stopping
+from darts_tf.dashboard import Dashboard
 from darts_tf.distribution import agreed, is_chief
 from darts_tf.schedules import rate_at
 
@@ -96,6 +97,9 @@ class Record(keras.callbacks.Callback):
         report: called with the line, a dict; None for nobody.
         held_out: what metrics of the images not trained on begin with.
         writes: whether this process does; of several workers one does.
+
+    Attributes:
+        told: what was reported last.
     """
 
     def __init__(
@@ -131,8 +135,9 @@ class Record(keras.callbacks.Callback):
             runs.append_metrics(self.folder, line)
             runs.append_time(self.folder, epoch, seconds)
         LOG.info("epoch %d took %.1f s", epoch + 1, seconds)
+        self.told = {**line, "seconds": seconds}
         if self.report:
-            self.report({**line, "seconds": seconds})
+            self.report(self.told)
 
     def _readable(self, logs):
         """Numbers, those of held-out images under this record's word for them."""
@@ -188,9 +193,5 @@ class StopEarly(keras.callbacks.Callback):
 
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:
-    """Schedule, record and TensorBoard, in the order that they depend on."""
-    callbacks = [Schedule(config), record]
-    if record.writes:
-        board = keras.callbacks.TensorBoard(record.folder / "tensorboard", write_graph=False)
-        callbacks.append(board)
-    return callbacks
+    """Schedule, record and TensorBoard's dashboard, in the order that they depend on."""
+    return [Schedule(config), record, *([Dashboard(config, record)] if record.writes else [])]

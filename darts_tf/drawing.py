@@ -57,6 +57,7 @@ def outline(text: str, size: float) -> Path:
     return path.transformed(Affine2D().translate(-(box.x0 + box.x1) / 2, -0.365 * size))
 
 
+@functools.cache
 def width_of(text: str, size: float = TEXT) -> float:
     """The width of a text in points."""
     return float(outline(text, size).get_extents().width)
@@ -212,4 +213,4 @@ class Drawing:
     def add(self, patch) -> None:
         """Draws a patch whose points are those of the axes."""
         patch.set_clip_on(False)
-        self.axes.add_patch(patch)
+        self.axes.add_artist(patch)

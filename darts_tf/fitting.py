@@ -194,7 +194,8 @@ def _trained(trainer, keeper, position, steps, train, iterator, called) -> dict[
         train(iterator)
         called.on_train_batch_end(step)
         keeper.after_step(Position(epoch, step + 1, position.steps))
-    return {name: float(value) for name, value in trainer.results().items()}
+    found = {**trainer.results(), **trainer.gradient_norms()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def _tested(trainer, keeper, position, test, iterator, count) -> dict[str, float]:

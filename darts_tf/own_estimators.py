@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.names import first_line, shortened, shown
+from darts_tf.names import in_one_line, shown
 
 SHAPES = ((2, 3), (2, 2))
 """Of the alphas that an estimator is tried on."""
@@ -45,8 +45,9 @@ def check(name: str, function: Callable) -> None:
     except InputError:
         raise
     except Exception as error:
-        reason = shortened(f"{type(error).__name__}: {first_line(error)}", 200)
-        raise InputError(f"Expected the estimator {name} to run. Received: {reason}") from error
+        raise InputError(
+            f"Expected the estimator {name} to run. Received: {in_one_line(error)}"
+        ) from error
     shapes = tuple(tuple(gradient.shape) for gradient in gradients)
     if shapes != SHAPES or tuple(valid_loss.shape) != ():
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import numbers
 from collections.abc import Callable
 
@@ -11,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.names import first_line, shortened, shown
+from darts_tf.names import in_one_line, shown
 from darts_tf.operation import Primitive, views
 from darts_tf.ops import halved, joined
+
+LOG = logging.getLogger("darts_tf")
 
 CHANNELS, SIZE = 8, (7, 6)
 """Of the images that a primitive is tried on."""
@@ -46,11 +49,10 @@ class SideBySide(Primitive):
             )
 
     def build(self, input_shape):
-        """Builds the layers, those that have no `build` of their own by a symbolic call."""
+        """Builds the layers by calling them: many have no `build` of their own."""
         for copy in self.copies:
             if not copy.built:
-                shape = (1, SIDE, SIDE, self.channels)
-                copy(keras.KerasTensor(shape, self.compute_dtype))
+                copy(tf.zeros((1, SIDE, SIDE, self.channels), self.compute_dtype), training=False)
 
     def call(self, x, scale=None, training=False):
         """`(batch, height, width, groups * channels)`, divided by the stride."""
@@ -109,7 +111,8 @@ def _takes_groups(build: Callable) -> bool:
     except (TypeError, ValueError):  # of C code
         return False
     kinds = {parameter.kind for parameter in parameters.values()}
-    return "groups" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds
+    passed_on = isinstance(build, type) and issubclass(build, Primitive)
+    return "groups" in parameters or (passed_on and inspect.Parameter.VAR_POSITIONAL in kinds)
 
 
 def check(name: str, made: Callable) -> None:
@@ -118,6 +121,9 @@ def check(name: str, made: Callable) -> None:
     Args:
         name: of the primitive.
         made: `(channels, stride, affine, groups) -> layer`.
+
+    A normalisation of Keras' is warned of: TensorFlow's moments let no second derivative through
+    the mean.
 
     Raises:
         InputError: it fails, gives something of another shape, makes variables late, does not
@@ -130,12 +136,19 @@ def check(name: str, made: Callable) -> None:
         except InputError:
             raise
         except Exception as error:
-            problem = "to run", shortened(f"{type(error).__name__}: {first_line(error)}", 200)
+            problem = "to run", in_one_line(error)
         if problem:
             expected, received = problem
             raise InputError(
                 f"Expected the primitive {name} {expected}. Received: {received}, with {case}"
             )
+    parts = made(CHANNELS, 1, False, 1)._flatten_layers()
+    if any(isinstance(part, keras.layers.BatchNormalization) for part in parts):
+        LOG.warning(
+            "the primitive %s has Keras' batch normalisation, whose second derivative is not "
+            "exact; that of darts_tf.BatchNormalization is",
+            name,
+        )
 
 
 def _problem(layer: Primitive) -> tuple[str, object] | None:
@@ -160,7 +173,7 @@ def _problem(layer: Primitive) -> tuple[str, object] | None:
 
 
 def _problem_of_scale(layer: Primitive, seen) -> tuple[str, object] | None:
-    if layer.weightless:
+    if layer.weightless or layer.groups == 1:  # a network has one, and no scale
         return None
     plain = layer(seen, training=False)
     scaled = layer(seen, scale=tf.fill([layer.groups * CHANNELS], 2.0), training=False)

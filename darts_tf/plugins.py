@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from darts_tf import registered
 from darts_tf.errors import InputError
-from darts_tf.names import first_line, shortened
+from darts_tf.names import in_one_line
 
 MODULE = "darts_tf_plugin_"
 """What the module of a script is called, before the name of its file: always the same, so that
@@ -81,8 +81,16 @@ def postponed(kind: str, name: str, check: Callable[[], None]) -> bool:
     return True
 
 
+def waiting() -> bool:
+    """Whether something that a script has registered has not been checked yet."""
+    return bool(_unchecked)
+
+
 def check_plugins() -> None:
     """Checks what the scripts have registered, once TensorFlow has been started.
+
+    The checks run operations: what can only be asked of TensorFlow before it runs, such as several
+    devices or workers, must have been.
 
     Raises:
         InputError: something is not as it must be, with the line that registers it.
@@ -122,8 +130,7 @@ def _told(path, file: pathlib.Path, error: BaseException) -> str:
         line = f", line {error.lineno}"
     if isinstance(error, InputError):
         return f"{path}{line}: {error}"
-    what = shortened(f"{type(error).__name__}: {first_line(error)}", 200)
-    return f"{path}{line}: Expected a script that runs to its end. Received: {what}"
+    return f"{path}{line}: Expected a script that runs to its end. Received: {in_one_line(error)}"
 
 
 def _line(frames: traceback.StackSummary, file: pathlib.Path) -> str:

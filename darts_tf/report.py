@@ -191,7 +191,11 @@ def _differing(named: Sequence[tuple[str, Run]]) -> str:
             rows.append((name, *row))
     if not rows:
         return "<p>None: they were all made with the same.</p>"
-    return table(("setting", *(name for name, _ in named)), rows)
+    head = ("setting", *(name for name, _ in named))
+    if len(named) > len(rows):  # pages are longer than they are wide
+        head, *rows = zip(head, *rows, strict=True)
+        head = ("run", *head[1:])
+    return f'<div class="wide">{table(head, rows)}</div>'
 
 
 def _each(named: Sequence[tuple[str, Run]], part) -> str:

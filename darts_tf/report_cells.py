@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from collections.abc import Iterable
 
@@ -23,14 +22,13 @@ def drawn(genotype: Genotype | RecurrentGenotype) -> str:
 @functools.lru_cache(maxsize=64)
 def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
     """One for light screens and paper, and one for dark screens; the page shows one of them."""
-    if not importlib.util.find_spec("darts_tf.pictures"):
-        return ""
-    pictures = importlib.import_module("darts_tf.pictures")  # matplotlib takes its time
+    from darts_tf.pictures import picture, plot_genotype  # matplotlib takes its time
+
     both = []
     for look in ("light", "dark"):
-        figure = pictures.plot_genotype(genotype, cell=cell, dark=look == "dark")
-        both.append(f'<div class="{look}">{_inline(pictures.picture(figure, "svg"))}</div>')
-    return f'<div class="drawn">{"".join(both)}</div>'
+        figure = plot_genotype(genotype, cell=cell, dark=look == "dark")
+        both.append(f'<div class="{look}">{_inline(picture(figure, "svg"))}</div>')
+    return f'<div class="drawn" role="group" aria-label="{TITLES[cell]}">{"".join(both)}</div>'
 
 
 def _inline(svg: bytes) -> str:

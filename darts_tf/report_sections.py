@@ -14,6 +14,9 @@ from darts_tf.report_tables import Table
 from darts_tf.report_words import Sign, outcome, signs, state
 from darts_tf.reproducing import command_of, defaults_of, differing, has_preset
 
+FEW = 4
+"""So many genotypes of a comparison are shown at once."""
+
 NO_SETTINGS = ("workdir", "overwrite", "resume")
 """Settings that say nothing of what was computed."""
 
@@ -83,7 +86,9 @@ def duration(seconds: float) -> str:
 def cells(run: Run) -> str:
     """Pictures of the cells, and their pairs; of a comparison those of all that it compares."""
     own = drawn(run.genotype) if run.genotype else ""
-    return own + "".join(details(name, drawn(each)) for name, each in run.compared.items())
+    few = len(run.compared) <= FEW
+    others = (details(name, drawn(each), opened=few) for name, each in run.compared.items())
+    return own + "".join(others)
 
 
 def in_words(run: Run) -> str:

@@ -38,10 +38,12 @@ TIMES = "times.jsonl"
 """The same of the seconds that each epoch took; those that were done again count again."""
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+"""Event files, for `darts-tf board`."""
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for, where that is not the paper's space: `run_space`."""
+"""What the columns of the alphas stand for, where that is not the paper's space."""
 STAGED = STAGES, EDGE_PRIMITIVES
 """What searches in stages have beside all others."""
 
@@ -69,9 +71,8 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
-    *(CHECKPOINTS, "tensorboard", LOG, LOCK, PAGE),
-    *STAGED,
-    *OF_MANY,
+    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
+    *(*STAGED, *OF_MANY),
 )
 """Everything that a run puts into its folder."""
 

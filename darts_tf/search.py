@@ -43,6 +43,7 @@ class DARTS(Trainer):
 
     Attributes:
         regularizer_weight: its factor in what the alphas descend, a variable; None without one.
+        derived: the genotype that was derived last, by whoever derives it; None before.
         moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
             before a change needs `make_train_function(force=True)`.
 
@@ -78,7 +79,9 @@ class DARTS(Trainer):
         self.regularizer = regularizer
         self.regularizer_weight = self._factor() if regularizer else None
         self.arch_loss = keras.metrics.Mean("arch_loss")
+        self.norms["arch_gradient_norm"] = keras.metrics.Mean("arch_gradient_norm")
         self.moves_alphas = True
+        self.derived = None
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
         """As `Trainer.compile`, and the optimizer of the alphas.
@@ -131,6 +134,12 @@ class DARTS(Trainer):
         if not (training and self.moves_alphas):
             results.pop("arch_loss", None)
         return results
+
+    def gradient_norms(self):
+        """As `Trainer.gradient_norms`; of the alphas where these move."""
+        left_out = () if self.moves_alphas else ("arch_gradient_norm",)
+        found = super().gradient_norms()
+        return {name: norm for name, norm in found.items() if name not in left_out}
 
     def loss_at(self, weights, alphas, batch):
         """L(w, α) on a batch, a pure function: no variable changes.
@@ -240,6 +249,7 @@ class DARTS(Trainer):
         gradients = clip_then_decay(gradients, self.network.alphas, None, self.arch_weight_decay)
         apply_summed(self.arch_optimizer, gradients, self.network.alphas)
         self.arch_loss.update_state(loss)
+        self.norms["arch_gradient_norm"].update_state(norm)
         with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
         return [loss, norm], train_batch

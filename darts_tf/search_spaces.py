@@ -96,7 +96,8 @@ def checked_space(nodes=NODES, primitives=None, normal=None, reduce=None) -> Spa
         )
     if primitives is not None and (normal is not None or reduce is not None):
         raise InputError("Expected primitives, or normal and reduce. Received: both")
-    normal = (primitives or PRIMITIVES) if normal is None else normal
+    primitives = PRIMITIVES if primitives is None else primitives
+    normal = primitives if normal is None else normal
     cells = [_by_edge(cell, nodes) for cell in (normal, normal if reduce is None else reduce)]
     space = Space(nodes, checked_by_edge(cells, nodes))
     for names in (names for cell in space.by_edge for names in cell):

@@ -261,6 +261,7 @@ def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
     if is_chief():
         runs.save_alphas(folder, *map(np.asarray, trainer.network.alphas))
         genotype.save(folder / runs.GENOTYPE)
+    trainer.derived = genotype
     return {"genotype": str(genotype)}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
-from darts_tf.names import first_line, shortened, shown
+from darts_tf.names import in_one_line, shown
 from darts_tf.spaces import ByEdge
 
 
@@ -41,8 +41,8 @@ def by_rule(name: str, by_edge: ByEdge, over_edges: bool = False) -> Callable[..
     except InputError:
         raise
     except Exception as error:
-        reason = shortened(f"{type(error).__name__}: {first_line(error)}", 200)
         raise InputError(
-            f"Expected the selection {name} to choose cells of any alphas. Received: {reason}"
+            f"Expected the selection {name} to choose cells of any alphas. "
+            f"Received: {in_one_line(error)}"
         ) from error
     return chosen

@@ -50,6 +50,7 @@ class Trainer(keras.Model):
         self.clip_norm = clip_norm
         self.sync_batch_norm = sync_batch_norm
         self.mean_loss = keras.metrics.Mean("loss")
+        self.norms = {"gradient_norm": keras.metrics.Mean("gradient_norm")}
         self.skipped, self.skipped_in_a_row, self.times_gone_back = (
             self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name=n)
             for n in ("skipped", "skipped_in_a_row", "times_gone_back")
@@ -89,8 +90,8 @@ class Trainer(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The mean loss, and those given to `compile`."""
-        return [self.mean_loss, *self.watched]
+        """The mean loss, those given to `compile`, and what `gradient_norms` gives."""
+        return [self.mean_loss, *self.watched, *self.norms.values()]
 
     def _weights_to_train(self) -> list[keras.Variable]:
         return self.network.trainable_variables
@@ -130,11 +131,7 @@ class Trainer(keras.Model):
         return list(self.weights_to_train)
 
     def train_step(self, data):
-        """One step of the weights.
-
-        Returns:
-            The metrics, means since the start of the epoch.
-        """
+        """One step of the weights; gives the metrics, means since the start of the epoch."""
         (batch,) = counted(data)
         before = self.undoable()
         return self.settle(before, *self.weight_step(self.read(self.weights_to_train), batch))
@@ -177,7 +174,12 @@ class Trainer(keras.Model):
     def results(self, training: bool = True) -> dict[str, tf.Tensor]:
         """The metrics, means since they were reset: of training, or of a test."""
         del training
-        return self.get_metrics_result()
+        found = self.get_metrics_result()
+        return {name: value for name, value in found.items() if name not in self.norms}
+
+    def gradient_norms(self) -> dict[str, tf.Tensor]:
+        """Of what steps descend, before clipping and decay: means since metrics were reset."""
+        return {name: metric.result() for name, metric in self.norms.items()}
 
     def measure(self, labels, outputs):
         """Updates all metrics by a batch."""
@@ -239,6 +241,7 @@ class Trainer(keras.Model):
         norm = tf.linalg.global_norm(gradients)
         finite = tf.reduce_all([tf.math.is_finite(number) for number in (*numbers, loss, norm)])
         self._descend(gradients, weights, norm, finite)
+        self.norms["gradient_norm"].update_state(norm)
         self.measure(batch[1], outputs)
         self.carry(outputs)
         means = ((v, old, s / replicas()) for (v, old, _), s in zip(statistics, sums, strict=True))

@@ -9,6 +9,7 @@ them; it is seen in the page's source, and not by its readers:
     <!-- test: --resume with --seeds 0,1 -->   after what is resumed
     <!-- test: given runs/search -->           the folder has a finished run already
     <!-- test: background -->                  runs beside the rest of the page
+    <!-- test: file my_ops.py -->              is put at the end of that file
     <!-- test: printed -->                     is what the block before it has printed
     <!-- test: not run: why -->                is parsed alone
     <!-- source -->                            imports whose sources are shown; see docs/hooks
@@ -22,7 +23,7 @@ import re
 import shlex
 
 from cli import arguments
-from cli.main import COMMANDS
+from cli.main import COMMANDS, common_of
 from darts_tf import configs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -81,6 +82,11 @@ class Block:
         """Runs that are there before it."""
         return (self._after("given ") or "").split()
 
+    @property
+    def file(self) -> str | None:
+        """The file that it is a part of."""
+        return self._after("file ")
+
     def _after(self, word: str) -> str | None:
         found = (part.removeprefix(word) for part in self.parts if part.startswith(word))
         return next(found, None)
@@ -120,7 +126,12 @@ class Statement:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one `darts-tf` command and nothing for the shell to do."""
+        """Whether it is one `darts-tf` command and nothing for the shell to do.
+
+        What plugins register stays in a process, so that their commands have one of their own.
+        """
+        if "--plugin" in self.words:
+            return False
         written = re.sub(r"\"[^\"]*\"|'[^']*'|(^|\s)#.*", "", self.text)
         return self.words[0] == "darts-tf" and not _SHELL.search(written) and not self.assigns
 
@@ -188,4 +199,5 @@ def flags_of(command: str) -> set[str]:
     """Of a command, on images and on text."""
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
+    kinds = (*kinds, common_of(command))
     return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}

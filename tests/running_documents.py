@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,9 @@ class Runner:
         if block.parts == ("printed",):
             checker = doctest.OutputChecker()
             assert checker.check_output(block.text, self.printed, COMPARED), self.printed
+        elif block.file:
+            with (self.folder / block.file).open("a") as file:
+                file.write(block.text)
         elif block.is_run:
             output = io.StringIO()
             with contextlib.redirect_stdout(output):
@@ -81,8 +85,13 @@ class Runner:
                 words += block.further(statement, flags_of(job))
                 assert main(words) == 0, f"{block}: {' '.join(words)}"
             else:
-                assert not any("with " in part for part in block.parts), f"{block}: {statement}"
-                done = self._shell(statement.text, subprocess.run, capture_output=True)
+                text = statement.text
+                if "--plugin" in statement.words:
+                    further = block.further(statement, flags_of(statement.words[1]))
+                    text = shlex.join([*statement.words, *further])
+                else:
+                    assert not any("with " in part for part in block.parts), f"{block}: {text}"
+                done = self._shell(text, subprocess.run, capture_output=True)
                 assert done.returncode == 0, f"{block}: {statement.text}\n{done.stderr}"
                 print(done.stdout)
 

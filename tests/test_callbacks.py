@@ -10,6 +10,7 @@ import pytest
 
 from darts_tf import callbacks, runs
 from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.dashboard import Dashboard
 from darts_tf.schedules import rate_at
 
 
@@ -144,8 +145,8 @@ def test_every_run_has_schedule_record_and_its_curves_from_one_worker(tmp_path, 
     schedule, second, *boards = callbacks.of_every_run(SearchConfig(workdir=tmp_path), record)
     assert isinstance(schedule, callbacks.Schedule)
     assert second is record
-    assert [type(board) for board in boards] == [keras.callbacks.TensorBoard] * writes
-    assert [str(board.log_dir) for board in boards] == [str(tmp_path / "tensorboard")] * writes
+    assert [type(board) for board in boards] == [Dashboard] * writes
+    assert [board.folder for board in boards] == [tmp_path / "tensorboard"] * writes
 
 
 def test_rate_is_in_the_line_of_its_epoch(tmp_path):

@@ -162,7 +162,7 @@ def test_every_command_has_its_file_and_config():
         ([*TRAIN, "--channels", "0"], "Expected channels to be positive. Received: channels=0"),
         ([*TRAIN, "--learning-rate", "-1"], "Expected learning_rate to be positive"),
         ([*TRAIN, "--learning-rate", "nan"], "Expected learning_rate to be a finite number"),
-        ([*TRAIN, "--stem", "resnet"], "--stem to be one of cifar, .*'resnet'"),
+        ([*TRAIN, "--stem", "resnet"], "--stem to be one of cifar, .*--stem='resnet'"),
         ([*TRAIN, "stray"], "stray"),
         ([*TRAIN, "--flip", "yes"], "yes"),
         ([*TRAIN, "--overwrite", "--resume"], "Expected workdir to hold a run to resume"),

@@ -155,6 +155,15 @@ def test_settings_of_its_own_come_first_and_all_can_be_unfolded(tmp_path):
     assert '<td data-column="setting">momentum</td>' in after
 
 
+def test_cells_are_drawn_for_light_and_dark_screens(tmp_path):
+    text = page_of(search(tmp_path / "run"))
+    drawn = re.findall(r'<div class="(light|dark)"><svg', text)
+    assert drawn == ["light", "dark"] * 2  # the normal cell and the reduction cell
+    ids = [value for name, value in Page(text).attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+    assert page_of(text_search(tmp_path / "text")).count('<div class="light"><svg') == 1
+
+
 def test_a_study_of_settings_tells_the_command_of_its_best_ones(tmp_path):
     folder = study(tmp_path / "run")
     search(folder / "trials" / "0002", 2, learning_rate=0.03)
@@ -202,6 +211,15 @@ def test_several_runs_are_compared(tmp_path):
     assert text.count("darts-tf search --dataset") == 2
     chart = text.partition("Accuracy (%), valid")[2].partition("</figure>")[0]
     assert chart.count('class="line') == 2
+
+
+def test_many_runs_are_below_each_other(tmp_path):
+    folders = [search(tmp_path / str(i), 1, seed=i, channels=24) for i in range(3)]
+    text = page_of(*folders)
+    table = text.partition("Settings that differ")[2].partition("</table>")[0]
+    assert re.findall(r'data-column="(\w+)">(\w+)<', table) == [
+        *(("run", "0"), ("seed", "0"), ("run", "1"), ("seed", "1"), ("run", "2"), ("seed", "2"))
+    ]
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):

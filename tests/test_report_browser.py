@@ -15,7 +15,7 @@ WIDTHS = (320, 390, 768, 1280)
 
 NO_WIDER = """
 const wide = [...document.querySelectorAll("body *")].filter((each) =>
-  !each.closest(".drawn") && each.getBoundingClientRect().right > innerWidth + 1);
+  !each.closest(".drawn, .wide") && each.getBoundingClientRect().right > innerWidth + 1);
 return [document.documentElement.scrollWidth > innerWidth, ...wide.map((each) => each.outerHTML)];
 """
 

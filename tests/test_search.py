@@ -125,6 +125,32 @@ def test_running_statistics_move_once_a_step():
         assert_close(variable, after[variable.path], 1e-12, 1e-15)
 
 
+@pytest.mark.usefixtures("float64")
+def test_norms_are_of_what_each_step_descends_before_clipping_and_decay():
+    network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))
+    trainer = made_trainer(network, arch_gradient="first_order", clip_norm=1e-3)
+    expected = {"gradient_norm": [], "arch_gradient_norm": []}
+    for batches in ((TRAIN, VALID), (VALID, TRAIN)):
+        weights = [tf.constant(v) for v in values(network.network_weights)]
+        _, gradients = trainer.arch_gradients(*batches)
+        expected["arch_gradient_norm"].append(tf.linalg.global_norm(gradients))
+        trainer.train_step(batches)
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = trainer.loss_at(weights, values(network.alphas), batches[0])
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+        expected["gradient_norm"].append(tf.linalg.global_norm(gradients))
+    found = trainer.gradient_norms()
+    assert {name: float(norm) for name, norm in found.items()} == pytest.approx(
+        {name: np.mean(norms) for name, norms in expected.items()}, rel=1e-6
+    )
+    assert not set(found) & set(trainer.results())
+    trainer.moves_alphas = False
+    assert list(trainer.gradient_norms()) == ["gradient_norm"]
+    trainer.begin_epoch()
+    assert float(trainer.gradient_norms()["gradient_norm"]) == 0
+
+
 def test_fit_trains_alphas_and_weights_and_takes_a_partial_batch():
     """Compiled, with two batches of four and of two images: the size is not known to the graph."""
     network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))

@@ -8,11 +8,13 @@ import signal
 
 import keras
 import pytest
+from boards import scalars_of, tags_of
 from interrupting import Terminate
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from darts_tf import checkpoints, runs, searching
 from darts_tf.configs import SearchConfig
+from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
 from darts_tf.errors import InputError
@@ -36,7 +38,7 @@ def config(folder, **fields):
 def finished(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search") / "run"
     lines = []
-    genotype = search(config(folder), dataset, report=lines.append)
+    genotype = search(config(folder, profile_steps="3,4"), dataset, report=lines.append)
     return folder, genotype, lines
 
 
@@ -46,7 +48,6 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert derive(*runs.load_alphas(folder)) == genotype
     assert [line["epoch"] for line in lines] == [0, 1]
     assert {"loss", "accuracy", "arch_loss", "valid_loss", "valid_accuracy"} <= set(lines[0])
-    assert any((folder / "tensorboard").rglob("events.out.tfevents.*"))
     kept = runs.read_json(folder / runs.CONFIG)
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / runs.LOG).read_text()
@@ -54,6 +55,25 @@ def test_search_leaves_a_whole_run_folder(finished):
     absent |= {*runs.OF_MANY, *runs.STAGED}
     kept = set(runs.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
+
+
+def test_search_has_its_metrics_and_pictures_in_tensorboard(finished):
+    folder, _, lines = finished
+    found = scalars_of(folder / runs.TENSORBOARD)
+    assert {tuple(steps) for steps in found.values()} == {(1, 2)}
+    for name in ("loss", "arch_loss", "valid_accuracy", "gradient_norm", "arch_gradient_norm"):
+        told = [line[name] for line in lines]
+        assert list(found[tag_of(name)].values()) == pytest.approx(told, rel=1e-6)
+        assert min(told) > 0 or name == "valid_accuracy"
+    tags = {"alphas/normal", "alphas/reduce", "cells", "genotype", "_hparams_/session_end_info"}
+    assert tags | set(found) <= tags_of(folder / runs.TENSORBOARD)
+
+
+def test_profile_of_steps_is_where_tensorboard_looks(finished):
+    folder, *_ = finished
+    (trace,) = (folder / runs.TENSORBOARD / "plugins" / "profile").glob("*/*.xplane.pb")
+    assert trace.stat().st_size > 1000
+    assert "profile of steps 3 to 4" in (folder / runs.LOG).read_text()
 
 
 def test_search_writes_what_it_reports_but_for_the_time(finished):

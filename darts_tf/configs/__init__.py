@@ -14,22 +14,22 @@ from darts_tf.configs.commands import (
     InspectConfig,
     LaunchConfig,
     PredictConfig,
-    ReportConfig,
     SampleConfig,
 )
 from darts_tf.configs.comparison import CompareConfig
 from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
-from darts_tf.configs.pictures import PlotConfig
 from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
+from darts_tf.configs.showing import BoardConfig, PlotConfig, ReportConfig
 from darts_tf.configs.studies import BaselineConfig, StudyConfig, TuneConfig
 from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 
 __all__ = [
     "ArchConfig",
     "BaselineConfig",
+    "BoardConfig",
     "BudgetConfig",
     "CostConfig",
     "DeriveConfig",

@@ -170,10 +170,13 @@ class SampleConfig(SeededConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InspectConfig(Config):
-    """Show a genotype: its cells, parameters and multiply-adds."""
+    """Show a genotype: its cells, parameters and multiply-adds; or check a primitive."""
 
-    genotype: str
+    genotype: str | None = None
     """Name of a published genotype, or a file."""
+    primitive: str | None = None
+    """In place of a genotype a primitive, such as your own from --plugin FILE: what it costs, and
+    whether it can be exported: written as TFLite files and compared with Keras."""
     recurrent: bool = False
     """The name is that of a recurrent cell; a file tells this by itself."""
     channels: int | None = setting(None, "positive")
@@ -201,6 +204,18 @@ class InspectConfig(Config):
     picture: pathlib.Path | None = None
     """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.genotype is None) == (self.primitive is None):
+            given = "none" if self.primitive is None else "both"
+            raise InputError(f"Expected one of --genotype and --primitive. Received: {given}")
+        others = {f.name for f in dataclasses.fields(self)} - {"genotype", "primitive", "channels"}
+        given = [name for name in sorted(others) if getattr(self, name)]
+        if self.primitive and given:
+            raise InputError(
+                f"Expected --channels alone with --primitive. Received: {_flags(given)}"
+            )
+
     def completed(self, recurrent: bool) -> InspectConfig:
         """The same with the defaults of a language model's settings, or of an image network's.
 
@@ -227,30 +242,6 @@ class InspectConfig(Config):
 
 def _flags(names: Iterable[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names)
-
-
-Runs = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
-]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig(Config):
-    """Make one HTML file of a run, or of several side by side."""
-
-    runs: Runs = ()
-    """Folders of runs: searches, trainings, selections, comparisons, studies."""
-    output: pathlib.Path | None = None
-    """File for the report; by default report.html in the run's folder, or in that which several
-    runs have in common."""
-    export: pathlib.Path | None = None
-    """Folder of the run's export; by default the one beside it."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.runs:
-            raise InputError("Expected a run's folder or more. Received: none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from typing import ClassVar, Literal
 
 from darts_tf import registered
@@ -83,6 +84,9 @@ class RunConfig(Config):
     max_bad_steps: int = setting(10, "positive")
     """Steps in a row without finite numbers, all of them skipped, after which the run goes back to
     its last checkpoint with a lower learning rate."""
+    profile_steps: str | None = None
+    """Have TensorFlow's profiler watch some steps, the first and the last as in 10,15, counted from
+    the start of this process; TensorBoard shows it."""
     overwrite: bool = False
     """Delete the earlier run in the folder first."""
     resume: bool = False
@@ -97,6 +101,24 @@ class RunConfig(Config):
             )
         if self.overwrite and self.resume:
             raise InputError("Expected one of overwrite and resume. Received: both")
+        self.profiled()
+
+    def profiled(self) -> range:
+        """The steps of this process to watch, counted from 1.
+
+        Raises:
+            InputError: `profile_steps` says something else.
+        """
+        if self.profile_steps is None:
+            return range(0)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", self.profile_steps, re.ASCII)
+        first, last = map(int, match.groups()) if match else (0, 0)
+        if not 1 <= first <= last:
+            raise InputError(
+                "Expected profile_steps to be the first and the last step, as in 10,15. "
+                f"Received: profile_steps={shown(self.profile_steps)}"
+            )
+        return range(first, last + 1)
 
     @classmethod
     def from_preset(cls, preset: str, **fields):
