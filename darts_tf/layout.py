@@ -215,7 +215,8 @@ def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
                 lane = max(v, layer[i - 1]) >= first_lane
                 apart = (heights[v] + heights[layer[i - 1]]) / 2 + (LANES_APART if lane else APART)
                 least[column[v]] = least[column[layer[i - 1]]] + apart
-    leaving, entering = (collections.Counter(ends) for ends in zip(*segments, strict=True))
+    leaving = collections.Counter(u for u, _ in segments)
+    entering = collections.Counter(v for _, v in segments)
     rows = [
         (basis[column[u]] - basis[column[v]], least[column[u]] - least[column[v]], weight)
         for u, v in segments

@@ -34,7 +34,8 @@ def settings(folder: str | os.PathLike[str]) -> dict[str, object]:
     relaxation = runs.read_json(path / runs.CONFIG).get("relaxation", "softmax")
     if relaxation not in STRENGTHS:
         raise unknown_name(f"the relaxation in {path / runs.CONFIG}", relaxation, STRENGTHS)
-    return {"relaxation": relaxation, "edge_primitives": load_primitives(path)}
+    own = (path / runs.EDGE_PRIMITIVES).exists()
+    return {"relaxation": relaxation} | ({"edge_primitives": load_primitives(path)} if own else {})
 
 
 def genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenotype | None:

@@ -87,7 +87,8 @@ def test_every_flag_is_on_the_page_of_commands(site):
         for field in dataclasses.fields(getattr(configs, name)):
             flag = f"--{field.name.replace('_', '-')}"
             is_flag = flag in flags(getattr(configs, name))  # else it has none
-            shown_as = flag if is_flag else f"{field.name.removesuffix('s').upper()}..."
+            place = re.sub("S$", "...", field.name.upper())
+            shown_as = flag if is_flag else place
             assert f"<code>{shown_as}</code>" in section, (command, flag)
 
 

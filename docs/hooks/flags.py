@@ -9,6 +9,7 @@ import inspect
 import pathlib
 import typing
 
+import tyro
 from mkdocs.structure.files import File
 
 from cli.main import COMMANDS
@@ -61,8 +62,11 @@ def _entry(config, field: dataclasses.Field) -> str:
 
 def _written(field: dataclasses.Field, hint) -> str:
     """A flag as it is written; of what needs none, what stands in its place."""
-    places = (getattr(each, "metavar", None) for each in getattr(hint, "__metadata__", ()))
-    return next(filter(None, places), None) or f"--{field.name.replace('_', '-')}"
+    metadata = getattr(hint, "__metadata__", ())
+    if tyro.conf.Positional not in metadata:
+        return f"--{field.name.replace('_', '-')}"
+    places = (getattr(each, "metavar", None) for each in metadata)
+    return next(filter(None, places), field.name.upper())
 
 
 def kind(hint) -> str:
