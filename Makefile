@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long test-cifar10 cells study bench lint web wheel check-wheel clean
+.PHONY: demo test test-long test-cifar10 cells study bench docs lint web wheel check-wheel clean
 
 demo: $(VENV)/.package        ## the main job on handwritten digits, to an exported network
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
@@ -44,6 +44,9 @@ bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in 
 	$(BIN)/python benchmarks/roofline.py
 	$(BIN)/python benchmarks/exporting.py
 	$(BIN)/python benchmarks/latency_prediction.py
+
+docs: $(VENV)/.tests          ## the documentation as a site in build/site, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 lint: $(VENV)/.tests          ## style and formatting
 	$(BIN)/ruff check .

@@ -6,6 +6,12 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 
+DOCS = (
+    "mkdocs-material>=9.6",
+    "mkdocstrings[python]>=0.29",  # the library's page, from docstrings
+    "latex2mathml>=3.77",  # equations without a script
+)
+
 setup(
     name="darts-tf",
     version="0.1.0",
@@ -15,7 +21,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
-    package_data={"export.web": ["static/*", "vendor/**/*"]},  # vendor: what `make web` fetched
+    package_data={
+        "darts_tf": ["static/*"],  # style and program of reports
+        "export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
+    },
     python_requires=">=3.10",
     install_requires=[
         "tensorflow>=2.21",
@@ -31,7 +40,9 @@ setup(
         "numpy>=1.26",
         "psutil>=5.9",
         "scikit-learn>=1.4",
-        "scipy>=1.11",  # intervals and tests of comparisons
+        "scipy>=1.11",  # intervals and tests of comparisons, layouts of cells
+        "matplotlib>=3.8",  # pictures of cells
+        "pillow>=10",  # animated ones
         "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",
@@ -43,7 +54,10 @@ setup(
         # `darts-tf serve` where TensorFlow Serving is not, `predict --url grpc://...`
         "serving": ["tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"],
         "openvino": ["openvino>=2025.0"],  # another runtime, in tests and benchmarks
+        # the documentation as a site: `make docs`
+        "docs": [*DOCS],
         "test": [
+            *DOCS,  # which tests build
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving

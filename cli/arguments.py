@@ -7,15 +7,18 @@ import dataclasses
 import io
 import itertools
 import os
+import pathlib
+import re
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import tyro
 
-from darts_tf import configs, texts
+from cli.common import Common, with_options
+from darts_tf import configs, registered, texts
 from darts_tf.configs import RunConfig, preset_fields
 from darts_tf.errors import InputError
-from darts_tf.names import nearest
+from darts_tf.names import nearest, unknown_name
 
 HELP = ("-h", "--help")
 RESUME = "--resume"
@@ -25,7 +28,26 @@ class UsageError(InputError):
     """The command line itself is wrong."""
 
 
-def parse(config_class, argv: Sequence[str], prog: str):
+def common(kind: type[Common], argv: Sequence[str]) -> tuple[Common, list[str]]:
+    """What `argv` says for the options that every command has, and the words that are left.
+
+    Raises:
+        UsageError: A value that cannot be, in one line.
+    """
+    if set(HELP) & set(argv):
+        left = [word for word in argv if word not in HELP]
+        found, _ = _parsed(kind, left, return_unknown_args=True)
+        return found, list(argv)
+    return _parsed(kind, argv, return_unknown_args=True)
+
+
+def parse(
+    config_class,
+    argv: Sequence[str],
+    prog: str,
+    file: pathlib.Path | None = None,
+    common: type[Common] = Common,
+):
     """The config that `argv` asks for.
 
     Args:
@@ -33,31 +55,68 @@ def parse(config_class, argv: Sequence[str], prog: str):
             `configs.ON_TEXT` has in its place is made.
         argv: The words after the command's name.
         prog: The program as its help shows it, as in "darts-tf search".
+        file: JSON of settings that flags go before.
+        common: The options beside the config's, for help.
 
     Raises:
         UsageError: Unknown flag, missing flag or a value that cannot be, in one line.
-        InputError: Unknown preset.
+        InputError: Unknown preset, or the file cannot be used.
         SystemExit: With status 0, once help is printed.
     """
-    config_class = _kind(config_class, argv)
+    stored = _stored(file) if file else {}
+    config_class = _kind(config_class, argv, stored)
     if set(HELP) & set(argv):
-        default = _defaults(config_class, argv)
-        return tyro.cli(config_class, args=HELP[:1], default=default, prog=prog)
-    _check_flags(config_class, argv)
+        shown = with_options(config_class, common)
+        default = _defaults(shown, argv, {})
+        return tyro.cli(shown, args=HELP[:1], default=default, prog=prog)
+    if file:
+        stored = _usable(config_class, argv, stored, file)
+    _check_flags(config_class, argv, stored)
     begun = _begun(config_class, argv) if RESUME in argv else None
-    default = begun or _defaults(config_class, argv)
-    messages = io.StringIO()
-    try:
-        with _unwrapped(), contextlib.redirect_stderr(messages):
-            config = tyro.cli(config_class, args=argv, default=default, prog=prog)
-    except SystemExit:
-        raise UsageError(_one_line(messages.getvalue(), config_class)) from None
+    default = begun or _defaults(config_class, argv, stored)
+    config = _parsed(config_class, argv, default=default, prog=prog)
     if begun:
         _check_same(begun, config)
     return config
 
 
-def _kind(config_class, argv: Sequence[str]):
+def _parsed(config_class, argv: Sequence[str], **options):
+    """What `tyro` makes of words."""
+    messages = io.StringIO()
+    try:
+        with _unwrapped(), contextlib.redirect_stderr(messages):
+            return tyro.cli(config_class, args=argv, **options)
+    except SystemExit:
+        raise UsageError(_one_line(messages.getvalue(), config_class)) from None
+
+
+def _stored(file: pathlib.Path) -> dict[str, object]:
+    """The object of a file with settings."""
+    from darts_tf import runs  # as in `_begun`
+
+    stored = runs.read_json(file)
+    if not isinstance(stored, dict):
+        raise InputError(f"{file}: Expected a JSON object of settings. Received: {stored!r:.50}")
+    return stored
+
+
+def _usable(config_class, argv: Sequence[str], stored: dict[str, object], file: pathlib.Path):
+    """The settings of a file for this command, each of them checked."""
+    if RESUME in argv:
+        raise UsageError("Expected one of --config and --resume. Received: both")
+    preset = _value_of("--preset", argv)
+    if preset and stored.get("preset", preset) != preset:
+        raise UsageError(
+            f"Expected the preset of the settings in {file}, {stored['preset']}, or settings "
+            f"without one. Received: --preset {preset}"
+        )
+    try:
+        return config_class.some_from_dict(stored)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
     """The class itself, or that for a text: by the run to resume, the dataset, or the preset."""
     on_text = configs.ON_TEXT.get(config_class)
     if on_text is None:
@@ -65,7 +124,10 @@ def _kind(config_class, argv: Sequence[str]):
     if RESUME in argv:
         text = _is_begun_as(on_text, _value_of("--workdir", argv))
     else:
-        dataset, preset = (_value_of(flag, argv) for flag in ("--dataset", "--preset"))
+        dataset, preset = (
+            _value_of(f"--{name}", argv) or str(stored.get(name) or "")
+            for name in ("dataset", "preset")
+        )
         only_text = preset in on_text.presets and preset not in config_class.presets
         text = only_text or bool(dataset and texts.is_text(dataset))
     return on_text if text else config_class
@@ -101,8 +163,8 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     hints = typing.get_type_hints(config_class, include_extras=True)
     found = {}
     for field in dataclasses.fields(config_class):
-        if typing.get_origin(hints[field.name]) is typing.Annotated:
-            continue  # positional
+        if tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
+            continue
         flag = field.name.replace("_", "-")
         found[f"--{flag}"] = field
         if isinstance(field.default, bool):
@@ -110,14 +172,15 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     return found
 
 
-def _check_flags(config_class, argv: Sequence[str]) -> None:
+def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
     known = flags(config_class)
     given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
     for flag in given:
         if flag not in known:
             raise UsageError(_unknown(flag, config_class))
     needed = {"--workdir"} if RESUME in given else known  # a resumed run knows the rest
-    missing = [flag for flag in needed if _is_required(known[flag]) and flag not in given]
+    found = {*given, *(f"--{name.replace('_', '-')}" for name in stored)}
+    missing = [flag for flag in needed if _is_required(known[flag]) and flag not in found]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
 
@@ -137,15 +200,20 @@ def _is_required(field: dataclasses.Field) -> bool:
     return field.default is dataclasses.MISSING
 
 
-def _defaults(config_class, argv: Sequence[str]):
-    """An unchecked config to start from: the preset's values, and `tyro.MISSING` for required."""
+def _defaults(config_class, argv: Sequence[str], stored: Mapping[str, object]):
+    """An unchecked config to start from, by what goes first.
+
+    That is what is stored, the preset's values, the defaults, and `tyro.MISSING` for required.
+    """
     preset = {}
     if issubclass(config_class, RunConfig):
-        preset = preset_fields(config_class, _value_of("--preset", argv) or config_class.preset)
+        asked = _value_of("--preset", argv) or stored.get("preset") or config_class.preset
+        preset = preset_fields(config_class, asked)
+    given = {**preset, **stored}
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
-        object.__setattr__(blank, field.name, preset.get(field.name, default))
+        object.__setattr__(blank, field.name, given.get(field.name, default))
     return blank
 
 
@@ -179,6 +247,17 @@ def _one_line(box: str, config_class) -> str:
     rows = [row if row.strip("╭╮╰╯─+- ") else "" for row in rows]
     paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda row: not row, rows))
     text = " ".join(row.strip() for row in paragraph) or " ".join(box.split())
+    if choice := _INVALID_CHOICE.search(text):
+        name, flag, known = choice.groups()
+        field = flags(config_class).get(flag)
+        hint = registered.HINT if field and field.metadata.get("open") else ""
+        return f"{unknown_name(flag, name, re.findall(QUOTED, known))}{hint}"
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "
     )
+
+
+QUOTED = r"'([^']*)'"
+_INVALID_CHOICE = re.compile(
+    r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)"
+)

@@ -7,7 +7,7 @@ import functools
 
 from cli import quiet
 from cli.search import dataset_of, show_round
-from darts_tf import runs
+from darts_tf import registered, runs
 from darts_tf.beginning import resumed
 from darts_tf.budgets import Budget, parsed
 from darts_tf.collapse import BOUNDED, COLLAPSED, in_words
@@ -19,10 +19,12 @@ from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import shown
 from darts_tf.parts import Target
+from darts_tf.run_space import load_primitives
+from darts_tf.search_spaces import SPACES
 from darts_tf.searching import build_trainer
 from darts_tf.selecting import select_again
+from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
-from darts_tf.spaces import checked_by_edge, nodes_of
 from darts_tf.targets import costs_of, target_of
 
 
@@ -40,6 +42,9 @@ def run(config: DeriveConfig) -> int:
         genotype = _recurrent(config, alphas)
     elif config.selection == "perturbation":
         genotype = _by_perturbation(config)
+    elif config.selection in registered.SELECTIONS:
+        choose = by_rule(config.selection, load_primitives(config.workdir), len(alphas) > 2)
+        genotype = choose(*alphas)
     else:
         genotype = _by_strength(config, alphas)
     print(genotype)
@@ -74,19 +79,12 @@ def _recurrent(config: DeriveConfig, alphas) -> RecurrentGenotype:
 def _by_strength(config: DeriveConfig, alphas) -> Genotype:
     begun = resumed(SearchConfig, config.workdir)
     options = {"relaxation": begun.relaxation, "max_skips": config.max_skips}
-    pruned = config.workdir / runs.EDGE_PRIMITIVES
-    if pruned.exists():
-        if config.budget is not None:
-            raise InputError(
-                "Expected a search without stages for a budget. "
-                f"Received: {str(config.workdir)!r}, a stage of one"
-            )
-        options["edge_primitives"] = checked_by_edge(runs.read_json(pruned))
+    names = load_primitives(config.workdir)
     if config.budget is None:
-        return derive(*alphas, **options)
+        return derive(*alphas, edge_primitives=names, **options)
     target, budget = _target(config, begun), parsed(config.budget)
     with quiet.held_stderr():
-        costs = costs_of(config, budget.metric, target, nodes_of(len(alphas[0])))
+        costs = costs_of(config, budget.metric, target, names)
     genotype = derive_within(budget, costs, *alphas, **options)
     print(f"{Budget(budget.metric, costs.total(genotype))} of {budget}: {target}\n")
     return genotype
@@ -108,14 +106,16 @@ def _target(config: DeriveConfig, begun: SearchConfig) -> Target:
 
 def _by_perturbation(config: DeriveConfig) -> Genotype:
     begun = resumed(SearchConfig, config.workdir)
-    if begun.relaxation == "gumbel" or (config.workdir / runs.EDGE_PRIMITIVES).exists():
+    if begun.relaxation == "gumbel":
         raise InputError(
-            "Expected a search by softmax or sigmoid and without stages for a selection by "
-            f"perturbation. Received: {str(config.workdir)!r}, another one"
+            "Expected a search by softmax or sigmoid for a selection by perturbation. "
+            f"Received: {str(config.workdir)!r}, one by gumbel"
         )
     dataset = dataset_of(begun)
     colours = dataset.preprocessing.channels
-    build = functools.partial(build_trainer, begun, len(dataset.classes), colours)
+    names = load_primitives(config.workdir)
+    own = {} if names == SPACES[begun.space].by_edge else {"edge_primitives": names}
+    build = functools.partial(build_trainer, begun, len(dataset.classes), colours, **own)
     seed = begun.seed if config.seed is None else config.seed
     settings = Settings(config.selection_epochs, seed, config.selection_images)
     return select_again(begun, dataset, build, settings, show_round)

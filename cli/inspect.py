@@ -6,32 +6,74 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cli import quiet
+from cli.plot import PICTURES, check_output, write
+from darts_tf import registered
 from darts_tf.activations import peak_memory
 from darts_tf.configs import InspectConfig
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.errors import InputError
+from darts_tf.formulas import word_costs
 from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.names import unknown_name
 from darts_tf.network import build_network
 from darts_tf.notation import to_nni, to_python
+from darts_tf.primitives import PRIMITIVES
 from darts_tf.scaling import scaled
 from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.zoo import load_genotype
+
+CHANNELS = 16
+"""Of the states that a primitive is shown on."""
 
 NOTATIONS = {"python": to_python, "nni": to_nni, "json": lambda genotype: genotype.to_json()}
 """How a genotype can be written, by the name of the notation."""
 
 
 def run(config: InspectConfig) -> int:
-    """Prints the cells, what every part of the network costs, and the sums; or a notation alone."""
+    """Prints the cells, what every part of the network costs, and the sums; or a notation alone.
+
+    Of a primitive what it costs, and how its exported files agree with Keras.
+    """
+    if config.primitive:
+        _show_primitive(config.primitive, config.channels or CHANNELS)
+        return 0
     genotype = load_genotype(config.genotype, recurrent=config.recurrent or None)
     recurrent = isinstance(genotype, RecurrentGenotype)
     config = config.completed(recurrent)
+    if config.picture:
+        check_output("picture", config.picture, PICTURES)
     if config.notation:
         print(NOTATIONS[config.notation](genotype), end="")
     elif recurrent:
         _show_language_model(genotype, config)
     else:
         _show_network(genotype, config)
+    if config.picture:
+        from darts_tf.pictures import plot_genotype  # matplotlib takes its time
+
+        write(plot_genotype(genotype), config.picture)
     return 0
+
+
+def _show_primitive(name: str, channels: int) -> None:
+    from export.primitive_check import check_primitive
+
+    if name not in PRIMITIVES:
+        raise InputError(f"{unknown_name('primitive', name, PRIMITIVES)}{registered.HINT}")
+    with quiet.held_stderr():  # of the converter
+        checks = check_primitive(name, channels)
+    table = Table("stride", title=f"{name} with {channels} channels")
+    for column in ("state", "parameters", "MACs", "from Keras", "XNNPACK parts", "left to TFLite"):
+        table.add_column(column, justify="right")
+    for found in checks:
+        size = "x".join(map(str, found.size))
+        counts = (f"{found.params:,}", f"{found.macs:,}", f"{found.difference:.1e}")
+        left = ", ".join(found.left) or "nothing"
+        table.add_row(str(found.stride), size, *counts, str(found.partitions), left)
+    console = Console()
+    console.print(table)
+    console.print("its TFLite files have built-in operations alone, and agree with Keras")
 
 
 def _show_network(genotype: Genotype, config: InspectConfig) -> None:

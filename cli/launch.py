@@ -10,7 +10,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from cli import arguments
+from cli import arguments, quiet
+from cli.common import Common, CommonOfJobs, as_json
+from darts_tf import plugins
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.launching import Outcome, launch
@@ -37,11 +39,19 @@ def main(argv: Sequence[str]) -> int:
             "Expected a command after --, as in: darts-tf launch --workers 2 -- search "
             f"--workdir DIR. Received: {shown(' '.join(argv))}"
         )
-    config = arguments.parse(LaunchConfig, own, "darts-tf launch")
+    options, own = arguments.common(Common, own)
+    asked, words = arguments.common(CommonOfJobs, job[1:])
+    for path in (*options.plugin, *asked.plugin):
+        quiet.load_plugin(path)
+    config = arguments.parse(LaunchConfig, own, "darts-tf launch", options.config)
     if job[0] not in JOBS:
         raise unknown_name("command", job[0], JOBS)
-    arguments.parse(JOBS[job[0]], job[1:], f"darts-tf {job[0]}")
-    return run(config, [sys.executable, "-m", "cli", *job])
+    made = arguments.parse(JOBS[job[0]], words, f"darts-tf {job[0]}", asked.config)
+    if asked.print_config or options.print_config:
+        print(as_json(made if asked.print_config else config))
+        return 0
+    plugged_in = [f"--plugin={path}" for path in plugins.loaded()]
+    return run(config, [sys.executable, "-m", "cli", *job, *plugged_in])
 
 
 def run(config: LaunchConfig, command: Sequence[str]) -> int:

@@ -23,6 +23,8 @@ COMMANDS = {
     "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
     "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
     "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
+    "plot": ("PlotConfig", "draw cells, of a genotype or a search, or a film of a search"),
+    "report": ("ReportConfig", "one page of a run, or of several side by side"),
     "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
@@ -32,10 +34,14 @@ COMMANDS = {
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
     "launch": ("LaunchConfig", "search or train in several processes that share the work"),
     "doctor": ("DoctorConfig", "show what matters for a bug report"),
+    "completion": ("CompletionConfig", "make a shell complete commands and flags at the Tab key"),
 }
 """Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
 
-START_LATER = ("board", "doctor", "predict", "serve")
+JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
+"""Commands that take long, and therefore have --quiet and --json."""
+
+START_LATER = ("board", "completion", "doctor", "plot", "predict", "report", "serve")
 """Commands that work without TensorFlow, or start it when they know that they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -82,21 +88,49 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, quiet
-    from darts_tf import configs
+    from cli import arguments, common, output, quiet
+    from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
         return importlib.import_module("cli.launch").main(argv)
-    config = arguments.parse(getattr(configs, COMMANDS[name][0]), argv, f"darts-tf {name}")
+    kind = common_of(name)
+    options, left = arguments.common(kind, argv)
+    for path in options.plugin:
+        quiet.load_plugin(path)
+    config = arguments.parse(
+        getattr(configs, COMMANDS[name][0]), left, f"darts-tf {name}", options.config, kind
+    )
+    if options.print_config:
+        print(common.as_json(config))
+        return DONE
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-        with quiet.logged():
+        output.set_mode(getattr(options, "mode", output.MODES[0]))
+        with output.reserved(), quiet.logged():
+            if name not in START_LATER and plugins.waiting():
+                _check_plugins(config)
             return importlib.import_module(f"cli.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
             raise
         raise KeyboardInterrupt(_kept(config.workdir)) from None
+
+
+def common_of(name: str) -> type:
+    """The options of a command beside those of its config."""
+    from cli import common
+
+    return common.CommonOfJobs if name in JOBS else common.Common
+
+
+def _check_plugins(config) -> None:
+    from darts_tf import configs, plugins
+    from darts_tf.distribution import make_strategy
+
+    if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
+        make_strategy(config.strategy, config.devices)
+    plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:

@@ -7,6 +7,7 @@ from darts_tf import latency_table
 from darts_tf.configs import ProfileConfig
 from darts_tf.errors import InputError
 from darts_tf.parts import Target, all_parts
+from darts_tf.search_spaces import SPACES
 from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE
 from darts_tf.targets import checked
 
@@ -18,10 +19,11 @@ def run(config: ProfileConfig) -> int:
     if config.output.is_dir():  # told before a minute is spent
         raise InputError(f"Expected output to be a file. Received: {config.output}, a folder")
     target = target_of(config)
-    parts = all_parts(target)
+    space = SPACES[config.space]
+    parts = all_parts(target, space.nodes, space.all_primitives)
     output.say(f"{len(parts)} parts of every network of {target}, as TFLite models")
     with quiet.held_stderr():
-        costs, factor = profiling.profile(target, config.threads, config.seconds, output.say)
+        costs, factor = profiling.profile(target, config.threads, config.seconds, output.say, space)
     latency_table.save(config.output, costs, config.threads, factor)
     measured = latency_table.measured_here(config.threads)
     about = ", ".join(f"{name} {value}" for name, value in measured.items())

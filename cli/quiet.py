@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 
 from cli import output
+from darts_tf import plugins
 from darts_tf.errors import InputError
 
 
@@ -46,6 +47,20 @@ def import_tensorflow(level: int = 2) -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+
+
+def load_plugin(path: str) -> None:
+    """Runs a user's script, without what TensorFlow says if that imports it."""
+    level = "TF_CPP_MIN_LOG_LEVEL"
+    if level in os.environ:
+        plugins.load_plugin(path)
+        return
+    os.environ[level] = "2"
+    try:
+        with held_stderr():
+            plugins.load_plugin(path)
+    finally:
+        del os.environ[level]  # what starts TensorFlow sets it anew
 
 
 @contextlib.contextmanager

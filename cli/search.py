@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from cli import output, quiet
 from cli.progress import EpochProgress, duration
-from darts_tf import beginning, runs, text_searching
+from darts_tf import beginning, plugins, runs, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.names import listed
 from darts_tf.preflight import check_memory
+from darts_tf.search_spaces import DARTS, SPACES
 from darts_tf.stages import search_as_asked
 
 Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
@@ -40,7 +42,9 @@ def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) 
     cells = dataclasses.asdict(genotype)
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
     output.result(f"\n{genotype}\n\ngenotype: {path}")
-    output.say(f"next: darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR")
+    words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
+    train = f"darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}"
+    output.say(f"next: {train}\nlook: darts-tf report {config.workdir}")
 
 
 def prepare(config) -> None:
@@ -79,7 +83,10 @@ def dataset_of(config: SearchConfig) -> ImageDataset:
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
     dataset = dataset_of(config)
-    size = dataset.preprocessing
+    size, space = dataset.preprocessing, SPACES[config.space]
+    if config.space != DARTS:
+        names = listed(space.all_primitives)
+        print(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
     first = config.stage(0) if config.stages else config
     output.say(f"needs {check_memory(first, size.height, size.width)}")
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:

@@ -24,9 +24,17 @@ _HOMES = {
     "language_model": ("LanguageModel", "build_language_model"),
     "language_search": ("LanguageDARTS",),
     "language_trainer": ("LanguageTrainer",),
+    "operation": ("Primitive",),
+    "normalization": ("BatchNormalization",),
+    "extending": (
+        *("register_dataset", "register_estimator", "register_primitive"),
+        *("register_selection", "register_space"),
+    ),
+    "plugins": ("load_plugin",),
     "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),
+    "pictures": ("plot_genotype", "plot_supernet"),
     "data": ("load_dataset", "load_text"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

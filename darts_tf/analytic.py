@@ -58,8 +58,11 @@ def _params(part: Part, layer: keras.layers.Layer | None) -> int:
     return 0 if layer is None else size_of(layer.trainable_variables)
 
 
-PART, KERNEL = 250, 370
-"""Bytes of a TFLite file that describe the operations of a part, and those for a kernel of it."""
+PART, KERNEL = 280, 400
+"""Bytes of a TFLite file that describe the operations of a part, and those for a kernel of it.
+
+Names are among them, which have numbers that grow with the layers that a process has made before.
+"""
 
 METADATA = 10_000
 """Bytes of a TFLite file that are for those who read it: inputs, classes, preprocessing."""

@@ -39,6 +39,9 @@ class _Front(NamedTuple):
     chosen: np.ndarray
 
 
+_NEVER = -1
+"""Kind of an operation that is not derived."""
+
 Fronts = dict[int, _Front]
 """Fronts of choices by how many skip connections they have, where these are limited; else one."""
 
@@ -64,23 +67,27 @@ def derive_within(
     Raises:
         InputError: no cells cost as little, with the least that some do; or as `derive`.
     """
-    primitives = costs.primitives
     options = {"relaxation": relaxation, "max_skips": max_skips}
-    plain = derive(*alphas, primitives=primitives, **options)
+    same = isinstance(costs.primitives[0], str)
+    plain = derive(
+        *alphas, **{"primitives" if same else "edge_primitives": costs.primitives}, **options
+    )
     if costs.total(plain) <= budget.most:
         return plain
     left = budget.most - costs.constant
-    names = [primitive for primitive in primitives if primitive != NONE]
-    columns = [primitives.index(name) for name in names]
     over = alphas[2:] or (None, None)
-    tables = [table[:, columns] for table in (costs.normal, costs.reduce)]
+    names = [costs.names(0), costs.names(1)]
     of_cells = [
-        _by_node(strengths(cell, alphas[i], over[i], primitives, relaxation)[0][:, columns])
+        strengths(cell, alphas[i], over[i], names[i], relaxation)[0]
         for i, cell in enumerate(("normal", "reduce"))
     ]
-    skips = np.array([name == SKIP for name in names])
-    normal = _cell_front(of_cells[0], tables[0], skips & (max_skips is not None), max_skips)
-    reduce = _cell_front(of_cells[1], tables[1], np.zeros_like(skips), None)
+    # edges' kinds of operations: skip connections where they are limited, those that are never
+    # derived, and all others
+    kinds = [np.where(each == NONE, _NEVER, 0) for each in names]
+    if max_skips is not None:
+        kinds[0] = np.where(names[0] == SKIP, 1, kinds[0])
+    normal = _cell_front(of_cells[0], costs.normal, kinds[0], max_skips)
+    reduce = _cell_front(of_cells[1], costs.reduce, kinds[1], None)
     least = int(normal.costs[0] + reduce.costs[0])
     if least > left:
         raise InputError(
@@ -93,7 +100,7 @@ def derive_within(
     sums = np.where(possible, normal.strengths + reduce.strengths[rest], -np.inf)
     best = int(sums.argmax())
     chosen = (normal.chosen[best], reduce.chosen[rest[best]])
-    pairs = [_pairs(*cell, names) for cell in zip(chosen, of_cells, strict=True)]
+    pairs = [_pairs(*cell) for cell in zip(chosen, of_cells, names, strict=True)]
     return dataclasses.replace(plain, normal=pairs[0], reduce=pairs[1])
 
 
@@ -101,23 +108,25 @@ def _by_node(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[into] for into in by_node(len(rows))]
 
 
-def _cell_front(of_nodes, costs: np.ndarray, skips: np.ndarray, most: int | None) -> _Front:
-    """Of a cell with at most so many of the primitives that are marked."""
-    nodes = zip(of_nodes, _by_node(costs), strict=True)
-    fronts = [_node_fronts(*node, skips) for node in nodes]
+def _cell_front(
+    strengths: np.ndarray, costs: np.ndarray, kinds: np.ndarray, most: int | None
+) -> _Front:
+    """Of a cell with at most so many of the operations whose kind is 1."""
+    nodes = zip(*map(_by_node, (strengths, costs, kinds)), strict=True)
+    fronts = [_node_fronts(*node) for node in nodes]
     joined = functools.reduce(_all_joined, fronts)
     kept = (front for count, front in joined.items() if most is None or count <= most)
     return _by_count((0, front) for front in kept)[0]
 
 
-def _node_fronts(strengths: np.ndarray, costs: np.ndarray, skips: np.ndarray) -> Fronts:
+def _node_fronts(strengths: np.ndarray, costs: np.ndarray, kinds: np.ndarray) -> Fronts:
     """Of all pairs of different edges, with any primitive on each."""
     of_edges = []
-    for edge, rows in enumerate(zip(costs, strengths, strict=True)):
-        chosen = np.array([[[edge, primitive]] for primitive in range(len(skips))])
-        kinds = ((int(kind), skips == kind) for kind in np.unique(skips))
+    for edge, (*rows, row_kinds) in enumerate(zip(costs, strengths, kinds, strict=True)):
+        chosen = np.array([[[edge, column]] for column in range(len(row_kinds))])
+        there = ((int(k), row_kinds == k) for k in np.unique(row_kinds) if k != _NEVER)
         of_edges.append(
-            {kind: _pruned(*(row[which] for row in (*rows, chosen))) for kind, which in kinds}
+            {kind: _pruned(*(row[which] for row in (*rows, chosen))) for kind, which in there}
         )
     pairs = itertools.combinations(of_edges, 2)
     joined = (_all_joined(*pair, axis=2).items() for pair in pairs)
@@ -164,10 +173,10 @@ def _undominated(costs: np.ndarray, strengths: np.ndarray) -> np.ndarray:
     return order[sorted_strengths > before]
 
 
-def _pairs(chosen: np.ndarray, of_nodes: list[np.ndarray], names: list[str]) -> Pairs:
+def _pairs(chosen: np.ndarray, strengths: np.ndarray, names: np.ndarray) -> Pairs:
     """The pairs of a cell, two a node, the stronger first."""
     pairs = []
-    for node, rows in zip(chosen, of_nodes, strict=True):
+    for node, rows, called in zip(chosen, _by_node(strengths), _by_node(names), strict=True):
         two = sorted(node.reshape(2, 2).tolist(), key=lambda pair: -rows[tuple(pair)])
-        pairs += [(names[primitive], i) for i, primitive in two]
+        pairs += [(str(called[i, column]), i) for i, column in two]
     return tuple(pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.costs import CellCosts
@@ -25,12 +26,12 @@ def expected_cost(costs: CellCosts, alphas: Sequence[tf.Tensor]) -> tf.Tensor:
     Returns:
         A scalar.
     """
-    columns = [i for i, name in enumerate(costs.primitives) if name != NONE]
     dtype = alphas[0].dtype
     total = tf.constant(costs.constant, dtype)
     for cell, table in enumerate((costs.normal, costs.reduce)):
-        shares = tf.nn.softmax(tf.gather(alphas[cell], columns, axis=1))
-        of_edges = tf.reduce_sum(shares * tf.constant(table[:, columns], dtype), 1)
+        derived = costs.names(cell) != NONE
+        shares = tf.nn.softmax(tf.where(derived, alphas[cell], tf.cast(-np.inf, dtype)))
+        of_edges = tf.reduce_sum(shares * tf.constant(np.where(derived, table, 0), dtype), 1)
         sizes = [INPUTS + node for node in range(nodes_of(len(table)))]
         over = alphas[2 + cell] if alphas[2:] else tf.zeros_like(of_edges)
         drawn = tf.concat([tf.nn.softmax(part) for part in tf.split(over, sizes)], 0)

@@ -17,7 +17,7 @@ from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.names import listed
 from darts_tf.parts import Part, Target, ends, parts_of, places
-from darts_tf.spaces import NODES, PRIMITIVES, Pairs, edges
+from darts_tf.spaces import NODES, PRIMITIVES, ByEdge, Pairs, edges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,33 +65,42 @@ class CellCosts:
         constant: of what all networks of one target have.
         normal: `(edges, primitives)`, of every primitive on every edge, in all normal cells.
         reduce: the same of the reduction cells.
-        primitives: what the columns stand for.
+        primitives: what the columns stand for, on all edges or, of both cells, on each.
     """
 
     metric: str
     constant: int
     normal: np.ndarray
     reduce: np.ndarray
-    primitives: tuple[str, ...]
+    primitives: tuple[str, ...] | ByEdge
+
+    def names(self, cell: int) -> np.ndarray:
+        """What the columns of each row stand for, `(edges, primitives)`, of `normal` or `reduce`.
+
+        Args:
+            cell: 0 or 1.
+        """
+        same = isinstance(self.primitives[0], str)
+        shape = (self.normal, self.reduce)[cell].shape
+        return np.broadcast_to(self.primitives if same else self.primitives[cell], shape)
 
     def total(self, genotype: Genotype) -> int:
         """The cost of the network of a genotype."""
         cells = ((genotype.normal, self.normal), (genotype.reduce, self.reduce))
-        return self.constant + sum(self._cell(pairs, costs) for pairs, costs in cells)
+        sums = (self._cell(*cell, self.names(i)) for i, cell in enumerate(cells))
+        return self.constant + sum(sums)
 
-    def _cell(self, pairs: Pairs, costs: np.ndarray) -> int:
+    def _cell(self, pairs: Pairs, costs: np.ndarray, names: np.ndarray) -> int:
         rows = {edge: row for row, edge in enumerate(edges(len(pairs) // 2))}
-        return sum(
-            int(costs[rows[source, 2 + i // 2], self.primitives.index(primitive)])
-            for i, (primitive, source) in enumerate(pairs)
-        )
+        places = ((rows[source, 2 + i // 2], name) for i, (name, source) in enumerate(pairs))
+        return sum(int(costs[row, names[row].tolist().index(name)]) for row, name in places)
 
 
 def cell_costs(
     table: CostTable,
     target: Target,
     nodes: int = NODES,
-    primitives: tuple[str, ...] = PRIMITIVES,
+    primitives: tuple[str, ...] | ByEdge = PRIMITIVES,
 ) -> CellCosts:
     """The costs of all choices in the network that a search is for.
 
@@ -99,25 +108,27 @@ def cell_costs(
         table: what its parts cost.
         target: the network.
         nodes: of both cells.
-        primitives: the candidates.
+        primitives: the candidates, on all edges or, of both cells, on each.
 
     Raises:
         InputError: parts of it are not in the table.
     """
     stacked = places(target, (nodes, nodes), (nodes, nodes))
     constant = collections.Counter(ends(target, stacked[-1]))
-    pairs = [(edge[0], primitive) for edge in edges(nodes) for primitive in primitives]
+    same, rows = isinstance(primitives[0], str), edges(nodes)
+    cells = [((tuple(primitives),) * len(rows)) if same else primitives[cell] for cell in (0, 1)]
     on_edges = []
     for place in stacked:
         constant.update(place.fixed())
-        on_edges.append([place.edge(primitive, source) for source, primitive in pairs])
-    wanted = [*constant, *(part for row in on_edges for part in row if part)]
+        choices = zip(rows, cells[place.reduction], strict=True)
+        on_edges.append([[place.edge(name, edge[0]) for name in names] for edge, names in choices])
+    wanted = [*constant, *(part for place in on_edges for row in place for part in row if part)]
     table.check(dict.fromkeys(wanted), target)
-    sums = np.zeros((2, len(pairs)), np.int64)
-    for place, row in zip(stacked, on_edges, strict=True):
-        sums[int(place.reduction)] += [table.costs[part] if part else 0 for part in row]
-    normal, reduce = sums.reshape(2, -1, len(primitives))
-    return CellCosts(table.metric, table.total(constant), normal, reduce, tuple(primitives))
+    sums = [np.zeros((len(rows), len(cell[0])), np.int64) for cell in cells]
+    for place, found in zip(stacked, on_edges, strict=True):
+        costs = [[table.costs[part] if part else 0 for part in row] for row in found]
+        sums[place.reduction] += np.array(costs, np.int64)
+    return CellCosts(table.metric, table.total(constant), *sums, primitives)
 
 
 def network_cost(table: CostTable, target: Target, genotype: Genotype) -> int:

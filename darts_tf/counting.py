@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import keras
 
+from darts_tf.formulas import word_costs
 from darts_tf.language_model import RecurrentModel
 from darts_tf.spaces import INPUTS
 
@@ -36,21 +37,6 @@ class Cost:
     height: int
     width: int
     channels: int
-
-
-@dataclasses.dataclass(frozen=True)
-class WordCost:
-    """What a part of a language model costs for one word.
-
-    Attributes:
-        name: of the part.
-        params: trainable numbers.
-        macs: multiply-accumulates of matrix products.
-    """
-
-    name: str
-    params: int
-    macs: int
 
 
 def count_params(model: keras.Model) -> int:
@@ -108,31 +94,6 @@ def costs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> list[
         parts.append(_cost(f"cell {i} ({kind})", cell, *counts, size, channels))
     head = network.head
     return [*parts, _cost("classifier", head, head.macs(), 0, (1, 1), head.classes)]
-
-
-def word_costs(
-    units: int, vocabulary: int, nodes: int, products: int | None = None
-) -> list[WordCost]:
-    """What every part of a language model costs, from the embedding to the nodes of its cell.
-
-    A word is looked up in the matrix that embedding and classifier share, and the state is
-    multiplied with it.
-
-    Args:
-        units: of the hidden state and of the embedding.
-        vocabulary: number of different words.
-        nodes: of the cell.
-        products: of a state with a node's kernel; by default one a node. In the cell of a search
-            there is one an edge.
-    """
-    matrix, kernel = vocabulary * units, units * 2 * units
-    return [
-        WordCost("embedding and classifier", matrix, matrix),
-        WordCost("classifier's bias", vocabulary, 0),
-        WordCost("input kernel", kernel, kernel),
-        WordCost("recurrent kernel", kernel, kernel),
-        WordCost("kernels of nodes", nodes * kernel, (products or nodes) * kernel),
-    ]
 
 
 def _cost(name, layer, macs, elementwise, size, channels):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Mapping, Sequence
 
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import BoxStyle, Circle, FancyBboxPatch, PathPatch
@@ -19,7 +20,7 @@ from matplotlib.transforms import Affine2D
 from darts_tf.layout import Layout, arrange
 from darts_tf.palette import COLOURS, Theme, faded, kind_of, readable, text_on
 from darts_tf.sketches import Operation, Sketch
-from darts_tf.svg import titled
+from darts_tf.svg import moving, titled
 
 TEXT, SMALL = 9.0, 7.5
 """Sizes of texts."""
@@ -60,6 +61,11 @@ def outline(text: str, size: float) -> Path:
 def width_of(text: str, size: float = TEXT) -> float:
     """The width of a text in points."""
     return float(outline(text, size).get_extents().width)
+
+
+def _tooltip(sketch: Sketch, operation: Operation) -> str:
+    weight = "" if operation.weight is None else f", weight {operation.weight:.3f}"
+    return sketch.words(operation) + weight
 
 
 def states_of(sketch: Sketch) -> list[Vertex]:
@@ -112,16 +118,21 @@ class Drawing:
         self.axes, self.theme = axes, theme
         self.offset = (0.0, 0.0)
 
-    def cell(self, plan: Plan) -> None:
-        """Draws a cell: edges that are not kept first, then others, then what they join."""
+    def cell(self, plan: Plan, variants: Sequence[Mapping[str, Operation]] | None = None) -> None:
+        """Draws a cell, its boxes over its edges.
+
+        Args:
+            plan: the cell.
+            variants: for each operation all that is drawn in its place, by their keys in motions.
+        """
         sketch, routes = plan.sketch, plan.layout.routes
-        first, last = plan.before, plan.before + 2 * len(sketch.operations)
-        for route in (*routes[:first], *routes[last:]):
+        for route in (*routes[: plan.before], *routes[plan.before + 2 * len(sketch.operations) :]):
             self.line(route, THIN, self.theme.quiet, zorder=1)
         for number, operation in enumerate(sketch.operations):
-            self.edge(plan, number, operation)
-        for number, operation in enumerate(sketch.operations):
-            self.box(plan, number, operation)
+            drawn = variants[number] if variants else {"": operation}
+            for key, variant in drawn.items():
+                self.edge(plan, number, variant, moving(f"{key}-edge") if key else None)
+                self.box(plan, number, variant, moving(key) if key else None)
         *states, end = states_of(sketch)
         places = [*plan.layout.centres[: len(states)], plan.layout.centres[-1]]
         for vertex, place in zip((*states, end), places, strict=True):
@@ -137,7 +148,7 @@ class Drawing:
 
     def box(self, plan: Plan, number: int, operation: Operation, gid: str | None = None) -> None:
         """Draws an operation's box with its name, and its weight where it has room for that."""
-        gid = gid or titled(plan.sketch.words(operation))
+        gid = gid or titled(_tooltip(plan.sketch, operation))
         centre, (width, height) = plan.layout.centres[plan.boxes[number]], plan.box
         face, edge, ink = self._colours(operation)
         shape = FancyBboxPatch(
@@ -146,7 +157,7 @@ class Drawing:
             boxstyle=BoxStyle.Round(pad=0, rounding_size=ROUND),
             **{"facecolor": face, "edgecolor": edge, "linewidth": 1.0, "zorder": 4, "gid": gid},
         )
-        self._add(shape)
+        self.add(shape)
         name = readable(operation.primitive)
         if height == BOX:
             self.text(name, centre, TEXT, ink, gid)
@@ -169,7 +180,7 @@ class Drawing:
         """Draws a round vertex."""
         theme = self.theme
         look = {"facecolor": theme.state, "edgecolor": theme.ink, "linewidth": 1.0, "zorder": 4}
-        self._add(Circle(self._at(centre), vertex.radius, **look))
+        self.add(Circle(self._at(centre), vertex.radius, **look))
         if not vertex.subscript:
             return self.text(vertex.text, centre, TEXT, theme.ink)
         own, small = width_of(vertex.text), width_of(vertex.subscript, SMALL)
@@ -189,16 +200,17 @@ class Drawing:
                 points += [(middle, a[1]), (middle, b[1]), b]
                 codes += [Path.CURVE4] * 3
         look = {"facecolor": "none", "edgecolor": colour, "linewidth": width, "capstyle": "butt"}
-        self._add(PathPatch(Path(points, codes), zorder=zorder, gid=gid, **look))
+        self.add(PathPatch(Path(points, codes), zorder=zorder, gid=gid, **look))
 
     def text(self, text: str, centre, size: float, colour: str, gid: str | None = None) -> None:
         """Draws a text around a point."""
         path = outline(text, size).transformed(Affine2D().translate(*self._at(centre)))
-        self._add(PathPatch(path, facecolor=colour, edgecolor="none", zorder=5, gid=gid))
+        self.add(PathPatch(path, facecolor=colour, edgecolor="none", zorder=5, gid=gid))
 
     def _at(self, point):
         return (point[0] + self.offset[0], point[1] + self.offset[1])
 
-    def _add(self, patch) -> None:
+    def add(self, patch) -> None:
+        """Draws a patch whose points are those of the axes."""
         patch.set_clip_on(False)
         self.axes.add_artist(patch)

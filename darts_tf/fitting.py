@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -34,8 +35,11 @@ from darts_tf.execution import (
 from darts_tf.genotype import Genotype
 from darts_tf.interruption import Diverged
 from darts_tf.keeper import Keeper
+from darts_tf.run_logs import versions
 from darts_tf.runs import CHECKPOINTS, keep_metrics
 from darts_tf.trainer import Trainer
+
+LOG = logging.getLogger("darts_tf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +109,7 @@ def begun(
         InputError: as `beginning.begun`.
     """
     with beginning.begun(config, dataset, genotype, writes=is_chief()) as folder:
+        LOG.info("%s", versions())
         make_deterministic(config.deterministic)
         keras.utils.set_random_seed(config.seed)
         with dtype_policy(config.precision), strategy.scope():

@@ -15,6 +15,7 @@ from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.parsing import parse_json
 from darts_tf.spaces import (
+    ALL_PRIMITIVES,
     Pairs,
     checked_concat,
     checked_pairs,
@@ -137,6 +138,8 @@ class RecurrentGenotype(_Genotype):
 
 
 def short_name(primitive: str) -> str:
-    """`sep3` of `sep_conv_3x3`: how a genotype is printed."""
+    """`sep3` of `sep_conv_3x3`: how a genotype is printed. Names of users stay as they are."""
+    if primitive not in ALL_PRIMITIVES:
+        return primitive
     word, _, size = re.match(r"([a-z]+)(_[a-z]+)?_?(\d*)", primitive).groups()
     return word + size

@@ -18,8 +18,11 @@ derivative. What is returned is the whole, on every replica.
 
 from __future__ import annotations
 
+import collections
+
 import tensorflow as tf
 
+from darts_tf import registered
 from darts_tf.differentiation import weights_fixed
 from darts_tf.distribution import all_sum
 
@@ -76,11 +79,14 @@ def finite_difference(
     return valid_loss, all_sum(_add(direct, implicit))
 
 
-ESTIMATORS = {
+_BUILT_IN = {
     "first_order": first_order,
     "second_order": second_order,
     "finite_difference": finite_difference,
 }
+
+ESTIMATORS = collections.ChainMap(registered.ESTIMATORS, _BUILT_IN)
+"""These, and those that users have registered."""
 
 
 def _arch_gradients(loss, weights, alphas, batch):

@@ -26,6 +26,9 @@ SWEEPS = 12
 STRAIGHT = 50.0
 """How much straighter than others an edge is in its lanes, and where its ends have no other."""
 
+ALOFT = 1e4
+"""Where everything would like to be a little, so that nothing is low before it is moved to 0."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -47,9 +50,9 @@ class Layout:
 def arrange(sizes: tuple[tuple[float, float], ...], edges: tuple[tuple[int, int], ...]) -> Layout:
     """The layout of a graph without cycles.
 
-    Vertices that no edge enters are in the first layer, in the order that they have; the last vertex
-    is alone in the last layer. One with one edge in and one edge out, as an operation has, is in
-    the layer before what it feeds. The same graph has the same layout.
+    Vertices that no edge enters are in the first layer, in the order that they have; the last
+    vertex is alone in the last layer. One with one edge in and one edge out, as an operation has,
+    is in the layer before what it feeds. The same graph has the same layout.
 
     Args:
         sizes: width and height of every vertex in points.
@@ -70,7 +73,7 @@ def arrange(sizes: tuple[tuple[float, float], ...], edges: tuple[tuple[int, int]
     centres = tuple((sum(columns[layer_of[v]]) / 2, y_of[v]) for v in range(len(sizes)))
     routes = tuple(_route(step, layer_of, columns, y_of, centres, sizes) for step in steps)
     top = max(y_of[v] + heights[v] / 2 for v in y_of)
-    return Layout(centres, routes, columns[-1][1], top)
+    return Layout(centres, routes, columns[-1][1], round(top, 2))
 
 
 def _layers(count: int, edges: Sequence[tuple[int, int]]) -> dict[int, int]:
@@ -197,17 +200,15 @@ def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
     """The y of all, so that the squares of the segments' climbs are least and none overlap.
 
     The unknowns are the lowest y of each layer and how much farther apart than they have to be
-    neighbours are, which is not negative: bounded least squares.
+    neighbours are. None is negative: least squares as `nnls` solves them.
     """
     import numpy as np
-    from scipy.optimize import lsq_linear
+    from scipy.optimize import nnls
 
     items = [v for layer in layers for v in layer]
     column = {v: i for i, v in enumerate(items)}
     basis, least = np.zeros((len(items), len(items))), np.zeros(len(items))
-    lower = np.zeros(len(items))
     for layer in layers:
-        lower[column[layer[0]]] = -np.inf
         for i, v in enumerate(layer):
             basis[column[v], [column[u] for u in layer[: i + 1]]] = 1
             if i:
@@ -221,11 +222,10 @@ def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
         for alone in [leaving[u] == entering[v] == 1]
         for weight in [STRAIGHT if alone or min(u, v) >= first_lane else 1.0]
     ]
-    rows += [(basis[column[v]], least[column[v]], 1e-3) for v in items]  # near 0, one solution
+    rows += [(basis[column[v]], least[column[v]] - ALOFT, 1e-3) for v in items]  # one solution
     matrix = np.array([row * weight for row, _, weight in rows])
     wanted = np.array([-constant * weight for _, constant, weight in rows])
-    free = lsq_linear(matrix, wanted, (lower, np.inf), method="bvls").x
-    y = basis @ free + least
+    y = basis @ nnls(matrix, wanted)[0] + least
     y -= min(y[column[v]] - heights[v] / 2 for v in items)
     return {v: round(float(y[column[v]]), 2) for v in items}
 

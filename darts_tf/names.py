@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 
@@ -64,6 +65,12 @@ def unknown_name(kind: str, name: object, known: Iterable[object]) -> InputError
 def gigabytes(count: float) -> str:
     """Bytes as people read them."""
     return f"{count / 1e9:.1f} GB"
+
+
+def in_one_line(error: BaseException) -> str:
+    """An error with its kind, as much of its message as there is room for, without colours."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or "no message"
+    return shortened(f"{type(error).__name__}: {text}", LISTED)
 
 
 def first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from darts_tf.genotype import Genotype
-from darts_tf.spaces import INPUTS, NONE, edges, nodes_of
+from darts_tf.spaces import INPUTS, NONE, ByEdge, edges, nodes_of
 
 CELLS = ("normal", "reduce")
 EDGE, NODE = "edge", "node"
@@ -104,7 +104,7 @@ def decide(
     choice: Choice,
     decision: Decision,
     mixture: Sequence[np.ndarray],
-    primitives: tuple[str, ...],
+    primitives: tuple[str, ...] | ByEdge,
     measure: Callable[[list[np.ndarray]], tuple[float, float]],
 ) -> tuple[Choice, dict[str | int, float]]:
     """Decides one thing by leaving out each candidate in turn.
@@ -116,7 +116,8 @@ def decide(
         choice: what is decided already.
         decision: what is to be.
         mixture: that of the alphas.
-        primitives: what its columns stand for; `none` is no candidate.
+        primitives: what its columns stand for, on all edges or, of both cells, on each; `none` is
+            no candidate.
         measure: accuracy and loss of the supernet mixed so.
 
     Returns:
@@ -126,12 +127,13 @@ def decide(
     now, cell = mixture_of(choice, mixture), decision.cell
     operations, inputs, without = choice.operations.copy(), choice.inputs.copy(), {}
     if decision.kind == EDGE:
-        for column, name in enumerate(primitives):
+        names = _names(primitives, cell, decision.index)
+        for column, name in enumerate(names):
             if name != NONE:
                 masked = [part.copy() for part in now]
                 masked[cell][decision.index, column] = 0
                 without[name] = measure(masked)
-        operations[cell, decision.index] = primitives.index(_needed(without)[0])
+        operations[cell, decision.index] = names.index(_needed(without)[0])
     else:
         for row, (source, target) in enumerate(edges(inputs.shape[1])):
             if target == INPUTS + decision.index:
@@ -148,23 +150,33 @@ def _needed(without: dict) -> list:
     return sorted(without, key=lambda candidate: (without[candidate][0], -without[candidate][1]))
 
 
-def genotype_of(choice: Choice, primitives: tuple[str, ...]) -> Genotype:
+def _names(primitives: tuple[str, ...] | ByEdge, cell: int, row: int) -> tuple[str, ...]:
+    """What the columns stand for on an edge."""
+    return primitives if isinstance(primitives[0], str) else primitives[cell][row]
+
+
+def genotype_of(choice: Choice, primitives: tuple[str, ...] | ByEdge) -> Genotype:
     """The cells, once everything is decided."""
     rows = {edge: row for row, edge in enumerate(edges(choice.inputs.shape[1]))}
     cells = []
-    for operations, inputs in zip(choice.operations, choice.inputs, strict=True):
+    for cell, inputs in enumerate(choice.inputs):
         places = [(int(s), INPUTS + node) for node, kept in enumerate(inputs) for s in kept]
-        pairs = [(primitives[operations[rows[place]]], place[0]) for place in places]
+        chosen = [(rows[place], choice.operations[cell, rows[place]]) for place in places]
+        names = [_names(primitives, cell, row)[column] for row, column in chosen]
+        pairs = [(name, place[0]) for name, place in zip(names, places, strict=True)]
         cells += [pairs, range(INPUTS, INPUTS + len(inputs))]
     return Genotype(*cells)
 
 
-def in_words(decision: Decision, choice: Choice, primitives: tuple[str, ...], without: dict) -> str:
+def in_words(
+    decision: Decision, choice: Choice, primitives: tuple[str, ...] | ByEdge, without: dict
+) -> str:
     """A line on what was decided, with the accuracies without each candidate."""
     cell, index = CELLS[decision.cell], decision.index
     if decision.kind == EDGE:
         source, target = edges(choice.inputs.shape[1])[index]
-        chosen = primitives[choice.operations[decision.cell, index]]
+        names = _names(primitives, decision.cell, index)
+        chosen = names[choice.operations[decision.cell, index]]
         what = f"{cell} edge {source} to {target}: {chosen}"
     else:
         chosen = " and ".join(map(str, choice.inputs[decision.cell, index]))

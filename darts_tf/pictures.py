@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from darts_tf import sketches
-from darts_tf.drawing import BOX, INSIDE, TALL_BOX, TEXT, Drawing, planned, width_of
+from darts_tf.drawing import INSIDE, TEXT, Drawing, planned, width_of
 from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
-from darts_tf.palette import COLOURS, DARK, LIGHT, kind_of, readable
-from darts_tf.sketches import Sketch
-from darts_tf.svg import svg_of, titled
+from darts_tf.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
+from darts_tf.sketches import HEADINGS, Operation, Sketch, in_words
+from darts_tf.svg import moving, svg_of, titled
 from darts_tf.zoo import load_genotype
 
 MARGIN, HEADING, BETWEEN, SWATCH = 14.0, 22.0, 16.0, 10.0
 """Around everything, the room of a line of text, between cells, the squares of the legend."""
+TITLE, LEGEND = 12.0, 8.0
+"""Sizes of texts."""
 DOTS = 200
 """Pixels an inch of PNG files."""
-HEADINGS = {"normal": "normal cell", "reduce": "reduction cell", "recurrent": "recurrent cell"}
 
 
 def plot_genotype(
@@ -39,8 +45,8 @@ def plot_genotype(
         genotype: itself, the name of a published one, or a file.
         cell: `"normal"` or `"reduce"` for one of the cells; by default both are drawn. With
             `"recurrent"` a name is that of a recurrent cell.
-        strengths: of every pair of the genotype, by the name of the cell (a sequence will do for one
-            cell): edges are as wide.
+        strengths: of every pair of the genotype, by the name of the cell: edges are as wide. For
+            one cell a sequence will do.
         title: above the picture.
         dark: light on dark.
         ax: matplotlib's axes to draw in; by default those of a new figure.
@@ -53,7 +59,7 @@ def plot_genotype(
     """
     if not isinstance(genotype, Genotype | RecurrentGenotype):
         genotype = load_genotype(genotype, recurrent=True if cell == "recurrent" else None)
-    return composed(sketches.of_genotype(genotype, cell, strengths), title, dark, ax)
+    return composed(sketches.of_genotype(genotype, cell, strengths), _page(title, dark), ax)
 
 
 def plot_supernet(
@@ -96,81 +102,109 @@ def plot_supernet(
         relaxation=relaxation,
         edge_primitives=edge_primitives,
     )
-    return composed(found, title, dark, ax)
+    return composed(found, _page(title, dark), ax)
 
 
-def composed(
-    cells: Sequence[Sketch],
-    title: str | None = None,
-    dark: bool = False,
-    ax=None,
-    names: Sequence[str] = (),
-) -> Figure:
-    """A figure of cells one above the other, with a legend.
+def _page(title: str | None, dark: bool) -> Page:
+    return Page({"": title} if title else {}, dark)
 
-    Args:
-        cells: what to draw.
-        title: above all.
-        dark: light on dark.
-        ax: axes to draw in, or None.
-        names: primitives that boxes and legend have room for besides those that are drawn.
-    """
-    theme = DARK if dark else LIGHT
-    every = sorted({*names, *(op.primitive for cell in cells for op in cell.operations)})
-    width = max(width_of(readable(name), TEXT) for name in every) + 2 * INSIDE
-    plans = [planned(cell, width, _is_supernet(cell)) for cell in cells]
-    kinds = [] if cells[0].recurrent else [k for k in COLOURS if k in map(kind_of, every)]
+
+class Picture(Figure):
+    """A figure that notebooks show as it is, without pyplot."""
+
+    def _repr_svg_(self) -> str:
+        return svg_of(self).decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What a figure of cells has beside them."""
+
+    titles: Mapping[str, str]
+    """What is written above all; by key where several take turns in a film."""
+    dark: bool = False
+    weighed: bool = True
+    """Whether the boxes of a supernet say the weights of their operations."""
+    variants: Sequence[Sequence[Mapping[str, Operation]]] = ()
+    """Of each cell and each of its operations all that takes turns there in a film, by key."""
+
+
+def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
+    """A figure of cells one above the other, or a part of one, with a legend."""
+    theme = DARK if page.dark else LIGHT
+    primitives = {operation.primitive for operation in _drawn(cells, page)}
+    width = max(width_of(readable(name)) for name in sorted(primitives)) + 2 * INSIDE
+    plans = [planned(cell, width, page.weighed and _is_supernet(cell)) for cell in cells]
+    kinds = _legend_of(primitives, cells)
     inside = max([*(plan.layout.width for plan in plans), _legend_width(kinds)])
-    height = 2 * MARGIN + HEADING * (bool(title) + bool(kinds))
+    inside = max([inside, *(width_of(title, TITLE) for title in page.titles.values())])
+    height = 2 * MARGIN + HEADING * (bool(page.titles) + bool(kinds))
     height += sum(plan.layout.height + HEADING + BETWEEN for plan in plans) - BETWEEN
-    axes = ax if ax is not None else _axes(inside + 2 * MARGIN, height)
-    axes.set(xlim=(0, inside + 2 * MARGIN), ylim=(0, height), aspect="equal")
-    axes.set_axis_off()
-    axes.get_figure(root=True).set_facecolor(theme.background)
+    axes = _axes(ax, inside + 2 * MARGIN, height, theme)
     drawing, top = Drawing(axes, theme), height - MARGIN
-    if title:
-        top = _heading(drawing, title, top, TEXT + 3)
-    for plan in plans:
-        top = _heading(drawing, HEADINGS[plan.sketch.cell], top, TEXT)
-        top -= plan.layout.height
+    for key, title in page.titles.items():
+        _heading(drawing, title, top, TITLE, moving(key) if page.variants else None)
+    top -= HEADING * bool(page.titles)
+    for number, plan in enumerate(plans):
+        _heading(drawing, HEADINGS[plan.sketch.cell], top, TEXT)
+        top -= HEADING + plan.layout.height
         drawing.offset = (MARGIN + (inside - plan.layout.width) / 2, top)
-        drawing.cell(plan)
+        drawing.cell(plan, page.variants[number] if page.variants else None)
         top -= BETWEEN
     _legend(drawing, kinds)
-    return axes.get_figure(root=True)
+    figure = axes.get_figure(root=True)
+    if ax is None:
+        figure.set_gid(titled("; ".join([*list(page.titles.values())[-1:], *map(in_words, cells)])))
+    return figure
+
+
+def _drawn(cells: Sequence[Sketch], page: Page) -> list[Operation]:
+    """All operations that there are boxes of."""
+    found = [operation for cell in cells for operation in cell.operations]
+    return found + [op for cell in page.variants for looks in cell for op in looks.values()]
+
+
+def _legend_of(primitives: Iterable[str], cells: Sequence[Sketch]) -> list[str]:
+    """The kinds that the legend explains; of activations the boxes say as much."""
+    kinds = set(map(kind_of, primitives))
+    return [] if cells[0].recurrent else [kind for kind in COLOURS if kind in kinds]
 
 
 def _is_supernet(cell: Sketch) -> bool:
     return any(not operation.kept for operation in cell.operations)
 
 
-def _axes(width: float, height: float):
-    figure = Figure(figsize=(width / 72, height / 72))
-    return figure.add_axes((0, 0, 1, 1))
+def _axes(ax, width: float, height: float, theme: Theme):
+    """The axes themselves, or those that fill a new figure; a unit is a point there."""
+    if ax is None:
+        figure = Picture(figsize=(width / 72, height / 72), facecolor=theme.background)
+        ax = figure.add_axes((0, 0, 1, 1))
+    else:
+        ax.add_patch(Rectangle((0, 0), width, height, color=theme.background, zorder=0))
+    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    ax.set_axis_off()
+    return ax
 
 
-def _heading(drawing: Drawing, text: str, top: float, size: float) -> float:
+def _heading(drawing: Drawing, text: str, top: float, size: float, gid: str | None = None) -> None:
     drawing.offset = (0.0, 0.0)
     place = (MARGIN + width_of(text, size) / 2, top - HEADING / 2)
-    drawing.text(text, place, size, drawing.theme.ink)
-    return top - HEADING
+    drawing.text(text, place, size, drawing.theme.ink, gid)
 
 
 def _legend_width(kinds: Sequence[str]) -> float:
-    return sum(SWATCH + 4 + width_of(kind, TEXT - 1) + 14 for kind in kinds)
+    return sum(SWATCH + 4 + width_of(kind, LEGEND) + 14 for kind in kinds)
 
 
 def _legend(drawing: Drawing, kinds: Sequence[str]) -> None:
-    from matplotlib.patches import Rectangle
-
     drawing.offset, left = (0.0, 0.0), MARGIN
     for kind in kinds:
         colour = COLOURS[kind]
         look = {"facecolor": colour or "none", "edgecolor": colour or drawing.theme.ink}
-        drawing._add(Rectangle((left, MARGIN), SWATCH, SWATCH, **look))
+        drawing.add(Rectangle((left, MARGIN), SWATCH, SWATCH, **look))
         left += SWATCH + 4
-        width = width_of(kind, TEXT - 1)
-        drawing.text(kind, (left + width / 2, MARGIN + SWATCH / 2), TEXT - 1, drawing.theme.ink)
+        width = width_of(kind, LEGEND)
+        drawing.text(kind, (left + width / 2, MARGIN + SWATCH / 2), LEGEND, drawing.theme.ink)
         left += width + 14
 
 
@@ -198,12 +232,17 @@ def _pdf(figure: Figure) -> bytes:
 
 
 def _gif(figure: Figure) -> bytes:
-    from PIL import Image
+    return gif_of_images([pixels(figure, DOTS)])
 
-    file = io.BytesIO()
-    image = Image.open(io.BytesIO(_png(figure))).convert("RGB")
-    image.quantize(128).save(file, format="GIF")
-    return file.getvalue()
+
+def pixels(figure: Figure, dots: int) -> np.ndarray:
+    """The figure as an image (height, width, 3) of uint8, with so many pixels an inch."""
+    before = figure.get_dpi()
+    figure.set_dpi(dots)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_dpi(before)
+    return np.array(canvas.buffer_rgba())[..., :3]
 
 
 def _saved(figure: Figure, format: str, **options) -> bytes:

@@ -11,7 +11,8 @@ from darts_tf.errors import InputError
 from darts_tf.execution import has_gpu
 from darts_tf.names import gigabytes
 from darts_tf.ops import halved
-from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, reductions
+from darts_tf.search_spaces import SPACES
+from darts_tf.spaces import NONE, PRIMITIVES, SKIP, edges, reductions
 
 PASSES = {"first_order": 1, "finite_difference": 2, "second_order": 3}
 """Passes whose results wait in memory at a time; of second order a backward pass too."""
@@ -30,11 +31,16 @@ PROGRAM = 1.0e9
 
 _KEPT, _OWN, _FLOAT = 6, 30, 4  # tensors an edge, tensors of the largest operation, bytes
 
+_KEPT_BY = {"dil_conv_3x3": 1, "dil_conv_5x5": 1, "conv_7x1_1x7": 1}
+_KEPT_BY |= dict.fromkeys((NONE, SKIP, "max_pool_3x3", "avg_pool_3x3"), 0)
+_KEPT_USUALLY = 2
+"""Of those tensors, how many belong to a primitive; of one of a user's it is a guess."""
+
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
 def estimated_bytes(
-    config: SearchConfig, height: int, width: int, operations: int = len(PRIMITIVES)
+    config: SearchConfig, height: int, width: int, operations: int | None = None
 ) -> int:
     """Peak memory of a search on a CPU, about: of fourteen that were measured all within 18 %.
 
@@ -45,24 +51,35 @@ def estimated_bytes(
         config: the settings.
         height: rows of an image.
         width: columns of an image.
-        operations: of an edge; with fewer than all, about as many convolutions are left.
+        operations: of an edge, in a stage that has fewer than all: about as many convolutions are
+            left. By default those of the settings' space.
     """
-    share = operations / len(PRIMITIVES)
+    space = SPACES[config.space]
+    share = operations / len(PRIMITIVES) if operations else _share(space.by_edge)
+    rows = len(edges(space.nodes))
     kept, largest = 0, 0
     channels = config.channels
     for reduction in reductions(config.cells):
         if reduction:
             channels, height, width = 2 * channels, halved(height, 2), halved(width, 2)
         node = channels * height * width * config.batch_size * _FLOAT
-        edges = sum(INPUTS + node for node in range(NODES))
         mixed = node // config.partial_channels
-        kept += edges * (share * _KEPT * mixed + (node - mixed))
-        largest = max(largest, share * NODES * mixed)
-    name = config.arch_gradient
+        kept += rows * (share * _KEPT * mixed + (node - mixed))
+        largest = max(largest, share * space.nodes * mixed)
+    # of an estimator of a user's own the most is assumed
+    name = config.arch_gradient if config.arch_gradient in PASSES else "second_order"
     tensors = FRAGMENTS * (PASSES[name] * kept + WORKING[name] * _OWN * largest)
     if config.precision != "float32":
         tensors *= 0.6  # the results are half as large, what works on them in part
     return int(tensors + PROGRAM + GRAPH[name] * config.cells)
+
+
+def _share(by_edge) -> float:
+    """What an edge keeps on average, as a share of what one of the paper's does."""
+    kept = [
+        sum(_KEPT_BY.get(name, _KEPT_USUALLY) for name in row) for cell in by_edge for row in cell
+    ]
+    return sum(kept) / len(kept) / _KEPT
 
 
 def available_bytes() -> int:
@@ -77,7 +94,7 @@ def available_bytes() -> int:
 
 
 def check_memory(
-    config: SearchConfig, height: int, width: int, operations: int = len(PRIMITIVES)
+    config: SearchConfig, height: int, width: int, operations: int | None = None
 ) -> str:
     """A line on what the search will need, as `estimated_bytes`.
 

@@ -10,10 +10,12 @@ Every layer keeps the spatial size at stride 1 and divides it by `stride`, round
 
 from __future__ import annotations
 
+import collections
 import functools
 
 import tensorflow as tf
 
+from darts_tf import registered
 from darts_tf.convolutions import Conv7x1And1x7, FactorizedReduce, SeparableConv
 from darts_tf.operation import Primitive
 from darts_tf.pooling import avg_pool, max_pool
@@ -79,7 +81,7 @@ def _separable(**settings):
     return functools.partial(SeparableConv, **settings)
 
 
-PRIMITIVES = {
+_BUILT_IN = {
     "none": Zero,
     "max_pool_3x3": _pool("max"),
     "avg_pool_3x3": _pool("avg"),
@@ -91,3 +93,6 @@ PRIMITIVES = {
     "dil_conv_5x5": _separable(kernel_size=5, dilation=2),
     "conv_7x1_1x7": Conv7x1And1x7,
 }
+
+PRIMITIVES = collections.ChainMap(registered.PRIMITIVES, _BUILT_IN)
+"""These, and those that users have registered."""

@@ -43,7 +43,7 @@ TENSORBOARD = "tensorboard"
 STAGES = "stages"
 """Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for on each edge, in a stage whose edges differ."""
+"""What the columns of the alphas stand for, where that is not the paper's space."""
 STAGED = STAGES, EDGE_PRIMITIVES
 """What searches in stages have beside all others."""
 
@@ -54,6 +54,8 @@ LOCK = ".lock"
 
 TABLES = ("compare.csv", "compare.md")
 """What a comparison found, for programs and for people."""
+PAGE = "report.html"
+"""What `darts-tf report` makes of all this, for people."""
 RESULT = "result.json"
 """What a job among others has found and cost, once it has ended."""
 REPORTS = ("select.json", "select.md")
@@ -69,9 +71,8 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
-    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK),
-    *STAGED,
-    *OF_MANY,
+    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
+    *(*STAGED, *OF_MANY),
 )
 """Everything that a run puts into its folder."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import indicators, runs
+from darts_tf import indicators, registered, runs
 from darts_tf.callbacks import Ramp, Record
 from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.cost_penalty import cost_penalty
@@ -34,6 +34,7 @@ from darts_tf.mixing import measuring
 from darts_tf.names import listed
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
+from darts_tf.run_space import save_primitives
 from darts_tf.schedules import (
     op_dropout_at,
     perturb_radius_at,
@@ -41,9 +42,10 @@ from darts_tf.schedules import (
     temperature_at,
 )
 from darts_tf.search import DARTS
+from darts_tf.search_spaces import SPACES
 from darts_tf.selecting import check_alone, select
+from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
-from darts_tf.spaces import PRIMITIVES
 from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
 from darts_tf.targets import costs_of, target_of, within_budget
@@ -69,7 +71,7 @@ def search(
         dataset: what to search on; the test split is not touched.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
-        edge_primitives: as `Supernet` takes them.
+        edge_primitives: as `Supernet` takes them, in place of those of the settings' space.
         report_selection: called with every round of a selection by perturbation; see `select`.
 
     Returns:
@@ -80,8 +82,8 @@ def search(
     Raises:
         InputError: images too small, a batch larger than half of the training images, more memory
             needed than is free, a budget that no cells meet, a table of latencies that cannot be
-            used, or a folder that is in use; nothing has been written then. Or what is to be
-            resumed was begun with other settings.
+            used, a rule of selection that chooses no cells, or a folder that is in use; nothing has
+            been written then. Or what is to be resumed was begun with other settings.
         Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
         Diverged: losses or gradients were not finite, again after going back once.
         OSError: a file could not be written; earlier checkpoints are as they were.
@@ -100,15 +102,20 @@ def search(
     check_image_size(preprocessing.height, preprocessing.width, "cifar")
     halves = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
-    operations = len(edge_primitives[0][0] if edge_primitives else PRIMITIVES)
+    by_edge = edge_primitives or SPACES[config.space].by_edge
+    operations = len(edge_primitives[0][0]) if edge_primitives else None
     check_memory(config, preprocessing.height, preprocessing.width, operations)
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
     target = target_of(config, config.preset, len(dataset.classes), *sizes)
     limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
-    within = within_budget(config, target, **limits)
+    if config.selection in registered.SELECTIONS:
+        within = by_rule(config.selection, by_edge, config.partial_channels > 1)
+    else:
+        within = within_budget(config, target, by_edge, **limits)
     penalty = None
     if config.cost is not None:
-        penalty = cost_penalty(costs_of(config, config.cost, target), config.cost_weight)
+        costs = costs_of(config, config.cost, target, by_edge)
+        penalty = cost_penalty(costs, config.cost_weight)
     build = functools.partial(
         build_trainer,
         config,
@@ -127,8 +134,8 @@ def search(
         epochs=config.epochs,
     )
     with begun(config, dataset, strategy, build) as (folder, trainer):
-        if edge_primitives and is_chief():
-            runs.write_json(folder / runs.EDGE_PRIMITIVES, edge_primitives)
+        if is_chief():
+            save_primitives(folder, by_edge)
         described = functools.partial(describe, trainer, folder, config.max_skips, within)
         record = Record(folder, described, report, writes=is_chief())
         looks = looks_of(trainer, config, halves[1], preprocessing)
@@ -187,6 +194,8 @@ def build_trainer(
     penalty: Callable | None = None,
 ) -> DARTS:
     """The compiled trainer of a new supernet, with the reference's optimizers."""
+    space = SPACES[config.space]
+    names = {"nodes": space.nodes, "edge_primitives": edge_primitives}
     supernet = Supernet(
         config.channels,
         config.cells,
@@ -196,7 +205,7 @@ def build_trainer(
         relaxation=config.relaxation,
         perturb=config.perturb,
         op_dropout=config.op_dropout,
-        edge_primitives=edge_primitives,
+        **(names if edge_primitives else space.of_supernet()),
     )
     trainer = DARTS(
         supernet,

@@ -63,6 +63,7 @@ def select(
     """
     check_alone()
     network = trainer.network
+    names = network.edge_primitives or network.primitives
     start = [np.asarray(part) for part in network.mixture()]
     rounds = perturbation.rounds(len(start[0]), settings.seed)
     halves = split_halves(dataset.train, config.seed)
@@ -79,7 +80,7 @@ def select(
         for number in range(done, len(rounds)):
             chosen = []
             for decision in rounds[number]:
-                choice, words = _decided(choice, decision, start, network.primitives, measure)
+                choice, words = _decided(choice, decision, start, names, measure)
                 chosen.append(words)
             if number + 1 < len(rounds):
                 tuning.tune(number, perturbation.mixture_of(choice, start))
@@ -90,7 +91,7 @@ def select(
                 times = {"seconds": now - before, "seconds_left": left}
                 report({"round": number + 1, "rounds": len(rounds), "chosen": chosen, **times})
             before = now
-    return perturbation.genotype_of(choice, network.primitives)
+    return perturbation.genotype_of(choice, names)
 
 
 def check_alone() -> None:

@@ -61,7 +61,8 @@ class Shared:
 class _Kind:
     """The functions of one kind; `template` is a layer of it.
 
-    Running statistics are read where they change, or where a `frozen` normalisation uses them.
+    Running statistics are read where they change, or where a `frozen` normalisation uses them;
+    states of random numbers always, so that all passes of a step see the same draws.
     """
 
     def __init__(self, template: keras.layers.Layer, frozen: bool):
@@ -78,7 +79,10 @@ class _Kind:
         weights = [tf.convert_to_tensor(v) for v in layer.trainable_variables]
         moved = layer.non_trainable_variables
         reads = track or self.frozen
-        held = [tf.convert_to_tensor(v) if reads else filled(0.0, v.shape, v.dtype) for v in moved]
+        held = [
+            tf.convert_to_tensor(v) if reads or not _is_float(v) else filled(0.0, v.shape, v.dtype)
+            for v in moved
+        ]
         held = held, fixed
         count, fixed_from, assigned = len(inputs), weights_fixed_from(), []
         self._forward.get_concrete_function(inputs, tuple(weights), held)  # see custom_gradient
@@ -173,3 +177,7 @@ class _Kind:
             output_gradients=upstreams,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+
+
+def _is_float(variable: keras.Variable) -> bool:
+    return tf.as_dtype(variable.dtype).is_floating

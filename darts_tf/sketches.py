@@ -25,6 +25,8 @@ from darts_tf.spaces import (
 
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""
+HEADINGS = dict(zip(CELLS, ("normal cell", "reduction cell", "recurrent cell"), strict=True))
+"""The same for people."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,15 @@ class Sketch:
         return ("c_{k-2}", "c_{k-1}")[state] if state < INPUTS else str(state - INPUTS)
 
     def words(self, operation: Operation) -> str:
-        """What an operation is, in words."""
-        between = f"{self.state_name(operation.source)} to {self.state_name(operation.target)}"
-        weight = "" if operation.weight is None else f", weight {operation.weight:.3f}"
-        return f"{readable(operation.primitive)}, {between}{weight}"
+        """What an operation is and between which states it lies, in words."""
+        ends = self.state_name(operation.source), self.state_name(operation.target)
+        return f"{readable(operation.primitive)} from {ends[0]} to {ends[1]}"
+
+
+def in_words(sketch: Sketch) -> str:
+    """What a cell is, for who cannot see it."""
+    kept = ", ".join(sketch.words(operation) for operation in sketch.operations if operation.kept)
+    return f"{HEADINGS[sketch.cell]}: {kept}"
 
 
 def of_genotype(
@@ -161,24 +168,35 @@ def _of_cell(alphas, number: int):
     return alphas[number], alphas[number + 2] if len(alphas) == 4 else None
 
 
+def _kept(genotype, cell: str, nodes: int) -> Sketch:
+    """The discrete cell that a supernet's is to become."""
+    if not hasattr(genotype, cell):
+        raise InputError(f"Expected a genotype with a {cell} cell. Received: {shown(genotype)}")
+    discrete = _discrete(genotype, cell, None)
+    if discrete.nodes != nodes:
+        raise InputError(
+            f"Expected a genotype of the alphas' {nodes} nodes. Received: {discrete.nodes} nodes"
+        )
+    return discrete
+
+
 def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
     names = by_cell[CELLS.index(cell)]
     weights, names = strengths(cell, alphas, over_edges, names, relaxation)
-    discrete = _discrete(genotype, cell, None)
     nodes = nodes_of(len(weights))
-    return Sketch(
-        cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat
-    )
+    discrete = _kept(genotype, cell, nodes)
+    return Sketch(cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat)
 
 
 def _recurrent(alphas, primitives, genotype) -> Sketch:
     weights = STRENGTHS["softmax"](np.asarray(alphas, np.float64))
     names = np.broadcast_to(primitives, weights.shape)
     weights = np.where(names == NONE, NEVER, weights)
-    discrete = _discrete(genotype, "recurrent", None)
-    pairs = recurrent_edges(recurrent_nodes_of(len(weights)))
+    nodes = recurrent_nodes_of(len(weights))
+    discrete = _kept(genotype, "recurrent", nodes)
+    pairs = recurrent_edges(nodes)
     operations = _strongest(pairs, weights, names, discrete)
-    return Sketch("recurrent", discrete.nodes, operations, discrete.concat)
+    return Sketch("recurrent", nodes, operations, discrete.concat)
 
 
 def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]:
@@ -189,7 +207,5 @@ def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]
         column = int(row.argmax())
         if kept.get(place) in candidates:
             column = list(candidates).index(kept[place])
-        found.append(
-            Operation(str(candidates[column]), *place, float(row[column]), place in kept)
-        )
+        found.append(Operation(str(candidates[column]), *place, float(row[column]), place in kept))
     return tuple(found)

@@ -11,10 +11,14 @@ from __future__ import annotations
 import math
 import numbers
 
+from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown, unknown_name
 
 Pairs = tuple[tuple[str, int], ...]
+
+ByEdge = tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]
+"""Primitives of every edge of a normal cell, and of every edge of a reduction."""
 
 PRIMITIVES = (
     "none",
@@ -29,7 +33,8 @@ PRIMITIVES = (
 """What every edge chooses from in search, in the order of the columns of the alphas."""
 
 ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
-"""Everything a network can be built from: older cells of the zoo use two more operations."""
+"""Everything a network can be built from: older cells of the zoo use two more operations. Users may
+register others; see `known_primitives`."""
 
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
@@ -53,6 +58,11 @@ NODES = 4
 """Nodes of a cell in the paper."""
 
 
+def known_primitives() -> tuple[str, ...]:
+    """`ALL_PRIMITIVES`, and those that users have registered."""
+    return (*ALL_PRIMITIVES, *registered.PRIMITIVES)
+
+
 def edges(nodes: int = NODES) -> tuple[tuple[int, int], ...]:
     """The (source, target) pairs of a cell in the order of the rows of the alphas.
 
@@ -68,7 +78,7 @@ def by_node(rows: int) -> list[slice]:
     return [slice(end - INPUTS - node, end) for node, end in enumerate(ends)]
 
 
-def checked_by_edge(primitives, nodes: int = NODES) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def checked_by_edge(primitives, nodes: int = NODES) -> ByEdge:
     """The candidates of every edge of a normal cell and of every edge of a reduction, as tuples.
 
     Raises:
@@ -85,8 +95,8 @@ def checked_by_edge(primitives, nodes: int = NODES) -> tuple[tuple[tuple[str, ..
         )
     for names in (names for cell in found for names in cell):
         for name in names:
-            if name not in ALL_PRIMITIVES:
-                raise unknown_name("primitive", name, ALL_PRIMITIVES)
+            if name not in known_primitives():
+                raise _unknown("primitive", name, known_primitives())
         if not set(names) - {NONE}:
             raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
     return found
@@ -172,7 +182,7 @@ def checked_pairs(name: str, pairs) -> Pairs:
             f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
             f"of pairs. Received: {received}"
         )
-    known = tuple(primitive for primitive in ALL_PRIMITIVES if primitive != NONE)
+    known = tuple(primitive for primitive in known_primitives() if primitive != NONE)
     return tuple(
         _checked_pair(f"{name}[{i}]", pair, INPUTS + i // 2 - 1, known)
         for i, pair in enumerate(pairs)
@@ -204,13 +214,19 @@ def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[
         )
     primitive, source = pair
     if primitive not in known:
-        raise unknown_name(f"the primitive of {place}", primitive, known)
+        raise _unknown(f"the primitive of {place}", primitive, known)
     if not _is_integer(source) or not 0 <= source <= last:
         raise InputError(
             f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
             f"Received: input={shown(source)}"
         )
     return str(primitive), int(source)
+
+
+def _unknown(kind: str, name, known: tuple[str, ...]) -> InputError:
+    """As `unknown_name`, with where else a primitive may come from; activations are all here."""
+    error = unknown_name(kind, name, known)
+    return error if known == ACTIVATIONS else InputError(f"{error}{registered.HINT}")
 
 
 def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[int, ...]:

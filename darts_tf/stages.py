@@ -21,8 +21,8 @@ from darts_tf.derivation import STRENGTHS
 from darts_tf.distribution import is_chief
 from darts_tf.genotype import Genotype
 from darts_tf.interruption import Interrupted
+from darts_tf.search_spaces import SPACES
 from darts_tf.searching import search
-from darts_tf.spaces import PRIMITIVES, edges
 
 LOG = logging.getLogger("darts_tf")
 
@@ -72,7 +72,7 @@ def search_in_stages(
         OSError: as there.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
-    kept = ((PRIMITIVES,) * len(edges()),) * 2
+    kept = SPACES[config.space].by_edge
     with beginning.begun(config, dataset, writes=is_chief()) as folder:
         for number in range(len(config.stages)):
             stage = config.stage(number)

@@ -16,7 +16,8 @@ from darts_tf.costs import CellCosts, cell_costs
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.parts import Target, all_parts
-from darts_tf.spaces import NODES
+from darts_tf.search_spaces import DARTS, SPACES, Space
+from darts_tf.spaces import ByEdge, nodes_of
 from darts_tf.stems import MINIMUM_CHANNELS, check_image_size
 
 
@@ -67,35 +68,38 @@ def checked(target: Target) -> Target:
     return target
 
 
-def costs_of(config: BudgetConfig, metric: str, target: Target, nodes: int = NODES) -> CellCosts:
+def costs_of(
+    config: BudgetConfig, metric: str, target: Target, by_edge: ByEdge = SPACES[DARTS].by_edge
+) -> CellCosts:
     """What every choice in the cells adds to the cost of a network.
 
     Args:
         config: names the table of latencies, where they are the metric.
         metric: a key of `budgets.UNITS`.
         target: the network.
-        nodes: of a cell.
+        by_edge: what its edges are chosen from.
 
     Raises:
         InputError: the table cannot be used, or has not all parts of the network.
     """
+    space = Space(nodes_of(len(by_edge[0])), by_edge)
     if metric == latency_table.METRIC:
         threads = None if config.latency_of_any_machine else config.latency_threads
         table = latency_table.load(config.latency_table, threads)
     else:
-        table = cost_table(metric, all_parts(target, nodes))
-    return cell_costs(table, target, nodes)
+        table = cost_table(metric, all_parts(target, space.nodes, space.all_primitives))
+    return cell_costs(table, target, space.nodes, by_edge)
 
 
 def within_budget(
-    config: BudgetConfig, target: Target, nodes: int = NODES, **options
+    config: BudgetConfig, target: Target, by_edge: ByEdge = SPACES[DARTS].by_edge, **options
 ) -> Callable[..., Genotype] | None:
     """A function of alphas: the best cells within the budget; None where there is none.
 
     Args:
         config: settings of the budget.
         target: the network that it is for.
-        nodes: of a cell.
+        by_edge: what its edges are chosen from.
         **options: of `derive_within`.
 
     Raises:
@@ -104,8 +108,8 @@ def within_budget(
     if config.budget is None:
         return None
     budget = parsed(config.budget)
-    costs = costs_of(config, budget.metric, target, nodes)
-    equal = np.zeros(costs.normal.shape)
+    costs = costs_of(config, budget.metric, target, by_edge)
+    equal = [np.zeros(table.shape) for table in (costs.normal, costs.reduce)]
     derived = functools.partial(derive_within, budget, costs, **options)
-    derived(equal, equal)  # a budget that no cells meet is told at once
+    derived(*equal)  # a budget that no cells meet is told at once
     return derived

@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Callable
 
+from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown, unknown_name
 
@@ -29,15 +30,19 @@ RANGES = {
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
 
 
-def setting(default, must_be: str | None = None, read: Callable | None = None):
+def setting(
+    default, must_be: str | None = None, read: Callable | None = None, is_open: bool = False
+):
     """A dataclass field with a default.
 
     Args:
         default: of the field.
         must_be: in which of `RANGES` its value lies, if it is not None.
         read: `read(name, value)` makes the value of what users write, such as `count`.
+        is_open: whether users may register names of their own for it.
     """
-    return dataclasses.field(default=default, metadata={"must_be": must_be, "read": read})
+    metadata = {"must_be": must_be, "read": read, "open": is_open}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -91,12 +96,8 @@ class Config:
     def __post_init__(self):
         hints = _hints(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if read := field.metadata.get("read"):
-                value = read(field.name, value)
-            value = _coerced(hints[field.name], value)
+            value = _checked(field, hints[field.name], getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            _check(field.name, value, hints[field.name], field.metadata.get("must_be"))
 
     def to_dict(self) -> dict[str, object]:
         """The fields as a JSON object: paths as text, tuples as lists."""
@@ -110,29 +111,55 @@ class Config:
             InputError: No JSON object, a field that the config does not have, that is missing, or
                 a bad value.
         """
-        if not isinstance(values, dict):
-            raise InputError(f"Expected a JSON object of settings. Received: {shown(values)}")
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        for name in values:
-            if name not in fields:
-                raise unknown_name("field", name, fields)
-        for name, field in fields.items():
-            if field.default is dataclasses.MISSING and name not in values:
+        values = cls.some_from_dict(values)
+        for field in dataclasses.fields(cls):
+            if field.default is dataclasses.MISSING and field.name not in values:
                 raise InputError(
-                    f"Expected a value for {name}. Received: {listed(values) or 'none'}"
+                    f"Expected a value for {field.name}. Received: {listed(values) or 'none'}"
                 )
         return cls(**values)
 
+    @classmethod
+    def some_from_dict(cls, values: dict[str, object]) -> dict[str, object]:
+        """The values of some fields from a JSON object, each checked by itself.
+
+        Raises:
+            InputError: No JSON object, a field that the config does not have, or a bad value.
+        """
+        if not isinstance(values, dict):
+            raise InputError(f"Expected a JSON object of settings. Received: {shown(values)}")
+        fields, hints = {field.name: field for field in dataclasses.fields(cls)}, _hints(cls)
+        for name in values:
+            if name not in fields:
+                raise unknown_name("field", name, fields)
+        return {n: _checked(fields[n], hints[n], value) for n, value in values.items()}
+
+
+def _hints(config_class: type) -> dict[str, object]:
+    """The fields' types; of choices that users may add to, with those that they have added."""
+    return _hints_with(config_class, registered.names())
+
 
 @functools.cache
-def _hints(config_class: type) -> dict[str, object]:
-    """The fields' types. Once for a class, since Python evaluates their text each time."""
+def _hints_with(config_class: type, names: tuple[str, ...]) -> dict[str, object]:
+    """Once for a class and what is registered, since Python evaluates their text each time."""
     return typing.get_type_hints(config_class)
 
 
-def _check(name: str, value, hint, must_be: str | None) -> None:
+def _checked(field: dataclasses.Field, hint, value):
+    """What a field is set to, made of what was given for it."""
+    if read := field.metadata.get("read"):
+        value = read(field.name, value)
+    value = _coerced(hint, value)
+    _check(field.name, value, hint, field.metadata)
+    return value
+
+
+def _check(name: str, value, hint, metadata) -> None:
+    must_be = metadata.get("must_be")
     if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
-        raise unknown_name(name, value, typing.get_args(hint))
+        error = unknown_name(name, value, typing.get_args(hint))
+        raise InputError(f"{error}{registered.HINT}") if metadata.get("open") else error
     if not _is_a(hint, value):
         raise InputError(f"Expected {name} to be {_words(hint)}. Received: {name}={shown(value)}")
     if must_be and value is not None and not RANGES[must_be](value):

@@ -20,7 +20,7 @@ from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
 from darts_tf.ops import joined
 from darts_tf.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
-from darts_tf.spaces import PRIMITIVES, edges
+from darts_tf.search_spaces import DARTS, SPACES, Space
 from darts_tf.stems import Stem
 from darts_tf.xnnpack import written_for_xnnpack
 from export import tflite
@@ -60,6 +60,7 @@ def profile(
     threads: int,
     seconds: float,
     report: Callable[[str], None] = lambda line: None,
+    space: Space = SPACES[DARTS],
 ) -> Profile:
     """Measures all parts that networks of a target can have, in turns.
 
@@ -68,11 +69,15 @@ def profile(
         threads: of the runtime.
         seconds: for each part, about.
         report: called with lines of progress.
+        space: of the cells.
     """
-    parts = all_parts(target)
+    parts = all_parts(target, space.nodes, space.all_primitives)
     draw = np.random.default_rng(2019)
-    shape = (2, len(edges()), len(PRIMITIVES))
-    networks = [derive(*draw.normal(size=shape)) for _ in range(NETWORKS)]
+    shapes = [(len(cell), len(cell[0])) for cell in space.by_edge]
+    networks = [
+        derive(*(draw.normal(size=shape) for shape in shapes), edge_primitives=space.by_edge)
+        for _ in range(NETWORKS)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         paths = {model: pathlib.Path(folder) / f"{i}" for i, model in enumerate(parts + networks)}
         for part in parts:

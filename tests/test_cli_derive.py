@@ -86,7 +86,8 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
         (["--output", "new.json", "--workdir", "{run}/none"], "Received: '"),
         (
             ["--output", "new.json", "--selection", "strenght"],
-            "Expected one of ('strength', 'perturbation')",
+            "Expected --selection to be one of strength, perturbation. Received: "
+            "--selection='strenght'. Did you mean 'strength'?",
         ),
         (["--output", "new.json", "--max-skips", "-1"], "max_skips to be zero or more"),
         (

@@ -168,7 +168,7 @@ def test_recurrent_cells_have_no_budget(tmp_path, capfd):
 def test_profile_writes_a_table_of_the_network(monkeypatch, tmp_path, capsys):
     asked = []
 
-    def profile(target, threads, seconds, report):
+    def profile(target, threads, seconds, report, space):
         asked.append((threads, seconds))
         return profiling.Profile(dict.fromkeys(all_parts(target), 5), 1.1)
 

@@ -35,6 +35,7 @@ REQUIRED = {
     configs.ExportConfig: {"workdir": "run", "output": "out"},
     configs.PredictConfig: {"model": "run", "images": ["a.png"]},
     configs.InspectConfig: {"genotype": "DARTS_V2"},
+    configs.PlotConfig: {"genotype": "DARTS_V2"},
     configs.ServeConfig: {"model": "export"},
     configs.DeriveConfig: {"workdir": "run"},
     configs.ProfileConfig: {"output": "table.json"},

@@ -200,3 +200,25 @@ def test_alphas_that_are_not_finite_are_refused():
     costs = CellCosts("macs", 0, *np.ones((2, 2, 3), int), FEW)
     with pytest.raises(InputError, match="Expected finite numbers. Received: alphas_reduce"):
         derive_within(Budget("macs", 9), costs, np.zeros((2, 3)), np.full((2, 3), np.nan))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_columns_may_stand_for_other_primitives_on_every_edge(seed):
+    """Columns dealt out anew on each edge, with their costs, stand for the same cells."""
+    random = np.random.default_rng(seed)
+    alphas = list(random.normal(size=(2, 9, 4)))
+    names = np.array(("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3"))
+    costs = CellCosts("macs", 7, *random.integers(1, 99, (2, 9, 4)), tuple(names))
+    orders = random.permuted(np.tile(np.arange(4), (2, 9, 1)), axis=2)
+    dealt = [np.take_along_axis(a, order, 1) for a, order in zip(alphas, orders, strict=True)]
+    tables = zip((costs.normal, costs.reduce), orders, strict=True)
+    tables = [np.take_along_axis(table, order, 1) for table, order in tables]
+    by_edge = tuple(tuple(map(tuple, names[order].tolist())) for order in orders)
+    anew = CellCosts("macs", 7, *tables, by_edge)
+    plain = derive(*alphas, primitives=tuple(names))
+    assert anew.total(plain) == costs.total(plain)
+    budget = Budget("macs", costs.total(plain) * 2 // 3)
+    for most in (None, 1):
+        expected = derive_within(budget, costs, *alphas, max_skips=most)
+        assert derive_within(budget, anew, *dealt, max_skips=most) == expected
+        assert expected != plain

@@ -47,6 +47,15 @@ def test_expected_cost_is_the_mean_of_all_cells():
     assert float(expected_cost(COSTS, ALPHAS)) == pytest.approx(mean_of_all_cells(COSTS, ALPHAS))
 
 
+def test_cells_may_have_primitives_of_their_own():
+    """A reduction without `none`: as with one that costs nothing and is never drawn."""
+    kept = [0, 2]
+    by_edge = ((FEW,) * len(ROWS), (tuple(FEW[i] for i in kept),) * len(ROWS))
+    costs = CellCosts("macs", 1000, COSTS.normal, COSTS.reduce[:, kept], by_edge)
+    alphas = [ALPHAS[0], tf.gather(ALPHAS[1], kept, axis=1)]
+    assert_close(expected_cost(costs, alphas), expected_cost(COSTS, ALPHAS), 1e-14)
+
+
 def test_edges_that_weigh_alike_change_nothing():
     over = [tf.ones_like(array) for array in OVER_EDGES]
     assert_close(expected_cost(COSTS, [*ALPHAS, *over]), expected_cost(COSTS, ALPHAS), 1e-14)

@@ -7,7 +7,8 @@ import pytest
 from numpy_reference import Reference, mixed_recurrent_step, recurrent_step
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params, word_costs
+from darts_tf.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.formulas import word_costs
 from darts_tf.language_model import build_language_model
 from darts_tf.network import build_network
 from darts_tf.recurrent_supernet import RecurrentSupernet

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import copy
-import html.parser
 import re
 
+from reading_pages import Page
+
+from darts_tf import pages
 from export.report_page import render
 
 HOSTILE = "<script>alert('x')</script>&\"\u2028"
 LATENCY = {"1": {"p50": 1.25, "p95": 2.5}, "2": {"p50": 0.75, "p95": 1.5}}
-
-
-class Page(html.parser.HTMLParser):
-    """Its elements, their attributes and its text; fails where an element is not closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.cells = [], [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style" and data.strip():
-            self.cells.append(data)
 
 
 def with_everything(report):
@@ -82,3 +61,9 @@ def test_the_page_needs_nothing_else(exported):
     text = render(with_everything(exported.report))
     assert not {name for name, _ in Page(text).attributes} & {"src", "href", "srcset", "style"}
     assert not re.search(r"https?:|url\(|@import|<link|<script", text)
+
+
+def test_the_page_looks_as_those_of_runs_do(exported):
+    text = (exported.output / "report.html").read_text(encoding="utf-8")
+    assert pages.static("page.css") in text
+    assert pages.made_by("darts-tf export") in text

@@ -84,6 +84,26 @@ def test_selection_keeps_what_the_net_cannot_do_without_rather_than_the_largest_
     assert words.startswith("normal edge 0 to 3: sep_conv_3x3 (accuracy without max_pool_3x3 ")
 
 
+def test_edges_may_have_operations_of_their_own():
+    """As those of a space whose edges differ: columns are named by the edge they are of."""
+    names = ((("skip_connect", "none"), ("dil_conv_3x3", "sep_conv_3x3")),) * 2
+    worth = np.array([[[3.0, 0.0], [1.0, 2.0]], [[0.0, 3.0], [2.0, 1.0]]])
+    mixture = [np.full((2, 2), 0.5)] * 2
+
+    def measure(parts):
+        return float(np.sum(worth * parts)), 0.0
+
+    choice = perturbation.nothing_decided(2)
+    for decisions in perturbation.rounds(2, 0):
+        for decision in decisions:
+            choice, without = perturbation.decide(choice, decision, mixture, names, measure)
+            assert "none" not in without
+            assert perturbation.in_words(decision, choice, names, without)
+    genotype = perturbation.genotype_of(choice, names)
+    assert genotype.normal == (("skip_connect", 0), ("sep_conv_3x3", 1))
+    assert genotype.reduce == (("dil_conv_3x3", 1), ("skip_connect", 0))
+
+
 def test_equal_accuracies_are_told_apart_by_the_loss():
     def measure(mixture):
         return 0.5, 2.0 if mixture[1][4, 6] == 0 else 1.0

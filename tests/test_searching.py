@@ -51,7 +51,8 @@ def test_search_leaves_a_whole_run_folder(finished):
     kept = runs.read_json(folder / runs.CONFIG)
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / runs.LOG).read_text()
-    absent = {runs.MODEL, runs.VOCABULARY, runs.SELECTION, *runs.OF_MANY, *runs.STAGED}
+    absent = {runs.MODEL, runs.VOCABULARY, runs.SELECTION, runs.PAGE}
+    absent |= {*runs.OF_MANY, *runs.STAGED}
     kept = set(runs.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
 

@@ -30,7 +30,7 @@ def dataset():
 class Mixed(keras.Model):
     """Logits that are a mixture of linear ones: all that a selection asks of a supernet."""
 
-    primitives = PRIMITIVES
+    primitives, edge_primitives = PRIMITIVES, None
 
     def __init__(self):
         super().__init__()

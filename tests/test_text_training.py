@@ -51,7 +51,7 @@ def test_training_keeps_the_best_epoch(finished):
     assert found["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
     assert found["perplexity"] < 3  # of 11 words
     assert set(runs.NAMES) - {path.name for path in folder.iterdir()} == {
-        *(runs.ALPHAS, runs.HISTORY, runs.SELECTION, *runs.OF_MANY, *runs.STAGED)
+        *(runs.ALPHAS, runs.HISTORY, runs.SELECTION, runs.PAGE, *runs.OF_MANY, *runs.STAGED)
     }
 
 

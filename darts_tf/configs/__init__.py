@@ -4,7 +4,7 @@ The command line makes its flags from these fields and shows the text below a fi
 """
 
 from darts_tf.configs.commands import (
-    BoardConfig,
+    CompletionConfig,
     DemoConfig,
     DeriveConfig,
     DoctorConfig,
@@ -22,6 +22,7 @@ from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
 from darts_tf.configs.protocol import SelectConfig
 from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serving import ServeConfig
+from darts_tf.configs.showing import BoardConfig, PlotConfig, ReportConfig
 from darts_tf.configs.studies import BaselineConfig, StudyConfig, TuneConfig
 from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 
@@ -36,6 +37,7 @@ __all__ = [
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
+    "CompletionConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvaluateConfig",
@@ -43,7 +45,9 @@ __all__ = [
     "ImportConfig",
     "InspectConfig",
     "LaunchConfig",
+    "PlotConfig",
     "PredictConfig",
+    "ReportConfig",
     "RunConfig",
     "SampleConfig",
     "SearchConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.validation import Config, setting
@@ -39,7 +40,9 @@ class SelectionConfig(Config):
     max_skips: int | None = setting(None, "zero or more")
     """Leave the normal cell at most so many skip connections: the weakest are replaced by the next
     best choice (P-DARTS)."""
-    selection: Literal["strength", "perturbation"] = "strength"
+    selection: Literal[("strength", "perturbation", *registered.SELECTIONS)] = setting(
+        "strength", is_open=True
+    )
     """How cells are chosen: by the largest alphas, or by how much the supernet's valid accuracy
     falls without an operation (DARTS-PT), which takes as long as many epochs of the search do."""
     selection_epochs: int = setting(1, "zero or more")
@@ -52,10 +55,10 @@ class SelectionConfig(Config):
         super().__post_init__()
         for name in ("max_skips", "budget"):
             value = getattr(self, name, None)
-            if self.selection == "perturbation" and value is not None:
+            if self.selection != "strength" and value is not None:
                 raise InputError(
                     f"Expected {name} with cells that are chosen by strength. "
-                    f"Received: {name}={shown(value)}, selection='perturbation'"
+                    f"Received: {name}={shown(value)}, selection={self.selection!r}"
                 )
 
 

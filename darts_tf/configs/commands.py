@@ -12,18 +12,12 @@ import tyro
 from darts_tf.configs.collapse import SelectionConfig
 from darts_tf.configs.hardware import BudgetConfig, Stem
 from darts_tf.configs.running import SeededConfig
-from darts_tf.configs.serving import HIGHEST_PORT
 from darts_tf.errors import InputError
 from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-]
-
-Runs = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
 ]
 
 ModelFormat = Literal[
@@ -145,27 +139,6 @@ class PredictConfig(Config):
             raise InputError("Expected one image file or more. Received: none")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BoardConfig(Config):
-    """Show runs in TensorBoard, until Ctrl-C."""
-
-    runs: Runs = ()
-    """Folders of runs, or with runs in them, as those of a comparison, a protocol or a study."""
-    port: int = setting(6006, "zero or more")
-    """Port to listen on; 0 for a free one."""
-    host: str = "localhost"
-    """Address to listen on; 0.0.0.0 for all."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.runs:
-            raise InputError("Expected one folder of a run or more. Received: none")
-        if self.port > HIGHEST_PORT:
-            raise InputError(
-                f"Expected port to be at most {HIGHEST_PORT}. Received: port={self.port}"
-            )
-
-
 OF_IMAGES = {
     **{"channels": 36, "cells": 20, "classes": None, "stem": "cifar", "image_size": None},
     **{"image_channels": 3, "max_macs": None},
@@ -197,10 +170,13 @@ class SampleConfig(SeededConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InspectConfig(Config):
-    """Show a genotype: its cells, parameters and multiply-adds."""
+    """Show a genotype: its cells, parameters and multiply-adds; or check a primitive."""
 
-    genotype: str
+    genotype: str | None = None
     """Name of a published genotype, or a file."""
+    primitive: str | None = None
+    """In place of a genotype a primitive, such as your own from --plugin FILE: what it costs, and
+    whether it can be exported: written as TFLite files and compared with Keras."""
     recurrent: bool = False
     """The name is that of a recurrent cell; a file tells this by itself."""
     channels: int | None = setting(None, "positive")
@@ -225,6 +201,20 @@ class InspectConfig(Config):
     """Different words that its language model knows; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+    picture: pathlib.Path | None = None
+    """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.genotype is None) == (self.primitive is None):
+            given = "none" if self.primitive is None else "both"
+            raise InputError(f"Expected one of --genotype and --primitive. Received: {given}")
+        others = {f.name for f in dataclasses.fields(self)} - {"genotype", "primitive", "channels"}
+        given = [name for name in sorted(others) if getattr(self, name)]
+        if self.primitive and given:
+            raise InputError(
+                f"Expected --channels alone with --primitive. Received: {_flags(given)}"
+            )
 
     def completed(self, recurrent: bool) -> InspectConfig:
         """The same with the defaults of a language model's settings, or of an image network's.
@@ -270,6 +260,14 @@ class DoctorConfig(Config):
 
     json: bool = False
     """Print one JSON object, for programs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletionConfig(Config):
+    """Print what makes a shell complete commands, flags and choices at the Tab key."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
+    """Which shell, as in: source <(darts-tf completion bash)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

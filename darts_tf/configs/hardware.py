@@ -8,6 +8,7 @@ from typing import Literal
 
 from darts_tf.budgets import checked, parsed
 from darts_tf.errors import InputError
+from darts_tf.search_spaces import DARTS, SPACES
 from darts_tf.validation import Config, setting
 
 Stem = Literal["cifar", "imagenet"]
@@ -83,6 +84,8 @@ class ProfileConfig(Config):
     """1 for gray images, 3 for colour."""
     classes: int | None = setting(None, "positive")
     """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
+    space: Literal[(*SPACES,)] = setting(DARTS, is_open=True)
+    """Search space whose operations and nodes the network may have; see darts-tf search."""
     threads: int = setting(1, "positive")
     """Threads of the runtime."""
     seconds: float = setting(0.2, "positive")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from darts_tf.configs.running import ArchConfig
 from darts_tf.errors import InputError
-from darts_tf.spaces import PRIMITIVES
+from darts_tf.search_spaces import DARTS, SPACES, Space
 from darts_tf.validation import names, setting
 
 
@@ -16,6 +16,10 @@ from darts_tf.validation import names, setting
 class RelaxationConfig(ArchConfig):
     """How a search mixes operations, and what keeps its alphas from collapsing."""
 
+    space: Literal[(*SPACES,)] = setting(DARTS, is_open=True)
+    """What edges choose from, and how many nodes a cell has: `darts` is the paper's, eight
+    operations and four nodes; `s2` has skip connections and 3x3 convolutions alone, `s3` these and
+    no edge (Robust DARTS)."""
     relaxation: Literal["softmax", "sigmoid", "gumbel"] = "softmax"
     """How alphas weigh the operations of an edge: by a softmax, each by a sigmoid (Fair DARTS), or
     with one of them drawn in each step (GDAS), at a temperature that falls from 10 to 0.1."""
@@ -40,7 +44,7 @@ class RelaxationConfig(ArchConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_stages(self.stages)
+        _check_stages(self.stages, SPACES[self.space])
         for name, only in (("beta-decay", ("softmax", "gumbel")), ("zero-one", ("sigmoid",))):
             if self.regularizer == name and self.relaxation not in only:
                 raise InputError(
@@ -91,7 +95,13 @@ def _parsed(stage: str) -> tuple[int, int, float]:
     return int(cells), int(operations), float(rate)
 
 
-def _check_stages(stages):
+def _check_stages(stages: tuple[str, ...], space: Space):
+    normal, reduce = space.columns
+    if stages and normal != reduce:
+        raise InputError(
+            "Expected a space with as many operations on all edges for stages. "
+            f"Received: {normal} in normal cells, {reduce} in reductions"
+        )
     try:
         parsed = [_parsed(stage) for stage in stages]
     except ValueError:
@@ -99,9 +109,9 @@ def _check_stages(stages):
     operations = [count for _, count, _ in parsed]
     fine = all(cells >= 3 and count >= 2 and 0 <= rate < 1 for cells, count, rate in parsed)
     falling = operations == sorted(operations, reverse=True)
-    if stages and not (fine and falling and operations[0] == len(PRIMITIVES)):
+    if stages and not (fine and falling and operations[0] == normal):
         raise InputError(
             "Expected stages as cells:operations:op_dropout, 3 cells or more and fewer operations "
-            f"from stage to stage, {len(PRIMITIVES)} in the first and 2 at least. "
+            f"from stage to stage, {normal} in the first and 2 at least. "
             f"Received: stages={','.join(stages)}"
         )

@@ -7,9 +7,13 @@ import pathlib
 import re
 from typing import ClassVar, Literal
 
+from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.names import shown, unknown_name
 from darts_tf.validation import Config, setting
+
+# annotations are text that is read when settings are made: they follow what users register
+ESTIMATORS = ("second_order", "first_order", "finite_difference")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,7 +146,9 @@ class RunConfig(Config):
 class ArchConfig(RunConfig):
     """How a search moves the architecture parameters."""
 
-    arch_gradient: Literal["second_order", "first_order", "finite_difference"] = "second_order"
+    arch_gradient: Literal[(*ESTIMATORS, *registered.ESTIMATORS)] = setting(
+        "second_order", is_open=True
+    )
     """How the architecture's gradient is computed: exactly, without the virtual step (faster), or
     by the paper's approximation."""
     arch_from_epoch: int = setting(0, "zero or more")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import os
 
 import numpy as np
 
+from darts_tf import registered
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
 from darts_tf.data.folder import load_folder, stream_folder
+from darts_tf.data.own import own_dataset
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
@@ -51,7 +54,8 @@ def load_digits() -> tuple[tuple[str, ...], Split, Split]:
     return classes, take(everything, ~is_test), take(everything, is_test)
 
 
-EMBEDDED = {"digits": load_digits}
+EMBEDDED = collections.ChainMap(registered.DATASETS, {"digits": load_digits})
+"""Those that need no file and no download, and those that users have registered."""
 
 
 def load_dataset(
@@ -65,8 +69,8 @@ def load_dataset(
 ) -> ImageDataset:
     """Loads a dataset into memory, or prepares to read it while it is used.
 
-    An embedded name wins over a folder of that name (write `./digits` for the folder), a folder
-    wins over a name of TFDS.
+    An embedded name, and one that a user has registered, wins over a folder of that name (write
+    `./digits` for the folder), a folder wins over a name of TFDS.
 
     A training image that cannot be read or decoded is left out together with its label, and named
     in a warning of the logger `darts_tf`, as long as there are at most `max_bad_images` of them.
@@ -115,7 +119,7 @@ def load_dataset(
     damaged = {"max_bad_images": max_bad_images}
     published = None
     if name in EMBEDDED:
-        classes, train, test = _load_embedded(name, **options)
+        classes, train, test, published = _load_embedded(name, **options)
     elif _is_folder(name):
         classes, train, test = load_folder(name, **options, **damaged)
         name = absolute(name)
@@ -171,12 +175,15 @@ def _is_folder(name: str) -> bool:
 
 def _load_embedded(
     name: str, *, image_size: int | None, limit: int | None, seed: int
-) -> tuple[tuple[str, ...], Split, Split]:
-    classes, *splits = EMBEDDED[name]()
+) -> tuple[tuple[str, ...], Split, Split, tuple | None]:
+    loaded = EMBEDDED[name]()
+    classes, *splits, published = (
+        own_dataset(name, loaded) if name in registered.DATASETS else (*loaded, None)
+    )
     splits = [take(split, limited_indices(split.labels, limit, seed)) for split in splits]
     if image_size is not None:
         splits = [
             Split(resize(images, image_size, image_size).numpy(), labels)
             for images, labels in splits
         ]
-    return classes, *splits
+    return classes, *splits, published

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from darts_tf import registered
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Records, Split, limited_indices
 from darts_tf.errors import InputError
@@ -129,9 +130,10 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
             raise InputError(f"Expected a dataset of TFDS. Received: {reason}") from error
         known = sorted({*tfds.list_builders(), *other_names})
         nearest = difflib.get_close_matches(base_name(name).lower(), known) or sorted(other_names)
+        hint = f".{registered.HINT}" if name.isidentifier() else ""
         raise InputError(
             "Expected a dataset of TFDS, an embedded one or an image folder; nearest: "
-            f"{', '.join(nearest)}. Received: {name}"
+            f"{', '.join(nearest)}. Received: {name}{hint}"
         ) from error
 
 

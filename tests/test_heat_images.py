@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from darts_tf.derivation import STRENGTHS
-from darts_tf.heat_maps import CELL, HIGH, LABEL, LINE, LOW, NAMED_CELL, colour_of, heat_maps
+from darts_tf.heat_images import CELL, HIGH, LABEL, LINE, LOW, NAMED_CELL, colour_of, heat_images
 from darts_tf.spaces import PRIMITIVES, RECURRENT_PRIMITIVES, by_node, edges
 
 
@@ -29,7 +29,7 @@ def corner(picture, row, column, cell=CELL):
 @pytest.mark.parametrize("relaxation", STRENGTHS)
 def test_every_box_has_the_colour_of_its_weight(relaxation):
     alphas = [drawn((14, 8)), drawn((14, 8), 1)]
-    maps = heat_maps(alphas, PRIMITIVES, relaxation)
+    maps = heat_images(alphas, PRIMITIVES, relaxation)
     assert list(maps) == ["normal", "reduce"]
     for png, array in zip(maps.values(), alphas, strict=True):
         picture, weights = pixels(png), STRENGTHS[relaxation](array)
@@ -39,7 +39,7 @@ def test_every_box_has_the_colour_of_its_weight(relaxation):
 
 def test_edges_with_alphas_of_their_own_have_a_column_more():
     over = [drawn(14, 2), drawn(14, 3)]
-    maps = heat_maps([drawn((14, 8)), drawn((14, 8)), *over], PRIMITIVES)
+    maps = heat_images([drawn((14, 8)), drawn((14, 8)), *over], PRIMITIVES)
     for png, array in zip(maps.values(), over, strict=True):
         picture = pixels(png)
         for into in by_node(len(edges())):
@@ -49,7 +49,7 @@ def test_edges_with_alphas_of_their_own_have_a_column_more():
 
 
 def test_a_recurrent_cell_has_one_picture():
-    maps = heat_maps([drawn((36, 5))], RECURRENT_PRIMITIVES)
+    maps = heat_images([drawn((36, 5))], RECURRENT_PRIMITIVES)
     (png,) = maps.values()
     assert list(maps) == ["recurrent"]
     assert pixels(png).shape == (LINE + 36 * CELL[1], LABEL + 5 * CELL[0], 3)
@@ -58,13 +58,13 @@ def test_a_recurrent_cell_has_one_picture():
 def test_edges_with_operations_of_their_own_have_names_in_their_boxes():
     names = tuple(tuple(PRIMITIVES[i % 3 : i % 3 + 4] for i in range(14)) for _ in range(2))
     alphas = [drawn((14, 4)), drawn((14, 4), 1)]
-    named = pixels(heat_maps(alphas, PRIMITIVES, edge_primitives=names)["normal"])
+    named = pixels(heat_images(alphas, PRIMITIVES, edge_primitives=names)["normal"])
     assert named.shape[1] == LABEL + 4 * NAMED_CELL[0]
     weights = STRENGTHS["softmax"](alphas[0])
     assert corner(named, 13, 3, NAMED_CELL) == colour_of(weights[13, 3])
     others = tuple(tuple(PRIMITIVES[4:8] for _ in range(14)) for _ in range(2))
     assert not np.array_equal(
-        named, pixels(heat_maps(alphas, PRIMITIVES, edge_primitives=others)["normal"])
+        named, pixels(heat_images(alphas, PRIMITIVES, edge_primitives=others)["normal"])
     )
 
 

@@ -1,0 +1,115 @@
+"""`darts-tf plot`: cells as a picture, or a search as a film."""
+
+from __future__ import annotations
+
+import pathlib
+
+from darts_tf import files, history, runs, searched
+from darts_tf.configs import PlotConfig
+from darts_tf.errors import InputError
+from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
+
+PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
+"""Suffixes of the files that pictures and films are written to; how is in the library's dicts."""
+
+
+def run(config: PlotConfig) -> int:
+    """Writes the file, and says where it is."""
+    folder = _folder(config)
+    known = FILMS if config.animate else PICTURES
+    path = config.output or pathlib.Path(f"{_name(config, folder)}.{known[0]}")
+    check_output("output", path, known, config.overwrite)
+    _write(_content(config, folder, path.suffix[1:].lower()), path)
+    return 0
+
+
+def write(figure, path: pathlib.Path) -> None:
+    """Writes a picture in the format that its file's name asks for, and says where it is."""
+    from darts_tf.pictures import picture  # matplotlib takes its time
+
+    _write(picture(figure, path.suffix[1:].lower()), path)
+
+
+def _write(content: bytes, path: pathlib.Path) -> None:
+    with files.replacing(path) as written:
+        written.write_bytes(content)
+    print(f"picture: {path}")
+
+
+def check_output(
+    name: str, path: pathlib.Path, known: tuple[str, ...], overwrite: bool | None = None
+) -> None:
+    """Refuses a place for a file that is none, before anything is computed.
+
+    Args:
+        name: of the setting that says it.
+        path: the file.
+        known: its possible suffixes.
+        overwrite: whether a file may be replaced; None where nobody can ask for that.
+
+    Raises:
+        InputError: Another suffix than the known ones, a folder, or a file that is to stay.
+    """
+    if path.suffix[1:].lower() not in known:
+        endings = ", ".join(f".{suffix}" for suffix in known)
+        raise InputError(f"Expected {name} to end with one of {endings}. Received: {path}")
+    if path.is_dir() or (path.exists() and not overwrite):
+        kind = "a folder" if path.is_dir() else "a file that is there"
+        hint = "" if overwrite is None else " (or --overwrite)"
+        raise InputError(f"Expected {name} to be a new file{hint}. Received: {path}, {kind}")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise InputError(f"Expected {name} in a folder. Received: {path}, where {above} is a file")
+
+
+def _folder(config: PlotConfig) -> pathlib.Path | None:
+    """The run that is meant, if it is one."""
+    name = config.genotype
+    if not pathlib.Path(name).is_dir() or name in (*GENOTYPES, *RECURRENT_GENOTYPES):
+        if config.supernet or config.animate:
+            flag = "--supernet" if config.supernet else "--animate"
+            raise InputError(f"Expected a search's folder for {flag}. Received: {name}")
+        return None
+    return pathlib.Path(name)
+
+
+def _title(config: PlotConfig, folder: pathlib.Path | None) -> str:
+    """The name of what is drawn."""
+    if folder:
+        return folder.resolve().name or "run"
+    return pathlib.Path(config.genotype.rpartition(":")[2] or config.genotype).stem
+
+
+def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:
+    """What the file is called, but for its suffix, where nobody says."""
+    parts = {
+        config.cell: config.cell != "both",
+        "recurrent": config.recurrent and config.genotype in RECURRENT_GENOTYPES,
+        "supernet": config.supernet,
+        "search": config.animate,
+        "dark": config.dark,
+    }
+    return "-".join([_title(config, folder), *(part for part, wanted in parts.items() if wanted)])
+
+
+def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> bytes:
+    looks = {"cell": None if config.cell == "both" else config.cell, "dark": config.dark}
+    title = _title(config, folder)
+    if config.animate:
+        arrays = history.load(folder)
+        from darts_tf.animation import animation  # matplotlib takes its time
+
+        return animation(arrays, format, title=title, **searched.settings(folder), **looks)
+    if config.supernet:
+        alphas, genotype = runs.load_alphas(folder), searched.genotype(folder)
+        from darts_tf.pictures import picture, plot_supernet
+
+        settings = searched.settings(folder)
+        figure = plot_supernet(alphas, genotype=genotype, title=title, **settings, **looks)
+    else:
+        path = runs.existing(folder, runs.GENOTYPE) if folder else config.genotype
+        genotype = load_genotype(path, recurrent=config.recurrent or None)
+        from darts_tf.pictures import picture, plot_genotype
+
+        figure = plot_genotype(genotype, title=title, **looks)
+    return picture(figure, format)

@@ -1,0 +1,12 @@
+"""`darts-tf report`: one page of a run, or of several."""
+
+from __future__ import annotations
+
+from darts_tf.configs import ReportConfig
+from darts_tf.report import write_report
+
+
+def run(config: ReportConfig) -> int:
+    """Writes the page, and prints where it is."""
+    print(f"report: {write_report(config.runs, config.output, config.export)}")
+    return 0

@@ -1,0 +1,253 @@
+"""What a run's folder tells of it, read and checked: for reports. No TensorFlow, no HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+from darts_tf import configs, runs, stopping
+from darts_tf.errors import InputError
+from darts_tf.formulas import network_costs, word_costs
+from darts_tf.genotype import Genotype, RecurrentGenotype
+from darts_tf.moves import Moves, moves_of
+from darts_tf.names import SHOWN, shortened, shown
+from darts_tf.parts import Target
+from darts_tf.presets import TRAIN_PRESETS
+from darts_tf.report_tables import Table, table_of
+from darts_tf.reproducing import COMMANDS, kind_of
+from darts_tf.run_logs import Log, log_of, reading
+from darts_tf.zoo import load_genotype
+
+LAST_EPOCH = 2**31
+"""Epochs from here on are nonsense."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is known of a run.
+
+    Attributes:
+        folder: of the run.
+        config: its settings.
+        dataset: what its `dataset.json` holds; empty where it has none.
+        metrics: of its epochs.
+        times: seconds of every epoch that was done.
+        seconds: of all, with the runs that it has in its folder.
+        genotype: what it found, or trained; None where there is none yet.
+        compared: of a comparison the genotypes by the names that it gives them.
+        moves: of its alphas; None where it has none.
+        stop: where a search stopped early.
+        costs: parameters and multiply-accumulates of its network, or of the one that the preset
+            makes of what a search found; None where they are not known.
+        inside: the runs in its folder, in groups: titles, and a name and metrics for each.
+        table: what a job of many runs has found so far.
+        best: of a study of settings the best ones, of a run of their own; else None.
+        log: what it has logged.
+    """
+
+    folder: pathlib.Path
+    config: object
+    dataset: dict
+    metrics: tuple[dict, ...]
+    times: tuple[float, ...]
+    seconds: float
+    genotype: Genotype | RecurrentGenotype | None
+    compared: dict[str, Genotype | RecurrentGenotype]
+    moves: Moves | None
+    stop: stopping.Stop | None
+    costs: tuple[int, int] | None
+    inside: dict[str, list[tuple[str, tuple[dict, ...]]]]
+    table: Table | None
+    best: object
+    log: Log
+
+    @property
+    def command(self) -> str:
+        """That has made it."""
+        return COMMANDS[type(self.config)]
+
+    @property
+    def on_text(self) -> bool:
+        """Whether it is one of language models."""
+        return isinstance(self.config, configs.TextConfig)
+
+
+def run_of(folder: pathlib.Path) -> Run:
+    """What a run's folder tells.
+
+    Raises:
+        InputError: it is no run's, or one of its files holds something else than it should.
+    """
+    config = _config_of(folder)
+    last = getattr(config, "last_folder", folder)
+    genotype = None
+    if (folder / runs.GENOTYPE).is_file():
+        with reading(folder / runs.GENOTYPE):
+            genotype = load_genotype(folder / runs.GENOTYPE, recurrent=None)
+    dataset = _dataset_of(folder)
+    metrics, searches = metrics_of(last), hasattr(config, "arch_gradient")
+    stop = None
+    if searches and stopping.stops_early(config):
+        with reading(last / runs.METRICS):
+            stop = stopping.decide(config, metrics)
+    weighed = (getattr(config, "relaxation", "softmax"), getattr(config, "max_skips", None))
+    return Run(
+        folder=folder,
+        config=config,
+        dataset=dataset,
+        metrics=metrics,
+        times=tuple(runs.times_of(folder)),
+        seconds=_seconds_of(folder),
+        genotype=genotype,
+        compared=_compared(folder) if isinstance(config, configs.CompareConfig) else {},
+        moves=moves_of(last, *weighed) if searches else None,
+        stop=stop,
+        costs=_costs(config, genotype, folder, dataset),
+        inside=_inside(folder, config),
+        table=table_of(config, folder),
+        best=_best(folder),
+        log=log_of(folder),
+    )
+
+
+def _config_of(folder: pathlib.Path):
+    path = folder / runs.CONFIG
+    if not path.is_file():
+        raise InputError(
+            f"Expected a run's folder, with its {runs.CONFIG}. "
+            f"Received: {str(folder)!r}{_runs_in(folder)}"
+        )
+    with reading(path):
+        settings = runs.read_json(path)
+        config = kind_of(settings).from_dict(settings)
+        # a folder may have been moved
+        return dataclasses.replace(config, workdir=folder, overwrite=False, resume=False)
+
+
+def _runs_in(folder: pathlib.Path) -> str:
+    if not folder.is_dir():
+        return ", which is not there"
+    found = sorted(str(path.parent) for path in folder.glob(f"*/{runs.CONFIG}"))
+    return f", which has the runs {shortened(', '.join(found), SHOWN)}" if found else ""
+
+
+def _best(folder: pathlib.Path):
+    """See `Run.best`."""
+    path = folder / runs.BEST
+    if not path.is_file():
+        return None
+    with reading(path):
+        name = runs.read_json(path)["trial"]
+        if not isinstance(name, str) or not re.fullmatch(r"\w{1,80}", name):
+            raise InputError(f"Expected the name of a trial. Received: {shown(name)}")
+        settings = runs.read_json(folder / runs.TRIALS / name / runs.CONFIG)
+        config = kind_of(settings).from_dict(settings)
+        return dataclasses.replace(config, workdir=pathlib.Path("DIR"), resume=False)
+
+
+def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
+    """What has been trained, or found, in a comparison's folder; each once."""
+    found = {}
+    for path in sorted(folder.glob(f"*/s*-*/{runs.GENOTYPE}")):
+        with reading(path):
+            genotype = load_genotype(path, recurrent=None)
+        if genotype not in found.values():
+            name = path.parent.parent.name
+            seed = path.parent.name.rpartition("-")[2]
+            found[f"{name}, seed {seed}" if name in found else name] = genotype
+    return found
+
+
+def _dataset_of(folder: pathlib.Path) -> dict:
+    path = folder / runs.DATASET
+    if not path.is_file():
+        return {}
+    with reading(path):
+        found = runs.read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(f"Expected a JSON object. Received: {shown(found)}")
+        return found
+
+
+def metrics_of(folder: pathlib.Path) -> tuple[dict, ...]:
+    """The metrics of a run's epochs.
+
+    Raises:
+        InputError: as `runs.read_metrics`, or epochs that cannot be.
+    """
+    with reading(folder / runs.METRICS):
+        found = runs.read_metrics(folder)
+        for line in found:
+            if not 0 <= line["epoch"] < LAST_EPOCH:
+                raise InputError(f"Expected epochs from 0. Received: {shown(line['epoch'])}")
+        return tuple(found)
+
+
+def _seconds_of(folder: pathlib.Path) -> float:
+    """Of all runs in the folder too, whatever it is."""
+    inner = (path.parent for path in folder.rglob(runs.TIMES))
+    return sum(sum(runs.times_of(each)) for each in inner)
+
+
+def _costs(config, genotype, folder: pathlib.Path, dataset: dict) -> tuple[int, int] | None:
+    """See `Run.costs`."""
+    if genotype is None or not dataset:
+        return None
+    with reading(folder / runs.DATASET):
+        if isinstance(genotype, RecurrentGenotype):
+            vocabulary = _size(dataset, "vocabulary")
+            parts = word_costs(config.units, vocabulary, len(genotype.recurrent))
+            return sum(part.params for part in parts), sum(part.macs for part in parts)
+        classes, images = runs.read_dataset(folder / runs.DATASET)
+        sizes = (_size(images, "height"), _size(images, "width"))
+        return network_costs(_target(config, sizes, classes, _size(images, "channels")), genotype)
+
+
+def _size(values: dict, name: str) -> int:
+    if type(values.get(name)) is not int or not 0 < values[name] < LAST_EPOCH:
+        raise InputError(f"Expected {name}, a positive number. Received: {shown(values)}")
+    return values[name]
+
+
+def _target(config, sizes: tuple[int, int], classes, image_channels: int) -> Target:
+    """The network of a training; of a search the one that its preset trains, or its budget's."""
+    if not hasattr(config, "arch_gradient"):
+        chosen = {name: getattr(config, name) for name in ("channels", "cells", "stem")}
+    else:
+        recipe, default = TRAIN_PRESETS.get(config.preset, {}), configs.TrainConfig
+        chosen = {
+            name: getattr(config, f"budget_{name}") or recipe.get(name, getattr(default, name))
+            for name in ("channels", "cells", "stem")
+        }
+        sizes = (config.budget_image_size,) * 2 if config.budget_image_size else sizes
+    chosen |= {"classes": len(classes), "image_channels": image_channels}
+    return Target(height=sizes[0], width=sizes[1], **chosen)
+
+
+TITLES = {
+    "stages": "Stages",
+    "brief": "Brief trainings",
+    "final": "Full trainings",
+    "search": "Searches",
+    "train": "Trainings",
+    "trials": "Trials",
+}
+"""Of groups of runs in a folder, by their command or by the folder that they are in."""
+
+
+def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dict, ...]]]]:
+    """See `Run.inside`: those one or two folders below that have metrics."""
+    by_folder = not isinstance(config, configs.CompareConfig)  # whose folders have any names
+    found: dict[str, list] = {}
+    paths = (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob(f"*/*/{runs.CONFIG}"))
+    for place in sorted(path.parent for path in paths):
+        parts = place.relative_to(folder).parts
+        metrics = metrics_of(place)
+        if metrics and parts[-1] != "probe":
+            with reading(place / runs.CONFIG):
+                kind = COMMANDS[kind_of(runs.read_json(place / runs.CONFIG))]
+            named = by_folder and parts[0] in TITLES
+            group, name = (parts[0], parts[-1]) if named else (kind, " ".join(parts))
+            found.setdefault(TITLES.get(group, group), []).append((name, metrics))
+    return found

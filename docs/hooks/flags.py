@@ -1,0 +1,126 @@
+"""The page `commands.md`: every command with its flags, made from the settings behind them."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import pathlib
+import typing
+
+from mkdocs.structure.files import File
+
+from cli.main import COMMANDS
+from darts_tf import configs
+
+_INTRODUCTION = """# The commands
+
+`darts-tf COMMAND --help` shows the same in a terminal, with the defaults of a preset where one is
+given: `darts-tf train --preset cifar10 --help`. What has no default is required. A flag that is on
+or off is switched off by `--no-` before its name.
+"""
+
+
+def on_files(files, config):
+    """Adds the page."""
+    files.append(File.generated(config, "commands.md", content=page()))
+    return files
+
+
+def page() -> str:
+    """A section for every command; for those that have other settings on text, another."""
+    parts = [_INTRODUCTION]
+    for command, (name, purpose) in COMMANDS.items():
+        config = getattr(configs, name)
+        parts.append(_section(f"darts-tf {command}", purpose, config))
+        if on_text := configs.ON_TEXT.get(config):
+            parts.append(_section(f"darts-tf {command} on text", purpose, on_text))
+    return "\n".join(parts)
+
+
+def _section(title: str, purpose: str, config) -> str:
+    entries = [_entry(config, field) for field in dataclasses.fields(config)]
+    parts = [f"## {title} {{ #{title.replace(' ', '-')} }}", f"{_sentence(purpose)}", *entries]
+    if presets := getattr(config, "presets", None):
+        parts += ["**What the presets change**", _presets(presets)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(config, field: dataclasses.Field) -> str:
+    hint = typing.get_type_hints(config, include_extras=True)[field.name]
+    facts = [kind(hint)]
+    if must_be := field.metadata.get("must_be"):
+        facts.append(must_be)
+    required = field.default is dataclasses.MISSING
+    facts.append("required" if required else f"default {_value(field.default)}")
+    # the backticks of the settings' texts are Markdown's own
+    text = " ".join(descriptions(config).get(field.name, "").split())
+    return f"`{_written(field, hint)}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
+
+
+def _written(field: dataclasses.Field, hint) -> str:
+    """A flag as it is written; of what needs none, what stands in its place."""
+    places = (getattr(each, "metavar", None) for each in getattr(hint, "__metadata__", ()))
+    return next(filter(None, places), None) or f"--{field.name.replace('_', '-')}"
+
+
+def kind(hint) -> str:
+    """What a flag takes, in a word or as its choices."""
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return " or ".join(f"`{choice}`" for choice in choices)
+    if origin in (typing.Annotated, tuple):
+        inner = kind(choices[0])
+        return inner if origin is typing.Annotated else f"one or more of: {inner}"
+    if choices:
+        return " or ".join(kind(choice) for choice in choices if choice is not type(None))
+    words = {int: "whole number", float: "number", bool: "on or off", str: "text"}
+    return words.get(hint, "path" if issubclass(hint, pathlib.Path) else hint.__name__)
+
+
+def descriptions(config) -> dict[str, str]:
+    """The texts below the fields of a config, those of its bases among them."""
+    return functools.reduce(dict.__or__, map(_of_class, reversed(config.__mro__)), {})
+
+
+@functools.cache
+def _of_class(cls: type) -> dict[str, str]:
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    body = ast.parse(inspect.cleandoc(inspect.getsource(cls)).lstrip()).body[0].body
+    return {
+        field.target.id: text.value.value
+        for field, text in zip(body, body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def _presets(presets) -> str:
+    rows = [
+        f"| `{name}` | {', '.join(f'`{k}={_plain(v)}`' for k, v in fields.items()) or 'nothing'} |"
+        for name, fields in presets.items()
+    ]
+    return "\n".join(["| preset | settings |", "|---|---|", *rows])
+
+
+def _value(value) -> str:
+    if value is None:
+        return "none"
+    return f"`{_plain(value)}`" if _plain(value) else "nothing"
+
+
+def _plain(value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("*", "\\*")

@@ -1,0 +1,130 @@
+"""Whether a primitive can be exported: as a TFLite model of its own, compared with Keras."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from darts_tf.counting import size_of
+from darts_tf.errors import InputError
+from darts_tf.names import first_line, shortened
+from darts_tf.operation import views
+from darts_tf.primitives import PRIMITIVES
+from darts_tf.spaces import NONE
+from darts_tf.xnnpack import written_for_xnnpack
+from export import measuring, parity
+from export.folding import fold
+from export.formats import FORMATS
+from export.quantization import float32
+
+SIZES = ((8, 8), (7, 5))
+"""Rows and columns of the states that a primitive is checked on."""
+
+
+class Checked(NamedTuple):
+    """A primitive as a file of its own, on one kind of state.
+
+    Attributes:
+        stride: of it.
+        size: rows and columns of the state.
+        params: trainable numbers.
+        macs: multiply-accumulates, as it counts them.
+        difference: from Keras, of the largest value.
+        partitions: in how many parts XNNPACK runs its operations.
+        left: kinds of operations that XNNPACK leaves to the interpreter.
+    """
+
+    stride: int
+    size: tuple[int, int]
+    params: int
+    macs: int
+    difference: float
+    partitions: int
+    left: tuple[str, ...]
+
+
+def check_primitive(name: str, channels: int = 8) -> list[Checked]:
+    """Writes a primitive as TFLite files and compares what they give with what Keras gives.
+
+    At both strides, with even and odd sizes, as it is in an exported network: folded, in float32,
+    one image, in TFLite's built-in operations.
+
+    Args:
+        name: a key of `PRIMITIVES`.
+        channels: of the state.
+
+    Raises:
+        InputError: it cannot be written so, or differs from Keras by more than the bound of the
+            format `tflite`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.tflite"
+        return [
+            _checked(name, channels, stride, size, path)
+            for stride in (1, 2)
+            for size in SIZES
+            if name != NONE
+        ]
+
+
+def _checked(name: str, channels: int, stride: int, size: tuple[int, int], path) -> Checked:
+    where = f"the primitive {name} at stride {stride} on {size[0]}x{size[1]} states"
+    layer = PRIMITIVES[name](channels, stride, True)
+    layer.build((None, None, None, channels))
+    _as_if_trained(layer)
+    x = np.random.default_rng(1).normal(size=(1, *size, channels)).astype(np.float32)
+    expected = np.asarray(_of_state(layer)(tf.constant(x)))
+    costs = size_of(layer.trainable_variables), layer.macs(*size)
+    fold(layer)
+    try:
+        path.write_bytes(_model(_of_state(layer), x.shape))
+        run = Interpreter(model_path=str(path)).get_signature_runner()
+        (received,) = run(**dict.fromkeys(run.get_input_details(), x)).values()
+        _, executed = measuring.operations(path)
+    except Exception as error:
+        raise InputError(
+            f"Expected {where} to be written in TFLite's built-in operations. "
+            f"Received: {shortened(_reason(error), 200)}"
+        ) from error
+    found = parity.compare(expected, received)
+    try:
+        parity.check(where, found, FORMATS["tflite"].bounds)
+    except parity.ParityError as error:
+        raise InputError(str(error)) from error
+    partitions = executed.pop(measuring.DELEGATE, 0)
+    return Checked(stride, size, *costs, found.difference, partitions, tuple(sorted(executed)))
+
+
+def _of_state(layer: keras.layers.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The layer as a function of a state, whatever it reads of that."""
+    return lambda state: layer(views(state)[layer.reads], training=False)
+
+
+def _model(function: Callable, shape: tuple[int, ...]) -> bytes:
+    with written_for_xnnpack():
+        state = tf.TensorSpec(shape, tf.float32, name="state")
+        traced = tf.function(function, autograph=False).get_concrete_function(state)
+    return float32(convert_variables_to_constants_v2(traced), None)
+
+
+def _as_if_trained(layer: keras.layers.Layer) -> None:
+    """Moves all weights from where they begin, where a normalisation is the identity."""
+    draw = np.random.default_rng(0)
+    for variable in layer.variables:
+        if variable.dtype.startswith("float"):
+            variable.assign(variable + draw.uniform(0.1, 0.5, variable.shape))
+
+
+def _reason(error: Exception) -> str:
+    """The line of a converter's message that names operations, if there is one."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    named = [line for line in lines if line.startswith(("Custom ops:", "TF Select ops:"))]
+    return named[0] if named else f"{type(error).__name__}: {first_line(error)}"
