@@ -9,9 +9,9 @@ import psutil
 import tensorflow as tf
 
 from darts_tf import event_files, hparams, runs
-from darts_tf.alpha_maps import alpha_maps
 from darts_tf.beginning import MAY_DIFFER
 from darts_tf.changes import in_words
+from darts_tf.heat_images import heat_images
 from darts_tf.pictures import picture, plot_genotype
 from darts_tf.zoo import load_genotype
 
@@ -95,7 +95,7 @@ class Dashboard(keras.callbacks.Callback):
 
     def _show_search(self, cells):
         network = self.model.network
-        maps = alpha_maps(
+        maps = heat_images(
             list(map(tf.convert_to_tensor, network.alphas)),
             network.primitives,
             getattr(self.config, "relaxation", "softmax"),

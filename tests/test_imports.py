@@ -117,13 +117,13 @@ MAY_IMPORT = {
     ),
     "hparams": (),
     "event_files": ("files",),
-    "alpha_maps": ("derivation", "spaces"),
+    "heat_images": ("derivation", "spaces"),
     "dashboard": (
         *(
             "beginning",
-            "alpha_maps",
             "changes",
             "event_files",
+            "heat_images",
             "hparams",
             "pictures",
             "runs",

@@ -1,0 +1,74 @@
+"""Pictures of the weights that alphas stand for."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from darts_tf.derivation import STRENGTHS
+from darts_tf.heat_images import CELL, HIGH, LABEL, LINE, LOW, NAMED_CELL, colour_of, heat_images
+from darts_tf.spaces import PRIMITIVES, RECURRENT_PRIMITIVES, by_node, edges
+
+
+def drawn(shape, seed=0):
+    return np.random.default_rng(seed).normal(0, 2, shape)
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def corner(picture, row, column, cell=CELL):
+    """The colour of a box, beside its text."""
+    return tuple(picture[LINE + row * cell[1] + 1, LABEL + column * cell[0] + 1])
+
+
+@pytest.mark.parametrize("relaxation", STRENGTHS)
+def test_every_box_has_the_colour_of_its_weight(relaxation):
+    alphas = [drawn((14, 8)), drawn((14, 8), 1)]
+    maps = heat_images(alphas, PRIMITIVES, relaxation)
+    assert list(maps) == ["normal", "reduce"]
+    for png, array in zip(maps.values(), alphas, strict=True):
+        picture, weights = pixels(png), STRENGTHS[relaxation](array)
+        for row, column in np.ndindex(weights.shape):
+            assert corner(picture, row, column) == colour_of(weights[row, column])
+
+
+def test_edges_with_alphas_of_their_own_have_a_column_more():
+    over = [drawn(14, 2), drawn(14, 3)]
+    maps = heat_images([drawn((14, 8)), drawn((14, 8)), *over], PRIMITIVES)
+    for png, array in zip(maps.values(), over, strict=True):
+        picture = pixels(png)
+        for into in by_node(len(edges())):
+            shares = np.exp(array[into]) / np.exp(array[into]).sum()
+            found = [corner(picture, row, 8) for row in range(into.start, into.stop)]
+            assert found == [colour_of(share) for share in shares]
+
+
+def test_a_recurrent_cell_has_one_picture():
+    maps = heat_images([drawn((36, 5))], RECURRENT_PRIMITIVES)
+    (png,) = maps.values()
+    assert list(maps) == ["recurrent"]
+    assert pixels(png).shape == (LINE + 36 * CELL[1], LABEL + 5 * CELL[0], 3)
+
+
+def test_edges_with_operations_of_their_own_have_names_in_their_boxes():
+    names = tuple(tuple(PRIMITIVES[i % 3 : i % 3 + 4] for i in range(14)) for _ in range(2))
+    alphas = [drawn((14, 4)), drawn((14, 4), 1)]
+    named = pixels(heat_images(alphas, PRIMITIVES, edge_primitives=names)["normal"])
+    assert named.shape[1] == LABEL + 4 * NAMED_CELL[0]
+    weights = STRENGTHS["softmax"](alphas[0])
+    assert corner(named, 13, 3, NAMED_CELL) == colour_of(weights[13, 3])
+    others = tuple(tuple(PRIMITIVES[4:8] for _ in range(14)) for _ in range(2))
+    assert not np.array_equal(
+        named, pixels(heat_images(alphas, PRIMITIVES, edge_primitives=others)["normal"])
+    )
+
+
+def test_colours_go_from_light_to_dark():
+    shades = [sum(colour_of(weight)) for weight in np.linspace(0, 1, 20)]
+    assert shades == sorted(shades, reverse=True)
+    assert (colour_of(0), colour_of(1)) == (LOW, HIGH)
