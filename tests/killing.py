@@ -14,7 +14,7 @@ import numpy as np
 from darts_tf import checkpoints, runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KILLS = int(os.environ.get("DARTS_TF_KILLS", "4"))
+KILLS = int(os.environ.get("DARTS_TF_KILLS", "2"))
 """Of a search, `make test-long` sets more; of a training, which starts sooner, it is 6."""
 EPOCHS = max(6, KILLS)  # of 5 steps: a process that is killed has taken one or two, seldom three
 SEARCH = (

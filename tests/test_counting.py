@@ -31,7 +31,10 @@ MACS = {"DARTS_V1": (500.99e6, 505.86e6), "DARTS_V2": (528.36e6, 529_911_552)}
 AUXILIARY = (476_426, 1_260_776)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in MACS else pytest.mark.slow) for n in PUBLISHED],
+)
 def test_networks_have_the_published_parameters_and_macs(name):
     genotype = GENOTYPES[name]
     cifar = build_network(genotype, 36, 20, 10)

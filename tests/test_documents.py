@@ -18,7 +18,7 @@ from cli import arguments
 from cli.main import COMMANDS, main
 from darts_tf import configs
 
-SHORT = ("README.md", "docs/method.md", "docs/recurrent.md", "docs/variants.md")
+SHORT = ("docs/method.md", "docs/recurrent.md", "docs/variants.md")
 """Pages that are run with all other tests; the others take minutes."""
 
 GIVEN = {

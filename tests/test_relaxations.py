@@ -137,7 +137,7 @@ def spread_alphas(network):
         alphas.assign(np.random.default_rng(1).normal(size=alphas.shape))
 
 
-@pytest.mark.parametrize("relaxation", ["sigmoid", "gumbel"])
+@pytest.mark.parametrize("relaxation", ["sigmoid", pytest.param("gumbel", marks=pytest.mark.slow)])
 def test_second_order_is_the_gradient_by_nested_tapes(relaxation):
     with floatx("float64"):
         trainer = made_trainer(tiny(relaxation, partial_channels=2))

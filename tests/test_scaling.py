@@ -26,7 +26,11 @@ def macs_of(genotype, channels, cells, classes, stem, image_size, image_channels
 
 @pytest.mark.parametrize(
     ("name", "settings", "step"),
-    [*((name, SMALL, 1) for name in GENOTYPES), ("AmoebaNet", (3, 5, "imagenet", 65, 3), 2)],
+    [
+        ("DARTS_V2", SMALL, 1),
+        ("AmoebaNet", (3, 5, "imagenet", 65, 3), 2),
+        *(pytest.param(name, SMALL, 1, marks=pytest.mark.slow) for name in GENOTYPES),
+    ],
 )
 def test_largest_channels_cost_what_is_allowed_and_a_step_more_does_not(name, settings, step):
     genotype = GENOTYPES[name]

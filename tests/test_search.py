@@ -59,6 +59,7 @@ def arguments(trainer):
     return trainer.loss_at, weights, alphas, TRAIN, VALID, trainer.virtual_step
 
 
+@pytest.mark.slow
 def test_second_order_is_the_gradient_by_nested_tapes(tiny_trainer):
     expected_loss, expected = by_nested_tapes(*arguments(tiny_trainer))
     loss, gradients = tiny_trainer.arch_gradients(TRAIN, VALID)
@@ -85,6 +86,7 @@ def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
     assert (unrolled(1e-6) - unrolled(-1e-6)) / 2e-6 == pytest.approx(slope, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_second_order_in_a_graph_is_the_eager_one():
     """Graphs once lost the second derivative of a pool without a word."""

@@ -51,6 +51,7 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
     assert np.isfinite([line["loss"], line["arch_loss"], line["valid_loss"]]).all()
 
 
+@pytest.mark.slow
 def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
     """In its second epoch, at another temperature and rates than the first's."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
