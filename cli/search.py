@@ -43,8 +43,10 @@ def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) 
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
     output.result(f"\n{genotype}\n\ngenotype: {path}")
     words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
-    train = f"darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR{words}"
-    output.say(f"next: {train}\nlook: darts-tf report {config.workdir}")
+    command_line = f"darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR"
+    output.say(f"next: {command_line}{words}")
+    if command == "search":
+        output.say(f"look: darts-tf report {config.workdir}")
 
 
 def prepare(config) -> None:
@@ -86,7 +88,7 @@ def search_with_progress(config: SearchConfig) -> Genotype:
     size, space = dataset.preprocessing, SPACES[config.space]
     if config.space != DARTS:
         names = listed(space.all_primitives)
-        print(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
+        output.say(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
     first = config.stage(0) if config.stages else config
     output.say(f"needs {check_memory(first, size.height, size.width)}")
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:

@@ -81,7 +81,7 @@ class Dashboard(keras.callbacks.Callback):
         hparams.write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
         path = self.record.folder / runs.GENOTYPE
         if path.exists():  # of a training
-            self._show_cells(load_genotype(path), 0)
+            self._show_cells(load_genotype(path, recurrent=None), 0)
 
     def _numbers(self):
         """What is no metric."""

@@ -8,8 +8,8 @@ them; it is seen in the page's source, and not by its readers:
     <!-- test: search with --epochs 1 -->      after each `darts-tf search` alone
     <!-- test: --resume with --seeds 0,1 -->   after what is resumed
     <!-- test: given runs/search -->           the folder has a finished run already
+    <!-- test: file my_ops.py -->              a part of a file that is there from the beginning
     <!-- test: background -->                  runs beside the rest of the page
-    <!-- test: file my_ops.py -->              is put at the end of that file
     <!-- test: printed -->                     is what the block before it has printed
     <!-- test: not run: why -->                is parsed alone
     <!-- source -->                            imports whose sources are shown; see docs/hooks
@@ -27,6 +27,7 @@ from cli.main import COMMANDS, common_of
 from darts_tf import configs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
 
 RUN = ("bash", "python", "json")
 """Languages of blocks that are run or parsed where nothing else is said."""
@@ -70,7 +71,7 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether it is more than parsed."""
-        return self.language in RUN and self.reason is None
+        return self.language in RUN and self.reason is None and self.file is None
 
     @property
     def reason(self) -> str | None:
@@ -78,14 +79,14 @@ class Block:
         return self._after("not run: ")
 
     @property
+    def file(self) -> str | None:
+        """The file that it is a part of; None where it is of none."""
+        return self._after("file ")
+
+    @property
     def given(self) -> list[str]:
         """Runs that are there before it."""
         return (self._after("given ") or "").split()
-
-    @property
-    def file(self) -> str | None:
-        """The file that it is a part of."""
-        return self._after("file ")
 
     def _after(self, word: str) -> str | None:
         found = (part.removeprefix(word) for part in self.parts if part.startswith(word))
@@ -126,12 +127,7 @@ class Statement:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one `darts-tf` command and nothing for the shell to do.
-
-        What plugins register stays in a process, so that their commands have one of their own.
-        """
-        if "--plugin" in self.words:
-            return False
+        """Whether it is one `darts-tf` command and nothing for the shell to do."""
         written = re.sub(r"\"[^\"]*\"|'[^']*'|(^|\s)#.*", "", self.text)
         return self.words[0] == "darts-tf" and not _SHELL.search(written) and not self.assigns
 
@@ -200,4 +196,4 @@ def flags_of(command: str) -> set[str]:
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
     kinds = (*kinds, common_of(command))
-    return {"--help", *(flag for kind in kinds for flag in arguments.flags(kind))}
+    return {"--help"} | {flag for kind in kinds for flag in arguments.flags(kind)}

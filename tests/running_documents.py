@@ -9,7 +9,6 @@ import io
 import json
 import os
 import pathlib
-import shlex
 import shutil
 import subprocess
 import sys
@@ -50,6 +49,13 @@ class Runner:
             process.wait(60)
             process.stdout.close()
 
+    def begin(self, page: list[Block]) -> None:
+        """Writes the files that blocks of the page are parts of."""
+        for block in page:
+            if block.file:
+                with open(self.folder / block.file, "a", encoding="utf-8") as file:
+                    file.write(f"{block.text}\n")
+
     def run(self, block: Block) -> None:
         """Runs one block, or compares it with what the one before it has printed."""
         for name in block.given:
@@ -57,9 +63,6 @@ class Runner:
         if block.parts == ("printed",):
             checker = doctest.OutputChecker()
             assert checker.check_output(block.text, self.printed, COMPARED), self.printed
-        elif block.file:
-            with (self.folder / block.file).open("a") as file:
-                file.write(block.text)
         elif block.is_run:
             output = io.StringIO()
             with contextlib.redirect_stdout(output):
@@ -83,15 +86,11 @@ class Runner:
                 words = list(statement.words[1:])
                 job = words[words.index("--") + 1] if words[0] == "launch" else words[0]
                 words += block.further(statement, flags_of(job))
-                assert main(words) == 0, f"{block}: {' '.join(words)}"
+                run = _alone if "--plugin" in words else main
+                assert run(words) == 0, f"{block}: {' '.join(words)}"
             else:
-                text = statement.text
-                if "--plugin" in statement.words:
-                    further = block.further(statement, flags_of(statement.words[1]))
-                    text = shlex.join([*statement.words, *further])
-                else:
-                    assert not any("with " in part for part in block.parts), f"{block}: {text}"
-                done = self._shell(text, subprocess.run, capture_output=True)
+                assert not any("with " in part for part in block.parts), f"{block}: {statement}"
+                done = self._shell(statement.text, subprocess.run, capture_output=True)
                 assert done.returncode == 0, f"{block}: {statement.text}\n{done.stderr}"
                 print(done.stdout)
 
@@ -112,3 +111,12 @@ class Runner:
             assert process.poll() is None, f"ended: {statement.text}"
             assert time.monotonic() < deadline, f"still starting: {statement.text}"
         return process
+
+
+def _alone(words: list[str]) -> int:
+    """Runs a command in a process of its own: what it registers goes with it."""
+    command = [sys.executable, "-m", "cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    return done.returncode

@@ -57,6 +57,7 @@ def test_resume_takes_flags_that_say_what_the_run_was_begun_with(ran, folder):
 DIFFERING = {
     **{"strategy": "mirrored", "devices": 2, "max_bad_steps": 3},
     **{"checkpoint_steps": 5, "checkpoint_minutes": 2.5, "keep_checkpoints": 1},
+    "profile_steps": "4,5",
 }
 
 

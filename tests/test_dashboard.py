@@ -129,8 +129,11 @@ def test_hyperparameters_are_read_back_by_tensorboards_own_classes(tmp_path, dra
     assert end.status == 1  # success
 
 
-def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn):
-    CELLS[2].save(tmp_path / runs.GENOTYPE)
+@pytest.mark.parametrize(
+    "cells", [CELLS[2], next(iter(RECURRENT_GENOTYPES.values()))], ids=["images", "text"]
+)
+def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn, cells):
+    cells.save(tmp_path / runs.GENOTYPE)
     network = types.SimpleNamespace(drop_path_rate=keras.Variable(0.125))
     config = TrainConfig(workdir=tmp_path, genotype="DARTS_V2")
     board, happen = begun(tmp_path, config, types.SimpleNamespace(network=network))
@@ -139,6 +142,7 @@ def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn):
         board.record.told = {"epoch": epoch, "test_accuracy": 0.75}
         board.on_epoch_end(epoch)
     folder = tmp_path / "tensorboard"
+    assert drawn == [cells]
     assert [step for step, _ in values_of(folder, "cells")] == [0]
     assert scalars_of(folder)["schedule/drop_path_rate"] == {1: 0.125, 2: 0.125}
     assert not [tag for tag in tags_of(folder) if tag.startswith("alphas")]

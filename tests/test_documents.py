@@ -69,7 +69,7 @@ def commands(page: str) -> list[tuple[Block, Statement]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_what_it_is(page):
     for block in blocks(page):
-        assert block.is_run or block.reason or block.parts == ("printed",), (
+        assert block.is_run or block.reason or block.file or block.parts == ("printed",), (
             f"{block}: a block of {block.language or 'no language'} that no test can run, and no "
             "comment before it that says why"
         )
@@ -87,7 +87,7 @@ def test_commands_are_understood(page, begun, monkeypatch, capsys):
 
 def understood(words) -> None:
     """A `darts-tf` command is, as far as it can be without the runs that it is of."""
-    if {"--resume", "--config", "--plugin"} & {*words}:
+    if {"--resume", "--config", "--plugin"} & set(words):
         known = flags_of(words[0])
         assert [word for word in words if word.startswith("--") and word not in known] == []
     elif words[0] == "launch":
@@ -169,6 +169,14 @@ def page_of(tmp_path, text: str) -> str:
     return str(page)
 
 
+def test_parts_of_a_file_are_written_before_the_page_runs(tmp_path):
+    part = "<!-- test: file a.py -->\n```python\n{}\n```\n"
+    page = blocks(page_of(tmp_path, part.format("x = 1") + part.format("y = x")))
+    Runner(tmp_path, given=None).begin(page)
+    assert (tmp_path / "a.py").read_text() == "x = 1\n\ny = x\n\n"
+    assert not any(block.is_run for block in page)
+
+
 def test_blocks_have_their_comments(tmp_path):
     text = "a `b`\n\n<!-- test: given runs/x; not run: why -->\n```bash\nls\n```\n```\nc\n```\n"
     first, second = blocks(page_of(tmp_path, text))
@@ -241,5 +249,6 @@ def test_page_runs(page, begun, given, tmp_path, monkeypatch):
     shutil.copytree(begun, folder)
     monkeypatch.chdir(folder)
     with Runner(folder, given) as runner:
+        runner.begin(blocks(page))
         for block in blocks(page):
             runner.run(block)
