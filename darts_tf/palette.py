@@ -1,7 +1,7 @@
 """How operations look in pictures: what kind each is, its colour, its name as people read it.
 
-The colours are of Okabe and Ito's palette, which people with any colour vision tell apart; each
-has another lightness, so that they differ in gray print too.
+The colours are those of Okabe and Ito, which people with any colour vision tell apart; each
+has another lightness, so that they differ in gray print too, for which their purple is darker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OTHER = "other operation"
 COLOURS = {
     "separable convolution": "#56b4e9",
     "dilated convolution": "#0072b2",
-    "convolution": "#cc79a7",
+    "convolution": "#8a3b70",
     "pooling": "#f5c242",
     "skip connection": None,
     "none": "#9a9a9a",
