@@ -59,7 +59,7 @@ def second_order(loss, weights, alphas, train, valid, virtual_step):
 def finite_difference(
     loss, weights, alphas, train, valid, virtual_step, radius=FINITE_DIFFERENCE_RADIUS
 ):
-    """As `second_order`, the product by a central difference of ∇α L_train (eq. 7).
+    """As `second_order`, the product by a central difference of ∇α L_train (eq. 8).
 
     `radius` is the length of the step in weight space to either side.
     """
