@@ -136,7 +136,8 @@ def test_every_setting_of_a_network_is_of_one_kind(name):
 
 
 def test_settings_of_both_kinds_are_all_that_are_of_a_network():
-    others = {"genotype": "ENAS", "recurrent": False, "notation": None}
+    others = {"genotype": "ENAS", "recurrent": False}
+    others |= dict.fromkeys(("notation", "picture", "primitive"))
     blank = InspectConfig(genotype="ENAS").to_dict()
     assert json.loads(json.dumps(blank)) == others | dict.fromkeys(SETTINGS)
     assert {*SETTINGS} == {*OF_IMAGES, *OF_TEXT}
