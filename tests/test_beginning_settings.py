@@ -82,7 +82,7 @@ OTHERS = {
     **{"flip": True, "cutout": 4, "image_size": 16, "limit": 9, "precision": "mixed_bfloat16"},
     **{"jit_compile": "off", "seed": 1, "deterministic": True, "strategy": "mirrored"},
     **{"devices": 2, "sync_batch_norm": True, "checkpoint_steps": 3, "checkpoint_minutes": None},
-    "profile_steps": "1,2",
+    **{"profile_steps": "1,2", "space": "s2"},
     **{"keep_checkpoints": 1, "max_bad_images": 2, "max_bad_steps": 1, "channels": 4, "cells": 4},
     **{"arch_gradient": "first_order", "partial_channels": 2, "arch_from_epoch": 1},
     **{"arch_learning_rate": 0.1, "arch_beta_1": 0.6, "arch_beta_2": 0.9},
