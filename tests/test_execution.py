@@ -85,6 +85,7 @@ def test_mixed_precision_keeps_the_architecture_gradient_in_float32(name):
         assert cosine > 0.9
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_as_float32_does():
     losses = []
     for precision in ("float32", "mixed_bfloat16"):

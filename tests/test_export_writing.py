@@ -72,7 +72,13 @@ def test_cases_cover_the_zoo():
     assert kinds(CASES) == kinds(GENOTYPES)
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = ("DARTS_V1", "NASNet", "PDARTS")
+"""Those whose sizes are like another's."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in CASES]
+)
 def test_float32_formats_agree_with_keras_on_every_genotype(tmp_path, name):
     height, width, channels, stem = CASES[name]
     network = small_network(name, channels, stem=stem, classes=3)

@@ -44,8 +44,8 @@ def loaded_output(folder, model, imports, program=LOAD):
     [
         "import darts_tf, keras",
         "import keras, darts_tf",
-        "import darts_tf\nimport tensorflow\nimport keras",
-        "import darts_tf.ops, keras",
+        pytest.param("import darts_tf\nimport tensorflow\nimport keras", marks=pytest.mark.slow),
+        pytest.param("import darts_tf.ops, keras", marks=pytest.mark.slow),
     ],
 )
 def test_saved_network_loads_in_a_new_process(tmp_path, imports):

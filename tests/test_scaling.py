@@ -41,6 +41,7 @@ def test_largest_channels_cost_what_is_allowed_and_a_step_more_does_not(name, se
     assert largest_channels(genotype, *settings, more - 1) == 10 * step
 
 
+@pytest.mark.slow
 def test_darts_has_its_channels_and_more_in_the_mobile_setting():
     genotype = GENOTYPES["DARTS_V2"]
     assert largest_channels(genotype, *MOBILE, 529_911_552) == 48

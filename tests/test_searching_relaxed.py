@@ -40,7 +40,11 @@ def config(folder, **fields):
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(choice))
+@pytest.mark.parametrize(
+    "choice",
+    [CHOICES[0], pytest.param(CHOICES[1], marks=pytest.mark.slow)],
+    ids=lambda choice: "-".join(choice),
+)
 def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
     folder = tmp_path / "run"
     genotype = search(config(folder, epochs=1, **choice), dataset)

@@ -74,7 +74,13 @@ def searches(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("method", ["evolution", "bayesian", "hyperband"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "hyperband",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("evolution", "bayesian")),
+    ],
+)
 def test_every_method_tunes_searches(tmp_path, searches, method):
     words = [*SEARCH, "--over", "channels=2..64", "flip=true,false", "--set", "epochs=3"]
     options = ["--method", method, "--population", "4", "--sample", "2", "--budget", "trials=8"]
