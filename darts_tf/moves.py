@@ -10,15 +10,15 @@ import numpy as np
 from darts_tf import history, runs
 from darts_tf.derivation import STRENGTHS, derive, derive_recurrent
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.names import shown
+from darts_tf.run_space import load_primitives
 from darts_tf.spaces import (
     ALL_PRIMITIVES,
     INPUTS,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
+    ByEdge,
     by_node,
-    checked_by_edge,
     edges,
     nodes_of,
     recurrent_edges,
@@ -38,7 +38,7 @@ class CellMoves:
             candidate on an edge.
         shares: (epochs, edges), of every edge among those into its node; None where edges have no
             parameters of their own.
-        kept: for each epoch (row, column) of what derivation keeps; empty where it is not known.
+        kept: for each epoch (row, column) of what derivation keeps.
     """
 
     name: str
@@ -90,32 +90,25 @@ def moves_of(
             cells = (_recurrent(arrays[0]),)
         else:
             options = {"relaxation": relaxation, "max_skips": max_skips}
-            cells = _convolutional(arrays, _names(folder, arrays), options)
+            cells = _convolutional(arrays, {"edge_primitives": _names(folder, arrays), **options})
     except (InputError, ValueError, IndexError) as error:
         raise InputError(f"{path}: {error}") from error
     return Moves(epochs, cells, relaxation)
 
 
-def _names(folder: pathlib.Path, arrays) -> list[tuple[tuple[str, ...], ...]]:
+def _names(folder: pathlib.Path, arrays) -> ByEdge:
     """What the columns stand for, on every edge of both cells."""
-    pruned = folder / runs.EDGE_PRIMITIVES
-    if pruned.is_file():
-        return list(checked_by_edge(runs.read_json(pruned), nodes_of(arrays[0].shape[1])))
-    return [(_columns(array.shape[2]),) * array.shape[1] for array in arrays[:2]]
+    if (folder / runs.EDGE_PRIMITIVES).is_file():
+        return load_primitives(folder)
+    normal, reduce = ((PRIMITIVES,) * array.shape[1] for array in arrays[:2])
+    return normal, reduce
 
 
-def _columns(count: int) -> tuple[str, ...]:
-    """The primitives; numbers where a search had others than the usual ones."""
-    if count == len(PRIMITIVES):
-        return PRIMITIVES
-    return tuple(f"operation {number}" for number in range(1, count + 1))
-
-
-def _convolutional(arrays, names, options) -> tuple[CellMoves, ...]:
-    derived = [_derived(parts, names, options) for parts in zip(*arrays, strict=True)]
+def _convolutional(arrays, options) -> tuple[CellMoves, ...]:
+    derived = [derive(*parts, **options) for parts in zip(*arrays, strict=True)]
     cells = []
     for i, cell in enumerate(("normal", "reduce")):
-        alphas, own = arrays[i], names[i]
+        alphas, own = arrays[i], options["edge_primitives"][i]
         columns = tuple(sorted({name for row in own for name in row}, key=_order))
         weights = np.full((*alphas.shape[:2], len(columns)), np.nan)
         for row, candidates in enumerate(own):
@@ -123,7 +116,7 @@ def _convolutional(arrays, names, options) -> tuple[CellMoves, ...]:
             weights[:, row, places] = _weights(alphas, options["relaxation"])[:, row]
         shares = _shares(arrays[2 + i]) if len(arrays) > 2 else None
         rows = edges(nodes_of(alphas.shape[1]))
-        kept = tuple(_places(getattr(each, cell, ()), rows, columns) for each in derived)
+        kept = tuple(_places(getattr(each, cell), rows, columns) for each in derived)
         cells.append(CellMoves(cell, rows, columns, weights, shares, kept))
     return tuple(cells)
 
@@ -144,12 +137,6 @@ def _shares(parameters: np.ndarray) -> np.ndarray:
     """The softmax over the edges into each node."""
     parts = [parameters[:, rows] for rows in by_node(parameters.shape[1])]
     return np.concatenate([_weights(part, "softmax") for part in parts], axis=1)
-
-
-def _derived(parts, names, options) -> Genotype | None:
-    if not {name for cell in names for row in cell for name in row} <= set(ALL_PRIMITIVES):
-        return None  # operations whose names are not known
-    return derive(*parts, edge_primitives=names, **options)
 
 
 def _places(pairs, rows, columns) -> frozenset[tuple[int, int]]:

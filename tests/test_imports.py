@@ -295,7 +295,7 @@ MAY_IMPORT = {
     "pictures": (*("drawing", "genotype", "gif", "names", "palette", "sketches", "svg", "zoo"),),
     "animation": ("drawing", "gif", "names", "pictures", "sketches", "svg"),
     "searched": ("derivation", "genotype", "names", "run_space", "runs", "zoo"),
-    "moves": ("derivation", "genotype", "history", "names", "runs", "spaces"),
+    "moves": ("derivation", "history", "names", "run_space", "runs", "spaces"),
     "heat_maps": ("charts", "moves", "pages"),
     "run_logs": ("names", "runs"),
     "reproducing": ("configs", "names"),

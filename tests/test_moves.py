@@ -61,25 +61,18 @@ def test_edges_with_other_candidates_leave_the_rest_empty(tmp_path):
     assert {cell.primitives[i] for _, i in cell.kept[0]} <= {"skip_connect", "sep_conv_3x3"}
 
 
-def test_other_operations_are_numbered(tmp_path):
-    history.extend(tmp_path, 0, *[alphas_of(0, 14, 3)] * 2)
-    cell = moves_of(tmp_path).cells[0]
-    assert cell.primitives == ("operation 1", "operation 2", "operation 3")
-    assert cell.kept == (frozenset(),)
-    assert "operation 2" in heat_maps(moves_of(tmp_path), 0)
-
-
 @pytest.mark.parametrize(
     "arrays",
     [
         {"normal": np.zeros((1, 13, 8)), "reduce": np.zeros((1, 14, 8))},
         {"normal": np.full((1, 14, 8), np.nan), "reduce": np.zeros((1, 14, 8))},
         {"normal": np.zeros((1, 14)), "reduce": np.zeros((1, 14))},
+        {"normal": np.zeros((1, 14, 3)), "reduce": np.zeros((1, 14, 3))},
         {"normal": np.zeros((1, 14, 8))},
         {"recurrent": np.zeros((1, 36, 4))},
         {"recurrent": np.zeros((1, 7, 5))},
     ],
-    ids=["edges", "nan", "dimensions", "one cell", "activations", "nodes"],
+    ids=["edges", "nan", "dimensions", "primitives", "one cell", "activations", "nodes"],
 )
 def test_rubbish_is_named(tmp_path, arrays):
     np.savez(tmp_path / runs.HISTORY, epochs=[0], **arrays)
