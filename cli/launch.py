@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from cli import arguments, quiet
 from cli.common import Common, CommonOfJobs, as_json
-from darts_tf import plugins
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.launching import Outcome, launch
@@ -50,8 +49,8 @@ def main(argv: Sequence[str]) -> int:
     if asked.print_config or options.print_config:
         print(as_json(made if asked.print_config else config))
         return 0
-    plugged_in = [f"--plugin={path}" for path in plugins.loaded()]
-    return run(config, [sys.executable, "-m", "cli", *job, *plugged_in])
+    plugged_in = [f"--plugin={path}" for path in options.plugin]
+    return run(config, [sys.executable, "-m", "cli", job[0], *plugged_in, *job[1:]])
 
 
 def run(config: LaunchConfig, command: Sequence[str]) -> int:

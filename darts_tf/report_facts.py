@@ -11,7 +11,7 @@ from darts_tf.errors import InputError
 from darts_tf.formulas import network_costs, word_costs
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.moves import Moves, moves_of
-from darts_tf.names import SHOWN, shortened, shown
+from darts_tf.names import listed, shown
 from darts_tf.parts import Target
 from darts_tf.presets import TRAIN_PRESETS
 from darts_tf.report_tables import Table, table_of
@@ -128,8 +128,8 @@ def _config_of(folder: pathlib.Path):
 def _runs_in(folder: pathlib.Path) -> str:
     if not folder.is_dir():
         return ", which is not there"
-    found = sorted(str(path.parent) for path in folder.glob(f"*/{runs.CONFIG}"))
-    return f", which has the runs {shortened(', '.join(found), SHOWN)}" if found else ""
+    found = sorted(path.parent.name for path in folder.glob(f"*/{runs.CONFIG}"))
+    return f", which has the runs {listed(found)} inside" if found else ""
 
 
 def _best(folder: pathlib.Path):

@@ -47,6 +47,16 @@ def started(tmp_path):
         yield start
 
 
+@pytest.fixture(scope="module")
+def one_node():
+    """The name of a space with cells of one node, whose graphs are a fifth as large."""
+    from darts_tf.extending import forget, register_space
+
+    register_space("one_node", nodes=1)
+    yield "one_node"
+    forget("space", "one_node")
+
+
 @pytest.fixture
 def float64():
     """Layers and models made in the test compute in float64."""

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 from commands import one_line_of_wrong_use, replace_commands
@@ -164,7 +165,7 @@ def bash(tmp_path_factory):
         pytest.skip("there is no bash")
     script = tmp_path_factory.mktemp("shell") / "completion.bash"
     with script.open("w") as file:
-        words = ["python", "-m", "cli", "completion", "bash"]
+        words = [sys.executable, "-m", "cli", "completion", "bash"]
         done = subprocess.run(words, stdout=file, env=dict(os.environ), check=False)
     assert done.returncode == 0
 

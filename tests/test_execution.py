@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 
@@ -16,11 +15,12 @@ from numerics import assert_close, relative_error
 from darts_tf import execution, searching
 from darts_tf.callbacks import MoveAlphasFrom
 from darts_tf.configs import SearchConfig
-from darts_tf.supernet import Supernet
+
+pytestmark = pytest.mark.usefixtures("one_node")  # which XLA compiles in half a minute
 
 
 def trainer_of(**changed):
-    settings = {"channels": 2, "cells": 3, **changed}
+    settings = {"channels": 2, "cells": 3, "space": "one_node", **changed}
     config = SearchConfig(workdir="unused", **settings)
     keras.utils.set_random_seed(0)
     with execution.dtype_policy(config.precision):
@@ -37,12 +37,6 @@ def batch(seed):
 def gradients_of(trainer, wrap=lambda function: function):
     loss, gradients = wrap(trainer.arch_gradients)(batch(0), batch(1))
     return [np.asarray(t, "float64") for t in (loss, *gradients)]
-
-
-@pytest.fixture(autouse=True)
-def _one_node(monkeypatch):
-    """Supernets of one node a cell, which XLA compiles in half a minute."""
-    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
 
 
 @pytest.mark.parametrize(

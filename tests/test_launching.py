@@ -16,7 +16,8 @@ from darts_tf import launching
 
 LAUNCH = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)              # and those after nohup this
 from darts_tf.launching import launch
 code, workers, grace = sys.argv[1:]
 outcome = launch([sys.executable, "-c", code], int(workers), "logs", grace=float(grace))

@@ -196,11 +196,10 @@ def test_workers_of_a_launch_load_the_same_scripts(searched, plugged_in, monkeyp
         return Outcome()
 
     monkeypatch.setattr(cli.launch, "launch", launch)
-    job = ["search", "--workdir", tmp_path / "run", "--space", "ghosts"]
-    assert darts("launch", "--workers", 2, plugged_in, "--", *job) == 0
-    assert darts("launch", "--workers", 2, "--", *job, plugged_in) == 0
-    expected = [sys.executable, "-m", "cli", *map(str, job), plugged_in]
-    assert commands == [expected] * 2
+    job = ["search", plugged_in, "--workdir", str(tmp_path / "run"), "--space", "ghosts"]
+    assert darts("launch", "--workers", 2, plugged_in, "--", job[0], *job[2:]) == 0
+    assert darts("launch", "--workers", 2, "--", *job) == 0
+    assert commands == [[sys.executable, "-m", "cli", *job]] * 2
 
 
 def test_devices_are_divided_before_what_is_registered_is_tried(monkeypatch, plugged_in, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import signal
 
@@ -12,7 +11,7 @@ from boards import scalars_of, tags_of
 from interrupting import Terminate
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from darts_tf import checkpoints, runs, searching
+from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
@@ -20,7 +19,6 @@ from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.interruption import Interrupted
 from darts_tf.searching import search
-from darts_tf.supernet import Supernet
 from darts_tf.zoo import load_genotype
 
 
@@ -95,13 +93,11 @@ def test_search_follows_the_cosine_schedule(finished):
     assert rates == pytest.approx([0.025, 0.013])
 
 
-def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path, monkeypatch):
-    """Cells have one node, so that graphs are a fifth as large."""
-    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
+def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path, one_node):
     folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
     message = "^ after step 1 of 2 of epoch 1; everything is kept, and --workdir .*run --resume go"
     with pytest.raises(Interrupted, match=message) as stop:
-        search(config(folder), dataset, callbacks=(Terminate(),))
+        search(config(folder, space=one_node), dataset, callbacks=(Terminate(),))
     assert stop.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
     (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
@@ -124,11 +120,10 @@ def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset,
     assert not (tmp_path / "run").exists()
 
 
-def test_search_leaves_no_graphs_behind(dataset, tmp_path, monkeypatch):
+def test_search_leaves_no_graphs_behind(dataset, tmp_path, one_node):
     """Half a gigabyte each, where a process makes one run after the other."""
-    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
     before = graphs()
-    search(config(tmp_path / "run", epochs=1), dataset)
+    search(config(tmp_path / "run", epochs=1, space=one_node), dataset)
     assert graphs() == before
 
 

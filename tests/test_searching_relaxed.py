@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 from interrupting import Terminate
 from killing import assert_same_run
 
-from darts_tf import runs, searching
+from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
 from darts_tf.interruption import Interrupted
 from darts_tf.searching import search
-from darts_tf.supernet import Supernet
+
+pytestmark = pytest.mark.usefixtures("one_node")
 
 EVERYTHING = {"relaxation": "gumbel", "regularizer": "beta-decay", "op_dropout": 0.5}
 CHOICES = (
@@ -24,19 +23,13 @@ CHOICES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def one_node(monkeypatch):
-    """Cells of one node, whose graphs are a fifth as large."""
-    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
-
-
 @pytest.fixture(scope="module")
 def dataset():
     return load_dataset("digits", limit=32)
 
 
 def config(folder, **fields):
-    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8}
+    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8, "space": "one_node"}
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 

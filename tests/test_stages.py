@@ -19,7 +19,7 @@ from test_sharing import drawn
 
 from cli import compare
 from cli import search as program
-from darts_tf import runs, searching, stages, tuning
+from darts_tf import runs, stages, tuning
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
@@ -28,7 +28,7 @@ from darts_tf.indicators import Looks, discretisation_gap
 from darts_tf.interruption import Interrupted
 from darts_tf.mixed_op import MixedOp
 from darts_tf.pruned_mixed_op import PrunedMixedOp
-from darts_tf.spaces import PRIMITIVES, edges
+from darts_tf.spaces import PRIMITIVES
 from darts_tf.stages import search_in_stages, strongest
 from darts_tf.supernet import Supernet
 
@@ -157,16 +157,12 @@ def config(folder, **fields):
 
 
 @pytest.mark.slow
-def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
-    """In its second stage, which goes on from its own checkpoint with the same operations.
-
-    Cells have one node, so that graphs are a fifth as large.
-    """
-    monkeypatch.setattr(searching, "Supernet", functools.partial(Supernet, nodes=1))
-    monkeypatch.setattr(stages, "edges", functools.partial(edges, 1))
+def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, one_node):
+    """In its second stage, which goes on from its own checkpoint with the same operations."""
+    small = functools.partial(config, space=one_node)
     dataset = load_dataset("digits", limit=32)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    genotype = search_in_stages(config(whole), dataset)
+    genotype = search_in_stages(small(whole), dataset)
     first, last = (runs.load_alphas(whole / runs.STAGES / name) for name in "12")
     assert [a.shape for a in (*first, *last)] == [(2, 8)] * 2 + [(2, 2)] * 2
     kept = strongest(((PRIMITIVES,) * 2,) * 2, first, 2)
@@ -175,8 +171,8 @@ def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, mo
     assert derive(*last, edge_primitives=kept) == genotype
     message = "^ in stage 2 after step 1 of 2 of epoch 1; .* --workdir .*/stopped --resume goes on"
     with pytest.raises(Interrupted, match=message):
-        search_in_stages(config(stopped), dataset, callbacks=(StopSecond(),))
-    search_in_stages(dataclasses.replace(config(stopped), resume=True), dataset)
+        search_in_stages(small(stopped), dataset, callbacks=(StopSecond(),))
+    search_in_stages(dataclasses.replace(small(stopped), resume=True), dataset)
     for name in "12":
         assert_same_run(stopped / runs.STAGES / name, whole / runs.STAGES / name)
     genotypes = [(folder / runs.GENOTYPE).read_bytes() for folder in (whole, stopped)]

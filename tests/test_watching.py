@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 
 import keras
@@ -17,6 +16,7 @@ from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
 from darts_tf.eigenvalues import hessian_products
+from darts_tf.extending import forget, register_space
 from darts_tf.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
 from darts_tf.mixing import projected
 from darts_tf.supernet import Supernet
@@ -139,11 +139,10 @@ class LikeSkips(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def small():
-    """Searches in this module are for cells of one node."""
-    with pytest.MonkeyPatch.context() as patch:
-        made = functools.partial(Supernet, nodes=1, primitives=PRIMITIVES)
-        patch.setattr(searching, "Supernet", made)
-        yield
+    """The name of a space with cells of one node."""
+    register_space("small", nodes=1, primitives=PRIMITIVES)
+    yield "small"
+    forget("space", "small")
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +152,7 @@ def dataset():
 
 def config(folder, **fields):
     settings = {"arch_gradient": "first_order", "epochs": 5, "batch_size": 8, "stop_skips": 1}
+    settings["space"] = "small"
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 
 import pytest
-from killing import finished, started, under_way
+from killing import SMALL, finished, started, under_way
 
 from darts_tf import checkpoints, runs
 
 SEARCH = (
-    *("search", "--preset", "tiny", "--arch-gradient", "first_order", "--limit", "48"),
+    *("search", *SMALL, "--preset", "tiny", "--arch-gradient", "first_order", "--limit", "48"),
     *("--batch-size", "6", "--epochs", "2", "--deterministic", "--checkpoint-steps", "1"),
 )
 
