@@ -69,9 +69,10 @@ def test_wrong_use_is_told_in_one_line(tmp_path, capfd, monkeypatch):
     assert "Expected one worker" in line
 
 
-def test_protocol_has_ordinary_runs(tmp_path, capsys, monkeypatch):
+def test_protocol_has_ordinary_runs(tmp_path, capsys, monkeypatch, one_node):
     monkeypatch.chdir(tmp_path)
-    words = ["--seeds", "1", "--final-seeds", "2", "--search", "arch_gradient=first_order"]
+    settings = ["arch_gradient=first_order", f"space={one_node}"]
+    words = ["--seeds", "1", "--final-seeds", "2", "--search", *settings]
     assert main(["select", "--preset", "tiny", *words, "--workdir", "all"]) == 0
     found = runs.read_json(tmp_path / "all" / "select.json")
     final = tmp_path / "all" / "final" / "search-1-seed-2"

@@ -27,8 +27,11 @@ def dataset():
     return load_dataset("digits", limit=32)
 
 
+pytestmark = pytest.mark.usefixtures("one_node")
+
+
 def config(folder, **fields):
-    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8}
+    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8, "space": "one_node"}
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 
@@ -50,7 +53,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / runs.LOG).read_text()
     absent = {runs.MODEL, runs.VOCABULARY, runs.SELECTION, runs.PAGE}
-    absent |= {*runs.OF_MANY, *runs.STAGED}
+    absent |= {*runs.OF_MANY, *runs.STAGED} - {runs.EDGE_PRIMITIVES}
     kept = set(runs.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
 
@@ -93,11 +96,11 @@ def test_search_follows_the_cosine_schedule(finished):
     assert rates == pytest.approx([0.025, 0.013])
 
 
-def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path, one_node):
+def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
     folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
     message = "^ after step 1 of 2 of epoch 1; everything is kept, and --workdir .*run --resume go"
     with pytest.raises(Interrupted, match=message) as stop:
-        search(config(folder, space=one_node), dataset, callbacks=(Terminate(),))
+        search(config(folder), dataset, callbacks=(Terminate(),))
     assert stop.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
     (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
@@ -120,10 +123,10 @@ def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset,
     assert not (tmp_path / "run").exists()
 
 
-def test_search_leaves_no_graphs_behind(dataset, tmp_path, one_node):
+def test_search_leaves_no_graphs_behind(dataset, tmp_path):
     """Half a gigabyte each, where a process makes one run after the other."""
     before = graphs()
-    search(config(tmp_path / "run", epochs=1, space=one_node), dataset)
+    search(config(tmp_path / "run", epochs=1), dataset)
     assert graphs() == before
 
 
