@@ -42,11 +42,10 @@ setup(
         "scikit-learn>=1.4",
         "scipy>=1.11",  # intervals and tests of comparisons, layouts of cells
         "matplotlib>=3.8",  # pictures of cells
-        "pillow>=10",  # animated ones
         "filelock>=3.13",
         "tyro>=1.0",
         "rich>=13.7",
-        "pillow>=10.1",  # heat maps for TensorBoard; its own font has sizes from 10.1 on
+        "pillow>=10.1",  # films, and heat maps for TensorBoard: its font has sizes from 10.1 on
     ],
     extras_require={
         "torch": ["torch>=2.6"],  # `darts-tf import` of .pt and .pth files
@@ -58,7 +57,7 @@ setup(
         "docs": [*DOCS],
         "test": [
             *DOCS,  # which tests build
-            *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "pillow>=10", "ruff>=0.9"),
+            *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "ruff>=0.9"),
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
             "openvino>=2025.0",

@@ -95,6 +95,7 @@ def _run_command(name: str, argv: list[str]) -> int:
         return importlib.import_module("cli.launch").main(argv)
     kind = common_of(name)
     options, left = arguments.common(kind, argv)
+    output.set_mode(getattr(options, "mode", output.MODES[0]))
     for path in options.plugin:
         quiet.load_plugin(path)
     config = arguments.parse(
@@ -106,7 +107,6 @@ def _run_command(name: str, argv: list[str]) -> int:
     try:
         if name not in START_LATER:
             quiet.start_tensorflow(_is_on_text(config))
-        output.set_mode(getattr(options, "mode", output.MODES[0]))
         with output.reserved(), quiet.logged():
             if name not in START_LATER and plugins.waiting():
                 _check_plugins(config)
@@ -157,9 +157,13 @@ def _kept(folder) -> str:
 
 
 def _fail(status: int, message: str) -> int:
+    from cli import output
+
     if os.environ.get(DEBUG):
         traceback.print_exc()
-    print(f"darts-tf: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    output.event("failure", status=status, text=line)
+    print(f"darts-tf: {line}", file=sys.stderr)
     return status
 
 

@@ -42,11 +42,15 @@ def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) 
     cells = dataclasses.asdict(genotype)
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
     output.result(f"\n{genotype}\n\ngenotype: {path}")
-    words = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
-    command_line = f"darts-tf train --genotype {path} --dataset {config.dataset} --workdir DIR"
-    output.say(f"next: {command_line}{words}")
+    follow("next", f"train --genotype {path} --dataset {config.dataset} --workdir DIR")
     if command == "search":
-        output.say(f"look: darts-tf report {config.workdir}")
+        follow("look", f"report {config.workdir}")
+
+
+def follow(what: str, words: str) -> None:
+    """Tells people what may come next: another command, with the scripts that this one has run."""
+    scripts = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
+    output.say(f"{what}: darts-tf {words}{scripts}")
 
 
 def prepare(config) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import keras
 
 from cli import output, several
-from cli.search import begin, search_with_progress
+from cli.search import begin, follow, search_with_progress
 from cli.train import train_with_progress
 from darts_tf import beginning, protocol_report, runs
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
@@ -30,7 +30,7 @@ def run(config: SelectConfig) -> int:
     output.result(f"report: {' and '.join(map(str, reports))}")
     output.result(f"genotype: {genotype}")
     trained = config.workdir / next(iter(found["best"]["runs"].values()))
-    output.say(f"next: darts-tf export --workdir {trained} --output DIR")
+    follow("next", f"export --workdir {trained} --output DIR")
     return 0
 
 

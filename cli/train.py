@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli import output
 from cli.evaluate import show_perplexity
 from cli.progress import EpochProgress
-from cli.search import begin, introduced, prepare
+from cli.search import begin, follow, introduced, prepare
 from darts_tf import runs, text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.data import load_text
@@ -30,7 +30,7 @@ def run(config: TrainConfig | TextTrainConfig) -> int:
     model = config.workdir / runs.MODEL
     output.event("end", command="train", run=config.workdir, network=model, metrics=metrics)
     output.result(f"network: {model}")
-    output.say(f"next: darts-tf export --workdir {config.workdir} --output DIR")
+    follow("next", f"export --workdir {config.workdir} --output DIR")
     return 0
 
 

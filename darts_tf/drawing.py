@@ -20,6 +20,7 @@ from matplotlib.transforms import Affine2D
 from darts_tf.layout import Layout, arrange
 from darts_tf.palette import COLOURS, Theme, faded, kind_of, readable, text_on
 from darts_tf.sketches import Operation, Sketch
+from darts_tf.spaces import INPUTS
 from darts_tf.svg import moving, titled
 
 TEXT, SMALL = 9.0, 7.5
@@ -72,7 +73,7 @@ def states_of(sketch: Sketch) -> list[Vertex]:
     """The round vertices of a cell, the output last."""
     if not sketch.recurrent:
         ends = [Vertex("c", "k−2", END), Vertex("c", "k−1", END)]
-        nodes = [Vertex(str(node)) for node in range(sketch.nodes)]
+        nodes = [Vertex(str(state)) for state in range(INPUTS, sketch.states)]
         return [*ends, *nodes, Vertex("c", "k", END)]
     nodes = [Vertex(str(state)) for state in range(sketch.states)]
     return [Vertex("x", "t", END), Vertex("h", "t−1", END), *nodes, Vertex("h", "t", END)]

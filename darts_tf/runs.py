@@ -45,7 +45,7 @@ STAGES = "stages"
 EDGE_PRIMITIVES = "edge_primitives.json"
 """What the columns of the alphas stand for, where that is not the paper's space."""
 STAGED = STAGES, EDGE_PRIMITIVES
-"""What searches in stages have beside all others."""
+"""What searches in stages, or in another space than the paper's, have beside all others."""
 
 LOG = "run.log"
 """What happened and when, for people."""

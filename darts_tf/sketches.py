@@ -66,10 +66,9 @@ class Sketch:
         return self.nodes + (1 if self.recurrent else INPUTS)
 
     def state_name(self, state: int) -> str:
-        """The name of a state in words: nodes count from 0, as in the papers' figures."""
-        if self.recurrent:
-            return str(state)
-        return ("c_{k-2}", "c_{k-1}")[state] if state < INPUTS else str(state - INPUTS)
+        """The name of a state in words: inputs as in the papers' figures, nodes as in genotypes."""
+        inputs = () if self.recurrent else ("c_{k-2}", "c_{k-1}")
+        return inputs[state] if state < len(inputs) else str(state)
 
     def words(self, operation: Operation) -> str:
         """What an operation is and between which states it lies, in words."""

@@ -17,14 +17,12 @@ from darts_tf.supernet import Supernet
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SEARCHES = (
-    *("cnn_search_small", "cnn_search_zero_momentum"),
-    pytest.param("cnn_search_momentum", marks=pytest.mark.slow),  # the first has momentum too
+    "cnn_search_small",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)  # other momenta than the first's
+        for name in ("cnn_search_zero_momentum", "cnn_search_momentum")
+    ),
 )
-PASSES = (
-    SEARCHES[0],
-    *(pytest.param(name, marks=pytest.mark.slow) for name in (SEARCHES[1], "cnn_search_momentum")),
-)
-"""For what no momentum has a part in."""
 EVALUATIONS = ("cnn_eval_cifar_darts_v2", "cnn_eval_imagenet_darts_v2")
 ALPHAS = ("alphas_normal", "alphas_reduce")
 

@@ -141,6 +141,7 @@ def test_environment_that_says_half_is_refused(tmp_path, capfd, monkeypatch):
     assert f"Expected all of {TUNER_ID}, " in line
 
 
+@pytest.mark.slow
 def test_killed_study_repeats_nothing_that_it_had_finished(tmp_path):
     """A real process, with real trainings."""
     words = [*TINY, "--workdir", tmp_path, "--deterministic"]

@@ -217,7 +217,7 @@ def test_resumed_training_needs_its_folder_alone(trained, capsys):
     assert f"going on with the settings of {trained / runs.CONFIG}" in output
 
 
-def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch, one_node):
     def interrupt(progress, batch, logs=None):
         if batch == 2:
             signal.raise_signal(signal.SIGINT)
@@ -225,7 +225,7 @@ def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch
     monkeypatch.setattr(EpochProgress, "on_train_batch_end", interrupt)
     workdir = tmp_path / "run"
     options = ["--batch-size", "3", "--dataset", str(images), "--workdir", str(workdir)]
-    assert main(["search", *FAST, *options]) == 130
+    assert main(["search", *FAST, "--space", one_node, *options]) == 130
     assert capsys.readouterr().err == (
         "darts-tf: stopped after step 3 of 8 of epoch 1; everything is kept, and "
         f"--workdir {workdir} --resume goes on from there\n"

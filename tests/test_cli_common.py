@@ -124,6 +124,28 @@ def test_wrong_use_is_told_in_one_line(capsys, tmp_path, argv, message):
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("raised", "status"), [(InputError("Expected x."), 2), (KeyboardInterrupt(), 130)]
+)
+def test_programs_are_told_of_a_failure_too(monkeypatch, capsys, raised, status):
+    def fail(config):
+        raise raised
+
+    replace_commands(monkeypatch, fail)
+    assert main.main(["select", "--workdir", "run", "--json"]) == status
+    told, line = capsys.readouterr()
+    event = json.loads(told)
+    assert (event["event"], event["status"]) == ("failure", status)
+    assert f"darts-tf: {event['text']}\n" == line
+
+
+def test_what_is_wrong_about_settings_is_an_event(capsys):
+    assert main.main(["select", "--workdir", "run", "--json", "--preset", "tyni"]) == 2
+    assert "Did you mean 'tiny'?" in json.loads(capsys.readouterr().out)["text"]
+    assert main.main(["select", "--workdir", "run", "--preset", "tyni"]) == 2
+    assert capsys.readouterr().out == ""
+
+
 def test_common_options_are_found_anywhere_and_leave_the_rest_in_order():
     argv = ["a.json", "--json", "--lr=3", "--plugin", "a.py", "-3", "--plugin=b.py", "b"]
     found, left = arguments.common(CommonOfJobs, argv)

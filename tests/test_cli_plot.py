@@ -107,7 +107,7 @@ def test_the_chosen_cells_are_those_that_the_supernet_s_picture_marks(searched, 
     GENOTYPES["NASNet"].save(searched / runs.GENOTYPE)
     assert main(["plot", "found", "--supernet", "--cell", "normal"]) == 0
     words = ElementTree.fromstring((here / "found-normal-supernet.svg").read_bytes())
-    assert "sep conv 5x5 from c_{k-1} to 0" in words.get("aria-label")
+    assert "sep conv 5x5 from c_{k-1} to 2" in words.get("aria-label")
 
 
 def test_a_search_on_a_text(searched, here):

@@ -61,7 +61,10 @@ def test_search_step_compiles_with_xla():
 
 @pytest.mark.parametrize(
     "name",
-    ["first_order", "finite_difference", pytest.param("second_order", marks=pytest.mark.slow)],
+    [
+        "first_order",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("finite_difference", "second_order")),
+    ],
 )
 def test_mixed_precision_keeps_the_architecture_gradient_in_float32(name):
     """It is near that of float32, and alphas, weights and statistics stay float32."""

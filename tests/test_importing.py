@@ -105,6 +105,7 @@ def test_predict_takes_an_imported_run(imported, capsys):
     assert all(name in output for name in COLOURS)
 
 
+@pytest.mark.slow
 def test_export_takes_an_imported_run(imported):
     output = imported.parent / "export"
     assert main(["export", "--workdir", str(imported), "--output", str(output)]) == 0

@@ -291,7 +291,7 @@ MAY_IMPORT = {
     "svg": (),
     "gif": (),
     "sketches": ("derivation", "genotype", "names", "palette", "spaces"),
-    "drawing": ("layout", "palette", "sketches", "svg"),
+    "drawing": ("layout", "palette", "sketches", "spaces", "svg"),
     "pictures": (*("drawing", "genotype", "gif", "names", "palette", "sketches", "svg", "zoo"),),
     "animation": ("drawing", "gif", "names", "pictures", "sketches", "svg"),
     "searched": ("derivation", "genotype", "names", "run_space", "runs", "zoo"),

@@ -45,6 +45,7 @@ def stopped(command, folder, number):
     return output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(straight, tmp_path):
     folder = tmp_path / "run"
     last = stopped(SEARCH, folder, signal.SIGTERM)

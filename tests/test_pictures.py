@@ -143,7 +143,7 @@ def test_a_primitive_of_a_user_has_a_kind_too():
     assert kind_of("convolve") == "convolution"
     assert kind_of("squeeze") == OTHER
     sketch = sketches.Sketch("normal", 1, (sketches.Operation("squeeze", 0, 2),), (2,))
-    assert "squeeze from c_{k-2} to 0" in tooltips(parsed(composed([sketch], Page({}))))
+    assert "squeeze from c_{k-2} to 2" in tooltips(parsed(composed([sketch], Page({}))))
 
 
 def luminance(colour):

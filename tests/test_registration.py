@@ -43,7 +43,7 @@ def loaded_output(folder, model, imports, program=LOAD):
     "imports",
     [
         "import darts_tf, keras",
-        "import keras, darts_tf",
+        pytest.param("import keras, darts_tf", marks=pytest.mark.slow),
         pytest.param("import darts_tf\nimport tensorflow\nimport keras", marks=pytest.mark.slow),
         pytest.param("import darts_tf.ops, keras", marks=pytest.mark.slow),
     ],
@@ -61,6 +61,7 @@ def test_saved_supernet_loads_in_a_new_process(tmp_path):
     np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_saved_recurrent_supernet_loads_in_a_new_process(tmp_path):
     supernet = RecurrentSupernet(7, 4, nodes=2, hidden_dropout=0.25)
     tokens = np.ones((2, 3), np.int32)

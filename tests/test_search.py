@@ -9,7 +9,6 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
-from darts_tf.gradients import ESTIMATORS
 from darts_tf.optimizers import clip_then_decay
 from darts_tf.search import DARTS
 from darts_tf.supernet import Supernet
@@ -98,7 +97,13 @@ def test_second_order_in_a_graph_is_the_eager_one():
     assert_close(graph[1], eager[1], 1e-10)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "second_order",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("first_order", "finite_difference")),
+    ],
+)
 def test_arch_gradients_change_nothing(tiny_trainer, name):
     """Neither weights nor alphas, nor the running statistics or the momentum."""
     variables = [*tiny_trainer.network.variables, *tiny_trainer.optimizer.variables]
@@ -168,6 +173,7 @@ def test_fit_trains_alphas_and_weights_and_takes_a_partial_batch():
         assert not np.array_equal(after, start)
 
 
+@pytest.mark.slow
 def test_mixed_bfloat16_trains():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -123,6 +123,7 @@ def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_search_leaves_no_graphs_behind(dataset, tmp_path):
     """Half a gigabyte each, where a process makes one run after the other."""
     before = graphs()

@@ -63,7 +63,7 @@ def point_and_direction(mixed):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_shared_layer_has_the_derivatives_of_the_layer(stride):
     mixed = mixed_op(stride)
     point, direction = point_and_direction(mixed)

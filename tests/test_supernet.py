@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden_data import PASSES, values
+from golden_data import SEARCHES, values
 from numerics import assert_close
 
 from darts_tf.counting import count_params
@@ -16,7 +16,7 @@ from darts_tf.spaces import PRIMITIVES
 from darts_tf.supernet import Supernet
 
 EXACT = 1e-8
-golden_searches = pytest.mark.parametrize("golden_search", PASSES, indirect=True)
+golden_searches = pytest.mark.parametrize("golden_search", SEARCHES, indirect=True)
 
 
 FEW = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")

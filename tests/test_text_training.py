@@ -134,6 +134,7 @@ def test_weights_are_averaged_once_the_loss_stalls(tmp_path):
     assert found == pytest.approx(tested, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_without_averages_the_best_weights_are_kept_as_they_are(tmp_path):
     folder, watch = tmp_path / "run", Watch([5.0, 4.0, 4.5, 4.6])
     train(config(folder, average_after=None), CELL, DATASET, callbacks=(watch,))

@@ -51,6 +51,7 @@ def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
     assert tested["test_images"] == 48
 
 
+@pytest.mark.slow
 def test_run_of_mixed_precision_is_evaluated_in_float32(dataset, tmp_path):
     settings = config(tmp_path / "run", precision="mixed_bfloat16", epochs=1)
     metrics = train(settings, GENOTYPES["DARTS_V2"], dataset)

@@ -15,33 +15,34 @@ SEARCH = (
 )
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    """A search of two workers that was asked to end and went on: its folder, and their output."""
-    folder = tmp_path_factory.mktemp("workers")
+def search_of_two(folder):
     launch = ("launch", "--workers", "2", "--logs", folder / "logs", "--")
-    words = (*launch, *SEARCH, "--workdir", folder / "run")
+    return (*launch, *SEARCH, "--workdir", folder / "run")
+
+
+def assert_one_whole_run(folder, output):
+    """The workers have derived one genotype, and one of them has written it all."""
+    told = [
+        [line for line in text.splitlines() if line[:6] in ("normal", "reduce")]
+        for text in (output, (folder / "logs" / "worker-1.log").read_text())
+    ]
+    assert told[0] == told[1] != []
+    assert [line["epoch"] for line in runs.read_metrics(folder / "run")] == [0, 1]
+    position, _, _ = checkpoints.read(checkpoints.newest(folder / "run" / runs.CHECKPOINTS)[0])
+    assert (position.epoch, position.step) == (2, 0)
+
+
+def test_workers_search_together(tmp_path):
+    assert_one_whole_run(tmp_path, finished(*search_of_two(tmp_path)))
+
+
+@pytest.mark.slow
+def test_workers_that_were_asked_to_end_go_on(tmp_path):
+    words = search_of_two(tmp_path)
     process = started(*words)
-    under_way(process, folder / "run")
+    under_way(process, tmp_path / "run")
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 128 + signal.SIGTERM, output
     assert "--resume goes on from there" in output
-    output = finished(*words, "--resume")
-    return folder / "run", output, (folder / "logs" / "worker-1.log").read_text()
-
-
-def test_workers_derive_one_genotype_and_report_the_same(searched):
-    _, first, second = searched
-    told = [
-        [line for line in text.splitlines() if line[:6] in ("normal", "reduce")]
-        for text in (first, second)
-    ]
-    assert told[0] == told[1] != []
-
-
-def test_workers_leave_one_whole_run(searched):
-    folder, _, _ = searched
-    assert [line["epoch"] for line in runs.read_metrics(folder)] == [0, 1]
-    position, _, _ = checkpoints.read(checkpoints.newest(folder / runs.CHECKPOINTS)[0])
-    assert (position.epoch, position.step) == (2, 0)
+    assert_one_whole_run(tmp_path, finished(*words, "--resume"))
