@@ -14,7 +14,7 @@ import numpy as np
 from darts_tf import checkpoints, runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KILLS = int(os.environ.get("DARTS_TF_KILLS", "2"))
+KILLS = int(os.environ.get("DARTS_TF_KILLS", "1"))
 """Of a search, `make test-long` sets more; of a training, which starts sooner, it is 6."""
 EPOCHS = max(6, 2 * KILLS)  # of 5 steps: a process that is killed has taken some, seldom seven
 SMALL = ("--plugin", str(ROOT / "tests" / "one_node.py"), "--space", "one_node")

@@ -106,8 +106,10 @@ def test_streamed_batches_follow_the_seed_and_no_other(dataset, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("here", [1, 3])
-@pytest.mark.parametrize("start", [0, 4])
+@pytest.mark.parametrize(
+    ("here", "start"),
+    [(1, 4), (3, 0), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 0), (3, 4)))],
+)
 def test_parts_of_streamed_batches_are_the_batches(dataset, kind, here, start):
     split = KINDS[kind](dataset.train)
     whole = collected(trained(split, start_step=start))

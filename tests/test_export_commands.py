@@ -69,7 +69,7 @@ def test_predict_names_an_image_it_cannot_read(models, capsys, tmp_path, kind):
 
 def test_export_command_writes_a_runs_network_and_says_where(models, capsys, tmp_path):
     words = ["--workdir", models[0] / "run", "--output", tmp_path / "out", "--check-images", 7]
-    assert main(["export", *map(str, words)]) == 0
+    assert main(["export", *map(str, words), "--format", "saved_model", "tflite"]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
     assert "model_float32.tflite" in captured.out
