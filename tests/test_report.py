@@ -309,13 +309,13 @@ def test_program_starts_no_tensorflow(tmp_path):
     folder = search(tmp_path / "run", 1)
     code = (
         "import sys; from cli.main import main; "
-        f"status = main(['report', {str(folder)!r}]); "
+        f"status = main(['report', {str(folder)!r}, '-o', {str(tmp_path / 'page.html')!r}]); "
         "print(status, *{'tensorflow', 'keras'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split("\n") == [f"report: {folder / 'report.html'}", "0", ""]
+    assert done.stdout.split("\n") == [f"report: {tmp_path / 'page.html'}", "0", ""]
 
 
 @pytest.mark.parametrize(

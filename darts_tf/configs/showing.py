@@ -81,7 +81,7 @@ class ReportConfig(Config):
 
     runs: Runs = ()
     """Folders of runs: searches, trainings, selections, comparisons, studies."""
-    output: pathlib.Path | None = None
+    output: File = None
     """File for the report; by default report.html in the run's folder, or in that which several
     runs have in common."""
     export: pathlib.Path | None = None
