@@ -16,12 +16,11 @@ from darts_tf.search import DARTS
 from darts_tf.supernet import Supernet
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
+SMALL_SEARCH = "cnn_search_small"
+OTHER_MOMENTA = ("cnn_search_zero_momentum", "cnn_search_momentum")
 SEARCHES = (
-    "cnn_search_small",
-    *(
-        pytest.param(name, marks=pytest.mark.slow)  # other momenta than the first's
-        for name in ("cnn_search_zero_momentum", "cnn_search_momentum")
-    ),
+    SMALL_SEARCH,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in OTHER_MOMENTA),
 )
 EVALUATIONS = ("cnn_eval_cifar_darts_v2", "cnn_eval_imagenet_darts_v2")
 ALPHAS = ("alphas_normal", "alphas_reduce")

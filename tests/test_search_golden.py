@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from golden_data import SEARCHES, values
+from golden_data import OTHER_MOMENTA, SEARCHES, SMALL_SEARCH, values
 from numerics import assert_close
 
 EXACT, DIFFERENCE = 1e-8, 1e-5
@@ -28,11 +28,11 @@ def assert_golden(estimate, golden, name):
 @pytest.mark.parametrize(
     ("golden_search", "name"),
     [
-        (SEARCHES[0], "first_order"),
-        (SEARCHES[0], "second_order"),
+        (SMALL_SEARCH, "first_order"),
+        (SMALL_SEARCH, "second_order"),
         *(
             pytest.param(search, name, marks=pytest.mark.slow)
-            for search in (SEARCHES[1], "cnn_search_momentum")
+            for search in OTHER_MOMENTA
             for name in ("first_order", "second_order")
         ),
     ],
