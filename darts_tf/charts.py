@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import json
 import math
+import sys
 from collections.abc import Sequence
 
 from darts_tf.pages import text
@@ -103,6 +104,8 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[f
     if not low < high:
         return [low]
     rough = (high - low) / most
+    if rough < sys.float_info.min:  # their logarithms and quotients are not exact
+        return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     step = max(step, 1.0) if whole else step

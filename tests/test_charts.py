@@ -6,7 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darts_tf.charts import (
@@ -26,6 +26,9 @@ from darts_tf.charts import (
 FINITE = st.floats(-1e30, 1e30)
 
 
+@example((0.0, 5e-324), False)
+@example((0.0, 1e-320), False)
+@example((0.0, 2e-307), True)
 @given(st.tuples(FINITE, FINITE), st.booleans())
 def test_ticks_are_few_round_and_inside(ends, whole):
     low, high = sorted(ends)

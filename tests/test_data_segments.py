@@ -172,6 +172,7 @@ def digests(text, segments) -> list[str]:
     return [text.description()["text"], digest.hexdigest()]
 
 
+@pytest.mark.slow
 def test_text_and_segments_are_the_same_in_every_process():
     code = (
         "import test_data_segments as here\n"

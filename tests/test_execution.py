@@ -40,7 +40,7 @@ def gradients_of(trainer, wrap=lambda function: function):
 
 
 @pytest.mark.parametrize(
-    "name", ["first_order", pytest.param("second_order", marks=pytest.mark.slow)]
+    "name", [pytest.param(n, marks=pytest.mark.slow) for n in ("first_order", "second_order")]
 )
 def test_xla_computes_the_same(name):
     trainer = trainer_of(arch_gradient=name)
@@ -93,6 +93,7 @@ def test_mixed_precision_trains_as_float32_does():
     assert relative_error(losses[1], losses[0]) < 0.1
 
 
+@pytest.mark.slow
 def test_alphas_stay_until_their_first_epoch():
     trainer = trainer_of(arch_gradient="first_order")
     data = tf.data.Dataset.from_tensors((batch(0), batch(1)))
@@ -135,8 +136,11 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
 
 @pytest.mark.parametrize(
     ("first", "environment", "unchanged"),
-    [("", {}, False), ("tf.ones(1)", {}, True), ("", {"TF_NUM_INTRAOP_THREADS": "3"}, True)],
-    ids=["fresh", "running", "chosen"],
+    [
+        pytest.param("", {}, False, id="fresh"),
+        pytest.param("tf.ones(1)", {}, True, id="running", marks=pytest.mark.slow),
+        pytest.param("", {"TF_NUM_INTRAOP_THREADS": "3"}, True, id="chosen"),
+    ],
 )
 def test_operations_run_in_parallel_unless_the_user_has_chosen(first, environment, unchanged):
     import os

@@ -72,7 +72,7 @@ def test_cases_cover_the_zoo():
     assert kinds(CASES) == kinds(GENOTYPES)
 
 
-LONG = ("DARTS_V1", "NASNet", "PDARTS")
+LONG = ("DARTS_V1", "NASNet", "PDARTS", "AmoebaNet")
 """Those whose sizes are like another's."""
 
 

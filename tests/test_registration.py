@@ -54,6 +54,7 @@ def test_saved_network_loads_in_a_new_process(tmp_path, imports):
     np.testing.assert_allclose(loaded_output(tmp_path, network, imports), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_supernet_loads_in_a_new_process(tmp_path):
     supernet = Supernet(2, 3, 5)
     expected = supernet(np.ones((1, 8, 8, 3), np.float32), training=False)

@@ -156,6 +156,7 @@ class Poison(keras.callbacks.Callback):
             bias.assign(np.full(bias.shape, np.nan))
 
 
+@pytest.mark.slow
 def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
     folder = tmp_path / "run"
     callbacks = (Watch([5.0, 4.0, 4.5, 4.6]), Poison(3, times=1))

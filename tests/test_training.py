@@ -61,6 +61,7 @@ def test_run_of_mixed_precision_is_evaluated_in_float32(dataset, tmp_path):
     assert evaluate(tmp_path / "run")["test_loss"] == pytest.approx(metrics["test_loss"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(Killed):  # in the second epoch, with random paths dropped
@@ -96,6 +97,7 @@ def test_metrics_of_a_run_name_the_losses_alike(finished):
         assert metrics[f"{prefix}total_loss"] == pytest.approx(total, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_average_of_the_weights_is_what_a_run_tests_and_keeps(dataset, tmp_path):
     settings = {"average_decay": 0.5, "class_weights": "balanced", "drop_path": 0.0}
     folder = tmp_path / "run"

@@ -243,6 +243,7 @@ def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     assert genotype == derive(*alphas, primitives=PRIMITIVES, max_skips=1)
 
 
+@pytest.mark.slow
 def test_selection_by_perturbation_ends_a_search(small, dataset, tmp_path):
     folder, rounds = tmp_path / "run", []
     fields = {"selection": "perturbation", "selection_epochs": 0, "epochs": 1, "stop_skips": None}
