@@ -12,7 +12,7 @@ test: $(VENV)/.tests          ## all tests; those of the web page skip where its
 	-$(BIN)/python -m export.web.vendoring
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; half an hour
+test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; an hour
 	$(BIN)/python -m pytest -m slow
 	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/test_killing.py
 
