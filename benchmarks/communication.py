@@ -25,7 +25,7 @@ def measure(args) -> dict:
 
     start_tensorflow()
     from darts_tf.configs import SearchConfig
-    from darts_tf.distribution import make_strategy
+    from darts_tf.runtime.distribution import make_strategy
 
     strategy = make_strategy("mirrored", args.devices)
     import tensorflow as tf

@@ -41,7 +41,7 @@ def environment() -> dict:
 
 def cores() -> int:
     """Processor cores that this process may use."""
-    from darts_tf.execution import cores
+    from darts_tf.runtime.execution import cores
 
     return cores()
 
@@ -108,7 +108,7 @@ def start_and_steps(step, inputs: tuple, marks: list[float], repeat: int) -> dic
     """
     import tensorflow as tf
 
-    from darts_tf.execution import graph_optimizer_off
+    from darts_tf.runtime.execution import graph_optimizer_off
 
     times = []
     with graph_optimizer_off():

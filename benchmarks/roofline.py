@@ -138,7 +138,7 @@ def main():
     from measuring import cores, random_batch, save, show
 
     from darts_tf.configs import SearchConfig
-    from darts_tf.execution import graph_optimizer_off
+    from darts_tf.runtime.execution import graph_optimizer_off
     from darts_tf.searching import build_trainer
 
     config = SearchConfig(workdir="unused", **vars(args))

@@ -40,7 +40,7 @@ def measure(args) -> dict:
     import tensorflow as tf
 
     from darts_tf.configs import SearchConfig
-    from darts_tf.execution import dtype_policy
+    from darts_tf.runtime.execution import dtype_policy
     from darts_tf.searching import build_trainer
 
     marks = [BEGAN, time.perf_counter()]

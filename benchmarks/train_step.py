@@ -31,8 +31,8 @@ def measure(args) -> dict:
     import tensorflow as tf
 
     from darts_tf.configs import TrainConfig
-    from darts_tf.execution import dtype_policy
     from darts_tf.network_trainer import build_trainer
+    from darts_tf.runtime.execution import dtype_policy
     from darts_tf.zoo import load_genotype
 
     marks = [BEGAN, time.perf_counter()]

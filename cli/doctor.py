@@ -7,8 +7,8 @@ import json
 import tempfile
 
 from cli import quiet
-from darts_tf import diagnosis
 from darts_tf.configs import DoctorConfig
+from darts_tf.runtime import diagnosis
 
 
 def run(config: DoctorConfig) -> int:

@@ -14,8 +14,8 @@ from cli import arguments, quiet
 from cli.common import Common, CommonOfJobs, as_json
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError
-from darts_tf.launching import Outcome, launch
 from darts_tf.names import shown, unknown_name
+from darts_tf.runtime.processes import Outcome, launch
 
 JOBS = {"search": SearchConfig, "train": TrainConfig}
 """The commands that several processes can share, and their settings."""

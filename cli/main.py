@@ -126,7 +126,7 @@ def common_of(name: str) -> type:
 
 def _check_plugins(config) -> None:
     from darts_tf import configs, plugins
-    from darts_tf.distribution import make_strategy
+    from darts_tf.runtime.distribution import make_strategy
 
     if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
         make_strategy(config.strategy, config.devices)

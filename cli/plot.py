@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
-from darts_tf import files, history, runs, searched
+from darts_tf import history, runs, searched
 from darts_tf.configs import PlotConfig
 from darts_tf.errors import InputError
+from darts_tf.runtime import atomic
 from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
@@ -31,7 +32,7 @@ def write(figure, path: pathlib.Path) -> None:
 
 
 def _write(content: bytes, path: pathlib.Path) -> None:
-    with files.replacing(path) as written:
+    with atomic.replacing(path) as written:
         written.write_bytes(content)
     print(f"picture: {path}")
 

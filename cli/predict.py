@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from cli import quiet
 from darts_tf.configs import PredictConfig
 from darts_tf.errors import InputError
-from darts_tf.files import contents
+from darts_tf.runtime.atomic import contents
 
 AT_ONCE = 8
 """Images that a server is sent side by side: it runs them together."""

@@ -26,7 +26,7 @@ def start_tensorflow(on_text: bool = False) -> None:
     # again would take a fifteenth of the start
     gc.set_threshold(100_000, 20, 100)
     import_tensorflow()
-    from darts_tf.execution import CHAINS, prefer_parallel_operations
+    from darts_tf.runtime.execution import CHAINS, prefer_parallel_operations
 
     prefer_parallel_operations(1 if on_text else CHAINS)
 

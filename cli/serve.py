@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from cli import quiet
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
-from darts_tf.interruption import Interrupted
-from darts_tf.launching import free_ports
+from darts_tf.runtime.processes import free_ports
+from darts_tf.runtime.signals import Interrupted
 from export.serving import config as files
 from export.serving import folders
 

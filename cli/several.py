@@ -12,9 +12,9 @@ from rich import box
 from rich.table import Table
 
 from cli import output
-from darts_tf.distribution import workers
 from darts_tf.errors import InputError
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.distribution import workers
+from darts_tf.runtime.signals import Interrupted
 
 Found = TypeVar("Found")
 

@@ -9,8 +9,8 @@ from cli.search import begin, follow, introduced, prepare
 from darts_tf import runs, text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.data import load_text
-from darts_tf.distribution import is_chief
 from darts_tf.presets import EXPECTED
+from darts_tf.runtime.distribution import is_chief
 from darts_tf.training import dataset_of, scaled_to, train
 from darts_tf.zoo import load_genotype
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
-from darts_tf.distribution import assign
+from darts_tf.runtime.distribution import assign
 
 Pairs = list[tuple[keras.Variable, keras.Variable]]
 """Variables, each with its average."""

@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-from darts_tf import files, runs
+from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.runtime import atomic
 
 _LOGGER = logging.getLogger("darts_tf")
 
@@ -156,7 +157,7 @@ def _describe(folder, config, dataset, described, genotype) -> None:
     if described:
         runs.write_json(folder / runs.DATASET, described)
     if hasattr(dataset, "vocabulary"):
-        files.write_text(folder / runs.VOCABULARY, dataset.vocabulary.to_text())
+        atomic.write_text(folder / runs.VOCABULARY, dataset.vocabulary.to_text())
     if genotype is not None:
         genotype.save(folder / runs.GENOTYPE)
     runs.write_json(folder / runs.CONFIG, config.to_dict())
@@ -203,7 +204,7 @@ def check_settings(
 
 def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process gets the folder; a process that dies gives it back."""
-    return files.locked(
+    return atomic.locked(
         folder / runs.LOCK,
         "Expected a workdir that no other process is running in. "
         f"Received: workdir={str(folder)!r}, which one is",

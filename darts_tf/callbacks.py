@@ -11,7 +11,7 @@ import numpy as np
 
 from darts_tf import history, runs, stopping
 from darts_tf.dashboard import Dashboard
-from darts_tf.distribution import agreed, is_chief
+from darts_tf.runtime.distribution import agreed, is_chief
 from darts_tf.schedules import rate_at
 
 LOG = logging.getLogger("darts_tf")

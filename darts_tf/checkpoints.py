@@ -19,10 +19,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darts_tf import files
 from darts_tf.errors import InputError
 from darts_tf.names import SHOWN, first_line, listed, shortened, shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime import atomic
+from darts_tf.runtime.strict_json import parse_json
 
 FORMAT = 1
 """Of the files; a later one that this version cannot read has another number."""
@@ -74,7 +74,7 @@ def write(folder: pathlib.Path, position: Position, config: dict, arrays: Sequen
     about["arrays"] = len(arrays)
     meta = np.frombuffer(json.dumps(about).encode(), np.uint8)
     path = folder / _name(position)
-    with files.replacing(path) as written, written.open("wb") as file:
+    with atomic.replacing(path) as written, written.open("wb") as file:
         np.savez(file, meta=meta, **{f"{i:06}": array for i, array in enumerate(arrays)})
         file.flush()
         os.fsync(file.fileno())
@@ -87,7 +87,7 @@ def _name(position: Position) -> str:
 
 def _copy(path: pathlib.Path, place: pathlib.Path) -> None:
     """The same file under another name, in place of what has it."""
-    with files.replacing(place) as written:
+    with atomic.replacing(place) as written:
         try:
             os.link(path, written)
         except OSError:  # a file system without links

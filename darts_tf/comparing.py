@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-from darts_tf import beginning, files, runs
+from darts_tf import beginning, runs
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data import ImageDataset
@@ -14,6 +14,7 @@ from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.names import shown
 from darts_tf.network import build_network
+from darts_tf.runtime import atomic
 from darts_tf.scaling import scaled
 from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.tables import WRITERS, Row
@@ -203,4 +204,4 @@ def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
 
 def _write(rows: Sequence[Row], config: CompareConfig, folder: pathlib.Path) -> None:
     for name, write in WRITERS.items():
-        files.write_text(folder / name, write(rows, config.stem))
+        atomic.write_text(folder / name, write(rows, config.stem))

@@ -7,16 +7,17 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
 
-from darts_tf import beginning, files, runs
+from darts_tf import beginning, runs
 from darts_tf.collapse import in_words
 from darts_tf.comparing import is_finished, measured, run_of, sizes_of
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.genotype import Genotype
-from darts_tf.interruption import Diverged
 from darts_tf.method_tables import WRITERS, MethodRow
 from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
 from darts_tf.presets import GRADIENTS
+from darts_tf.runtime import atomic
+from darts_tf.runtime.signals import Diverged
 from darts_tf.scaling import scaled
 from darts_tf.spending import parsed
 from darts_tf.zoo import load_genotype
@@ -83,7 +84,7 @@ def compare_methods(
                 collapsed=bool(in_words(genotype)),
             )
             for name, write in WRITERS.items():
-                files.write_text(folder / name, write(list(rows.values()), config.against))
+                atomic.write_text(folder / name, write(list(rows.values()), config.against))
     return list(rows.values())
 
 

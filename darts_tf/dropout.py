@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from darts_tf.distribution import replica
+from darts_tf.runtime.distribution import replica
 
 
 def seeds(generator, count: int) -> list[tf.Tensor]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.image.metadata import create_summary_metadata
 
-from darts_tf import files
+from darts_tf.runtime import atomic
 
 PATTERN = "events.out.tfevents.*"
 """Names of event files."""
@@ -41,7 +41,7 @@ def keep(folder: pathlib.Path, most: int) -> bool:
         for path in paths:
             path.unlink()
         return False
-    with files.replacing(paths[0]) as written, tf.io.TFRecordWriter(str(written)) as writer:
+    with atomic.replacing(paths[0]) as written, tf.io.TFRecordWriter(str(written)) as writer:
         for record in [version, *kept]:
             writer.write(record)
     for path in paths[1:]:

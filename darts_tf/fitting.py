@@ -25,18 +25,18 @@ from darts_tf.data import (
     evaluation_batches,
     evaluation_steps,
 )
-from darts_tf.distribution import distributed, is_chief
-from darts_tf.execution import (
+from darts_tf.genotype import Genotype
+from darts_tf.keeper import Keeper
+from darts_tf.run_logs import versions
+from darts_tf.runs import CHECKPOINTS, keep_metrics
+from darts_tf.runtime.distribution import distributed, is_chief
+from darts_tf.runtime.execution import (
     dtype_policy,
     graph_optimizer_off,
     graphs_forgotten,
     make_deterministic,
 )
-from darts_tf.genotype import Genotype
-from darts_tf.interruption import Diverged
-from darts_tf.keeper import Keeper
-from darts_tf.run_logs import versions
-from darts_tf.runs import CHECKPOINTS, keep_metrics
+from darts_tf.runtime.signals import Diverged
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")

@@ -10,10 +10,10 @@ import json
 import os
 import re
 
-from darts_tf import files
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime import atomic
+from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces import (
     ALL_PRIMITIVES,
     Pairs,
@@ -59,7 +59,7 @@ class _Genotype:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the JSON file atomically: whole or not at all."""
-        files.write_text(path, self.to_json())
+        atomic.write_text(path, self.to_json())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from darts_tf import registered
 from darts_tf.differentiation import weights_fixed
-from darts_tf.distribution import all_sum
+from darts_tf.runtime.distribution import all_sum
 
 FINITE_DIFFERENCE_RADIUS = 1e-2
 

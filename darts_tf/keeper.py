@@ -13,9 +13,9 @@ import numpy as np
 from darts_tf import checkpoints
 from darts_tf.beginning import check_settings
 from darts_tf.checkpoints import CheckpointError, Position, Writer
-from darts_tf.distribution import agreed, is_chief, workers
 from darts_tf.errors import InputError
-from darts_tf.interruption import Diverged, Interrupted, deferred
+from darts_tf.runtime.distribution import agreed, is_chief, workers
+from darts_tf.runtime.signals import Diverged, Interrupted, deferred
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")

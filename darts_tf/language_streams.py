@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
-from darts_tf.distribution import all_sum, assign, replica, replicas
 from darts_tf.errors import InputError
+from darts_tf.runtime.distribution import all_sum, assign, replica, replicas
 
 
 class LanguageTraining:

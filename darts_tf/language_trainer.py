@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf import averages
-from darts_tf.distribution import assign
 from darts_tf.language_streams import LanguageTraining
+from darts_tf.runtime.distribution import assign
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")

@@ -9,10 +9,10 @@ from importlib import metadata
 
 from darts_tf import runs
 from darts_tf.costs import CostTable
-from darts_tf.diagnosis import processor
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown
 from darts_tf.parts import Part
+from darts_tf.runtime.diagnosis import processor
 
 FORMAT = 1
 """Of the file; another number has another meaning."""

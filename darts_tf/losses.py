@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.differentiation import custom_gradient
-from darts_tf.distribution import all_sum
+from darts_tf.runtime.distribution import all_sum
 
 
 def per_example(loss: Callable) -> Callable:

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.constants import filled
-from darts_tf.distribution import all_sum, replicas
 from darts_tf.moments import normalize
+from darts_tf.runtime.distribution import all_sum, replicas
 
 _state = threading.local()
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import first_line, listed, shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces import INPUTS, NODES, PRIMITIVES
 
 LONGEST = 100_000

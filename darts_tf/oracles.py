@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import keras_tuner
 import numpy as np
 
-from darts_tf import files
+from darts_tf.runtime import atomic
 from darts_tf.spending import Allowance
 
 OBJECTIVE = "valid_accuracy"
@@ -136,7 +136,7 @@ class Bounded:
 
 
 def _write(path, state) -> None:
-    files.write_text(path, json.dumps(state))
+    atomic.write_text(path, json.dumps(state))
 
 
 def seconds(trial: keras_tuner.engine.trial.Trial) -> float:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
-
-import psutil
-
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
-from darts_tf.execution import has_gpu
 from darts_tf.names import gigabytes
 from darts_tf.ops import halved
+from darts_tf.runtime.execution import has_gpu
+from darts_tf.runtime.memory import available_bytes
 from darts_tf.search_spaces import SPACES
 from darts_tf.spaces import NONE, PRIMITIVES, SKIP, edges, reductions
 
@@ -35,8 +32,6 @@ _KEPT_BY = {"dil_conv_3x3": 1, "dil_conv_5x5": 1, "conv_7x1_1x7": 1}
 _KEPT_BY |= dict.fromkeys((NONE, SKIP, "max_pool_3x3", "avg_pool_3x3"), 0)
 _KEPT_USUALLY = 2
 """Of those tensors, how many belong to a primitive; of one of a user's it is a guess."""
-
-CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
 def estimated_bytes(
@@ -80,17 +75,6 @@ def _share(by_edge) -> float:
         sum(_KEPT_BY.get(name, _KEPT_USUALLY) for name in row) for cell in by_edge for row in cell
     ]
     return sum(kept) / len(kept) / _KEPT
-
-
-def available_bytes() -> int:
-    """Memory that this process may still take: of the machine, or of its control group."""
-    available = psutil.virtual_memory().available
-    try:
-        limit = int((CGROUP / "memory.max").read_text())
-        used = int((CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no such group, or no limit
-        return available
-    return min(available, limit - used)
 
 
 def check_memory(

@@ -15,13 +15,14 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from darts_tf import beginning, files, protocol_report, runs, texts
+from darts_tf import beginning, protocol_report, runs, texts
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.errors import InputError, InUse
 from darts_tf.genotype import Genotype
-from darts_tf.interruption import Diverged
 from darts_tf.names import listed
 from darts_tf.protocol_report import result_of
+from darts_tf.runtime import atomic
+from darts_tf.runtime.signals import Diverged
 from darts_tf.zoo import load_genotype
 
 PAUSE = 1.0
@@ -102,7 +103,7 @@ def begin(config: SelectConfig) -> None:
     with contextlib.ExitStack() as stack:
         if config.overwrite:  # no run of it may be under way
             for lock in sorted((config.workdir / runs.CLAIMS).glob("*")):
-                stack.enter_context(files.locked(lock, _refusal(config)))
+                stack.enter_context(atomic.locked(lock, _refusal(config)))
         _begin(config)
 
 
@@ -192,7 +193,7 @@ def _done_here(job: Job, config: SelectConfig, run, say) -> bool:
     # beside the run's own lock, which it only has once its data is loaded, and not until its result
     # is written
     try:
-        with files.locked(lock, _refusal(config)):
+        with atomic.locked(lock, _refusal(config)):
             if result_of(job.config.workdir) is None:
                 settings = _begun_or_new(job)
                 if settings.resume:  # perhaps by another command

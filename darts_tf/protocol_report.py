@@ -6,12 +6,13 @@ import math
 import pathlib
 import statistics
 
-from darts_tf import files, runs
+from darts_tf import runs
 from darts_tf.collapse import in_words
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError
 from darts_tf.genotype import Genotype
 from darts_tf.names import shown
+from darts_tf.runtime import atomic
 from darts_tf.tables import markdown_of, with_deviation
 
 STAGES = {"search": "searches", "brief": "brief trainings", "final": "full trainings"}
@@ -208,7 +209,7 @@ def write(config: SelectConfig) -> dict[str, object]:
         for each in found["candidates"]
     ]
     runs.write_json(as_json, {**found, "candidates": candidates})
-    files.write_text(as_markdown, to_markdown(found))
+    atomic.write_text(as_markdown, to_markdown(found))
     return found
 
 

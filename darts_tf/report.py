@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from darts_tf import files, pages, runs
+from darts_tf import pages, runs
 from darts_tf import report_sections as sections
 from darts_tf.errors import InputError
 from darts_tf.pages import details, table, text
@@ -15,6 +15,7 @@ from darts_tf.report_facts import Run, run_of
 from darts_tf.report_tables import EXPORT, Table, export_of, genotype_exported
 from darts_tf.report_words import outcome, signs, state
 from darts_tf.reproducing import differing
+from darts_tf.runtime import atomic
 
 MAKER = "darts-tf report"
 """What pages say that they were made by; others are not replaced."""
@@ -59,7 +60,7 @@ def write_report(
         raise InputError(f"Expected one run with an export. Received: {len(found)} runs")
     page = render(found[0], export) if len(found) == 1 else render_many(found)
     try:
-        files.write_text(output, page)
+        atomic.write_text(output, page)
     except OSError as error:
         raise InputError(
             f"Expected an output that can be written. Received: {output} ({error.strerror})"

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf import files
 from darts_tf.errors import InputError
 from darts_tf.names import SHOWN, first_line, shortened, shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime import atomic
+from darts_tf.runtime.strict_json import parse_json
 
 CONFIG = "config.json"
 """All settings; a folder without them is no run."""
@@ -113,7 +113,7 @@ def is_text_run(folder: str | os.PathLike[str]) -> bool:
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Writes JSON text in place of `path`, atomically; NumPy's numbers are taken."""
-    files.write_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    atomic.write_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: str | os.PathLike[str]):
@@ -194,11 +194,11 @@ def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
     """
     kept = [metrics for metrics in read_metrics(folder) if metrics["epoch"] < epochs]
     text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
-    files.write_text(pathlib.Path(folder) / METRICS, text)
+    atomic.write_text(pathlib.Path(folder) / METRICS, text)
     times = pathlib.Path(folder) / TIMES
     if times.exists():
         whole, end, _ = times.read_text(encoding="utf-8", errors="replace").rpartition("\n")
-        files.write_text(times, whole + end)
+        atomic.write_text(times, whole + end)
 
 
 def append_time(folder: str | os.PathLike[str], epoch: int, seconds: float) -> None:
@@ -252,7 +252,7 @@ def named_alphas(alphas) -> dict[str, np.ndarray]:
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Replaces a file of arrays by their names."""
-    with files.replacing(path) as written:
+    with atomic.replacing(path) as written:
         np.savez(written, **arrays)
 
 

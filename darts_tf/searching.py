@@ -24,10 +24,8 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
-from darts_tf.execution import compiles
 from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
 from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.mixing import measuring
@@ -35,6 +33,8 @@ from darts_tf.names import listed
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
 from darts_tf.run_space import save_primitives
+from darts_tf.runtime.distribution import is_chief, make_strategy
+from darts_tf.runtime.execution import compiles
 from darts_tf.schedules import (
     op_dropout_at,
     perturb_radius_at,

@@ -23,12 +23,12 @@ from darts_tf.data import (
     split_halves,
     take,
 )
-from darts_tf.distribution import workers
 from darts_tf.errors import InputError
-from darts_tf.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.fitting import HELD_OUT_BATCH
 from darts_tf.genotype import Genotype
 from darts_tf.mixing import measuring
+from darts_tf.runtime.distribution import workers
+from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.settling import Settings, Tuner, Tuning
 from darts_tf.trainer import Trainer
 

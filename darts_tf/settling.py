@@ -10,11 +10,11 @@ import keras
 
 from darts_tf.configs import SearchConfig
 from darts_tf.data import Augmentation, ImageDataset, Split, steps_per_epoch, train_batches
-from darts_tf.distribution import distributed
-from darts_tf.execution import dtype_policy
 from darts_tf.fitting import Stepper
 from darts_tf.mixing import Mixture, mixed_by
 from darts_tf.optimizers import SGD
+from darts_tf.runtime.distribution import distributed
+from darts_tf.runtime.execution import dtype_policy
 from darts_tf.schedules import cosine
 from darts_tf.trainer import Trainer
 

@@ -18,9 +18,9 @@ from darts_tf import beginning, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import ImageDataset
 from darts_tf.derivation import STRENGTHS
-from darts_tf.distribution import is_chief
 from darts_tf.genotype import Genotype
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.distribution import is_chief
+from darts_tf.runtime.signals import Interrupted
 from darts_tf.search_spaces import SPACES
 from darts_tf.searching import search
 

@@ -14,12 +14,13 @@ import keras
 import keras_tuner
 import numpy as np
 
-from darts_tf import beginning, files, runs, stopping
+from darts_tf import beginning, runs, stopping
 from darts_tf.chief import await_chief, in_touch, role
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.errors import InputError
-from darts_tf.interruption import Diverged
 from darts_tf.oracles import METHODS, OBJECTIVE, SECONDS, Bounded, epochs, seconds
+from darts_tf.runtime import atomic
+from darts_tf.runtime.signals import Diverged
 from darts_tf.spending import Allowance, parsed
 
 WAIT = 0.1
@@ -127,7 +128,7 @@ def studied(study: Study, dataset, ended: Callable[[Bounded, object], None]) -> 
 
         def kept(oracle, trial):
             lines = (json.dumps(runs.plain(_told(study, each))) for each in oracle.done())
-            files.write_text(folder / runs.TRIALS_TABLE, "".join(f"{line}\n" for line in lines))
+            atomic.write_text(folder / runs.TRIALS_TABLE, "".join(f"{line}\n" for line in lines))
             ended(oracle, trial)
 
         return _conduct(study, kept)

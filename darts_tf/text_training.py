@@ -24,10 +24,7 @@ from darts_tf.data import (
     read_vocabulary,
     train_segments,
 )
-from darts_tf.distribution import is_chief, make_strategy
 from darts_tf.errors import InputError
-from darts_tf.execution import compiles
-from darts_tf.files import replacing
 from darts_tf.fitting import begun, fit
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_model import (
@@ -39,6 +36,9 @@ from darts_tf.language_model import (
 from darts_tf.language_trainer import LanguageTrainer
 from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
+from darts_tf.runtime.atomic import replacing
+from darts_tf.runtime.distribution import is_chief, make_strategy
+from darts_tf.runtime.execution import compiles
 from darts_tf.text_feeding import check_streams, text_feed
 
 TESTED_STEPS = 100

@@ -7,9 +7,10 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from darts_tf import files, runs
+from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.runtime import atomic
 
 REPORT = "export_report.json"
 PAGE = "report.html"
@@ -143,7 +144,7 @@ def write_texts(folder: pathlib.Path, texts: Mapping[str, str]) -> None:
     """Writes texts into files by their names, in a folder that is made if it is not there."""
     folder.mkdir(exist_ok=True)
     for name, text in texts.items():
-        files.write_text(folder / name, text)
+        atomic.write_text(folder / name, text)
 
 
 def descriptions(preprocessing, classes: Sequence[str]) -> dict[str, str]:

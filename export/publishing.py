@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
-from darts_tf import files
 from darts_tf.errors import InputError
 from darts_tf.names import listed
+from darts_tf.runtime import atomic
 from export import folder
 
 LAST = (folder.PAGE, folder.REPORT)
@@ -36,7 +36,7 @@ def published(output: pathlib.Path) -> Iterator[pathlib.Path]:
             none of an export's.
     """
     if not output.exists() or (not any(output.iterdir()) and not os.path.ismount(output)):
-        with files.replacing(output) as written:
+        with atomic.replacing(output) as written:
             written.mkdir()
             yield written
         return
@@ -94,7 +94,7 @@ def _remove_stale(path: pathlib.Path, digest: dict, output: pathlib.Path) -> Non
 
 def _locked(output: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process replaces the export."""
-    return files.locked(
+    return atomic.locked(
         output / folder.LOCK,
         "Expected an output that no other process is exporting to. "
         f"Received: output={str(output)!r}, which one is",

@@ -18,7 +18,7 @@ from cli import quiet
 from cli.main import COMMANDS, main
 from darts_tf import configs
 from darts_tf.errors import InputError
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.signals import Interrupted
 from darts_tf.validation import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from protocols import begin, leave
 from cli import select as program
 from cli.main import main
 from darts_tf import protocol, runs
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.signals import Interrupted
 
 TINY = ("--preset", "tiny", "--seeds", "0,3", "--final-seeds", "1,2")
 JOBS = (

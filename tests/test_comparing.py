@@ -13,7 +13,7 @@ from darts_tf import runs
 from darts_tf.comparing import named_genotypes
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.signals import Interrupted
 from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
 from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 

@@ -14,7 +14,7 @@ from replicated import batches, made, mirrored
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
-from darts_tf.interruption import Diverged
+from darts_tf.runtime.signals import Diverged
 from darts_tf.training import train
 from darts_tf.zoo import GENOTYPES
 

@@ -12,8 +12,8 @@ import types
 import pytest
 
 from cli.main import main
-from darts_tf import diagnosis
 from darts_tf.configs import DoctorConfig
+from darts_tf.runtime import diagnosis
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLUSTER = {"worker": ["first:1", "second:1"]}
@@ -238,7 +238,7 @@ def test_other_systems_than_linux_and_other_builds_are_described(monkeypatch, tm
     ("text", "says"), [(None, "none found"), ("max\n", "no limit"), ("8000000000\n", "8.0 GB")]
 )
 def test_memory_limit_is_that_of_the_control_group(monkeypatch, tmp_path, text, says):
-    monkeypatch.setattr("darts_tf.preflight.CGROUP", tmp_path)
+    monkeypatch.setattr("darts_tf.runtime.memory.CGROUP", tmp_path)
     if text is not None:
         (tmp_path / "memory.max").write_text(text)
     assert diagnosis.memory_limit() == says

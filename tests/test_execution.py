@@ -12,9 +12,10 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, relative_error
 
-from darts_tf import execution, searching
+from darts_tf import searching
 from darts_tf.callbacks import MoveAlphasFrom
 from darts_tf.configs import SearchConfig
+from darts_tf.runtime import execution
 
 pytestmark = pytest.mark.usefixtures("one_node")  # which XLA compiles in half a minute
 
@@ -126,7 +127,7 @@ def test_batches_are_left_alone_without_a_gpu():
 
 THREADS = """
 import tensorflow as tf
-from darts_tf.execution import prefer_parallel_operations
+from darts_tf.runtime.execution import prefer_parallel_operations
 {first}
 prefer_parallel_operations()
 threading = tf.config.threading

@@ -171,7 +171,7 @@ def test_small_weights_are_the_same_for_embedding_and_classifier(text_models):
 
 
 def test_a_model_of_mixed_precision_is_exported_in_float32(tmp_path):
-    from darts_tf.execution import dtype_policy
+    from darts_tf.runtime.execution import dtype_policy
 
     with dtype_policy("mixed_bfloat16"):
         model = small_model()

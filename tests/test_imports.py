@@ -16,8 +16,8 @@ PACKAGES = ("darts_tf", "export", "cli")
 LIGHT = (
     "darts_tf.errors",
     "darts_tf.names",
-    "darts_tf.parsing",
-    "darts_tf.files",
+    "darts_tf.runtime.strict_json",
+    "darts_tf.runtime.atomic",
     "darts_tf.validation",
     "darts_tf.spaces",
     "darts_tf.genotype",
@@ -38,7 +38,7 @@ LIGHT = (
     "darts_tf.runs",
     "darts_tf.beginning",
     "darts_tf.checkpoints",
-    "darts_tf.launching",
+    "darts_tf.runtime.processes",
     "darts_tf.state_dicts",
     "darts_tf.budgets",
     "darts_tf.parts",
@@ -171,7 +171,7 @@ def test_export_reaches_no_search_code_and_no_cli():
         assert "cli" not in {name.split(".")[0] for name in reached(module)}, module
 
 
-SERVED = {*LIGHT, "darts_tf.interruption"}
+SERVED = {*LIGHT, "darts_tf.runtime.signals"}
 """What serving may use of the library: a server loads SavedModels alone."""
 
 

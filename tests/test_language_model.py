@@ -10,10 +10,10 @@ from golden_data import values
 from numerics import assert_close
 
 from darts_tf.counting import count_params
-from darts_tf.execution import dtype_policy
 from darts_tf.language_model import DROPOUTS, build_language_model
 from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.reference import load_reference_weights
+from darts_tf.runtime.execution import dtype_policy
 from darts_tf.zoo import RECURRENT_GENOTYPES
 
 WORDS, UNITS, BATCH, STEPS = 11, 6, 3, 4

@@ -12,13 +12,13 @@ import time
 import pytest
 from launches import SOON, becomes, ended, pids, runs
 
-from darts_tf import launching
+from darts_tf.runtime import processes
 
 LAUNCH = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it,
 signal.signal(signal.SIGHUP, signal.SIG_DFL)              # and those after nohup this
-from darts_tf.launching import launch
+from darts_tf.runtime.processes import launch
 code, workers, grace = sys.argv[1:]
 outcome = launch([sys.executable, "-c", code], int(workers), "logs", grace=float(grace))
 print(outcome)
@@ -51,18 +51,18 @@ def test_every_worker_knows_the_cluster_and_its_place(launched, tmp_path):
 
 
 def test_ports_are_free_and_differ(monkeypatch):
-    assert len(set(launching.free_ports(50))) == 50
+    assert len(set(processes.free_ports(50))) == 50
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr(launching, "PORTS", range(port, port + 1))
+        monkeypatch.setattr(processes, "PORTS", range(port, port + 1))
         with pytest.raises(OSError, match="only 0 of 1 ports are free"):
-            launching.free_ports(1)
-    assert launching.free_ports(1) == [port]
+            processes.free_ports(1)
+    assert processes.free_ports(1) == [port]
 
 
 def test_ports_lie_below_those_of_outgoing_connections():
-    assert max(launching.PORTS) < 32_768
+    assert max(processes.PORTS) < 32_768
 
 
 def test_worker_reads_no_input(launched):
@@ -142,7 +142,7 @@ os._exit(0)
 
 
 def test_program_that_is_not_there_is_an_error(started):
-    program = "from darts_tf.launching import launch; launch(['./nothing'], 2, 'logs')"
+    program = "from darts_tf.runtime.processes import launch; launch(['./nothing'], 2, 'logs')"
     status, _, err = ended(started(program, ""))
     assert (status, err.splitlines()[-1].split(":")[0]) == (1, "FileNotFoundError")
 
@@ -150,7 +150,7 @@ def test_program_that_is_not_there_is_an_error(started):
 # Signals
 
 
-@pytest.mark.parametrize(("number", "told"), launching.PASSED_ON.items())
+@pytest.mark.parametrize(("number", "told"), processes.PASSED_ON.items())
 def test_signal_reaches_every_worker_and_is_waited_for(launched, tmp_path, number, told):
     process = launched("obedient(40, after=0.5 * rank)", grace=0.1)
     pids(tmp_path)

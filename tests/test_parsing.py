@@ -8,7 +8,7 @@ import pytest
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
 from darts_tf.names import LISTED, SHOWN, listed, shown
-from darts_tf.parsing import DEEPEST, parse_json
+from darts_tf.runtime.strict_json import DEEPEST, parse_json
 
 
 def nested(levels: int) -> str:

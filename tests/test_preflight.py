@@ -7,6 +7,7 @@ import pytest
 
 from darts_tf import preflight
 from darts_tf.configs import SearchConfig
+from darts_tf.runtime import memory
 
 
 def config(**changed):
@@ -53,32 +54,32 @@ def test_estimate_grows_with_the_batch_and_falls_with_precision_and_partial_chan
 
 
 def test_search_that_cannot_fit_is_refused_with_what_to_change(monkeypatch):
-    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e9))
+    monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
     with pytest.raises(ValueError, match=r"the 1.0 GB.*batch_size=64, .*--partial-channels 4"):
         preflight.check_memory(config(), 32, 32)
 
 
 def test_search_that_fits_says_what_it_needs(monkeypatch):
-    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e12))
+    monkeypatch.setattr(memory, "available_bytes", lambda: int(1e12))
     line = preflight.check_memory(config(), 8, 8)
     assert line.startswith("about 1.")
     assert line.endswith(" GB of memory, of 1000.0 GB that are free")
 
 
 def test_with_a_gpu_the_hosts_memory_refuses_nothing(monkeypatch):
-    monkeypatch.setattr(preflight, "available_bytes", lambda: int(1e9))
+    monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
     monkeypatch.setattr(preflight, "has_gpu", lambda: True)
     assert preflight.check_memory(config(), 32, 32).endswith("on the GPU")
 
 
 def test_available_memory_is_the_control_groups_where_that_is_less(monkeypatch, tmp_path):
-    monkeypatch.setattr(preflight, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     whole = psutil.virtual_memory().total
-    assert 0 < preflight.available_bytes() <= whole
+    assert 0 < memory.available_bytes() <= whole
     for limit, expected in ((str(10**6), 10**6 - 10), ("max", None)):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         (tmp_path / "memory.current").write_text("10\n")
         if expected:
-            assert preflight.available_bytes() == expected
+            assert memory.available_bytes() == expected
         else:
-            assert preflight.available_bytes() > 10**6
+            assert memory.available_bytes() > 10**6

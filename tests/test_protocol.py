@@ -10,13 +10,14 @@ import protocols
 import pytest
 from protocols import FOUND, SUPERNET, VALID, begin, leave, lines, worker
 
-from darts_tf import beginning, files, protocol, protocol_report, runs
+from darts_tf import beginning, protocol, protocol_report, runs
 from darts_tf.collapse import in_words
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, InUse
 from darts_tf.genotype import Genotype
-from darts_tf.interruption import Diverged
 from darts_tf.protocol import select
+from darts_tf.runtime import atomic
+from darts_tf.runtime.signals import Diverged
 
 SIZE = {"params": 3_000_000, "macs": 500_000_000}
 
@@ -218,7 +219,7 @@ def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
 )
 def test_broken_result_is_named(tmp_path, text, message):
     folder = tmp_path / "search" / "seed-0"
-    files.write_text(folder / runs.RESULT, text)
+    atomic.write_text(folder / runs.RESULT, text)
     with pytest.raises(InputError, match=message):
         protocol_report.result_of(folder)
 
@@ -245,7 +246,7 @@ def test_overwrite_deletes_all_runs_but_none_under_way(tmp_path, no_networks):
     anew = dataclasses.replace(config, overwrite=True)
     lock = config.workdir / runs.CLAIMS / "brief-seed-0.lock"
     message = "no other process is running in. Received: workdir="
-    with files.locked(lock, ""), pytest.raises(InUse, match=message):
+    with atomic.locked(lock, ""), pytest.raises(InUse, match=message):
         done(anew)
     foreign = config.workdir / "brief" / "thesis.txt"
     foreign.write_text("")

@@ -9,7 +9,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from darts_tf import configs, files, runs
+from darts_tf import configs, runs
+from darts_tf.runtime import atomic
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
     path.write_text("old")
 
     def fail_halfway():
-        with files.replacing(path) as written:
+        with atomic.replacing(path) as written:
             assert written.suffix == ".txt"
             written.write_text("half of the ne")
             raise RuntimeError

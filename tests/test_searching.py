@@ -17,7 +17,7 @@ from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
 from darts_tf.errors import InputError
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
 from darts_tf.zoo import load_genotype
 

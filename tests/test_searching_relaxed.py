@@ -11,7 +11,7 @@ from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.derivation import derive
-from darts_tf.interruption import Interrupted
+from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
 
 pytestmark = pytest.mark.usefixtures("one_node")

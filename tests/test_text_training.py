@@ -16,8 +16,8 @@ from darts_tf import checkpoints, runs, text_training
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
-from darts_tf.interruption import Diverged, Interrupted
 from darts_tf.language_trainer import stalls
+from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.text_training import evaluate, load_run, perplexity, train
 from darts_tf.zoo import RECURRENT_GENOTYPES
 

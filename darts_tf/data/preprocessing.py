@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.strict_json import parse_json
 
 
 @dataclasses.dataclass(frozen=True)

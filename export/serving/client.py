@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from darts_tf.errors import InputError
 from darts_tf.names import shortened, shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.strict_json import parse_json
 from export.serving.folders import NAME
 
 SIGNATURE = "predict_bytes"

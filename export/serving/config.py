@@ -9,9 +9,9 @@ import shlex
 import stat
 from collections.abc import Mapping
 
-from darts_tf import files
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
+from darts_tf.runtime import atomic
 from export.serving import folders
 
 BINARY = "tensorflow_model_server"
@@ -32,9 +32,9 @@ def write(config: ServeConfig, models: Mapping[str, pathlib.Path]) -> pathlib.Pa
     """
     folder = (config.output or config.model / "serving").resolve()
     try:
-        files.write_text(folder / MODELS, models_config(models))
-        files.write_text(folder / BATCHING, batching_config(config))
-        files.write_text(folder / RUN, run_script(config, folder, models))
+        atomic.write_text(folder / MODELS, models_config(models))
+        atomic.write_text(folder / BATCHING, batching_config(config))
+        atomic.write_text(folder / RUN, run_script(config, folder, models))
         os.chmod(folder / RUN, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH)
     except OSError as error:
         raise InputError(

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.strict_json import parse_json
 from export.serving.errors import invalid
 from export.serving.servable import Signature
 from export.serving.tensors import Spec

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
-from darts_tf.interruption import ASKED
+from darts_tf.runtime.signals import ASKED
 from export.serving import grpc_service, rest
 from export.serving.answers import Answers
 from export.serving.batching import Batches

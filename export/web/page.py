@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf import files
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
+from darts_tf.runtime import atomic
 from export import folder, tflite
 from export.images import Examples
 from export.web import vendoring
@@ -43,7 +43,7 @@ def write(
     shutil.copytree(vendoring.VENDOR, path / RUNTIME)
     tflite.write(network, preprocessing, path / MODEL, examples)
     folder.describe(path, preprocessing, examples.classes)
-    files.write_text(path / LISTED, _listed(path))
+    atomic.write_text(path / LISTED, _listed(path))
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

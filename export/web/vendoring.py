@@ -18,8 +18,8 @@ import urllib.request
 from importlib import metadata
 from typing import NamedTuple
 
-from darts_tf import files
 from darts_tf.errors import InputError
+from darts_tf.runtime import atomic
 
 VENDOR = pathlib.Path(__file__).parent / "vendor"
 REGISTRY = os.environ.get("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org").rstrip("/")
@@ -91,7 +91,7 @@ def fetch() -> None:
     """
     if _is_complete():
         return
-    with files.replacing(VENDOR) as written:
+    with atomic.replacing(VENDOR) as written:
         for package in PACKAGES:
             _unpack(package, _download(package), written / package.folder)
         (written / LICENCE).write_text(_licence(), encoding="utf-8")

@@ -22,7 +22,7 @@ import psutil
 
 from darts_tf.errors import InputError
 from darts_tf.names import first_line, gigabytes, shortened
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.strict_json import parse_json
 
 Probe = Callable[[], str]
 
@@ -110,7 +110,7 @@ def processor() -> str:
 
 def cores() -> str:
     """How many cores this process may use."""
-    from darts_tf import execution
+    from darts_tf.runtime import execution
 
     return f"{execution.cores()} of {os.cpu_count()} are for this process"
 
@@ -192,18 +192,18 @@ def built_for() -> str:
 
 def free_memory() -> str:
     """Memory that this process may still take."""
-    from darts_tf import preflight
+    from darts_tf.runtime import memory
 
     total = psutil.virtual_memory().total
-    return f"{gigabytes(preflight.available_bytes())} of {gigabytes(total)}"
+    return f"{gigabytes(memory.available_bytes())} of {gigabytes(total)}"
 
 
 def memory_limit() -> str:
     """Memory that the control group of this process may take in all."""
-    from darts_tf import preflight
+    from darts_tf.runtime import memory
 
     try:
-        limit = (preflight.CGROUP / "memory.max").read_text().strip()
+        limit = (memory.CGROUP / "memory.max").read_text().strip()
     except OSError:
         return "none found"
     return "no limit" if limit == "max" else gigabytes(int(limit))
@@ -229,7 +229,7 @@ def tf_config() -> str:
     text = os.environ.get("TF_CONFIG")
     if not text:
         return "not set, one worker"
-    from darts_tf import distribution
+    from darts_tf.runtime import distribution
 
     try:
         parse_json(text)

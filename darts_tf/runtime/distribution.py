@@ -14,8 +14,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.execution import on_device
-from darts_tf.parsing import parse_json
+from darts_tf.runtime.execution import on_device
+from darts_tf.runtime.strict_json import parse_json
 
 THREADS = 4
 """Operations that a part of the processor may have under way: those that wait for other parts
