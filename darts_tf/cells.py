@@ -14,7 +14,7 @@ from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.mixed_op import MixedOp
 from darts_tf.normalization import tracking
 from darts_tf.operation import views
-from darts_tf.ops import halved, joined, shuffle
+from darts_tf.ops.images import halved, joined, shuffle
 from darts_tf.primitives import PRIMITIVES, Identity
 from darts_tf.pruned_mixed_op import PrunedMixedOp
 from darts_tf.sharing import Shared

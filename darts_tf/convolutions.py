@@ -7,10 +7,10 @@ import math
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.filters import conv2d, depthwise
 from darts_tf.operation import Primitive
-from darts_tf.ops import fan_in_uniform, halved, pad, relu
-from darts_tf.products import pointwise
+from darts_tf.ops.convolution import conv2d, depthwise
+from darts_tf.ops.images import fan_in_uniform, halved, pad, relu
+from darts_tf.ops.matmul import pointwise
 
 
 class ReLUConvBN(Primitive):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.differentiation import weights_fixed
+from darts_tf.ops.autodiff import weights_fixed
 
 
 def hessian_product(loss: Callable, alphas: Sequence, direction: Sequence) -> list[tf.Tensor]:

@@ -23,7 +23,7 @@ import collections
 import tensorflow as tf
 
 from darts_tf import registered
-from darts_tf.differentiation import weights_fixed
+from darts_tf.ops.autodiff import weights_fixed
 from darts_tf.runtime.distribution import all_sum
 
 FINITE_DIFFERENCE_RADIUS = 1e-2

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.normalization import built_normalization
-from darts_tf.ops import add_kernel, fan_in_uniform
+from darts_tf.ops.images import add_kernel, fan_in_uniform
 
 AUXILIARY_CHANNELS = (128, 768)
 

@@ -7,11 +7,11 @@ import os
 import keras
 import tensorflow as tf
 
-from darts_tf import dropout
-from darts_tf.differentiation import custom_gradient
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.models import load_model
+from darts_tf.ops import dropout
+from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.recurrent_cells import RecurrentCell, uniform
 
 DROPOUTS = (

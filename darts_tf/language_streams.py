@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from darts_tf.constants import filled
 from darts_tf.errors import InputError
+from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import all_sum, assign, replica, replicas
 
 

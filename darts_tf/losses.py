@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from darts_tf.differentiation import custom_gradient
+from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.runtime.distribution import all_sum
 
 

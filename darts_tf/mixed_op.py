@@ -5,13 +5,13 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf import dropout
-from darts_tf.constants import filled
 from darts_tf.operation import views
-from darts_tf.ops import joined, spread
-from darts_tf.pooling import halve
+from darts_tf.ops import dropout
+from darts_tf.ops.constants import filled
+from darts_tf.ops.images import joined, spread
+from darts_tf.ops.matmul import weighted_sums
+from darts_tf.ops.pooling import halve
 from darts_tf.primitives import PRIMITIVES, Identity, Zero
-from darts_tf.products import weighted_sums
 
 
 class MixedOp(keras.layers.Layer):

@@ -7,10 +7,10 @@ import functools
 import keras
 import tensorflow as tf
 
-from darts_tf.compiled import compiled
 from darts_tf.errors import InputError
 from darts_tf.normalization import BatchNormalization
-from darts_tf.recurrence import Recurrence
+from darts_tf.ops.recurrence import Recurrence
+from darts_tf.ops.xla import compiled
 from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
 from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 

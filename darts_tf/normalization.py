@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from darts_tf.constants import filled
-from darts_tf.moments import normalize
+from darts_tf.ops.batch_norm import normalize
+from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import all_sum, replicas
 
 _state = threading.local()

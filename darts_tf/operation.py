@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.normalization import built_normalization
-from darts_tf.ops import fan_in_uniform, halved, relu, spread
+from darts_tf.ops.images import fan_in_uniform, halved, relu, spread
 
 
 def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:

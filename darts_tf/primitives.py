@@ -18,7 +18,7 @@ import tensorflow as tf
 from darts_tf import registered
 from darts_tf.convolutions import Conv7x1And1x7, FactorizedReduce, SeparableConv
 from darts_tf.operation import Primitive
-from darts_tf.pooling import avg_pool, max_pool
+from darts_tf.ops.pooling import avg_pool, max_pool
 
 
 class Zero(Primitive):

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from darts_tf.mixed_op import MixedOp, per_channel
 from darts_tf.operation import views
+from darts_tf.ops.matmul import weighted_sums
 from darts_tf.primitives import Identity, Zero
-from darts_tf.products import weighted_sums
 
 
 class PrunedMixedOp(MixedOp):

@@ -14,13 +14,13 @@ import functools
 import keras
 import tensorflow as tf
 
-from darts_tf import dropout
-from darts_tf.bilinear import bilinear
 from darts_tf.errors import InputError
 from darts_tf.genotype import RecurrentGenotype
 from darts_tf.normalization import tracking
-from darts_tf.recurrence import Recurrence
-from darts_tf.xnnpack import for_xnnpack
+from darts_tf.ops import dropout
+from darts_tf.ops.bilinear import bilinear
+from darts_tf.ops.recurrence import Recurrence
+from darts_tf.ops.xnnpack import for_xnnpack
 
 INITIAL_RANGE = 0.04
 """Weights begin uniformly between this and its negative."""

@@ -14,10 +14,9 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from darts_tf.constants import filled
-from darts_tf.differentiation import custom_gradient, weights_fixed_from
-from darts_tf.keeping import recording, replaying
 from darts_tf.normalization import synchronized, tracked_statistics
+from darts_tf.ops.autodiff import custom_gradient, recording, replaying, weights_fixed_from
+from darts_tf.ops.constants import filled
 
 
 class Shared:

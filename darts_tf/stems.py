@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.normalization import built_normalization
-from darts_tf.ops import add_kernel, halved, pad
+from darts_tf.ops.images import add_kernel, halved, pad
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
 """Rows and columns an image needs so that 2x2 places are left after all reductions."""

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import dropout
 from darts_tf.cells import SearchCell
 from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.heads import ClassifierHead
 from darts_tf.mixing import given_mixture
 from darts_tf.normalization import tracking
+from darts_tf.ops import dropout
 from darts_tf.relaxations import RELAXATIONS, SAMPLED
 from darts_tf.sharing import Shared
 from darts_tf.smoothing import PERTURBATIONS

@@ -17,9 +17,9 @@ from darts_tf.counting import size_of
 from darts_tf.errors import InputError
 from darts_tf.names import first_line, shortened
 from darts_tf.operation import views
+from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.primitives import PRIMITIVES
 from darts_tf.spaces import NONE
-from darts_tf.xnnpack import written_for_xnnpack
 from export import measuring, parity
 from export.folding import fold
 from export.formats import FORMATS

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network
-from darts_tf.xnnpack import written_for_xnnpack
+from darts_tf.ops.xnnpack import written_for_xnnpack
 from export.images import Examples
 from export.inference import frozen_logits, image_shape
 from export.quantization import VARIANTS

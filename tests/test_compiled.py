@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.compiled import compiled
+from darts_tf.ops.xla import compiled
 
 DRAW = np.random.default_rng(0)
 POINT, DIRECTION = ([tf.constant(DRAW.normal(size=(3, 4))) for _ in range(2)] for _ in range(2))

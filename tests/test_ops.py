@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf import filters, ops, products
-from darts_tf.bilinear import bilinear
-from darts_tf.constants import diagonal_blocks, filled, integers, tiled_identity
 from darts_tf.convolutions import FactorizedReduce
+from darts_tf.ops import convolution, images, matmul
+from darts_tf.ops.bilinear import bilinear
+from darts_tf.ops.constants import diagonal_blocks, filled, integers, tiled_identity
 
 
 def drawn(*shape, seed=0):
@@ -68,7 +68,7 @@ def test_a_bilinear_function_has_derivatives_of_all_orders():
 
 def test_relu_and_its_derivatives():
     x = drawn(2, 3, 4, 2)
-    same_derivatives(ops.relu, tf.nn.relu, [x])
+    same_derivatives(images.relu, tf.nn.relu, [x])
 
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
@@ -77,14 +77,14 @@ def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation)
     """Kernels wider than a strip among them."""
     point = [drawn(2, 7, 8, 3), drawn(size, size, 3, 1, seed=1)]
     same_derivatives(
-        lambda x, k: filters.depthwise(x, k, stride, dilation),
+        lambda x, k: convolution.depthwise(x, k, stride, dilation),
         lambda x, k: loops(x, k, stride, dilation),
         point,
     )
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("inputs", [2, products.APART // 3 + 1])
+@pytest.mark.parametrize("inputs", [2, matmul.APART // 3 + 1])
 @pytest.mark.parametrize("groups", [1, 3])
 def test_pointwise_is_a_product_of_each_group(groups, inputs, training):
     """Of few channels, which are multiplied together, and of many, group by group."""
@@ -94,16 +94,16 @@ def test_pointwise_is_a_product_of_each_group(groups, inputs, training):
         pairs = zip(tf.split(x, groups, -1), tf.unstack(kernel), strict=True)
         return tf.concat([tf.tensordot(part, matrix, 1) for part, matrix in pairs], -1)
 
-    same_derivatives(lambda x, k: products.pointwise(x, k, training), by_groups, point)
+    same_derivatives(lambda x, k: matmul.pointwise(x, k, training), by_groups, point)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
 def test_spread_repeats_and_folded_adds(groups):
     x = drawn(2, 3, 4, 2)
-    same_derivatives(lambda x: ops.spread(x, groups), lambda x: tf.concat([x] * groups, -1), [x])
+    same_derivatives(lambda x: images.spread(x, groups), lambda x: tf.concat([x] * groups, -1), [x])
     wide = drawn(2, 3, 4, groups * 2)
     added = lambda x: tf.add_n(tf.split(x, groups, -1))  # noqa: E731
-    same_derivatives(lambda x: ops.folded(x, groups), added, [wide])
+    same_derivatives(lambda x: images.folded(x, groups), added, [wide])
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -114,7 +114,7 @@ def test_weighted_sums_add_what_groups_weigh(groups):
         wide = [tf.concat([x] * groups, -1) for x in (first, second)]
         return factors[0] * wide[0] + factors[1] * wide[1]
 
-    same_derivatives(lambda a, b, f: products.weighted_sums([a, b], f), explicit, [*xs, factors])
+    same_derivatives(lambda a, b, f: matmul.weighted_sums([a, b], f), explicit, [*xs, factors])
 
 
 @pytest.mark.parametrize("size", [3, 5])
@@ -122,14 +122,14 @@ def test_weighted_sums_add_what_groups_weigh(groups):
 def test_native_dilation_is_that_of_residues(size, places):
     """In float32, where oneDNN knows it."""
     point = [tf.cast(t, "float32") for t in (drawn(2, *places, 3), drawn(size, size, 3, 1))]
-    native = filters._filtered(*point, dilation=2, native=True)
+    native = convolution._filtered(*point, dilation=2, native=True)
     assert_close(native, loops(*point, 1, 2), 1e-5)
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])
 def test_every_other_place(size):
     x = drawn(2, *size, 3)
-    same_derivatives(ops.every_other, lambda x: x[:, ::2, ::2], [x])
+    same_derivatives(images.every_other, lambda x: x[:, ::2, ::2], [x])
 
 
 @pytest.mark.usefixtures("float64")

@@ -14,8 +14,8 @@ from darts_tf.configs import SearchConfig
 from darts_tf.counting import count_params
 from darts_tf.derivation import derive
 from darts_tf.mixed_op import MixedOp
-from darts_tf.ops import shuffle
-from darts_tf.pooling import halve
+from darts_tf.ops.images import shuffle
+from darts_tf.ops.pooling import halve
 from darts_tf.search import DARTS
 from darts_tf.spaces import PRIMITIVES, edges
 from darts_tf.supernet import Supernet

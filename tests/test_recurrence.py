@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.differentiation import weights_fixed
-from darts_tf.recurrence import Recurrence
+from darts_tf.ops.autodiff import weights_fixed
+from darts_tf.ops.recurrence import Recurrence
 from darts_tf.recurrent_cells import product
 
 DRAW = np.random.default_rng(0)

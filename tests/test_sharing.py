@@ -9,11 +9,17 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.bilinear import bilinear
-from darts_tf.differentiation import custom_gradient, weights_fixed, weights_fixed_from
-from darts_tf.keeping import keep, recording, replaying
 from darts_tf.mixed_op import MixedOp
 from darts_tf.normalization import tracked_statistics
+from darts_tf.ops.autodiff import (
+    custom_gradient,
+    keep,
+    recording,
+    replaying,
+    weights_fixed,
+    weights_fixed_from,
+)
+from darts_tf.ops.bilinear import bilinear
 from darts_tf.sharing import Shared
 from darts_tf.spaces import PRIMITIVES
 

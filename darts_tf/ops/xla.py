@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from darts_tf.differentiation import custom_gradient
+from darts_tf.ops.autodiff import custom_gradient
 
 
 def compiled(function: Callable) -> Callable:

@@ -61,3 +61,49 @@ def weights_fixed(order: int) -> Iterator[None]:
 def weights_fixed_from() -> int:
     """The lowest order whose derivatives along weights are not needed; 3 where all are."""
     return getattr(_state, "fixed_from", 3)
+
+
+_mode_state = threading.local()
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[list[tf.Tensor]]]:
+    """Within this block the results of `keep` are collected in the list that it gives."""
+    results = []
+    with _mode(recorded=results):
+        yield results
+
+
+@contextlib.contextmanager
+def replaying(results: list[list[tf.Tensor]]) -> Iterator[None]:
+    """Within this block `keep` gives what was recorded, in the same order, and computes nothing."""
+    with _mode(replayed=iter(results)):
+        yield
+
+
+@contextlib.contextmanager
+def _mode(recorded=None, replayed=None):
+    before = _current()
+    _mode_state.mode = recorded, replayed
+    try:
+        yield
+    finally:
+        _mode_state.mode = before
+
+
+def _current():
+    return getattr(_mode_state, "mode", (None, None))
+
+
+def keep(compute: Callable[[], list[tf.Tensor]]) -> list[tf.Tensor]:
+    """What `compute` gives, or gave when it was recorded.
+
+    A replayed result is connected to nothing: this is for the inside of custom gradients.
+    """
+    recorded, replayed = _current()
+    if replayed is not None:
+        return next(replayed)
+    results = compute()
+    if recorded is not None:
+        recorded.append(results)
+    return results

@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from darts_tf.constants import filled
-from darts_tf.differentiation import custom_gradient
-from darts_tf.keeping import keep
+from darts_tf.ops.autodiff import custom_gradient, keep
+from darts_tf.ops.constants import filled
 
 
 def normalize(

@@ -11,10 +11,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.bilinear import bilinear
-from darts_tf.constants import integers
-from darts_tf.ops import every_other, pad
-from darts_tf.xnnpack import for_xnnpack
+from darts_tf.ops.bilinear import bilinear
+from darts_tf.ops.constants import integers
+from darts_tf.ops.images import every_other, pad
+from darts_tf.ops.xnnpack import for_xnnpack
 
 STRIP = 3
 """Columns of a depthwise kernel up to which oneDNN's gradient is fast: 12 times, for 5 and 5."""

@@ -7,10 +7,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.constants import integers
-from darts_tf.differentiation import custom_gradient
-from darts_tf.ops import pad
-from darts_tf.xnnpack import for_xnnpack
+from darts_tf.ops.autodiff import custom_gradient
+from darts_tf.ops.constants import integers
+from darts_tf.ops.images import pad
+from darts_tf.ops.xnnpack import for_xnnpack
 
 
 def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:

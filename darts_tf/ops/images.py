@@ -9,9 +9,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf.constants import integers
-from darts_tf.differentiation import custom_gradient
-from darts_tf.xnnpack import for_xnnpack
+from darts_tf.ops.autodiff import custom_gradient
+from darts_tf.ops.constants import integers
+from darts_tf.ops.xnnpack import for_xnnpack
 
 
 def fan_in_uniform(fan_in: int) -> keras.initializers.Initializer:

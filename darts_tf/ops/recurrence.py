@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-from darts_tf.differentiation import custom_gradient, weights_fixed_from
-from darts_tf.keeping import recording, replaying
+from darts_tf.ops.autodiff import custom_gradient, recording, replaying, weights_fixed_from
 
 KEPT = "kept"
 """Where a graph has types and shapes of what it keeps: arrays lose both on their way through it."""

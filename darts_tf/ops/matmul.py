@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from darts_tf.bilinear import bilinear
-from darts_tf.constants import diagonal_blocks, integers, tiled_identity
-from darts_tf.ops import joined
+from darts_tf.ops.bilinear import bilinear
+from darts_tf.ops.constants import diagonal_blocks, integers, tiled_identity
+from darts_tf.ops.images import joined
 
 
 def pointwise(x: tf.Tensor, kernel, training: bool = True) -> tf.Tensor:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from darts_tf.differentiation import custom_gradient
-from darts_tf.keeping import keep
+from darts_tf.ops.autodiff import custom_gradient, keep
 
 
 def bilinear(*partials: Callable, worth_keeping: bool = False) -> Callable:

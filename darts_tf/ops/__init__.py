@@ -1,0 +1,4 @@
+"""Tensor functions with exact first and second derivatives.
+
+Imports, besides `errors`: `runtime.distribution`.
+"""
