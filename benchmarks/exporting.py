@@ -53,7 +53,7 @@ def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
     import export
     from darts_tf.data import Preprocessing
     from darts_tf.network import build_network
-    from darts_tf.zoo import load_genotype
+    from darts_tf.spaces.zoo import load_genotype
 
     sizes = {name: getattr(args, name) for name in ("channels", "cells", "classes", "stem")}
     network = build_network(load_genotype(args.genotype), auxiliary=False, **sizes)

@@ -90,8 +90,8 @@ def trained(args, kind: str, seed: int) -> dict:
     from darts_tf.counting import count_params
     from darts_tf.data import load_text
     from darts_tf.language_model import build_language_model
+    from darts_tf.spaces.zoo import load_genotype
     from darts_tf.text_training import perplexity, train
-    from darts_tf.zoo import load_genotype
 
     folder = args.workdir / f"{kind}-{seed}"
     found = folder / "found.json"

@@ -76,7 +76,7 @@ def measure(args) -> dict:
     from darts_tf.losses import cross_entropy
     from darts_tf.recurrent_supernet import RecurrentSupernet
     from darts_tf.runtime.execution import dtype_policy
-    from darts_tf.zoo import RECURRENT_GENOTYPES
+    from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
     marks = [BEGAN, time.perf_counter()]
     (name,) = args.arch_gradient

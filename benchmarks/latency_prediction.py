@@ -55,7 +55,7 @@ def predicted_and_measured(target, args) -> list[tuple[float, float]]:
     import numpy as np
 
     from darts_tf.costs import CostTable, network_cost
-    from darts_tf.derivation import derive
+    from darts_tf.spaces.derivation import derive
     from export import profiling
     from export.measuring import invocation, milliseconds
 

@@ -33,7 +33,7 @@ def measure(args) -> dict:
     from darts_tf.configs import TrainConfig
     from darts_tf.network_trainer import build_trainer
     from darts_tf.runtime.execution import dtype_policy
-    from darts_tf.zoo import load_genotype
+    from darts_tf.spaces.zoo import load_genotype
 
     marks = [BEGAN, time.perf_counter()]
     names = ("genotype", "cells", "channels", "batch_size", "drop_path", "precision")

@@ -8,8 +8,8 @@ from darts_tf.baseline import baseline
 from darts_tf.chief import role
 from darts_tf.configs import BaselineConfig
 from darts_tf.errors import InputError
-from darts_tf.genotype_space import genotype_of
 from darts_tf.oracles import OBJECTIVE, Bounded, seconds
+from darts_tf.spaces.mutation import genotype_of
 from darts_tf.studies import allowance_of
 from darts_tf.training import dataset_of, train
 

@@ -10,21 +10,21 @@ from cli.search import dataset_of, show_round
 from darts_tf import registered, runs
 from darts_tf.beginning import resumed
 from darts_tf.budgets import Budget, parsed
-from darts_tf.collapse import BOUNDED, COLLAPSED, in_words
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.constrained import derive_within
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.derivation import derive, derive_recurrent
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import shown
 from darts_tf.parts import Target
 from darts_tf.run_space import load_primitives
-from darts_tf.search_spaces import SPACES
 from darts_tf.searching import build_trainer
 from darts_tf.selecting import select_again
 from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
+from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
+from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.targets import costs_of, target_of
 
 

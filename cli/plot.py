@@ -8,7 +8,7 @@ from darts_tf import history, runs, searched
 from darts_tf.configs import PlotConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime import atomic
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
 """Suffixes of the files that pictures and films are written to; how is in the library's dicts."""

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cli import output
 from cli.pace import Left, Pace
-from darts_tf.changes import in_words
 from darts_tf.names import gigabytes
+from darts_tf.spaces.difference import in_words
 
 
 class EpochProgress(keras.callbacks.Callback):

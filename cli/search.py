@@ -11,11 +11,11 @@ from cli.progress import EpochProgress, duration
 from darts_tf import beginning, plugins, runs, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import listed
 from darts_tf.preflight import check_memory
 from darts_tf.runtime.distribution import is_chief, make_strategy
-from darts_tf.search_spaces import DARTS, SPACES
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.stages import search_as_asked
 
 Dataset = TypeVar("Dataset", ImageDataset, TextDataset)

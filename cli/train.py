@@ -11,8 +11,8 @@ from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.data import load_text
 from darts_tf.presets import EXPECTED
 from darts_tf.runtime.distribution import is_chief
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import dataset_of, scaled_to, train
-from darts_tf.zoo import load_genotype
 
 
 def run(config: TrainConfig | TextTrainConfig) -> int:

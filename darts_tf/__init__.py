@@ -12,10 +12,10 @@ from darts_tf import registration
 __version__ = "0.1.0"
 
 _HOMES = {
-    "genotype": ("Genotype", "RecurrentGenotype"),
-    "derivation": ("derive", "derive_recurrent"),
-    "zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
-    "spaces": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
+    "spaces.genotype": ("Genotype", "RecurrentGenotype"),
+    "spaces.derivation": ("derive", "derive_recurrent"),
+    "spaces.zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
+    "spaces.cell": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
     "supernet": ("Supernet",),
     "search": ("DARTS",),
     "recurrent_supernet": ("RecurrentSupernet",),

@@ -10,9 +10,9 @@ import keras_tuner
 from darts_tf import runs
 from darts_tf.configs import BaselineConfig, TrainConfig
 from darts_tf.data import ImageDataset
-from darts_tf.genotype import Genotype
-from darts_tf.genotype_space import choices, genotype_of, mutated, values_of
 from darts_tf.oracles import EPOCHS, Bounded
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.mutation import choices, genotype_of, mutated, values_of
 from darts_tf.studies import (
     Outcome,
     Study,

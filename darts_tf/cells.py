@@ -18,7 +18,7 @@ from darts_tf.ops.images import halved, joined, shuffle
 from darts_tf.primitives import PRIMITIVES, Identity
 from darts_tf.pruned_mixed_op import PrunedMixedOp
 from darts_tf.sharing import Shared
-from darts_tf.spaces import INPUTS, edges
+from darts_tf.spaces.cell import INPUTS, edges
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:

@@ -8,19 +8,19 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 from darts_tf import beginning, runs
-from darts_tf.collapse import in_words
 from darts_tf.comparing import is_finished, measured, run_of, sizes_of
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
-from darts_tf.genotype import Genotype
 from darts_tf.method_tables import WRITERS, MethodRow
 from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
 from darts_tf.presets import GRADIENTS
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.scaling import scaled
+from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.spending import parsed
-from darts_tf.zoo import load_genotype
 
 PROBE, SEARCH = "probe", "search"
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from darts_tf.budgets import Budget
 from darts_tf.costs import CellCosts
-from darts_tf.derivation import derive, strengths
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import NONE, SKIP, Pairs, by_node
+from darts_tf.spaces.cell import NONE, SKIP, Pairs, by_node
+from darts_tf.spaces.derivation import derive, strengths
+from darts_tf.spaces.genotype import Genotype
 
 
 class _Front(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.costs import CellCosts
-from darts_tf.spaces import INPUTS, NONE, nodes_of
+from darts_tf.spaces.cell import INPUTS, NONE, nodes_of
 
 
 def expected_cost(costs: CellCosts, alphas: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -13,7 +13,7 @@ import keras
 
 from darts_tf.formulas import word_costs
 from darts_tf.language_model import RecurrentModel
-from darts_tf.spaces import INPUTS
+from darts_tf.spaces.cell import INPUTS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from darts_tf import event_files, hparams, runs
 from darts_tf.beginning import MAY_DIFFER
-from darts_tf.changes import in_words
 from darts_tf.heat_images import heat_images
 from darts_tf.pictures import picture, plot_genotype
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.difference import in_words
+from darts_tf.spaces.zoo import load_genotype
 
 LOG = logging.getLogger("darts_tf")
 

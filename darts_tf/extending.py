@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from darts_tf import plugins, registered
 from darts_tf.configs.running import ESTIMATORS
 from darts_tf.errors import InputError
-from darts_tf.genotype import short_name
 from darts_tf.names import shown
 from darts_tf.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
-from darts_tf.search_spaces import SPACES, checked_space
-from darts_tf.spaces import ALL_PRIMITIVES, NODES
+from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES
+from darts_tf.spaces.genotype import short_name
+from darts_tf.spaces.search_spaces import SPACES, checked_space
 from darts_tf.texts import EMBEDDED_TEXTS
 
 TAKEN = {
@@ -88,7 +88,7 @@ def register_space(
         nodes: of a cell.
         primitives: what every edge chooses from; by default what the paper's do.
         normal: in place of these the primitives of a normal cell, or a list of them for each edge
-            in the order of `spaces.edges(nodes)`, as many on each.
+            in the order of `cell.edges(nodes)`, as many on each.
         reduce: the same of a reduction; by default those of the normal cell.
 
     Raises:

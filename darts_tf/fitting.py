@@ -25,7 +25,6 @@ from darts_tf.data import (
     evaluation_batches,
     evaluation_steps,
 )
-from darts_tf.genotype import Genotype
 from darts_tf.keeper import Keeper
 from darts_tf.run_logs import versions
 from darts_tf.runs import CHECKPOINTS, keep_metrics
@@ -37,6 +36,7 @@ from darts_tf.runtime.execution import (
     make_deterministic,
 )
 from darts_tf.runtime.signals import Diverged
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")

@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from darts_tf.costs import CostTable, network_cost
-from darts_tf.genotype import Genotype
 from darts_tf.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target, parts_of
-from darts_tf.spaces import ALL_PRIMITIVES, SKIP
+from darts_tf.spaces.cell import ALL_PRIMITIVES, SKIP
+from darts_tf.spaces.genotype import Genotype
 
 _SEPARABLE = {
     **{f"sep_conv_{size}x{size}": (size, 2) for size in (3, 5, 7)},

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from darts_tf.derivation import STRENGTHS
-from darts_tf.spaces import by_node, edges, nodes_of, recurrent_edges, recurrent_nodes_of
+from darts_tf.spaces.cell import by_node, edges, nodes_of, recurrent_edges, recurrent_nodes_of
+from darts_tf.spaces.derivation import STRENGTHS
 
 CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
 """Pixels of a number's box, of one with a name, of the labels' width and the heading's height."""

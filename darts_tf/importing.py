@@ -22,14 +22,14 @@ from darts_tf.data import (
     lasting_name,
 )
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.names import listed, unknown_name
 from darts_tf.network import Network, build_network
 from darts_tf.reference import load_reference_weights
 from darts_tf.runtime.atomic import replacing
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.state_dicts import read_state_dict
 from darts_tf.texts import is_text
-from darts_tf.zoo import load_genotype
 
 _LOGGER = logging.getLogger("darts_tf")
 

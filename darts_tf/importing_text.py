@@ -11,10 +11,10 @@ import numpy as np
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import TextDataset, load_text
 from darts_tf.errors import InputError
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_model import LanguageModel, build_language_model
 from darts_tf.names import listed, shown
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.zoo import load_genotype
 
 PRESETS = {"ptb": "ptb", "wikitext2": "wikitext-2"}
 """The kinds of language models by name, each with the preset that it was trained by."""

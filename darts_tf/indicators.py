@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from darts_tf import runs
-from darts_tf.collapse import count_skips, mean_entropy
 from darts_tf.eigenvalues import largest_eigenvalue
 from darts_tf.mixing import Mixture, projected
+from darts_tf.spaces.collapse import count_skips, mean_entropy
 
 
 @dataclasses.dataclass(frozen=True)

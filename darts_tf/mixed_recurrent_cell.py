@@ -12,7 +12,7 @@ from darts_tf.normalization import BatchNormalization
 from darts_tf.ops.recurrence import Recurrence
 from darts_tf.ops.xla import compiled
 from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
-from darts_tf.spaces import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
+from darts_tf.spaces.cell import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -22,7 +22,7 @@ class MixedRecurrentCell(HighwayCell):
     One batch normalisation without scale and shift follows state 0 and every node.
 
     Attributes:
-        alphas: `(edges, primitives)`, a row per pair of `spaces.recurrent_edges(nodes)`.
+        alphas: `(edges, primitives)`, a row per pair of `cell.recurrent_edges(nodes)`.
 
     Args:
         units: of the hidden state.

@@ -8,11 +8,10 @@ import pathlib
 import numpy as np
 
 from darts_tf import history, runs
-from darts_tf.derivation import STRENGTHS, derive, derive_recurrent
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.run_space import load_primitives
-from darts_tf.spaces import (
+from darts_tf.spaces.cell import (
     ALL_PRIMITIVES,
     INPUTS,
     PRIMITIVES,
@@ -24,6 +23,7 @@ from darts_tf.spaces import (
     recurrent_edges,
     recurrent_nodes_of,
 )
+from darts_tf.spaces.derivation import STRENGTHS, derive, derive_recurrent
 
 
 @dataclasses.dataclass(frozen=True)

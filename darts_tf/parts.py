@@ -11,8 +11,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import INPUTS, NODES, NONE, PRIMITIVES, edges, reductions
+from darts_tf.spaces.cell import INPUTS, NODES, NONE, PRIMITIVES, edges, reductions
+from darts_tf.spaces.genotype import Genotype
 
 STEM, PREPROCESS, RELU = "stem", "preprocess", "relu"
 ADD, CONCAT, CLASSIFIER = "add", "concat", "classifier"

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import INPUTS, NONE, ByEdge, edges, nodes_of
+from darts_tf.spaces.cell import INPUTS, NONE, ByEdge, edges, nodes_of
+from darts_tf.spaces.genotype import Genotype
 
 CELLS = ("normal", "reduce")
 EDGE, NODE = "edge", "node"

@@ -8,8 +8,8 @@ from darts_tf.names import gigabytes
 from darts_tf.ops.images import halved
 from darts_tf.runtime.execution import has_gpu
 from darts_tf.runtime.memory import available_bytes
-from darts_tf.search_spaces import SPACES
-from darts_tf.spaces import NONE, PRIMITIVES, SKIP, edges, reductions
+from darts_tf.spaces.cell import NONE, PRIMITIVES, SKIP, edges, reductions
+from darts_tf.spaces.search_spaces import SPACES
 
 PASSES = {"first_order": 1, "finite_difference": 2, "second_order": 3}
 """Passes whose results wait in memory at a time; of second order a backward pass too."""

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from darts_tf import beginning, protocol_report, runs, texts
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.errors import InputError, InUse
-from darts_tf.genotype import Genotype
 from darts_tf.names import listed
 from darts_tf.protocol_report import result_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import load_genotype
 
 PAUSE = 1.0
 """Seconds between two looks at whether another process has ended its run."""

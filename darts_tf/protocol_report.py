@@ -7,12 +7,12 @@ import pathlib
 import statistics
 
 from darts_tf import runs
-from darts_tf.collapse import in_words
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.names import shown
 from darts_tf.runtime import atomic
+from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.tables import markdown_of, with_deviation
 
 STAGES = {"search": "searches", "brief": "brief trainings", "final": "full trainings"}

@@ -15,12 +15,12 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.normalization import tracking
 from darts_tf.ops import dropout
 from darts_tf.ops.bilinear import bilinear
 from darts_tf.ops.recurrence import Recurrence
 from darts_tf.ops.xnnpack import for_xnnpack
+from darts_tf.spaces.genotype import RecurrentGenotype
 
 INITIAL_RANGE = 0.04
 """Weights begin uniformly between this and its negative."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf.derivation import derive_recurrent
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_model import RecurrentModel
 from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
-from darts_tf.spaces import RECURRENT_NODES, RECURRENT_PRIMITIVES
+from darts_tf.spaces.cell import RECURRENT_NODES, RECURRENT_PRIMITIVES
+from darts_tf.spaces.derivation import derive_recurrent
+from darts_tf.spaces.genotype import RecurrentGenotype
 
 
 @keras.saving.register_keras_serializable("darts_tf")

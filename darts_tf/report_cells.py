@@ -6,10 +6,10 @@ import functools
 import re
 from collections.abc import Iterable
 
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.heat_maps import TITLES
 from darts_tf.pages import details, table
-from darts_tf.spaces import INPUTS
+from darts_tf.spaces.cell import INPUTS
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:

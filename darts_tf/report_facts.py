@@ -9,7 +9,6 @@ import re
 from darts_tf import configs, runs, stopping
 from darts_tf.errors import InputError
 from darts_tf.formulas import network_costs, word_costs
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.moves import Moves, moves_of
 from darts_tf.names import listed, shown
 from darts_tf.parts import Target
@@ -17,7 +16,8 @@ from darts_tf.presets import TRAIN_PRESETS
 from darts_tf.report_tables import Table, table_of
 from darts_tf.reproducing import COMMANDS, kind_of
 from darts_tf.run_logs import Log, log_of, reading
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.zoo import load_genotype
 
 LAST_EPOCH = 2**31
 """Epochs from here on are nonsense."""

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 
 from darts_tf import protocol_report, runs
 from darts_tf.charts import measured, number
-from darts_tf.collapse import in_words
 from darts_tf.configs import CompareConfig, SelectConfig, StudyConfig
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.names import shortened, shown
 from darts_tf.run_logs import reading
 from darts_tf.runtime.strict_json import parse_json
+from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.tables import with_deviation
 
 SHOWN_TRIALS = 50

@@ -9,9 +9,9 @@ import numpy as np
 
 from darts_tf import configs, runs
 from darts_tf.charts import measured, number
-from darts_tf.collapse import BOUNDED, in_words
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.report_facts import Run
+from darts_tf.spaces.collapse import BOUNDED, in_words
+from darts_tf.spaces.genotype import RecurrentGenotype
 
 UNDECIDED = 0.95
 """Edges are called undecided whose entropy is more than this share of the largest one."""

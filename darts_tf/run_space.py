@@ -8,8 +8,8 @@ import pathlib
 from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.search_spaces import DARTS, SPACES
-from darts_tf.spaces import ByEdge, checked_by_edge, nodes_of
+from darts_tf.spaces.cell import ByEdge, checked_by_edge, nodes_of
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 
 
 def save_primitives(folder: str | os.PathLike[str], by_edge: ByEdge) -> None:

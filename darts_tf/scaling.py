@@ -8,8 +8,8 @@ import math
 
 from darts_tf.counting import count_macs
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.stems import MINIMUM_CHANNELS, check_image_size
 
 

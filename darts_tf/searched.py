@@ -6,12 +6,12 @@ import os
 import pathlib
 
 from darts_tf import runs
-from darts_tf.derivation import STRENGTHS
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import shown, unknown_name
 from darts_tf.run_space import load_primitives
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.zoo import load_genotype
 
 
 def settings(folder: str | os.PathLike[str]) -> dict[str, object]:

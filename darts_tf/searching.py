@@ -27,7 +27,6 @@ from darts_tf.data import (
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.mixing import measuring
 from darts_tf.names import listed
 from darts_tf.optimizers import SGD
@@ -42,10 +41,11 @@ from darts_tf.schedules import (
     temperature_at,
 )
 from darts_tf.search import DARTS
-from darts_tf.search_spaces import SPACES
 from darts_tf.selecting import check_alone, select
 from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
 from darts_tf.targets import costs_of, target_of, within_budget

@@ -25,11 +25,11 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH
-from darts_tf.genotype import Genotype
 from darts_tf.mixing import measuring
 from darts_tf.runtime.distribution import workers
 from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.settling import Settings, Tuner, Tuning
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")

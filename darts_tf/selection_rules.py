@@ -8,9 +8,9 @@ import numpy as np
 
 from darts_tf import registered
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.names import in_one_line, shown
-from darts_tf.spaces import ByEdge
+from darts_tf.spaces.cell import ByEdge
+from darts_tf.spaces.genotype import Genotype
 
 
 def by_rule(name: str, by_edge: ByEdge, over_edges: bool = False) -> Callable[..., Genotype]:

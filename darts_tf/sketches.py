@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darts_tf.derivation import NEVER, STRENGTHS, derive, derive_recurrent, strengths
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import shown, unknown_name
 from darts_tf.palette import readable
-from darts_tf.spaces import (
+from darts_tf.spaces.cell import (
     INPUTS,
     NONE,
     PRIMITIVES,
@@ -22,6 +20,8 @@ from darts_tf.spaces import (
     recurrent_edges,
     recurrent_nodes_of,
 )
+from darts_tf.spaces.derivation import NEVER, STRENGTHS, derive, derive_recurrent, strengths
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""

@@ -17,12 +17,12 @@ import numpy as np
 from darts_tf import beginning, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import ImageDataset
-from darts_tf.derivation import STRENGTHS
-from darts_tf.genotype import Genotype
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search_spaces import SPACES
 from darts_tf.searching import search
+from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import SPACES
 
 LOG = logging.getLogger("darts_tf")
 

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.cells import SearchCell
-from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.heads import ClassifierHead
 from darts_tf.mixing import given_mixture
@@ -16,7 +15,8 @@ from darts_tf.ops import dropout
 from darts_tf.relaxations import RELAXATIONS, SAMPLED
 from darts_tf.sharing import Shared
 from darts_tf.smoothing import PERTURBATIONS
-from darts_tf.spaces import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
+from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
+from darts_tf.spaces.derivation import derive
 from darts_tf.stems import Stem, check_images
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from darts_tf import runs
-from darts_tf.zoo import Published
+from darts_tf.spaces.zoo import Published
 
 
 @dataclasses.dataclass(frozen=True)

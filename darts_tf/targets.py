@@ -14,10 +14,10 @@ from darts_tf.configs import BudgetConfig, TrainConfig
 from darts_tf.constrained import derive_within
 from darts_tf.costs import CellCosts, cell_costs
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.parts import Target, all_parts
-from darts_tf.search_spaces import DARTS, SPACES, Space
-from darts_tf.spaces import ByEdge, nodes_of
+from darts_tf.spaces.cell import ByEdge, nodes_of
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 from darts_tf.stems import MINIMUM_CHANNELS, check_image_size
 
 

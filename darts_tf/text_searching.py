@@ -15,7 +15,6 @@ from darts_tf.configs import TextSearchConfig
 from darts_tf.data import TextDataset, search_segments
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.fitting import Feed, begun, fit
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_search import LanguageDARTS
 from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
@@ -23,6 +22,7 @@ from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.searching import arch_optimizer, describe
+from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.text_feeding import check_streams, text_feed
 from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 

@@ -26,7 +26,6 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.fitting import begun, fit
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.language_model import (
     LanguageModel,
     RecurrentModel,
@@ -39,6 +38,7 @@ from darts_tf.optimizers import SGD
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
+from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.text_feeding import check_streams, text_feed
 
 TESTED_STEPS = 100

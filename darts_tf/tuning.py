@@ -15,6 +15,7 @@ from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.oracles import EPOCHS, OBJECTIVE, Bounded
 from darts_tf.setting_space import Dimension, assigned, dimensions, value_of, written
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.stages import search_as_asked
 from darts_tf.studies import (
     Outcome,
@@ -28,7 +29,6 @@ from darts_tf.studies import (
 )
 from darts_tf.texts import is_text
 from darts_tf.training import train
-from darts_tf.zoo import load_genotype
 
 _LOGGER = logging.getLogger("darts_tf")
 

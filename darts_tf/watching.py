@@ -10,8 +10,8 @@ import keras
 
 from darts_tf import history, runs, stopping
 from darts_tf.callbacks import KeepHistory, MoveAlphasFrom, Record, StopEarly, of_every_run
-from darts_tf.collapse import BOUNDED, COLLAPSED, in_words
 from darts_tf.indicators import Measure
+from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
 
 LOG = logging.getLogger("darts_tf")
 

@@ -19,7 +19,7 @@ from darts_tf.names import first_line, shortened
 from darts_tf.operation import views
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.primitives import PRIMITIVES
-from darts_tf.spaces import NONE
+from darts_tf.spaces.cell import NONE
 from export import measuring, parity
 from export.folding import fold
 from export.formats import FORMATS

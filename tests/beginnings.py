@@ -59,7 +59,7 @@ import os, signal, sys
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 from beginnings import dataset
 from darts_tf import beginning, configs
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 folder, last = sys.argv[1:]
 config = configs.SearchConfig(workdir=folder)
 """

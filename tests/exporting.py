@@ -14,7 +14,7 @@ from darts_tf import beginning
 from darts_tf.configs import TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network, build_network
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 
 def as_if_trained(network: Network, seed: int = 0) -> Network:

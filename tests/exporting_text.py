@@ -12,7 +12,7 @@ from darts_tf import beginning
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import Vocabulary, load_text
 from darts_tf.language_model import LanguageModel, build_language_model
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 UNITS = 8
 KNOWN = ("<eos>", "<unk>", "über", *(f"w{i}" for i in range(27)))

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from darts_tf.drawing import planned
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import ACTIVATIONS, ALL_PRIMITIVES
+from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 OPERATIONS = tuple(name for name in ALL_PRIMITIVES if name != "none")
 SVG = "{http://www.w3.org/2000/svg}"

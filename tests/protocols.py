@@ -12,7 +12,7 @@ import time
 
 from darts_tf import protocol, runs
 from darts_tf.configs import SearchConfig, SelectConfig
-from darts_tf.zoo import GENOTYPES, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 FOUND = tuple(GENOTYPES.values())
 """What the searches find, by their seeds."""

@@ -8,10 +8,10 @@ import pathlib
 import numpy as np
 
 from darts_tf import configs, history, runs
-from darts_tf.derivation import derive, derive_recurrent
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import edges, recurrent_edges
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import edges, recurrent_edges
+from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import GENOTYPES
 
 HOSTILE = "<script>alert('x')</script>&\"\u2028"
 SKIPS = Genotype(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 
 def small_state(classes=10, stem="cifar", genotype="DARTS_V2", auxiliary=True) -> dict:

@@ -7,9 +7,9 @@ import pytest
 from cli.main import main
 from darts_tf.activations import Made, alive, peak_memory
 from darts_tf.counting import costs
-from darts_tf.genotype import Genotype
 from darts_tf.network import build_network
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import GENOTYPES
 
 # a cell of one node, which adds a skip of one input and a pool of the other
 PAIRS = (("skip_connect", 0), ("max_pool_3x3", 1))

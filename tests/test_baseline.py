@@ -17,10 +17,10 @@ from darts_tf import runs
 from darts_tf.chief import ORACLE_IP, ORACLE_PORT, TUNER_ID
 from darts_tf.configs import BaselineConfig, SearchConfig
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.runtime.signals import Diverged, Interrupted
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.studies import allowance_of
-from darts_tf.zoo import load_genotype
 
 TINY = ("baseline", "--preset", "tiny")
 

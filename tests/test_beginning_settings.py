@@ -13,7 +13,7 @@ from beginnings import begin, contents, dataset, refused
 
 from darts_tf import beginning, configs, runs
 from darts_tf.errors import InputError
-from darts_tf.zoo import GENOTYPES, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 LOGGER = logging.getLogger("darts_tf")
 

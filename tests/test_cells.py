@@ -14,8 +14,8 @@ from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.mixed_op import MixedOp
 from darts_tf.primitives import PRIMITIVES as LAYERS
 from darts_tf.primitives import Identity
-from darts_tf.spaces import PRIMITIVES, edges
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import PRIMITIVES, edges
+from darts_tf.spaces.zoo import GENOTYPES
 
 CHANNELS = 4
 SIZE = (7, 6)

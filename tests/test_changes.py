@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_tf.changes import SAME, Change, changes, in_words
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import PRIMITIVES, RECURRENT_PRIMITIVES
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
+from darts_tf.spaces.difference import SAME, Change, changes, in_words
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 OPERATIONS = [name for name in PRIMITIVES if name != "none"]
 ACTIVATIONS = [name for name in RECURRENT_PRIMITIVES if name != "none"]

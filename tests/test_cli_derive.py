@@ -10,10 +10,10 @@ from commands import one_line_of_wrong_use
 from cli import derive as command_of
 from cli.main import main
 from darts_tf import runs
-from darts_tf.collapse import COLLAPSED
-from darts_tf.derivation import derive, derive_recurrent
 from darts_tf.settling import Settings
-from darts_tf.zoo import GENOTYPES, load_genotype
+from darts_tf.spaces.collapse import COLLAPSED
+from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from darts_tf.configs import SearchConfig
 from darts_tf.cost_penalty import cost_penalty
 from darts_tf.costs import network_cost
 from darts_tf.data import load_dataset
-from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.parts import all_parts, parts_of
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.targets import costs_of, target_of
-from darts_tf.zoo import load_genotype
 from export import profiling
 
 ALPHAS = np.random.default_rng(0).normal(size=(2, 14, 8))

@@ -11,8 +11,8 @@ from cli.main import main
 from darts_tf.configs import InspectConfig
 from darts_tf.configs.commands import OF_IMAGES, OF_TEXT
 from darts_tf.errors import InputError
-from darts_tf.notation import parse
-from darts_tf.zoo import RECURRENT_GENOTYPES, load_genotype
+from darts_tf.spaces.notation import parse
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES, load_genotype
 
 V2, ENAS = RECURRENT_GENOTYPES["DARTS_V2"], RECURRENT_GENOTYPES["ENAS"]
 SETTINGS = {

@@ -16,7 +16,7 @@ from cli import plot
 from cli.main import main
 from darts_tf import animation, history, pictures, runs
 from darts_tf.pictures import picture, plot_genotype, plot_supernet
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from commands import replace_commands
 from cli.main import main
 from darts_tf import beginning, checkpoints, configs, runs
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 SETTINGS = {"preset": "tiny", "channels": 4, "flip": True, "limit": 9, "checkpoint_steps": 7}
 

@@ -9,12 +9,12 @@ import re
 import numpy as np
 import pytest
 
-from darts_tf.collapse import COLLAPSED, count_skips, in_words, mean_entropy
 from darts_tf.configs import SearchConfig
-from darts_tf.derivation import derive
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import PRIMITIVES, edges
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.cell import PRIMITIVES, edges
+from darts_tf.spaces.collapse import COLLAPSED, count_skips, in_words, mean_entropy
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 ROWS = len(edges())
 SKIP, SEP = PRIMITIVES.index("skip_connect"), PRIMITIVES.index("sep_conv_3x3")

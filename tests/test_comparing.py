@@ -14,8 +14,8 @@ from darts_tf.comparing import named_genotypes
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 
 OWN = Row("own", 8, 12_345, 1_000_000, 500_000, (4.0, 2.0, 3.0))
 V2 = Row("DARTS_V2", 36, 3_349_342, 528_359_040, 18_524_160, (2.5,), ZOO["DARTS_V2"])

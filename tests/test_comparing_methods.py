@@ -14,7 +14,7 @@ from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
 from darts_tf.method_tables import MethodRow, notes, table, to_csv, to_markdown
 from darts_tf.methods import baseline_of, epochs_within, search_of
 from darts_tf.runtime.signals import Diverged, Interrupted
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 METHODS = "first_order,second_order,perturbation,random"
 

@@ -14,11 +14,11 @@ from darts_tf.analytic import cost_table
 from darts_tf.budgets import Budget
 from darts_tf.constrained import derive_within
 from darts_tf.costs import CellCosts, cell_costs
-from darts_tf.derivation import derive, strengths
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.parts import Target, all_parts
-from darts_tf.spaces import PRIMITIVES, edges, nodes_of
+from darts_tf.spaces.cell import PRIMITIVES, edges, nodes_of
+from darts_tf.spaces.derivation import derive, strengths
+from darts_tf.spaces.genotype import Genotype
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 FAST = settings(max_examples=60, deadline=None)

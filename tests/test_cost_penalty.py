@@ -14,7 +14,7 @@ from darts_tf.cost_penalty import cost_penalty, expected_cost
 from darts_tf.costs import CellCosts
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.search import DARTS
-from darts_tf.spaces import edges
+from darts_tf.spaces.cell import edges
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 ROWS = edges(2)

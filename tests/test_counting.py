@@ -12,8 +12,8 @@ from darts_tf.formulas import word_costs
 from darts_tf.language_model import build_language_model
 from darts_tf.network import build_network
 from darts_tf.recurrent_supernet import RecurrentSupernet
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 from darts_tf.supernet import Supernet
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
     "DARTS_V1": (3_169_414, 4_510_432),

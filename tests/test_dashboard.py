@@ -14,8 +14,8 @@ from darts_tf import dashboard, runs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.dashboard import Dashboard, tag_of
 from darts_tf.errors import InputError
-from darts_tf.spaces import PRIMITIVES, RECURRENT_PRIMITIVES
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 CELLS = [GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V2"]]
 

@@ -15,8 +15,8 @@ from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
 from darts_tf.runtime.signals import Diverged
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import train
-from darts_tf.zoo import GENOTYPES
 
 ONE = tf.distribute.get_strategy()
 DARTS_V2 = GENOTYPES["DARTS_V2"]

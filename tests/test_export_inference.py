@@ -11,8 +11,8 @@ import tensorflow as tf
 from exporting import drawn_images, preprocessing_of, small_network
 
 from darts_tf.counting import count_params
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import ALL_PRIMITIVES, NONE
+from darts_tf.spaces.cell import ALL_PRIMITIVES, NONE
+from darts_tf.spaces.genotype import Genotype
 from export.folding import fold_normalizations
 from export.inference import computes_in_half, frozen_logits, inference_copy
 

@@ -11,8 +11,8 @@ from darts_tf.analytic import cost_table, layer_of
 from darts_tf.costs import network_cost
 from darts_tf.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.primitives import PRIMITIVES
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.stems import Stem
-from darts_tf.zoo import GENOTYPES
 from export import measuring, profiling
 
 PARTS = [

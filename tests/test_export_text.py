@@ -19,8 +19,8 @@ from exporting_text import (
 
 import export
 from darts_tf import runs
-from darts_tf.genotype import RecurrentGenotype
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from export import folder, measuring, parity
 from export.text import inference, tflite
 from export.text.writing import perplexity, stretch

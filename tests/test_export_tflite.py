@@ -13,7 +13,7 @@ from trained import digits_network
 
 from darts_tf.counting import count_params
 from darts_tf.data import load_dataset
-from darts_tf.genotype import Genotype
+from darts_tf.spaces.genotype import Genotype
 from export import parity, quantization
 from export.folding import fold_normalizations
 from export.formats import FORMATS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from darts_tf import analytic, formulas
-from darts_tf.genotype import Genotype
 from darts_tf.parts import Target, all_parts
-from darts_tf.spaces import ALL_PRIMITIVES
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import ALL_PRIMITIVES
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import GENOTYPES
 
 TARGETS = {
     "gray": Target(4, 3, 9, 8, image_channels=1, classes=7),
@@ -36,7 +36,7 @@ def test_networks_cost_what_papers_say():
 
 
 def test_an_operation_without_a_formula_is_not_guessed(monkeypatch):
-    monkeypatch.setattr("darts_tf.spaces.ALL_PRIMITIVES", (*ALL_PRIMITIVES, "own"))
+    monkeypatch.setattr("darts_tf.spaces.cell.ALL_PRIMITIVES", (*ALL_PRIMITIVES, "own"))
     pairs = (("own", 0), ("skip_connect", 1))
     genotype = Genotype(pairs, (2,), pairs, (2,))
     assert formulas.network_costs(Target(4, 3, 8, 8), genotype) is None

@@ -17,9 +17,9 @@ from darts_tf import beginning, checkpoints, runs
 from darts_tf.configs import CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
-from darts_tf.notation import to_python
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.notation import to_python
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 CELLS = tuple(json.loads(genotype.to_json()) for genotype in GENOTYPES.values())
 RECURRENT_CELLS = tuple(json.loads(cell.to_json()) for cell in RECURRENT_GENOTYPES.values())

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_tf.derivation import derive
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import ALL_PRIMITIVES, PRIMITIVES, edges
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import ALL_PRIMITIVES, PRIMITIVES, edges
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "derive_cnn.json"
 V2 = GENOTYPES["DARTS_V2"]
@@ -127,7 +127,7 @@ def test_from_json_rejects_what_is_no_genotype(text, message):
 
 
 def test_genotype_module_never_evaluates_text():
-    source = pathlib.Path(__file__).parents[1] / "darts_tf" / "genotype.py"
+    source = pathlib.Path(__file__).parents[1] / "darts_tf" / "spaces" / "genotype.py"
     names = {node.id for node in ast.walk(ast.parse(source.read_text())) if hasattr(node, "id")}
     assert not names & {"eval", "exec", "compile", "__import__", "pickle"}
 

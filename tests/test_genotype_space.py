@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_tf.genotype_space import choices, genotype_of, mutated, random_genotype, values_of
-from darts_tf.spaces import NONE, count_cells
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import NONE, count_cells
+from darts_tf.spaces.mutation import choices, genotype_of, mutated, random_genotype, values_of
+from darts_tf.spaces.zoo import GENOTYPES
 
 SEEDS = st.integers(0, 2**32 - 1)
 

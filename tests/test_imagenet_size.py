@@ -7,7 +7,7 @@ import numpy as np
 from darts_tf.counting import count_macs, count_params
 from darts_tf.data import PUBLISHED_STATISTICS, Preprocessing
 from darts_tf.network import build_network
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 
 def test_darts_v2_has_the_papers_size_and_runs_on_photos(shared):

@@ -20,11 +20,11 @@ from darts_tf import runs
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
-from darts_tf.genotype import RecurrentGenotype
 from darts_tf.importing import KINDS, import_run
 from darts_tf.importing_text import PRESETS, architecture
+from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 from darts_tf.text_training import load_run
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 WORDS = [f"w{i}" for i in range(22)]
 """With `<eos>` as many as the golden model knows."""

@@ -11,7 +11,7 @@ from recurrent_golden import batches, golden_search, shared_trainer
 
 from darts_tf.language_model import build_language_model
 from darts_tf.reference import load_reference_weights
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -14,7 +14,7 @@ from darts_tf.language_model import DROPOUTS, build_language_model
 from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.reference import load_reference_weights
 from darts_tf.runtime.execution import dtype_policy
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 WORDS, UNITS, BATCH, STEPS = 11, 6, 3, 4
 TOKENS = np.random.default_rng(0).integers(0, WORDS, (BATCH, STEPS))

@@ -16,7 +16,7 @@ from darts_tf.language_model import build_language_model
 from darts_tf.language_search import LanguageDARTS
 from darts_tf.language_trainer import LanguageTrainer
 from darts_tf.recurrent_supernet import RecurrentSupernet
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 WORDS, UNITS, BATCH, STEPS = 11, 6, 4, 4
 DRAW = np.random.default_rng(0)

@@ -9,11 +9,11 @@ import pytest
 from reporting import alphas_of, search, text_search
 
 from darts_tf import history, runs
-from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.heat_maps import MOST_EPOCHS, heat_maps, thousandths
 from darts_tf.moves import moves_of
-from darts_tf.spaces import PRIMITIVES, edges
+from darts_tf.spaces.cell import PRIMITIVES, edges
+from darts_tf.spaces.derivation import derive
 
 
 def test_weights_are_the_softmax_and_kept_is_what_is_derived(tmp_path):

@@ -12,11 +12,11 @@ from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 from replicated import mirrored
 
-from darts_tf.genotype import Genotype
 from darts_tf.network import build_network, load_network
 from darts_tf.reference import load_reference_weights
-from darts_tf.spaces import reductions
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.cell import reductions
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.zoo import GENOTYPES
 
 V2 = GENOTYPES["DARTS_V2"]
 EXACT = 1e-8

@@ -9,11 +9,11 @@ import pathlib
 import pytest
 
 from cli.main import main
-from darts_tf import notation
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
-from darts_tf.notation import parse, to_nni, to_python
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces import notation
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.notation import parse, to_nni, to_python
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 V2 = GENOTYPES["DARTS_V2"]
 

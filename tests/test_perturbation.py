@@ -10,7 +10,7 @@ from darts_tf import perturbation
 from darts_tf.mixing import measuring, mixed_by, projected
 from darts_tf.normalization import tracked_statistics
 from darts_tf.perturbation import EDGE, NODE, Decision
-from darts_tf.spaces import PRIMITIVES, edges
+from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.supernet import Supernet
 
 NODES = 3

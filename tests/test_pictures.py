@@ -14,13 +14,13 @@ from PIL import Image
 
 import darts_tf
 from darts_tf import palette, sketches
-from darts_tf.derivation import derive, derive_recurrent, strengths
 from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
 from darts_tf.palette import COLOURS, KINDS, OTHER, kind_of, readable, text_on
 from darts_tf.pictures import DOTS, FORMATS, Page, composed, picture, plot_genotype, plot_supernet
-from darts_tf.spaces import ACTIVATIONS, ALL_PRIMITIVES, PRIMITIVES, edges
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, PRIMITIVES, edges
+from darts_tf.spaces.derivation import derive, derive_recurrent, strengths
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 ZOO = [*GENOTYPES.items(), *((f"{n}-recurrent", g) for n, g in RECURRENT_GENOTYPES.items())]
 NAMES = [name for name, _ in ZOO]

@@ -19,12 +19,12 @@ from plugging import registrations_taken_back
 import cli.launch
 from cli.main import main
 from darts_tf import plugins, runs
-from darts_tf.derivation import derive
-from darts_tf.genotype import Genotype
 from darts_tf.run_space import load_primitives
 from darts_tf.runtime import distribution
 from darts_tf.runtime.processes import Outcome
-from darts_tf.search_spaces import SPACES
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import SPACES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from numpy_reference import Reference, named_by_reference
 
 from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
 from darts_tf.primitives import PRIMITIVES
-from darts_tf.spaces import ALL_PRIMITIVES
+from darts_tf.spaces.cell import ALL_PRIMITIVES
 
 CHANNELS = 4
 SIZES = [(6, 8), (7, 5), (8, 7)]

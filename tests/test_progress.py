@@ -12,7 +12,7 @@ from rich.console import Console
 from cli import output
 from cli.pace import Left, Pace
 from cli.progress import EpochProgress
-from darts_tf.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
 class Clock:

@@ -11,13 +11,13 @@ import pytest
 from protocols import FOUND, SUPERNET, VALID, begin, leave, lines, worker
 
 from darts_tf import beginning, protocol, protocol_report, runs
-from darts_tf.collapse import in_words
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, InUse
-from darts_tf.genotype import Genotype
 from darts_tf.protocol import select
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
+from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.genotype import Genotype
 
 SIZE = {"params": 3_000_000, "macs": 500_000_000}
 

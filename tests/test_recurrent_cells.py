@@ -12,7 +12,7 @@ from numpy_reference import mixed_recurrent_step, recurrent_step
 from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.normalization import tracked_statistics
 from darts_tf.recurrent_cells import RecurrentCell
-from darts_tf.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 BATCH, STEPS, INPUTS, UNITS = 4, 3, 5, 6
 DRAW = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from golden_data import FOLDER
 
-from darts_tf import spaces
-from darts_tf.derivation import derive_recurrent
+from darts_tf.spaces import cell
+from darts_tf.spaces.derivation import derive_recurrent
 
 
 def test_derivation_is_that_of_the_reference():
@@ -48,16 +48,16 @@ def test_alphas_of_no_cell_are_refused(alphas, message):
 
 
 def test_space_has_the_published_size():
-    assert spaces.count_recurrent_cells() == 2_642_411_520
-    assert len(spaces.recurrent_edges()) == 36
+    assert cell.count_recurrent_cells() == 2_642_411_520
+    assert len(cell.recurrent_edges()) == 36
 
 
 def test_count_agrees_with_enumeration():
     nodes = [[*itertools.product(range(2), range(1 + node))] for node in range(3)]
     expected = len(set(itertools.product(*nodes)))
-    assert spaces.count_recurrent_cells(3, 2) == expected
+    assert cell.count_recurrent_cells(3, 2) == expected
 
 
 def test_nodes_of_inverts_the_number_of_edges():
     for nodes in range(1, 20):
-        assert spaces.recurrent_nodes_of(len(spaces.recurrent_edges(nodes))) == nodes
+        assert cell.recurrent_nodes_of(len(cell.recurrent_edges(nodes))) == nodes

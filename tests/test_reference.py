@@ -12,8 +12,8 @@ from reference_names import network_shapes, random_state_dict
 
 from darts_tf.network import build_network
 from darts_tf.reference import load_reference_weights
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.supernet import Supernet
-from darts_tf.zoo import GENOTYPES
 
 CHANNELS, CELLS, CLASSES = 4, 3, 5
 

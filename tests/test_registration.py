@@ -14,8 +14,8 @@ import darts_tf
 from darts_tf.network import build_network
 from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.registration import PACKAGE, SAVED
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.supernet import Supernet
-from darts_tf.zoo import GENOTYPES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

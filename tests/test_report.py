@@ -26,10 +26,10 @@ from reporting import (
 from cli.main import main
 from darts_tf import configs, runs
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
 from darts_tf.report import render, write_report
 from darts_tf.report_facts import run_of
 from darts_tf.report_words import signs, state
+from darts_tf.spaces.genotype import Genotype
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -12,7 +12,7 @@ from darts_tf.counting import count_macs
 from darts_tf.errors import InputError
 from darts_tf.network import build_network
 from darts_tf.scaling import largest_channels, scaled
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 MOBILE = (14, 1000, "imagenet", 224, 3)
 SMALL = (3, 5, "cifar", (9, 8), 1)

@@ -15,11 +15,11 @@ from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
-from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
-from darts_tf.zoo import load_genotype
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.zoo import load_genotype
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from killing import assert_same_run
 from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.derivation import derive
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
+from darts_tf.spaces.derivation import derive
 
 pytestmark = pytest.mark.usefixtures("one_node")
 

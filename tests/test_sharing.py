@@ -21,7 +21,7 @@ from darts_tf.ops.autodiff import (
 )
 from darts_tf.ops.bilinear import bilinear
 from darts_tf.sharing import Shared
-from darts_tf.spaces import PRIMITIVES
+from darts_tf.spaces.cell import PRIMITIVES
 
 CHANNELS, EDGES = 2, 2
 

@@ -22,13 +22,13 @@ from cli import search as program
 from darts_tf import runs, stages, tuning
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.derivation import derive
 from darts_tf.errors import InputError
 from darts_tf.indicators import Looks, discretisation_gap
 from darts_tf.mixed_op import MixedOp
 from darts_tf.pruned_mixed_op import PrunedMixedOp
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.spaces import PRIMITIVES
+from darts_tf.spaces.cell import PRIMITIVES
+from darts_tf.spaces.derivation import derive
 from darts_tf.stages import search_in_stages, strongest
 from darts_tf.supernet import Supernet
 

@@ -12,11 +12,11 @@ from texts import counting_text
 from darts_tf import checkpoints, history, runs
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import segment_steps
-from darts_tf.derivation import derive_recurrent
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.spaces.derivation import derive_recurrent
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.text_searching import search
-from darts_tf.zoo import load_genotype
 
 DATASET = counting_text()
 

@@ -18,8 +18,8 @@ from darts_tf.data import load_text
 from darts_tf.errors import InputError
 from darts_tf.language_trainer import stalls
 from darts_tf.runtime.signals import Diverged, Interrupted
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from darts_tf.text_training import evaluate, load_run, perplexity, train
-from darts_tf.zoo import RECURRENT_GENOTYPES
 
 DATASET = counting_text(2000)
 CELL = RECURRENT_GENOTYPES["DARTS_V2"]

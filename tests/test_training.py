@@ -11,8 +11,8 @@ from interrupting import KillAfter, Killed
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import evaluate, load_run, train
-from darts_tf.zoo import GENOTYPES
 
 
 @pytest.fixture(scope="module")

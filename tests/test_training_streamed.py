@@ -14,8 +14,8 @@ from cli.main import main
 from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
+from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import augmentation_of, dataset_of, evaluate, load_run, train
-from darts_tf.zoo import GENOTYPES
 
 
 @pytest.fixture(scope="module")

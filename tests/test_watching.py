@@ -11,17 +11,17 @@ import pytest
 from numerics import assert_close
 
 from darts_tf import checkpoints, history, runs, searching
-from darts_tf.collapse import BOUNDED, mean_entropy
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.derivation import derive
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.extending import forget, register_space
 from darts_tf.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
 from darts_tf.mixing import projected
+from darts_tf.spaces.collapse import BOUNDED, mean_entropy
+from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.supernet import Supernet
 from darts_tf.watching import warn_of_collapse
-from darts_tf.zoo import load_genotype
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 SKIP = PRIMITIVES.index("skip_connect")

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype
-from darts_tf.notation import to_nni, to_python
-from darts_tf.zoo import (
+from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.notation import to_nni, to_python
+from darts_tf.spaces.zoo import (
     GENOTYPES,
     NOT_EXPRESSIBLE,
     RECURRENT_GENOTYPES,

@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 
 from darts_tf.network import Network, build_network
-from darts_tf.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES
 
 FILE = pathlib.Path(__file__).parent / "trained_digits.npz"
 GENOTYPE = "DARTS_V2"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from darts_tf.budgets import checked, parsed
 from darts_tf.errors import InputError
-from darts_tf.search_spaces import DARTS, SPACES
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.validation import Config, setting
 
 Stem = Literal["cifar", "imagenet"]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from darts_tf.configs.running import ArchConfig
 from darts_tf.errors import InputError
-from darts_tf.search_spaces import DARTS, SPACES, Space
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 from darts_tf.validation import names, setting
 
 

@@ -14,12 +14,15 @@ from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
-from darts_tf.spaces import (
+from darts_tf.spaces.cell import (
+    ACTIVATIONS,
     ALL_PRIMITIVES,
+    INPUTS,
+    NONE,
     Pairs,
-    checked_concat,
-    checked_pairs,
-    checked_recurrent,
+    is_integer,
+    known_primitives,
+    unknown_primitive,
 )
 
 
@@ -143,3 +146,77 @@ def short_name(primitive: str) -> str:
         return primitive
     word, _, size = re.match(r"([a-z]+)(_[a-z]+)?_?(\d*)", primitive).groups()
     return word + size
+
+
+def checked_pairs(name: str, pairs) -> Pairs:
+    """The (primitive, input) pairs of a discrete cell, two a node, as tuples.
+
+    Raises:
+        InputError: Not two pairs a node, an unknown primitive, or an input state that does not
+            exist yet at that node. The message calls the cell `name`.
+    """
+    if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2:
+        received = f"{len(pairs)} pairs" if isinstance(pairs, list | tuple) else shown(pairs)
+        raise InputError(
+            f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
+            f"of pairs. Received: {received}"
+        )
+    known = tuple(primitive for primitive in known_primitives() if primitive != NONE)
+    return tuple(
+        _checked_pair(f"{name}[{i}]", pair, INPUTS + i // 2 - 1, known)
+        for i, pair in enumerate(pairs)
+    )
+
+
+def checked_recurrent(name: str, pairs) -> Pairs:
+    """The (activation, input) pairs of a recurrent cell, one a node, as tuples.
+
+    Raises:
+        InputError: No pairs, an unknown activation, or an input state that does not exist yet at
+            that node. The message calls the cell `name`.
+    """
+    if not isinstance(pairs, list | tuple) or not pairs:
+        raise InputError(
+            f"Expected {name} to hold an (activation, input) pair for every node. "
+            f"Received: {shown(pairs)}"
+        )
+    return tuple(
+        _checked_pair(f"{name}[{i}]", pair, i, ACTIVATIONS) for i, pair in enumerate(pairs)
+    )
+
+
+def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[str, int]:
+    """A pair whose input is one of the states 0 to `last`."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise InputError(
+            f"Expected {place} to be a (primitive, input) pair. Received: {shown(pair)}"
+        )
+    primitive, source = pair
+    if primitive not in known:
+        raise unknown_primitive(f"the primitive of {place}", primitive, known)
+    if not is_integer(source) or not 0 <= source <= last:
+        raise InputError(
+            f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
+            f"Received: input={shown(source)}"
+        )
+    return str(primitive), int(source)
+
+
+def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[int, ...]:
+    """The nodes that make a cell's output, as a tuple; the first node is state `first`.
+
+    Raises:
+        InputError: Not a list of different states between `first` and `first + nodes - 1`.
+    """
+    last = first + nodes - 1
+    is_list = isinstance(concat, list | tuple | range) and all(map(is_integer, concat))
+    if not is_list or not concat or len(set(concat)) < len(concat):
+        raise InputError(
+            f"Expected {name} to be a list of different nodes. Received: {shown(concat)}"
+        )
+    if min(concat) < first or max(concat) > last:
+        raise InputError(
+            f"Expected {name} to hold nodes of the cell, {first} to {last}. "
+            f"Received: {shown(list(concat))}"
+        )
+    return tuple(map(int, concat))

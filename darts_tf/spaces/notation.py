@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Mapping
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
 from darts_tf.names import first_line, listed, shown
 from darts_tf.runtime.strict_json import parse_json
-from darts_tf.spaces import INPUTS, NODES, PRIMITIVES
+from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 LONGEST = 100_000
 """Characters of a text in Python notation: far more than all genotypes of a project."""

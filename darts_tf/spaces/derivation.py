@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import (
+from darts_tf.spaces.cell import (
     INPUTS,
     NONE,
     PRIMITIVES,
@@ -21,6 +20,7 @@ from darts_tf.spaces import (
     nodes_of,
     recurrent_nodes_of,
 )
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 NEVER, LEFT_OUT = -2.0, -1.0
 """Strengths of `none`, and of a skip connection that a limit leaves out: below all others."""
@@ -47,7 +47,7 @@ def derive(
     are the sigmoids, and its nodes have two edges as well.
 
     Args:
-        alphas_normal: (edges, primitives) array: one row per pair of `spaces.edges(nodes)`, for
+        alphas_normal: (edges, primitives) array: one row per pair of `cell.edges(nodes)`, for
             any number of nodes.
         alphas_reduce: The same for the reduction cell.
         edges_normal: (edges,) array, or None for edges that are weighed alike.
@@ -81,7 +81,7 @@ def derive_recurrent(
     nodes (Liu et al. 2019, section 2.1).
 
     Args:
-        alphas: (edges, primitives) array: one row per pair of `spaces.recurrent_edges(nodes)`, for
+        alphas: (edges, primitives) array: one row per pair of `cell.recurrent_edges(nodes)`, for
             any number of nodes.
         primitives: What the columns stand for.
 

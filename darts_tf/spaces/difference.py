@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import Pairs
+from darts_tf.spaces.cell import Pairs
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 SAME = "cells as before"
 """What is said where nothing has changed."""

@@ -8,10 +8,10 @@ import pathlib
 from collections.abc import Mapping
 
 from darts_tf.errors import InputError
-from darts_tf.genotype import Genotype, RecurrentGenotype, short_name
 from darts_tf.names import unknown_name
-from darts_tf.notation import parse
-from darts_tf.spaces import ALL_PRIMITIVES
+from darts_tf.spaces.cell import ALL_PRIMITIVES
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, short_name
+from darts_tf.spaces.notation import parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,15 +13,7 @@ import math
 from darts_tf import registered
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.spaces import (
-    NODES,
-    NONE,
-    PRIMITIVES,
-    SKIP,
-    ByEdge,
-    checked_by_edge,
-    edges,
-)
+from darts_tf.spaces.cell import NODES, NONE, PRIMITIVES, SKIP, ByEdge, checked_by_edge, edges
 
 MOST_NODES = 12
 """Of a cell: more edges than 102 are a mistake rather than a space."""
@@ -34,7 +26,7 @@ class Space:
     Attributes:
         nodes: of both cells.
         by_edge: primitives by cell, normal and reduction, and by edge, in the order of
-            `spaces.edges`; as many on every edge of a cell.
+            `cell.edges`; as many on every edge of a cell.
     """
 
     nodes: int

@@ -96,7 +96,7 @@ def checked_by_edge(primitives, nodes: int = NODES) -> ByEdge:
     for names in (names for cell in found for names in cell):
         for name in names:
             if name not in known_primitives():
-                raise _unknown("primitive", name, known_primitives())
+                raise unknown_primitive("primitive", name, known_primitives())
         if not set(names) - {NONE}:
             raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
     return found
@@ -169,84 +169,10 @@ def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(A
     return math.prod((1 + node) * activations for node in range(nodes))
 
 
-def checked_pairs(name: str, pairs) -> Pairs:
-    """The (primitive, input) pairs of a discrete cell, two a node, as tuples.
-
-    Raises:
-        InputError: Not two pairs a node, an unknown primitive, or an input state that does not
-            exist yet at that node. The message calls the cell `name`.
-    """
-    if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2:
-        received = f"{len(pairs)} pairs" if isinstance(pairs, list | tuple) else shown(pairs)
-        raise InputError(
-            f"Expected {name} to hold two (primitive, input) pairs for every node, an even number "
-            f"of pairs. Received: {received}"
-        )
-    known = tuple(primitive for primitive in known_primitives() if primitive != NONE)
-    return tuple(
-        _checked_pair(f"{name}[{i}]", pair, INPUTS + i // 2 - 1, known)
-        for i, pair in enumerate(pairs)
-    )
-
-
-def checked_recurrent(name: str, pairs) -> Pairs:
-    """The (activation, input) pairs of a recurrent cell, one a node, as tuples.
-
-    Raises:
-        InputError: No pairs, an unknown activation, or an input state that does not exist yet at
-            that node. The message calls the cell `name`.
-    """
-    if not isinstance(pairs, list | tuple) or not pairs:
-        raise InputError(
-            f"Expected {name} to hold an (activation, input) pair for every node. "
-            f"Received: {shown(pairs)}"
-        )
-    return tuple(
-        _checked_pair(f"{name}[{i}]", pair, i, ACTIVATIONS) for i, pair in enumerate(pairs)
-    )
-
-
-def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[str, int]:
-    """A pair whose input is one of the states 0 to `last`."""
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise InputError(
-            f"Expected {place} to be a (primitive, input) pair. Received: {shown(pair)}"
-        )
-    primitive, source = pair
-    if primitive not in known:
-        raise _unknown(f"the primitive of {place}", primitive, known)
-    if not _is_integer(source) or not 0 <= source <= last:
-        raise InputError(
-            f"Expected the input of {place} to be a state that exists there, 0 to {last}. "
-            f"Received: input={shown(source)}"
-        )
-    return str(primitive), int(source)
-
-
-def _unknown(kind: str, name, known: tuple[str, ...]) -> InputError:
+def unknown_primitive(kind: str, name, known: tuple[str, ...]) -> InputError:
     """As `unknown_name`, with where else a primitive may come from; activations are all here."""
     error = unknown_name(kind, name, known)
     return error if known == ACTIVATIONS else InputError(f"{error}{registered.HINT}")
-
-
-def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[int, ...]:
-    """The nodes that make a cell's output, as a tuple; the first node is state `first`.
-
-    Raises:
-        InputError: Not a list of different states between `first` and `first + nodes - 1`.
-    """
-    last = first + nodes - 1
-    is_list = isinstance(concat, list | tuple | range) and all(map(_is_integer, concat))
-    if not is_list or not concat or len(set(concat)) < len(concat):
-        raise InputError(
-            f"Expected {name} to be a list of different nodes. Received: {shown(concat)}"
-        )
-    if min(concat) < first or max(concat) > last:
-        raise InputError(
-            f"Expected {name} to hold nodes of the cell, {first} to {last}. "
-            f"Received: {shown(list(concat))}"
-        )
-    return tuple(map(int, concat))
 
 
 def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
@@ -257,7 +183,7 @@ def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
     """
     if max_skips is None:
         return
-    if not _is_integer(max_skips) or max_skips < 0:
+    if not is_integer(max_skips) or max_skips < 0:
         raise InputError(
             f"Expected max_skips to be zero or more, or None. Received: {shown(max_skips)}"
         )
@@ -268,5 +194,6 @@ def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
         )
 
 
-def _is_integer(value) -> bool:
+def is_integer(value) -> bool:
+    """Whether a value is an integer of Python or NumPy, not a boolean."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

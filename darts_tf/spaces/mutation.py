@@ -2,7 +2,7 @@
 
 Every node of the normal and of the reduction cell has two different inputs, and an operation other
 than `none` on each; all nodes are concatenated. That is what a search derives from: see
-`spaces.count_cells`.
+`cell.count_cells`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf.genotype import Genotype
-from darts_tf.spaces import INPUTS, NODES, NONE, PRIMITIVES
+from darts_tf.spaces.cell import INPUTS, NODES, NONE, PRIMITIVES
+from darts_tf.spaces.genotype import Genotype
 
 CELLS = ("normal", "reduce")
 OPERATIONS = tuple(primitive for primitive in PRIMITIVES if primitive != NONE)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from darts_tf.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces import SKIP, Pairs
+from darts_tf.spaces.cell import SKIP, Pairs
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 WEIGHTLESS = (SKIP, "max_pool_3x3", "avg_pool_3x3")
 """Operations that learn nothing."""
