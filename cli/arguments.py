@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import tyro
 
 from cli.common import Common, with_options
-from darts_tf import configs, registered, texts
-from darts_tf.configs import RunConfig, preset_fields
+from darts_tf import configs, registered
+from darts_tf.configs import RunConfig, preset_fields, text_datasets
 from darts_tf.errors import InputError
 from darts_tf.names import nearest, unknown_name
 
@@ -129,7 +129,7 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
             for name in ("dataset", "preset")
         )
         only_text = preset in on_text.presets and preset not in config_class.presets
-        text = only_text or bool(dataset and texts.is_text(dataset))
+        text = only_text or bool(dataset and text_datasets.is_text(dataset))
     return on_text if text else config_class
 
 

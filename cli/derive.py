@@ -9,8 +9,8 @@ from cli import quiet
 from cli.search import dataset_of, show_round
 from darts_tf import registered, runs
 from darts_tf.beginning import resumed
-from darts_tf.budgets import Budget, parsed
 from darts_tf.configs import DeriveConfig, SearchConfig
+from darts_tf.configs.budgets import Budget, parsed_budget
 from darts_tf.constrained import derive_within
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
@@ -82,7 +82,7 @@ def _by_strength(config: DeriveConfig, alphas) -> Genotype:
     names = load_primitives(config.workdir)
     if config.budget is None:
         return derive(*alphas, edge_primitives=names, **options)
-    target, budget = _target(config, begun), parsed(config.budget)
+    target, budget = _target(config, begun), parsed_budget(config.budget)
     with quiet.held_stderr():
         costs = costs_of(config, budget.metric, target, names)
     genotype = derive_within(budget, costs, *alphas, **options)

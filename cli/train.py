@@ -8,8 +8,8 @@ from cli.progress import EpochProgress
 from cli.search import begin, follow, introduced, prepare
 from darts_tf import runs, text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
+from darts_tf.configs.presets import EXPECTED
 from darts_tf.data import load_text
-from darts_tf.presets import EXPECTED
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import dataset_of, scaled_to, train

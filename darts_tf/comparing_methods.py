@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from darts_tf import beginning, runs
 from darts_tf.comparing import is_finished, measured, run_of, sizes_of
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
+from darts_tf.configs.budgets import parsed_allowance
+from darts_tf.configs.presets import GRADIENTS
 from darts_tf.data import ImageDataset
 from darts_tf.method_tables import WRITERS, MethodRow
 from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
-from darts_tf.presets import GRADIENTS
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.scaling import scaled
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.spending import parsed
 
 PROBE, SEARCH = "probe", "search"
 
@@ -53,7 +53,7 @@ def compare_methods(
         InputError: a folder that is in use or holds another comparison; or what `find` and `train`
             raise.
     """
-    sizes, seconds = sizes_of(config, dataset), parsed(config.budget).most
+    sizes, seconds = sizes_of(config, dataset), parsed_allowance(config.budget).most
     with beginning.begun(config, None) as folder:
         runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
         rows = {method: MethodRow(method) for method in config.methods}

@@ -13,6 +13,7 @@ import numpy as np
 
 from darts_tf import beginning, importing_text, runs
 from darts_tf.configs import ImportConfig, TrainConfig
+from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import (
     PUBLISHED_STATISTICS,
     ImageDataset,
@@ -29,7 +30,6 @@ from darts_tf.runtime.atomic import replacing
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.state_dicts import read_state_dict
-from darts_tf.texts import is_text
 
 _LOGGER = logging.getLogger("darts_tf")
 

@@ -11,10 +11,10 @@ import pathlib
 from collections.abc import Sequence
 
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
+from darts_tf.configs.presets import GRADIENTS
+from darts_tf.configs.ranges import assigned
 from darts_tf.errors import InputError
 from darts_tf.names import listed
-from darts_tf.presets import GRADIENTS
-from darts_tf.setting_space import assigned
 
 PROBED = 2
 """Epochs of the run that says how long a search's epochs take: the first is longer than others."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 import keras_tuner
 import numpy as np
 
+from darts_tf.configs.budgets import Allowance
 from darts_tf.runtime import atomic
-from darts_tf.spending import Allowance
 
 OBJECTIVE = "valid_accuracy"
 SECONDS = "seconds"

@@ -15,8 +15,8 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from darts_tf import beginning, protocol_report, runs, texts
-from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
+from darts_tf import beginning, protocol_report, runs
+from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig, text_datasets
 from darts_tf.errors import InputError, InUse
 from darts_tf.names import listed
 from darts_tf.protocol_report import result_of
@@ -98,7 +98,7 @@ def begin(config: SelectConfig) -> None:
         InputError: as `select`.
     """
     dataset = config.search_run(config.seeds[0]).dataset
-    if texts.is_text(dataset):
+    if text_datasets.is_text(dataset):
         raise InputError(f"Expected a dataset of images. Received: dataset={dataset!r}, a text")
     with contextlib.ExitStack() as stack:
         if config.overwrite:  # no run of it may be under way

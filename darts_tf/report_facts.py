@@ -7,12 +7,12 @@ import pathlib
 import re
 
 from darts_tf import configs, runs, stopping
+from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.errors import InputError
 from darts_tf.formulas import network_costs, word_costs
 from darts_tf.moves import Moves, moves_of
 from darts_tf.names import listed, shown
 from darts_tf.parts import Target
-from darts_tf.presets import TRAIN_PRESETS
 from darts_tf.report_tables import Table, table_of
 from darts_tf.reproducing import COMMANDS, kind_of
 from darts_tf.run_logs import Log, log_of, reading

@@ -17,11 +17,11 @@ import numpy as np
 from darts_tf import beginning, runs, stopping
 from darts_tf.chief import await_chief, in_touch, role
 from darts_tf.configs import SearchConfig, TextSearchConfig
+from darts_tf.configs.budgets import Allowance, parsed_allowance
 from darts_tf.errors import InputError
 from darts_tf.oracles import METHODS, OBJECTIVE, SECONDS, Bounded, epochs, seconds
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
-from darts_tf.spending import Allowance, parsed
 
 WAIT = 0.1
 """Seconds between two questions of a worker for whom there is no trial yet."""
@@ -206,7 +206,7 @@ def allowance_of(budget: str) -> Allowance:
     Raises:
         InputError: it says no budget, or names a folder without a finished search.
     """
-    found = parsed(budget)
+    found = parsed_allowance(budget)
     return Allowance("seconds", _time_of_search(found)) if isinstance(found, str) else found
 
 

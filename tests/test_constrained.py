@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_tf.analytic import cost_table
-from darts_tf.budgets import Budget
+from darts_tf.configs.budgets import Budget
 from darts_tf.constrained import derive_within
 from darts_tf.costs import CellCosts, cell_costs
 from darts_tf.errors import InputError

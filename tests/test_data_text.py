@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from texts import SPLITS, write_texts
 
+from darts_tf.configs.text_datasets import EMBEDDED_TEXTS, is_text
 from darts_tf.data import (
     TEXTS,
     load_dataset,
@@ -17,7 +18,6 @@ from darts_tf.data import (
 )
 from darts_tf.data.sources import lasting_name
 from darts_tf.errors import InputError
-from darts_tf.texts import EMBEDDED_TEXTS, is_text
 
 
 @pytest.fixture(scope="module")

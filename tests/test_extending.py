@@ -13,7 +13,8 @@ from plugging import registrations_taken_back
 import darts_tf
 from darts_tf import extending, plugins, registered
 from darts_tf.configs import DeriveConfig, SearchConfig
-from darts_tf.configs.running import ESTIMATORS as ESTIMATOR_NAMES
+from darts_tf.configs.run import ESTIMATORS as ESTIMATOR_NAMES
+from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import EMBEDDED, load_dataset
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS, first_order
@@ -23,7 +24,6 @@ from darts_tf.selection_rules import by_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, count_cells, edges
 from darts_tf.spaces.genotype import Genotype, short_name
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.texts import is_text
 
 pytestmark = pytest.mark.usefixtures("_taken_back")
 

@@ -9,8 +9,8 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from darts_tf.configs.budgets import Allowance
 from darts_tf.oracles import METHODS, OBJECTIVE, Bounded, EvolutionOracle
-from darts_tf.spending import Allowance
 from darts_tf.studies import Study, oracle_of
 
 PLACES, VALUES = 6, 4

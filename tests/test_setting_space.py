@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, written
 from darts_tf.errors import InputError
-from darts_tf.setting_space import Dimension, assigned, dimensions, value_of, written
 
 
 @pytest.mark.parametrize(

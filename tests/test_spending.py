@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from darts_tf.configs.budgets import Allowance, parsed_allowance
 from darts_tf.errors import InputError
-from darts_tf.spending import Allowance, parsed
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from darts_tf.spending import Allowance, parsed
     ],
 )
 def test_budget_says_what_people_mean(text, expected):
-    assert parsed(text) == expected
+    assert parsed_allowance(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def test_budget_says_what_people_mean(text, expected):
 )
 def test_text_that_says_nothing_is_refused(text):
     with pytest.raises(InputError, match="Expected a budget as in trials=20, .*Received: "):
-        parsed(text)
+        parsed_allowance(text)
 
 
 @pytest.mark.parametrize("text", ["trials=0", "time=0.0h"])
 def test_budget_of_nothing_is_refused(text):
     with pytest.raises(InputError, match="Expected a budget above zero. Received: "):
-        parsed(text)
+        parsed_allowance(text)
 
 
 @pytest.mark.parametrize(

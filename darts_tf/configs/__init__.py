@@ -16,15 +16,19 @@ from darts_tf.configs.commands import (
     PredictConfig,
     SampleConfig,
 )
-from darts_tf.configs.comparison import CompareConfig
-from darts_tf.configs.hardware import BudgetConfig, CostConfig, ProfileConfig
+from darts_tf.configs.costs import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
-from darts_tf.configs.protocol import SelectConfig
-from darts_tf.configs.running import ArchConfig, RunConfig, preset_fields
-from darts_tf.configs.serving import ServeConfig
-from darts_tf.configs.showing import BoardConfig, PlotConfig, ReportConfig
-from darts_tf.configs.studies import BaselineConfig, StudyConfig, TuneConfig
-from darts_tf.configs.texts import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
+from darts_tf.configs.run import ArchConfig, RunConfig, preset_fields
+from darts_tf.configs.serve import ServeConfig
+from darts_tf.configs.show import BoardConfig, PlotConfig, ReportConfig
+from darts_tf.configs.studies import (
+    BaselineConfig,
+    CompareConfig,
+    SelectConfig,
+    StudyConfig,
+    TuneConfig,
+)
+from darts_tf.configs.text import ON_TEXT, TextConfig, TextSearchConfig, TextTrainConfig
 
 __all__ = [
     "ArchConfig",

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.collapse import SelectionConfig
-from darts_tf.configs.hardware import BudgetConfig, Stem
-from darts_tf.configs.running import SeededConfig
+from darts_tf.configs.base import Config, count, setting
+from darts_tf.configs.costs import BudgetConfig, Stem
+from darts_tf.configs.run import SeededConfig
+from darts_tf.configs.search import SelectionConfig
 from darts_tf.errors import InputError
-from darts_tf.validation import Config, count, setting
 
 Images = Annotated[
     tyro.conf.Positional[tuple[pathlib.Path, ...]],

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from darts_tf.configs.collapse import CollapseConfig
-from darts_tf.configs.hardware import CostConfig, Stem
-from darts_tf.configs.relaxing import RelaxationConfig
-from darts_tf.configs.running import RunConfig, SeededConfig
+from darts_tf.configs.base import count, setting
+from darts_tf.configs.costs import CostConfig, Stem
+from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
+from darts_tf.configs.run import RunConfig, SeededConfig
+from darts_tf.configs.search import CollapseConfig, RelaxationConfig
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown
-from darts_tf.presets import SEARCH_PRESETS, TRAIN_PRESETS
-from darts_tf.validation import count, setting
 
 SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
 TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]

@@ -8,9 +8,9 @@ import re
 from typing import ClassVar, Literal
 
 from darts_tf import registered
+from darts_tf.configs.base import Config, setting
 from darts_tf.errors import InputError
 from darts_tf.names import shown, unknown_name
-from darts_tf.validation import Config, setting
 
 # annotations are text that is read when settings are made: they follow what users register
 ESTIMATORS = ("second_order", "first_order", "finite_difference")

@@ -6,10 +6,10 @@ import dataclasses
 import pathlib
 from typing import Literal
 
-from darts_tf.budgets import checked, parsed
+from darts_tf.configs.base import Config, setting
+from darts_tf.configs.budgets import checked_budget, parsed_budget
 from darts_tf.errors import InputError
 from darts_tf.spaces.search_spaces import DARTS, SPACES
-from darts_tf.validation import Config, setting
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -18,7 +18,7 @@ Stem = Literal["cifar", "imagenet"]
 class BudgetConfig(Config):
     """What the network of the derived cells may cost."""
 
-    budget: str | None = setting(None, read=checked)
+    budget: str | None = setting(None, read=checked_budget)
     """The most that the network of the derived cells may cost: latency=12ms, macs=600M, params=3M
     or bytes=5MB (of its TFLite file). The strongest cells within it are derived, exactly."""
     budget_channels: int | None = setting(None, "positive")
@@ -48,7 +48,7 @@ class BudgetConfig(Config):
 
     def metrics(self) -> set[str]:
         """In what costs are to be counted."""
-        return set() if self.budget is None else {parsed(self.budget).metric}
+        return set() if self.budget is None else {parsed_budget(self.budget).metric}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from darts_tf.configs.serving import HIGHEST_PORT
+from darts_tf.configs.base import Config, setting
+from darts_tf.configs.serve import HIGHEST_PORT
 from darts_tf.errors import InputError
-from darts_tf.validation import Config, setting
 
 What = Annotated[
     tyro.conf.Positional[str],

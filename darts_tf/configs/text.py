@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from darts_tf.configs.collapse import StoppingConfig
+from darts_tf.configs.base import setting
 from darts_tf.configs.images import SearchConfig, TrainConfig
-from darts_tf.configs.running import ArchConfig, RunConfig, SeededConfig
-from darts_tf.presets import TEXT_SEARCH_PRESETS, TEXT_TRAIN_PRESETS
-from darts_tf.validation import setting
+from darts_tf.configs.presets import TEXT_SEARCH_PRESETS, TEXT_TRAIN_PRESETS
+from darts_tf.configs.run import ArchConfig, RunConfig, SeededConfig
+from darts_tf.configs.search import StoppingConfig
 
 TextSearchPreset = Literal["pydoc", "ptb", "tiny"]
 TextTrainPreset = Literal["pydoc", "ptb", "wikitext-2", "tiny"]

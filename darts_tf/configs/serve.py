@@ -6,8 +6,8 @@ import dataclasses
 import pathlib
 from typing import Literal
 
+from darts_tf.configs.base import Config, setting
 from darts_tf.errors import InputError
-from darts_tf.validation import Config, setting
 
 HIGHEST_PORT = 65_535
 
