@@ -85,11 +85,11 @@ def lstm(units: int):
 
 def trained(args, kind: str, seed: int) -> dict:
     """Trains one of the two kinds, if that is not done yet, and tests it."""
-    from darts_tf import runs
     from darts_tf.configs import TextTrainConfig
     from darts_tf.counting import count_params
     from darts_tf.data import load_text
     from darts_tf.language_model import build_language_model
+    from darts_tf.runs import files
     from darts_tf.spaces.zoo import load_genotype
     from darts_tf.text_training import perplexity, train
 
@@ -98,7 +98,7 @@ def trained(args, kind: str, seed: int) -> dict:
     if found.exists():
         return json.loads(found.read_text())
     settings = {"genotype": args.genotype, "workdir": folder, "seed": seed}
-    settings |= {"dataset": args.dataset, "epochs": args.epochs, "resume": runs.is_run(folder)}
+    settings |= {"dataset": args.dataset, "epochs": args.epochs, "resume": files.is_run(folder)}
     config = TextTrainConfig.from_preset(args.preset, **settings)
     genotype = load_genotype(args.genotype, recurrent=True)
     dataset = load_text(args.dataset)

@@ -92,9 +92,9 @@ def _parsed(config_class, argv: Sequence[str], **options):
 
 def _stored(file: pathlib.Path) -> dict[str, object]:
     """The object of a file with settings."""
-    from darts_tf import runs  # as in `_begun`
+    from darts_tf.runs import files  # as in `_begun`
 
-    stored = runs.read_json(file)
+    stored = files.read_json(file)
     if not isinstance(stored, dict):
         raise InputError(f"{file}: Expected a JSON object of settings. Received: {stored!r:.50}")
     return stored
@@ -135,27 +135,28 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
 
 def _is_begun_as(config_class, workdir: str) -> bool:
     """Whether a folder has a run with such settings, or with fewer, of an older version."""
-    from darts_tf import runs
+    from darts_tf.runs import files
 
-    if not runs.is_run(workdir):
+    if not files.is_run(workdir):
         return False
     names = {field.name for field in dataclasses.fields(config_class)}
-    return runs.read_json(os.path.join(workdir, runs.CONFIG)).keys() <= names
+    return files.read_json(os.path.join(workdir, files.CONFIG)).keys() <= names
 
 
 def _begun(config_class, argv: Sequence[str]):
     """The settings of the run to resume."""
-    from darts_tf.beginning import resumed  # NumPy comes with it: not for every command line
+    from darts_tf.runs.folder import resumed  # NumPy comes with it: not for every command line
 
     return resumed(config_class, _value_of("--workdir", argv))
 
 
 def _check_same(begun, config) -> None:
-    from darts_tf import beginning, runs
+    from darts_tf.runs import files
+    from darts_tf.runs import folder as run_folder
 
     # one dataset has several names: it is compared when it has been loaded
     then, now = ({**c.to_dict(), "dataset": None} for c in (begun, config))
-    beginning.check_settings(begun.workdir / runs.CONFIG, then, now, config.may_differ)
+    run_folder.check_settings(begun.workdir / files.CONFIG, then, now, config.may_differ)
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:

@@ -14,10 +14,10 @@ import warnings
 from collections.abc import Iterable, Mapping
 
 from cli import quiet
-from darts_tf import runs
 from darts_tf.configs import BoardConfig
 from darts_tf.errors import InputError
 from darts_tf.names import first_line, listed
+from darts_tf.runs import files
 
 REFRESH = 5
 """Seconds between two looks for runs that have begun since."""
@@ -62,7 +62,7 @@ def linked(folders: Iterable[pathlib.Path]) -> dict[str, pathlib.Path]:
         if not below:
             raise InputError(
                 "Expected the folder of a run, or with runs in it, that TensorBoard can show. "
-                f"Received: {str(folder)!r}, without {runs.TENSORBOARD}/"
+                f"Received: {str(folder)!r}, without {files.TENSORBOARD}/"
             )
         for place in sorted(below):
             name = _free(_name(top, place), place, found)
@@ -73,7 +73,7 @@ def linked(folders: Iterable[pathlib.Path]) -> dict[str, pathlib.Path]:
 def _name(top: pathlib.Path, place: pathlib.Path) -> str:
     """As in `search` for `search/tensorboard`, and `protocol/search/seed-0` for what is below."""
     parts = [top.name, *place.relative_to(top).parts]
-    kept = [part for part in parts if part != runs.TENSORBOARD]
+    kept = [part for part in parts if part != files.TENSORBOARD]
     return "/".join(kept) or top.parent.name
 
 

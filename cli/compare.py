@@ -11,12 +11,13 @@ from cli.baseline import show
 from cli.progress import EpochProgress
 from cli.search import begin, introduced, prepare, show_round
 from cli.train import train_with_progress
-from darts_tf import method_tables, runs, tables
+from darts_tf import method_tables, tables
 from darts_tf.baseline import baseline
 from darts_tf.comparing import compare, named_genotypes
 from darts_tf.comparing_methods import check, compare_methods
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
+from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import genotype_of
 from darts_tf.stages import search_as_asked
@@ -33,7 +34,7 @@ def run(config: CompareConfig) -> int:
     prepare(config)
     begin("compare", config)
     several.show_table(*several.kept_on_stop(config.workdir, lambda: _compared(config)))
-    written = [config.workdir / name for name in runs.TABLES]
+    written = [config.workdir / name for name in files.TABLES]
     output.event("end", command="compare", run=config.workdir, tables=written)
     output.result(f"table: {' and '.join(map(str, written))}")
     return 0

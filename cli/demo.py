@@ -10,8 +10,9 @@ from cli import output
 from cli.export import export_with_progress, say_what_is_missing
 from cli.search import begin, search_with_progress
 from cli.train import train_with_progress
-from darts_tf import beginning, runs
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 from darts_tf.training import evaluate
 from export import folder
 
@@ -21,7 +22,7 @@ def run(config: DemoConfig) -> int:
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
     for step in ("search", "train"):
-        beginning.check(folders[step], overwrite=config.overwrite, instead="--overwrite")
+        run_folder.check(folders[step], overwrite=config.overwrite, instead="--overwrite")
     folder.check_output(folders["export"], config.overwrite)
     begin("demo", config)
     start = time.monotonic()
@@ -33,7 +34,7 @@ def run(config: DemoConfig) -> int:
     searched = time.monotonic()
 
     _title("2. train the network of the genotype from scratch")
-    found = folders["search"] / runs.GENOTYPE
+    found = folders["search"] / files.GENOTYPE
     train_with_progress(
         TrainConfig.from_preset("digits", genotype=str(found), workdir=folders["train"], **options)
     )
@@ -58,8 +59,8 @@ def _tell(config: DemoConfig, folders, tested, report, times) -> None:
         "end",
         command="demo",
         run=config.workdir,
-        genotype=folders["search"] / runs.GENOTYPE,
-        network=folders["train"] / runs.MODEL,
+        genotype=folders["search"] / files.GENOTYPE,
+        network=folders["train"] / files.MODEL,
         export=folders["export"],
         metrics=tested,
         formats=report["formats"],
@@ -94,5 +95,5 @@ def _summary(genotype, tested, report, times) -> Table:
 def _say_where_to_look(config: DemoConfig, folders) -> None:
     output.say(f"curves:    darts-tf board {config.workdir}")
     output.say(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
-    output.say(f"genotype:  darts-tf inspect --genotype {folders['search'] / runs.GENOTYPE}")
+    output.say(f"genotype:  darts-tf inspect --genotype {folders['search'] / files.GENOTYPE}")
     output.say("your own:  darts-tf search --dataset FOLDER --workdir DIR")

@@ -7,8 +7,7 @@ import functools
 
 from cli import quiet
 from cli.search import dataset_of, show_round
-from darts_tf import registered, runs
-from darts_tf.beginning import resumed
+from darts_tf import registered
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.budgets import Budget, parsed_budget
 from darts_tf.constrained import derive_within
@@ -16,7 +15,9 @@ from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.parts import Target
-from darts_tf.run_space import load_primitives
+from darts_tf.runs import files
+from darts_tf.runs.alphas import load_alphas, load_primitives
+from darts_tf.runs.folder import resumed
 from darts_tf.searching import build_trainer
 from darts_tf.selecting import select_again
 from darts_tf.selection_rules import by_rule
@@ -31,13 +32,13 @@ from darts_tf.targets import costs_of, target_of
 def run(config: DeriveConfig) -> int:
     """Prints the genotype, what is degenerate about it, and what its network costs if bounded."""
     _check_output(config)
-    stages = config.workdir / runs.STAGES
+    stages = config.workdir / files.STAGES
     if stages.is_dir():
         last = max(stages.iterdir(), key=lambda folder: int(folder.name))
         raise InputError(
             f"Expected one stage of this search, such as {last}. Received: all of them"
         )
-    alphas = runs.load_alphas(config.workdir)
+    alphas = load_alphas(config.workdir)
     if len(alphas) == 1:
         genotype = _recurrent(config, alphas)
     elif config.selection == "perturbation":
@@ -98,7 +99,7 @@ def _target(config: DeriveConfig, begun: SearchConfig) -> Target:
         if getattr(config, name) is None
     }
     config = dataclasses.replace(config, **given)
-    classes, fields = runs.read_dataset(runs.existing(config.workdir, runs.DATASET))
+    classes, fields = files.read_dataset(files.existing(config.workdir, files.DATASET))
     images = Preprocessing.from_dict(fields)
     size = (images.height, images.width)
     return target_of(config, begun.preset, len(classes), size, images.channels)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cli import output, quiet
-from darts_tf import runs, text_training
+from darts_tf import text_training
 from darts_tf.configs import EvaluateConfig
+from darts_tf.runs import files
 from darts_tf.training import evaluate
 
 BATCH = 256
@@ -14,7 +15,7 @@ BATCH = 256
 def run(config: EvaluateConfig) -> int:
     """Prints loss and accuracy, or perplexity, on the test split of the run's dataset."""
     options = {"limit": config.limit}
-    if runs.is_text_run(config.workdir):
+    if files.is_text_run(config.workdir):
         streams = config.batch_size or 1
         with quiet.held_stderr():
             metrics = text_training.evaluate(config.workdir, batch_size=streams, **options)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import export
 from cli import output, quiet
-from darts_tf import runs, text_training
+from darts_tf import text_training
 from darts_tf.configs import ExportConfig, TrainConfig
 from darts_tf.data import (
     Preprocessing,
@@ -23,6 +23,7 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.names import first_line
+from darts_tf.runs import files
 from darts_tf.training import dataset_of, load_run
 from export import folder
 from export.images import image_files, read_images
@@ -44,7 +45,7 @@ def export_with_progress(config: ExportConfig) -> dict:
     # before the run takes its time
     folder.check_output(config.output, config.overwrite)
     folder.new_version(config.output, config.name, config.model_version)
-    if runs.is_text_run(config.workdir):
+    if files.is_text_run(config.workdir):
         return _export_language_model(config)
     for name in config.format:
         export.FORMATS[name].check()
@@ -105,7 +106,7 @@ def say_what_is_missing(report: dict) -> int:
 
 def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict:
     """Images and labels to compare on, and images to calibrate on, by the arguments' names."""
-    trained = TrainConfig.from_dict(runs.read_json(runs.existing(config.workdir, runs.CONFIG)))
+    trained = TrainConfig.from_dict(files.read_json(files.existing(config.workdir, files.CONFIG)))
     # each split is limited, and has every class
     limit = max(config.check_images, config.calibration_images, len(classes))
     try:
@@ -132,7 +133,7 @@ def _export_language_model(config: ExportConfig) -> dict:
     formats = _of_text(config)
     with quiet.held_stderr():
         model, vocabulary = text_training.load_run(config.workdir)
-        name = runs.read_json(runs.existing(config.workdir, runs.DATASET)).get("name")
+        name = files.read_json(files.existing(config.workdir, files.DATASET)).get("name")
         return export.export_language_model(
             model,
             export.Words(vocabulary, splitting_of(name)),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cli import quiet
-from darts_tf import runs
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.counting import count_params
 from darts_tf.importing import import_run
 from darts_tf.language_model import LanguageModel
+from darts_tf.runs import files
 
 
 def run(config: ImportConfig) -> int:
@@ -20,12 +20,12 @@ def run(config: ImportConfig) -> int:
             f"{count_params(network):,} parameters"
         )
     else:
-        trained = TrainConfig.from_dict(runs.read_json(config.output / runs.CONFIG))
+        trained = TrainConfig.from_dict(files.read_json(config.output / files.CONFIG))
         auxiliary = " and an auxiliary head" if trained.auxiliary else ""
         print(
             f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes: "
             f"{count_params(network):,} parameters{auxiliary}"
         )
-    print(f"network: {config.output / runs.MODEL}")
+    print(f"network: {config.output / files.MODEL}")
     print(f"next: darts-tf evaluate --workdir {config.output}")
     return 0

@@ -135,23 +135,24 @@ def _check_plugins(config) -> None:
 
 def _is_on_text(config) -> bool:
     """Whether a command's work is that of a language model."""
-    from darts_tf import configs, runs
+    from darts_tf import configs
+    from darts_tf.runs import files
 
     folder = getattr(config, "workdir", None)
     if isinstance(config, configs.SampleConfig):
         return True
     if isinstance(config, configs.RunConfig) or folder is None:
         return isinstance(config, configs.TextConfig)
-    return runs.is_text_run(folder)
+    return files.is_text_run(folder)
 
 
 def _kept(folder) -> str:
     """What a run is left with that was stopped while it did not look after that itself."""
-    from darts_tf import checkpoints, runs
+    from darts_tf.runs import checkpoints, files
 
-    if not runs.is_run(folder):
+    if not files.is_run(folder):
         return ""
-    if checkpoints.newest(folder / runs.CHECKPOINTS):
+    if checkpoints.newest(folder / files.CHECKPOINTS):
         return f"; {folder} is as it was, and --resume goes on from its last checkpoint"
     return f"; {folder} has no checkpoint yet, and --resume starts it"
 

@@ -76,9 +76,9 @@ def event(kind: str, **fields) -> None:
         **fields: of the object; NumPy's numbers and paths are taken, what is not finite is null.
     """
     if _chosen == "json":
-        from darts_tf import runs
+        from darts_tf.runs import files
 
-        told = runs.plain({"event": kind, "time": round(time.time(), 3), **fields})
+        told = files.plain({"event": kind, "time": round(time.time(), 3), **fields})
         print(json.dumps(told, allow_nan=False), file=_events or sys.stdout, flush=True)
 
 

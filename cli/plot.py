@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
-from darts_tf import history, runs, searched
 from darts_tf.configs import PlotConfig
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs.alphas import chosen_genotype, load_alphas, load_history, supernet_settings
 from darts_tf.runtime import atomic
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
@@ -97,18 +98,18 @@ def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> by
     looks = {"cell": None if config.cell == "both" else config.cell, "dark": config.dark}
     title = _title(config, folder)
     if config.animate:
-        arrays = history.load(folder)
+        arrays = load_history(folder)
         from darts_tf.animation import animation  # matplotlib takes its time
 
-        return animation(arrays, format, title=title, **searched.settings(folder), **looks)
+        return animation(arrays, format, title=title, **supernet_settings(folder), **looks)
     if config.supernet:
-        alphas, genotype = runs.load_alphas(folder), searched.genotype(folder)
+        alphas, genotype = load_alphas(folder), chosen_genotype(folder)
         from darts_tf.pictures import picture, plot_supernet
 
-        settings = searched.settings(folder)
+        settings = supernet_settings(folder)
         figure = plot_supernet(alphas, genotype=genotype, title=title, **settings, **looks)
     else:
-        path = runs.existing(folder, runs.GENOTYPE) if folder else config.genotype
+        path = files.existing(folder, files.GENOTYPE) if folder else config.genotype
         genotype = load_genotype(path, recurrent=config.recurrent or None)
         from darts_tf.pictures import picture, plot_genotype
 

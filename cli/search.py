@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from cli import output, quiet
 from cli.progress import EpochProgress, duration
-from darts_tf import beginning, plugins, runs, text_searching
+from darts_tf import plugins, text_searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.names import listed
 from darts_tf.preflight import check_memory
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES
@@ -38,7 +40,7 @@ def begin(command: str, config) -> None:
 
 def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
     """Prints the genotype that was found, where it is, and what may come next."""
-    path = config.workdir / runs.GENOTYPE
+    path = config.workdir / files.GENOTYPE
     cells = dataclasses.asdict(genotype)
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
     output.result(f"\n{genotype}\n\ngenotype: {path}")
@@ -56,9 +58,9 @@ def follow(what: str, words: str) -> None:
 def prepare(config) -> None:
     """Checks the folder of the run and makes its strategy, before anything takes its time."""
     if is_chief():  # it makes the folder, and may have done so already
-        beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+        run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
-        output.say(f"going on with the settings of {config.workdir / runs.CONFIG}")
+        output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
     strategy = make_strategy(config.strategy, config.devices)
     if strategy.num_replicas_in_sync > 1:
         output.say(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}")

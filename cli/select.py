@@ -9,23 +9,25 @@ import keras
 from cli import output, several
 from cli.search import begin, follow, search_with_progress
 from cli.train import train_with_progress
-from darts_tf import beginning, protocol_report, runs
+from darts_tf import protocol_report
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.data import lasting_name
 from darts_tf.protocol import select
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 
 
 def run(config: SelectConfig) -> int:
     """Does the protocol, or what is left of it, and prints the report and where it is."""
     several.alone()
-    beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
     begin("select", config)
     if config.dataset:  # others join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
     found = several.kept_on_stop(config.workdir, lambda: select(config, _run, several.say))
     several.show_table(protocol_report.table(found), protocol_report.notes(found))
-    reports = [config.workdir / name for name in runs.REPORTS]
-    genotype = config.workdir / runs.GENOTYPE
+    reports = [config.workdir / name for name in files.REPORTS]
+    genotype = config.workdir / files.GENOTYPE
     output.event("end", command="select", run=config.workdir, genotype=genotype, reports=reports)
     output.result(f"report: {' and '.join(map(str, reports))}")
     output.result(f"genotype: {genotype}")

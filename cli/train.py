@@ -6,10 +6,11 @@ from cli import output
 from cli.evaluate import show_perplexity
 from cli.progress import EpochProgress
 from cli.search import begin, follow, introduced, prepare
-from darts_tf import runs, text_training
+from darts_tf import text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.configs.presets import EXPECTED
 from darts_tf.data import load_text
+from darts_tf.runs import files
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import dataset_of, scaled_to, train
@@ -27,7 +28,7 @@ def run(config: TrainConfig | TextTrainConfig) -> int:
         metrics = train_with_progress(config)
         watched = "valid" if config.validation_split else "test"
         output.result(f"\n{watched} accuracy {metrics[f'{watched}_accuracy']:.2%}")
-    model = config.workdir / runs.MODEL
+    model = config.workdir / files.MODEL
     output.event("end", command="train", run=config.workdir, network=model, metrics=metrics)
     output.result(f"network: {model}")
     follow("next", f"export --workdir {config.workdir} --output DIR")
@@ -64,4 +65,4 @@ def train_text(config: TextTrainConfig) -> dict[str, float]:
 
 def _genotype(config: TrainConfig | TextTrainConfig) -> str:
     """Its name or file; a resumed run has a copy."""
-    return str(config.workdir / runs.GENOTYPE) if config.resume else config.genotype
+    return str(config.workdir / files.GENOTYPE) if config.resume else config.genotype

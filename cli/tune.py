@@ -5,9 +5,10 @@ from __future__ import annotations
 from cli import output, several
 from cli.baseline import ready, show, summarise
 from cli.search import begin
-from darts_tf import beginning, runs
 from darts_tf.chief import role
 from darts_tf.configs import TuneConfig
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 from darts_tf.studies import allowance_of
 from darts_tf.tuning import checked, command_of, tune
 
@@ -18,15 +19,15 @@ def run(config: TuneConfig) -> int:
     checked(config)
     allowance_of(config.budget)
     if role() != "worker":
-        beginning.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+        run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
         begin("tune", config)
     if config.resume:
-        output.say(f"going on with the settings of {config.workdir / runs.CONFIG}")
+        output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
     oracle = several.kept_on_stop(config.workdir, lambda: tune(config, show))
     if role() == "worker":
         return 0
     summarise(oracle)
-    path, command = config.workdir / runs.BEST, command_of(config, oracle)
+    path, command = config.workdir / files.BEST, command_of(config, oracle)
     output.event("end", command="tune", run=config.workdir, settings=path, next=command)
     output.result(f"settings: {path}")
     output.say(f"to see all: darts-tf board {config.workdir}")

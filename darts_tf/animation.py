@@ -56,7 +56,7 @@ def animation(
     """A film of a search: `plot_supernet` after every epoch, everything at the same place.
 
     Args:
-        history: the alphas by epoch, as `history.load` gives them.
+        history: the alphas by epoch, as `alphas.load_history` gives them.
         format: a name of `FORMATS`.
         cell: as in `plot_supernet`.
         title: as in `plot_supernet`; the epoch follows it.

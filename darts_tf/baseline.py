@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import keras_tuner
 
-from darts_tf import runs
 from darts_tf.configs import BaselineConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.oracles import EPOCHS, Bounded
+from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import choices, genotype_of, mutated, values_of
 from darts_tf.studies import (
@@ -59,15 +59,15 @@ def baseline(
     def run(values, name) -> Outcome:
         folder = trial_folder(config.workdir, name)
         settings = training_of(config, folder, int(values.get(EPOCHS, config.epochs)))
-        done = finished(folder, settings.epochs, runs.MODEL)
+        done = finished(folder, settings.epochs, files.MODEL)
         if not done:
             train(settings, genotype_of(values), dataset)
-            done = finished(folder, settings.epochs, runs.MODEL)
+            done = finished(folder, settings.epochs, files.MODEL)
         return done
 
     def ended(oracle, trial):
         best = oracle.best()
-        genotype_of(best.hyperparameters.values).save(config.workdir / runs.GENOTYPE)
+        genotype_of(best.hyperparameters.values).save(config.workdir / files.GENOTYPE)
         report(oracle, trial)
 
     study = Study(
@@ -93,7 +93,7 @@ def training_of(config: BaselineConfig, folder, epochs: int) -> TrainConfig:
     """
     own = {field.name for field in dataclasses.fields(TrainConfig)}
     settings = {name: value for name, value in vars(config).items() if name in own}
-    settings |= {"epochs": epochs, "genotype": str(folder / runs.GENOTYPE), "resume": False}
+    settings |= {"epochs": epochs, "genotype": str(folder / files.GENOTYPE), "resume": False}
     # a schedule of fewer epochs has no room for as long a warm-up
     settings["warmup_epochs"] = min(config.warmup_epochs, epochs - 1)
     return resumable(TrainConfig(**{**settings, "overwrite": False}), folder)

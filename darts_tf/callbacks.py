@@ -9,8 +9,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import history, runs, stopping
+from darts_tf import stopping
 from darts_tf.dashboard import Dashboard
+from darts_tf.runs.alphas import extend_history
+from darts_tf.runs.metrics import append_metrics, append_time, read_metrics
 from darts_tf.runtime.distribution import agreed, is_chief
 from darts_tf.schedules import rate_at
 
@@ -132,8 +134,8 @@ class Record(keras.callbacks.Callback):
         if skipped:
             line["skipped_steps"] = skipped
         if self.writes:
-            runs.append_metrics(self.folder, line)
-            runs.append_time(self.folder, epoch, seconds)
+            append_metrics(self.folder, line)
+            append_time(self.folder, epoch, seconds)
         LOG.info("epoch %d took %.1f s", epoch + 1, seconds)
         self.told = {**line, "seconds": seconds}
         if self.report:
@@ -162,7 +164,7 @@ class KeepHistory(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds those of this epoch."""
         if is_chief():
-            history.extend(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
+            extend_history(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
 
 
 class StopEarly(keras.callbacks.Callback):
@@ -187,7 +189,7 @@ class StopEarly(keras.callbacks.Callback):
         self._look()
 
     def _look(self):
-        stop = is_chief() and stopping.decide(self.config, runs.read_metrics(self.folder))
+        stop = is_chief() and stopping.decide(self.config, read_metrics(self.folder))
         if agreed(self.model.distribute_strategy, bool(stop)):
             self.model.stop_training = True
 

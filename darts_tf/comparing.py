@@ -6,13 +6,15 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-from darts_tf import beginning, runs
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data import ImageDataset
 from darts_tf.errors import InputError
 from darts_tf.names import shown
 from darts_tf.network import build_network
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime import atomic
 from darts_tf.scaling import scaled
 from darts_tf.spaces.genotype import Genotype
@@ -50,8 +52,8 @@ def compare(
     fitting = {
         name: scaled(config, genotype, *sizes).channels for name, genotype in genotypes.items()
     }
-    with beginning.begun(config, None) as folder:
-        runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
+    with run_folder.begun(config, None) as folder:
+        files.write_json(folder / files.CONFIG, config.to_dict())  # it may go further than it did
         rows = [measured(config, name, genotypes[name], fitting[name], sizes) for name in genotypes]
         wanted = dict(zip(genotypes, config.genotypes, strict=True))
         jobs = [
@@ -68,7 +70,7 @@ def compare(
             report(f"{name}, seed {run.seed} ({number} of {len(jobs)}): {run.workdir}, {state}")
             if state != "finished":
                 train(run)
-            error = 100 * (1 - runs.read_metrics(run.workdir)[-1]["test_accuracy"])
+            error = 100 * (1 - read_metrics(run.workdir)[-1]["test_accuracy"])
             rows = [
                 dataclasses.replace(row, errors=(*row.errors, error)) if row.name == name else row
                 for row in rows
@@ -93,7 +95,7 @@ def named_genotypes(texts: Sequence[str]) -> dict[str, Genotype]:
     for text in texts:
         genotype = load_genotype(text)
         name = text if text in GENOTYPES else _name_of(text)
-        if name in found or name in runs.NAMES:
+        if name in found or name in files.NAMES:
             raise InputError(
                 "Expected genotypes with names of their own, which their runs' folders get. "
                 f"Received: {shown(name)} of {shown(text)}"
@@ -106,7 +108,7 @@ def _name_of(text: str) -> str:
     path = pathlib.Path(text).resolve()
     if not path.is_file():  # one of several in a file
         return text.rpartition(":")[2]
-    return path.parent.name if path.name == runs.GENOTYPE else path.stem
+    return path.parent.name if path.name == files.GENOTYPE else path.stem
 
 
 def sizes_of(
@@ -178,7 +180,7 @@ def run_of(
     own = {field.name for field in dataclasses.fields(TrainConfig)}
     settings = {key: value for key, value in vars(config).items() if key in own}
     workdir = folder / name / f"seed-{seed}"
-    settings |= {"overwrite": False, "resume": runs.is_run(workdir), "workdir": workdir}
+    settings |= {"overwrite": False, "resume": files.is_run(workdir), "workdir": workdir}
     return TrainConfig(**{**settings, "genotype": genotype, "channels": channels, "seed": seed})
 
 
@@ -190,16 +192,16 @@ def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
     """
     if not run.resume:
         return False
-    begun = beginning.resumed(TrainConfig, run.workdir)
+    begun = run_folder.resumed(TrainConfig, run.workdir)
     # one dataset has several names: it is compared when it has been loaded
     then, now = ({**each.to_dict(), "dataset": None} for each in (begun, run))
-    beginning.check_settings(run.workdir / runs.CONFIG, then, now)
-    if load_genotype(run.workdir / runs.GENOTYPE) != genotype:
+    run_folder.check_settings(run.workdir / files.CONFIG, then, now)
+    if load_genotype(run.workdir / files.GENOTYPE) != genotype:
         raise InputError(
             f"Expected {run.genotype} to be what {run.workdir} was begun with. "
             "Received: another genotype"
         )
-    return (run.workdir / runs.MODEL).is_file()
+    return (run.workdir / files.MODEL).is_file()
 
 
 def _write(rows: Sequence[Row], config: CompareConfig, folder: pathlib.Path) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
 
-from darts_tf import beginning, runs
 from darts_tf.comparing import is_finished, measured, run_of, sizes_of
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.configs.budgets import parsed_allowance
@@ -15,6 +14,9 @@ from darts_tf.configs.presets import GRADIENTS
 from darts_tf.data import ImageDataset
 from darts_tf.method_tables import WRITERS, MethodRow
 from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import read_metrics, seconds_of, times_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.scaling import scaled
@@ -54,19 +56,19 @@ def compare_methods(
             raise.
     """
     sizes, seconds = sizes_of(config, dataset), parsed_allowance(config.budget).most
-    with beginning.begun(config, None) as folder:
-        runs.write_json(folder / runs.CONFIG, config.to_dict())  # it may go further than it did
+    with run_folder.begun(config, None) as folder:
+        files.write_json(folder / files.CONFIG, config.to_dict())  # it may go further than it did
         rows = {method: MethodRow(method) for method in config.methods}
         jobs = [(seed, method) for seed in config.seeds for method in config.methods]
         for number, (seed, method) in enumerate(jobs, 1):
             about = f"{method}, seed {seed} ({number} of {len(jobs)})"
             place = folder / method / f"{SEARCH}-{seed}"
-            if not (place / runs.RESULT).exists():
+            if not (place / files.RESULT).exists():
                 report(f"{about}: {place}")
                 _found(config, method, place, seed, seconds, find, report)
-            genotype = load_genotype(place / runs.GENOTYPE)
+            genotype = load_genotype(place / files.GENOTYPE)
             channels = scaled(config, genotype, *sizes).channels
-            cells = str(place / runs.GENOTYPE)
+            cells = str(place / files.GENOTYPE)
             run = run_of(config, folder, method, cells, channels, seed)
             error = 100.0
             if not is_finished(run, genotype):
@@ -74,11 +76,11 @@ def compare_methods(
             with _diverging(report, about):
                 if not is_finished(run, genotype):
                     train(run)
-                error = 100 * (1 - runs.read_metrics(run.workdir)[-1]["test_accuracy"])
+                error = 100 * (1 - read_metrics(run.workdir)[-1]["test_accuracy"])
             size = measured(config, method, genotype, channels, sizes)
             rows[method] = rows[method].with_seed(
                 error=error,
-                seconds=runs.read_json(place / runs.RESULT)["seconds"],
+                seconds=files.read_json(place / files.RESULT)["seconds"],
                 params=size.params,
                 macs=size.macs,
                 collapsed=bool(in_words(genotype)),
@@ -101,9 +103,9 @@ def _found(config, method, place: pathlib.Path, seed, seconds: float, find: Find
     """Finds cells, and writes down what that has cost."""
     if method in GRADIENTS:
         probe = place.parent / PROBE
-        if not (probe / runs.RESULT).exists():
+        if not (probe / files.RESULT).exists():
             _finish(search_of(config, method, probe, config.seeds[0], PROBED), find, report)
-        epochs = epochs_within(seconds, runs.times_of(probe))
+        epochs = epochs_within(seconds, times_of(probe))
         _finish(search_of(config, method, place, seed, epochs), find, report)
     else:
         _finish(baseline_of(config, method, place, seed), find, report)
@@ -111,13 +113,13 @@ def _found(config, method, place: pathlib.Path, seed, seconds: float, find: Find
 
 def _finish(settings: SearchConfig | BaselineConfig, find: Find, report) -> None:
     folder = settings.workdir
-    if runs.is_run(folder):
+    if files.is_run(folder):
         settings = dataclasses.replace(settings, resume=True)
     with _diverging(report, str(folder)):
         find(settings)
-    genotype = load_genotype(folder / runs.GENOTYPE)
-    cost = {"seconds": runs.seconds_of(folder)}
-    runs.write_json(folder / runs.RESULT, {"genotype": dataclasses.asdict(genotype), **cost})
+    genotype = load_genotype(folder / files.GENOTYPE)
+    cost = {"seconds": seconds_of(folder)}
+    files.write_json(folder / files.RESULT, {"genotype": dataclasses.asdict(genotype), **cost})
 
 
 def check(config: CompareConfig) -> None:

@@ -8,10 +8,11 @@ import keras
 import psutil
 import tensorflow as tf
 
-from darts_tf import event_files, hparams, runs
-from darts_tf.beginning import MAY_DIFFER
+from darts_tf import event_files, hparams
 from darts_tf.heat_images import heat_images
 from darts_tf.pictures import picture, plot_genotype
+from darts_tf.runs import files
+from darts_tf.runs.folder import MAY_DIFFER
 from darts_tf.spaces.difference import in_words
 from darts_tf.spaces.zoo import load_genotype
 
@@ -32,7 +33,7 @@ class Dashboard(keras.callbacks.Callback):
         super().__init__()
         self.config = config
         self.record = record
-        self.folder = record.folder / runs.TENSORBOARD
+        self.folder = record.folder / files.TENSORBOARD
         self.watched = Profiled(config.profiled(), self.folder)
         self.writer = self.done = self.cells = None
 
@@ -79,7 +80,7 @@ class Dashboard(keras.callbacks.Callback):
     def _introduce(self):
         settings = self.config.to_dict().items()
         hparams.write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
-        path = self.record.folder / runs.GENOTYPE
+        path = self.record.folder / files.GENOTYPE
         if path.exists():  # of a training
             self._show_cells(load_genotype(path, recurrent=None), 0)
 

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import tensorflow as tf
 
-from darts_tf import beginning
-from darts_tf.checkpoints import Position
 from darts_tf.data import (
     AnySplit,
     ImageDataset,
@@ -26,8 +24,11 @@ from darts_tf.data import (
     evaluation_steps,
 )
 from darts_tf.keeper import Keeper
-from darts_tf.run_logs import versions
-from darts_tf.runs import CHECKPOINTS, keep_metrics
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.checkpoints import Position
+from darts_tf.runs.files import CHECKPOINTS
+from darts_tf.runs.log import versions
+from darts_tf.runs.metrics import keep_metrics
 from darts_tf.runtime.distribution import distributed, is_chief
 from darts_tf.runtime.execution import (
     dtype_policy,
@@ -106,9 +107,9 @@ def begun(
         genotype: what is trained; None in a search.
 
     Raises:
-        InputError: as `beginning.begun`.
+        InputError: as `folder.begun`.
     """
-    with beginning.begun(config, dataset, genotype, writes=is_chief()) as folder:
+    with run_folder.begun(config, dataset, genotype, writes=is_chief()) as folder:
         LOG.info("%s", versions())
         make_deterministic(config.deterministic)
         keras.utils.set_random_seed(config.seed)

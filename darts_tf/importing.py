@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import keras
 import numpy as np
 
-from darts_tf import beginning, importing_text, runs
+from darts_tf import importing_text
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import (
@@ -26,6 +26,8 @@ from darts_tf.errors import InputError
 from darts_tf.names import listed, unknown_name
 from darts_tf.network import Network, build_network
 from darts_tf.reference import load_reference_weights
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.atomic import replacing
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
@@ -85,13 +87,13 @@ def import_run(config: ImportConfig) -> keras.Model:
     """
     if config.kind not in KINDS:
         raise unknown_name("kind", config.kind, KINDS)
-    beginning.check(config.output, overwrite=config.overwrite, instead="--overwrite")
+    run_folder.check(config.output, overwrite=config.overwrite, instead="--overwrite")
     state = read_state_dict(config.checkpoint)
     trained, dataset, genotype, network = KINDS[config.kind](config, state)
     load_reference_weights(network, state)
-    with beginning.begun(trained, dataset, genotype) as folder:
+    with run_folder.begun(trained, dataset, genotype) as folder:
         _LOGGER.info("importing %d arrays of %s", len(state), config.checkpoint)
-        with replacing(folder / runs.MODEL) as path:
+        with replacing(folder / files.MODEL) as path:
             network.save(path)
     return network
 

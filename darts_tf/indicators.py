@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from darts_tf import runs
 from darts_tf.eigenvalues import largest_eigenvalue
 from darts_tf.mixing import Mixture, projected
+from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
 from darts_tf.spaces.collapse import count_skips, mean_entropy
 
 
@@ -42,7 +42,7 @@ def skips(network, looks: Looks) -> dict[str, float]:
 def entropy(network, looks: Looks) -> dict[str, float]:
     """Mean entropy of the edges' softmaxed alphas, in nats, by the kind of cell."""
     del looks
-    names = runs.RECURRENT_ALPHAS if len(network.alphas) == 1 else runs.ALPHAS_NAMES[:2]
+    names = RECURRENT_ALPHAS if len(network.alphas) == 1 else ALPHAS_NAMES[:2]
     arrays = network.alphas[: len(names)]
     return {
         f"entropy_{name}": mean_entropy(array) for name, array in zip(names, arrays, strict=True)

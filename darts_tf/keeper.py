@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 
-from darts_tf import checkpoints
-from darts_tf.beginning import check_settings
-from darts_tf.checkpoints import CheckpointError, Position, Writer
 from darts_tf.errors import InputError
+from darts_tf.runs import checkpoints
+from darts_tf.runs.checkpoints import CheckpointError, Position, Writer
+from darts_tf.runs.folder import check_settings
 from darts_tf.runtime.distribution import agreed, is_chief, workers
 from darts_tf.runtime.signals import Diverged, Interrupted, deferred
 from darts_tf.trainer import Trainer

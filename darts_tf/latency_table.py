@@ -7,11 +7,11 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 
-from darts_tf import runs
 from darts_tf.costs import CostTable
 from darts_tf.errors import InputError
 from darts_tf.names import listed, shown
 from darts_tf.parts import Part
+from darts_tf.runs import files
 from darts_tf.runtime.diagnosis import processor
 
 FORMAT = 1
@@ -50,7 +50,7 @@ def save(
     """
     parts = [{**part._asdict(), METRIC: cost} for part, cost in costs.items()]
     values = (FORMAT, METRIC, UNIT, {**measured_here(threads), "factor": factor}, parts)
-    runs.write_json(path, dict(zip(_KEYS, values, strict=True)))
+    files.write_json(path, dict(zip(_KEYS, values, strict=True)))
 
 
 def load(path: str | os.PathLike[str], threads: int | None = 1) -> CostTable:
@@ -64,7 +64,7 @@ def load(path: str | os.PathLike[str], threads: int | None = 1) -> CostTable:
     Raises:
         InputError: no such file, it holds something else, or was measured otherwise.
     """
-    stored = runs.read_json(path)
+    stored = files.read_json(path)
     if not isinstance(stored, dict) or sorted(stored) != sorted(_KEYS):
         received = listed(sorted(stored)) if isinstance(stored, dict) else type(stored).__name__
         raise InputError(

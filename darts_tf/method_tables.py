@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from darts_tf import runs
+from darts_tf.runs import files
 from darts_tf.significance import LEVEL, holm, interval, p_value
 from darts_tf.tables import csv_of, markdown_of
 
@@ -153,6 +153,6 @@ def _number(value, unit: float, form: str) -> str:
 
 
 WRITERS: Mapping[str, Callable[[Sequence[MethodRow], str], str]] = dict(
-    zip(runs.TABLES, (to_csv, to_markdown), strict=True)
+    zip(files.TABLES, (to_csv, to_markdown), strict=True)
 )
 """Files that a comparison of methods writes, by their names."""

@@ -7,10 +7,10 @@ import pathlib
 
 import numpy as np
 
-from darts_tf import history, runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.run_space import load_primitives
+from darts_tf.runs import files
+from darts_tf.runs.alphas import load_history, load_primitives
 from darts_tf.spaces.cell import (
     ALL_PRIMITIVES,
     INPUTS,
@@ -77,10 +77,10 @@ def moves_of(
     Raises:
         InputError: a file holds something else, with its path.
     """
-    path = folder / runs.HISTORY
+    path = folder / files.HISTORY
     if not path.is_file():
         return None
-    by_epoch = history.load(folder)
+    by_epoch = load_history(folder)
     epochs = tuple(sorted(by_epoch))
     if not epochs or epochs[0] < 0:
         raise InputError(f"{path}: Expected epochs from 0. Received: {shown(list(epochs))}")
@@ -98,7 +98,7 @@ def moves_of(
 
 def _names(folder: pathlib.Path, arrays) -> ByEdge:
     """What the columns stand for, on every edge of both cells."""
-    if (folder / runs.EDGE_PRIMITIVES).is_file():
+    if (folder / files.EDGE_PRIMITIVES).is_file():
         return load_primitives(folder)
     normal, reduce = ((PRIMITIVES,) * array.shape[1] for array in arrays[:2])
     return normal, reduce

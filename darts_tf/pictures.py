@@ -80,7 +80,7 @@ def plot_supernet(
     them.
 
     Args:
-        alphas: the arrays of a supernet, as `runs.load_alphas` gives them.
+        alphas: the arrays of a supernet, as `alphas.load_alphas` gives them.
         genotype: what is kept; by default what `derive` or `derive_recurrent` keeps.
         cell: as in `plot_genotype`.
         primitives: what the columns stand for; by default the usual ones.

@@ -15,11 +15,14 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from darts_tf import beginning, protocol_report, runs
+from darts_tf import protocol_report
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig, text_datasets
 from darts_tf.errors import InputError, InUse
 from darts_tf.names import listed
 from darts_tf.protocol_report import result_of
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.genotype import Genotype
@@ -88,7 +91,7 @@ def select(
 
 def current(config: SelectConfig) -> SelectConfig:
     """The protocol as it stands in its folder, to which another process may have added seeds."""
-    return beginning.resumed(SelectConfig, config.workdir)
+    return run_folder.resumed(SelectConfig, config.workdir)
 
 
 def begin(config: SelectConfig) -> None:
@@ -102,7 +105,7 @@ def begin(config: SelectConfig) -> None:
         raise InputError(f"Expected a dataset of images. Received: dataset={dataset!r}, a text")
     with contextlib.ExitStack() as stack:
         if config.overwrite:  # no run of it may be under way
-            for lock in sorted((config.workdir / runs.CLAIMS).glob("*")):
+            for lock in sorted((config.workdir / files.CLAIMS).glob("*")):
                 stack.enter_context(atomic.locked(lock, _refusal(config)))
         _begin(config)
 
@@ -117,10 +120,10 @@ def _refusal(config: SelectConfig) -> str:
 def _begin(config: SelectConfig) -> None:
     for tries_left in reversed(range(BEGIN_WITHIN if config.resume else 1)):
         try:
-            with beginning.begun(config, None) as folder:
+            with run_folder.begun(config, None) as folder:
                 if config.resume:
                     _check_more_seeds(config)
-                runs.write_json(folder / runs.CONFIG, config.to_dict())
+                files.write_json(folder / files.CONFIG, config.to_dict())
             return
         except InUse:
             if not tries_left:
@@ -179,7 +182,7 @@ def _full_trainings(config: SelectConfig) -> list[Job]:
 
 
 def _genotype_path(config: SelectConfig, seed: int) -> str:
-    return str(config.search_run(seed).workdir / runs.GENOTYPE)
+    return str(config.search_run(seed).workdir / files.GENOTYPE)
 
 
 def _genotype(config: SelectConfig, seed: int) -> Genotype:
@@ -188,7 +191,7 @@ def _genotype(config: SelectConfig, seed: int) -> Genotype:
 
 def _done_here(job: Job, config: SelectConfig, run, say) -> bool:
     """Does a run, unless another process is at it; whether it is done now."""
-    lock = config.workdir / runs.CLAIMS / f"{job.name.replace('/', '-')}.lock"
+    lock = config.workdir / files.CLAIMS / f"{job.name.replace('/', '-')}.lock"
     lock.parent.mkdir(exist_ok=True)
     # beside the run's own lock, which it only has once its data is loaded, and not until its result
     # is written
@@ -197,7 +200,7 @@ def _done_here(job: Job, config: SelectConfig, run, say) -> bool:
             if result_of(job.config.workdir) is None:
                 settings = _begun_or_new(job)
                 if settings.resume:  # perhaps by another command
-                    with beginning.locked(settings.workdir):
+                    with run_folder.locked(settings.workdir):
                         pass
                 state = "resumed" if settings.resume else "begun"
                 say(f"{job.title}: {settings.workdir}, {state}")
@@ -205,7 +208,7 @@ def _done_here(job: Job, config: SelectConfig, run, say) -> bool:
                 if diverged:
                     say(f"{job.title}: {diverged}; it is taken as it is, its accuracy as 0")
                 result = _result(settings, bool(diverged))
-                runs.write_json(settings.workdir / runs.RESULT, result)
+                files.write_json(settings.workdir / files.RESULT, result)
     except InUse:
         return False
     return True
@@ -221,7 +224,7 @@ def _diverges(run, settings: SearchConfig | TrainConfig) -> str:
         run(settings)
     except Diverged as error:
         compared = isinstance(settings, SearchConfig) or settings.validation_split
-        if not compared or not (settings.workdir / runs.GENOTYPE).exists():
+        if not compared or not (settings.workdir / files.GENOTYPE).exists():
             raise
         return str(error)
     return ""
@@ -230,14 +233,14 @@ def _diverges(run, settings: SearchConfig | TrainConfig) -> str:
 def _begun_or_new(job: Job) -> SearchConfig | TrainConfig:
     """The settings of a run, set to resume what has been begun, which must be the run wanted."""
     wanted, folder = job.config, job.config.workdir
-    if not runs.is_run(folder):
+    if not files.is_run(folder):
         return wanted
-    begun = beginning.resumed(type(wanted), folder)
+    begun = run_folder.resumed(type(wanted), folder)
     # one dataset has several names, a genotype is compared below, and a bound chooses the channels
     differ = {"dataset", "genotype", *(["channels"] if getattr(wanted, "max_macs", None) else [])}
     then, now = ({**each.to_dict(), **dict.fromkeys(differ)} for each in (begun, wanted))
-    beginning.check_settings(folder / runs.CONFIG, then, now)
-    if job.genotype is not None and load_genotype(folder / runs.GENOTYPE) != job.genotype:
+    run_folder.check_settings(folder / files.CONFIG, then, now)
+    if job.genotype is not None and load_genotype(folder / files.GENOTYPE) != job.genotype:
         raise InputError(
             f"Expected {folder} to train the cell of {wanted.genotype}. Received: another genotype"
         )
@@ -246,14 +249,14 @@ def _begun_or_new(job: Job) -> SearchConfig | TrainConfig:
 
 def _result(config: SearchConfig | TrainConfig, diverged: bool) -> dict[str, object]:
     """What a run that has ended has found, and what it has cost; accuracy 0 if it diverged."""
-    genotype = load_genotype(config.workdir / runs.GENOTYPE)
-    found = {"genotype": dataclasses.asdict(genotype), "seconds": runs.seconds_of(config.workdir)}
+    genotype = load_genotype(config.workdir / files.GENOTYPE)
+    found = {"genotype": dataclasses.asdict(genotype), "seconds": seconds_of(config.workdir)}
     if isinstance(config, SearchConfig):
-        accuracy = 0.0 if diverged else runs.read_metrics(config.last_folder)[-1]["valid_accuracy"]
+        accuracy = 0.0 if diverged else read_metrics(config.last_folder)[-1]["valid_accuracy"]
         return found | {"valid_accuracy": accuracy}
     if diverged:
         return found | {"valid_accuracy": 0.0, **_size(config, genotype)}
-    metrics = runs.read_metrics(config.workdir)[-1]
+    metrics = read_metrics(config.workdir)[-1]
     if not config.validation_split:
         return found | {"test_error": 100 * (1 - metrics["test_accuracy"])}
     return found | {"valid_accuracy": metrics["valid_accuracy"], **_size(config, genotype)}
@@ -265,9 +268,9 @@ def _size(config: TrainConfig, genotype: Genotype) -> dict[str, int]:
     from darts_tf.data import Preprocessing
     from darts_tf.network import build_network
 
-    classes, described = runs.read_dataset(config.workdir / runs.DATASET)
+    classes, described = files.read_dataset(config.workdir / files.DATASET)
     images = Preprocessing.from_dict(described)
-    trained = TrainConfig.from_dict(runs.read_json(config.workdir / runs.CONFIG))
+    trained = TrainConfig.from_dict(files.read_json(config.workdir / files.CONFIG))
     options = {"stem": config.stem, "auxiliary": False, "image_channels": images.channels}
     network = build_network(genotype, trained.channels, config.cells, len(classes), **options)
     macs = count_macs(network, (images.height, images.width))

@@ -6,10 +6,10 @@ import math
 import pathlib
 import statistics
 
-from darts_tf import runs
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
@@ -35,10 +35,10 @@ def result_of(folder: pathlib.Path) -> dict | None:
     Raises:
         InputError: its result is no result.
     """
-    path = folder / runs.RESULT
+    path = folder / files.RESULT
     if not path.is_file():
         return None
-    result = runs.read_json(path)
+    result = files.read_json(path)
     needed = _NUMBERS[folder.parent.name]
     values = [result.get(name) for name in needed] if isinstance(result, dict) else [None]
     if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
@@ -85,7 +85,7 @@ def report(config: SelectConfig) -> dict[str, object]:
     if best is not None:
         wanted["final"] = [config.full_run(best, each, "").workdir for each in config.final_seeds]
     for stage, folders in wanted.items():
-        stages[stage]["done"] = sum((folder / runs.RESULT).is_file() for folder in folders)
+        stages[stage]["done"] = sum((folder / files.RESULT).is_file() for folder in folders)
         stages[stage]["of"] = len(config.final_seeds if stage == "final" else config.seeds)
     return {
         "preset": config.preset,
@@ -202,13 +202,13 @@ def write(config: SelectConfig) -> dict[str, object]:
     found = report(config)
     if found["best"]:
         best = result_of(config.search_run(found["best"]["seed"]).workdir)
-        best["genotype"].save(config.workdir / runs.GENOTYPE)
-    as_json, as_markdown = (config.workdir / name for name in runs.REPORTS)
+        best["genotype"].save(config.workdir / files.GENOTYPE)
+    as_json, as_markdown = (config.workdir / name for name in files.REPORTS)
     candidates = [
         {**each, "genotype": _fields(each["genotype"])} if "genotype" in each else each
         for each in found["candidates"]
     ]
-    runs.write_json(as_json, {**found, "candidates": candidates})
+    files.write_json(as_json, {**found, "candidates": candidates})
     atomic.write_text(as_markdown, to_markdown(found))
     return found
 

@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from darts_tf import pages, runs
+from darts_tf import pages
 from darts_tf import report_sections as sections
 from darts_tf.errors import InputError
 from darts_tf.pages import details, table, text
@@ -15,6 +15,7 @@ from darts_tf.report_facts import Run, run_of
 from darts_tf.report_tables import EXPORT, Table, export_of, genotype_exported
 from darts_tf.report_words import outcome, signs, state
 from darts_tf.reproducing import differing
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
 
 MAKER = "darts-tf report"
@@ -51,7 +52,7 @@ def write_report(
         InputError: A folder that holds no run or something else than a run should, an output that
             cannot be written or is a file of somebody else's, or one run twice.
     """
-    output = output or _common(folders) / runs.PAGE
+    output = output or _common(folders) / files.PAGE
     _check_output(output)
     found = [run_of(folder) for folder in folders]
     if len({run.folder.resolve() for run in found}) < len(found):
@@ -129,7 +130,7 @@ def _exports(run: Run, export: pathlib.Path | None) -> list[Table]:
         return [export_of(export)]
     if run.command != "train" or run.genotype is None:
         return []
-    own = runs.plain(vars(run.genotype))
+    own = files.plain(vars(run.genotype))
     beside = sorted(run.folder.resolve().parent.glob(f"*/{EXPORT}"))
     folders = (path.parent for path in beside if genotype_exported(path.parent) == own)
     return [export_of(folder) for folder in folders]

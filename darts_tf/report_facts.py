@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import re
 
-from darts_tf import configs, runs, stopping
+from darts_tf import configs, stopping
 from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.errors import InputError
 from darts_tf.formulas import network_costs, word_costs
@@ -15,7 +15,9 @@ from darts_tf.names import listed, shown
 from darts_tf.parts import Target
 from darts_tf.report_tables import Table, table_of
 from darts_tf.reproducing import COMMANDS, kind_of
-from darts_tf.run_logs import Log, log_of, reading
+from darts_tf.runs import files
+from darts_tf.runs.log import Log, log_of, reading
+from darts_tf.runs.metrics import read_metrics, times_of
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
@@ -82,14 +84,14 @@ def run_of(folder: pathlib.Path) -> Run:
     config = _config_of(folder)
     last = getattr(config, "last_folder", folder)
     genotype = None
-    if (folder / runs.GENOTYPE).is_file():
-        with reading(folder / runs.GENOTYPE):
-            genotype = load_genotype(folder / runs.GENOTYPE, recurrent=None)
+    if (folder / files.GENOTYPE).is_file():
+        with reading(folder / files.GENOTYPE):
+            genotype = load_genotype(folder / files.GENOTYPE, recurrent=None)
     dataset = _dataset_of(folder)
     metrics, searches = metrics_of(last), hasattr(config, "arch_gradient")
     stop = None
     if searches and stopping.stops_early(config):
-        with reading(last / runs.METRICS):
+        with reading(last / files.METRICS):
             stop = stopping.decide(config, metrics)
     weighed = (getattr(config, "relaxation", "softmax"), getattr(config, "max_skips", None))
     return Run(
@@ -97,7 +99,7 @@ def run_of(folder: pathlib.Path) -> Run:
         config=config,
         dataset=dataset,
         metrics=metrics,
-        times=tuple(runs.times_of(folder)),
+        times=tuple(times_of(folder)),
         seconds=_seconds_of(folder),
         genotype=genotype,
         compared=_compared(folder) if isinstance(config, configs.CompareConfig) else {},
@@ -112,14 +114,14 @@ def run_of(folder: pathlib.Path) -> Run:
 
 
 def _config_of(folder: pathlib.Path):
-    path = folder / runs.CONFIG
+    path = folder / files.CONFIG
     if not path.is_file():
         raise InputError(
-            f"Expected a run's folder, with its {runs.CONFIG}. "
+            f"Expected a run's folder, with its {files.CONFIG}. "
             f"Received: {str(folder)!r}{_runs_in(folder)}"
         )
     with reading(path):
-        settings = runs.read_json(path)
+        settings = files.read_json(path)
         config = kind_of(settings).from_dict(settings)
         # a folder may have been moved
         return dataclasses.replace(config, workdir=folder, overwrite=False, resume=False)
@@ -128,20 +130,20 @@ def _config_of(folder: pathlib.Path):
 def _runs_in(folder: pathlib.Path) -> str:
     if not folder.is_dir():
         return ", which is not there"
-    found = sorted(path.parent.name for path in folder.glob(f"*/{runs.CONFIG}"))
+    found = sorted(path.parent.name for path in folder.glob(f"*/{files.CONFIG}"))
     return f", which has the runs {listed(found)} inside" if found else ""
 
 
 def _best(folder: pathlib.Path):
     """See `Run.best`."""
-    path = folder / runs.BEST
+    path = folder / files.BEST
     if not path.is_file():
         return None
     with reading(path):
-        name = runs.read_json(path)["trial"]
+        name = files.read_json(path)["trial"]
         if not isinstance(name, str) or not re.fullmatch(r"\w{1,80}", name):
             raise InputError(f"Expected the name of a trial. Received: {shown(name)}")
-        settings = runs.read_json(folder / runs.TRIALS / name / runs.CONFIG)
+        settings = files.read_json(folder / files.TRIALS / name / files.CONFIG)
         config = kind_of(settings).from_dict(settings)
         return dataclasses.replace(config, workdir=pathlib.Path("DIR"), resume=False)
 
@@ -149,7 +151,7 @@ def _best(folder: pathlib.Path):
 def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
     """What has been trained, or found, in a comparison's folder; each once."""
     found = {}
-    for path in sorted(folder.glob(f"*/s*-*/{runs.GENOTYPE}")):
+    for path in sorted(folder.glob(f"*/s*-*/{files.GENOTYPE}")):
         with reading(path):
             genotype = load_genotype(path, recurrent=None)
         if genotype not in found.values():
@@ -160,11 +162,11 @@ def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
 
 
 def _dataset_of(folder: pathlib.Path) -> dict:
-    path = folder / runs.DATASET
+    path = folder / files.DATASET
     if not path.is_file():
         return {}
     with reading(path):
-        found = runs.read_json(path)
+        found = files.read_json(path)
         if not isinstance(found, dict):
             raise InputError(f"Expected a JSON object. Received: {shown(found)}")
         return found
@@ -174,10 +176,10 @@ def metrics_of(folder: pathlib.Path) -> tuple[dict, ...]:
     """The metrics of a run's epochs.
 
     Raises:
-        InputError: as `runs.read_metrics`, or epochs that cannot be.
+        InputError: as `metrics.read_metrics`, or epochs that cannot be.
     """
-    with reading(folder / runs.METRICS):
-        found = runs.read_metrics(folder)
+    with reading(folder / files.METRICS):
+        found = read_metrics(folder)
         for line in found:
             if not 0 <= line["epoch"] < LAST_EPOCH:
                 raise InputError(f"Expected epochs from 0. Received: {shown(line['epoch'])}")
@@ -186,20 +188,20 @@ def metrics_of(folder: pathlib.Path) -> tuple[dict, ...]:
 
 def _seconds_of(folder: pathlib.Path) -> float:
     """Of all runs in the folder too, whatever it is."""
-    inner = (path.parent for path in folder.rglob(runs.TIMES))
-    return sum(sum(runs.times_of(each)) for each in inner)
+    inner = (path.parent for path in folder.rglob(files.TIMES))
+    return sum(sum(times_of(each)) for each in inner)
 
 
 def _costs(config, genotype, folder: pathlib.Path, dataset: dict) -> tuple[int, int] | None:
     """See `Run.costs`."""
     if genotype is None or not dataset:
         return None
-    with reading(folder / runs.DATASET):
+    with reading(folder / files.DATASET):
         if isinstance(genotype, RecurrentGenotype):
             vocabulary = _size(dataset, "vocabulary")
             parts = word_costs(config.units, vocabulary, len(genotype.recurrent))
             return sum(part.params for part in parts), sum(part.macs for part in parts)
-        classes, images = runs.read_dataset(folder / runs.DATASET)
+        classes, images = files.read_dataset(folder / files.DATASET)
         sizes = (_size(images, "height"), _size(images, "width"))
         return network_costs(_target(config, sizes, classes, _size(images, "channels")), genotype)
 
@@ -240,13 +242,13 @@ def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dic
     """See `Run.inside`: those one or two folders below that have metrics."""
     by_folder = not isinstance(config, configs.CompareConfig)  # whose folders have any names
     found: dict[str, list] = {}
-    paths = (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob(f"*/*/{runs.CONFIG}"))
+    paths = (*folder.glob(f"*/{files.CONFIG}"), *folder.glob(f"*/*/{files.CONFIG}"))
     for place in sorted(path.parent for path in paths):
         parts = place.relative_to(folder).parts
         metrics = metrics_of(place)
         if metrics and parts[-1] != "probe":
-            with reading(place / runs.CONFIG):
-                kind = COMMANDS[kind_of(runs.read_json(place / runs.CONFIG))]
+            with reading(place / files.CONFIG):
+                kind = COMMANDS[kind_of(files.read_json(place / files.CONFIG))]
             named = by_folder and parts[0] in TITLES
             group, name = (parts[0], parts[-1]) if named else (kind, " ".join(parts))
             found.setdefault(TITLES.get(group, group), []).append((name, metrics))

@@ -14,12 +14,13 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from darts_tf import protocol_report, runs
+from darts_tf import protocol_report
 from darts_tf.charts import measured, number
 from darts_tf.configs import CompareConfig, SelectConfig, StudyConfig
 from darts_tf.errors import InputError
 from darts_tf.names import shortened, shown
-from darts_tf.run_logs import reading
+from darts_tf.runs import files
+from darts_tf.runs.log import reading
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
@@ -80,7 +81,7 @@ def selection(config: SelectConfig, folder: pathlib.Path) -> Table:
 
 def comparison(config: CompareConfig, folder: pathlib.Path) -> Table | None:
     """Genotypes or methods, with those of the columns that say something."""
-    as_csv, as_markdown = (folder / name for name in runs.TABLES)
+    as_csv, as_markdown = (folder / name for name in files.TABLES)
     if not as_csv.is_file():
         return None
     with reading(as_csv):
@@ -144,7 +145,7 @@ def _said(values: dict[str, float], name: str, factor: float, digits: int = 2) -
 
 def study(config: StudyConfig, folder: pathlib.Path) -> Table | None:
     """The best trials of a study."""
-    path = folder / runs.TRIALS_TABLE
+    path = folder / files.TRIALS_TABLE
     if not path.is_file():
         return None
     with reading(path):
@@ -206,7 +207,7 @@ def export_of(folder: pathlib.Path) -> Table:
     if not path.is_file():
         raise InputError(f"Expected an export's folder, with its {EXPORT}. Received: {folder}")
     with reading(path):
-        report = runs.read_json(path)
+        report = files.read_json(path)
         models = report["formats"].values()
         rows = tuple(tuple(_model(model)) for model in models)
         missed = (f"{each['path']}: {each['reason']}" for each in report["missed"].values())
@@ -237,7 +238,7 @@ def _versions(versions: dict) -> str:
 def genotype_exported(folder: pathlib.Path) -> object:
     """The genotype of an export, as its report has it; None where there is no such report."""
     try:
-        report = runs.read_json(folder / EXPORT)
+        report = files.read_json(folder / EXPORT)
     except InputError:
         return None
     return report.get("genotype") if isinstance(report, dict) else None

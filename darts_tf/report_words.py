@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darts_tf import configs, runs
+from darts_tf import configs
 from darts_tf.charts import measured, number
 from darts_tf.report_facts import Run
+from darts_tf.runs import files
 from darts_tf.spaces.collapse import BOUNDED, in_words
 from darts_tf.spaces.genotype import RecurrentGenotype
 
@@ -52,7 +53,7 @@ def state(run: Run) -> Sign:
         whole = found == len(stages) and len(run.metrics) >= run.config.epochs
         return _state(whole, f"stage {found} of {len(stages)}, {_epochs(run)}")
     if not hasattr(run.config, "arch_gradient"):
-        kept = (run.folder / runs.MODEL).is_file()
+        kept = (run.folder / files.MODEL).is_file()
         if kept and not run.metrics:
             return Sign("Finished: its weights are imported, it was not trained here.")
         return _state(kept, _epochs(run))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import indicators, registered, runs
+from darts_tf import indicators, registered
 from darts_tf.callbacks import Ramp, Record
 from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.cost_penalty import cost_penalty
@@ -31,7 +31,9 @@ from darts_tf.mixing import measuring
 from darts_tf.names import listed
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
-from darts_tf.run_space import save_primitives
+from darts_tf.runs import files
+from darts_tf.runs.alphas import save_alphas, save_primitives
+from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.schedules import (
@@ -158,12 +160,12 @@ def search(
 
             def told(done):
                 epoch = config.epochs + done["round"] - 1  # for the times alone
-                runs.append_time(folder, epoch, done["seconds"])
+                append_time(folder, epoch, done["seconds"])
                 if report_selection:
                     report_selection(done)
 
             genotype = select(trainer, config, dataset, folder, settings, told)
-            genotype.save(folder / runs.GENOTYPE)
+            genotype.save(folder / files.GENOTYPE)
         warn_of_collapse(genotype, config.budget)
     return genotype
 
@@ -259,8 +261,8 @@ def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
     """
     genotype = genotype_of(trainer, *limits)
     if is_chief():
-        runs.save_alphas(folder, *map(np.asarray, trainer.network.alphas))
-        genotype.save(folder / runs.GENOTYPE)
+        save_alphas(folder, *map(np.asarray, trainer.network.alphas))
+        genotype.save(folder / files.GENOTYPE)
     trainer.derived = genotype
     return {"genotype": str(genotype)}
 

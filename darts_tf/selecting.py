@@ -12,9 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf import checkpoints, perturbation, runs
-from darts_tf.beginning import locked
-from darts_tf.checkpoints import CheckpointError, Position
+from darts_tf import perturbation
 from darts_tf.configs import SearchConfig
 from darts_tf.data import (
     ImageDataset,
@@ -26,6 +24,10 @@ from darts_tf.data import (
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH
 from darts_tf.mixing import measuring
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas
+from darts_tf.runs.checkpoints import CheckpointError, Position
+from darts_tf.runs.folder import locked
 from darts_tf.runtime.distribution import workers
 from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.settling import Settings, Tuner, Tuning
@@ -73,7 +75,7 @@ def select(
     )
     measure = measuring(network, measured)
     tuning = Tuning(trainer, config, dataset, halves[0], settings, len(rounds) - 1)
-    kept = _Kept(folder / runs.SELECTION, tuning.tuner, _described(settings, network))
+    kept = _Kept(folder / files.SELECTION, tuning.tuner, _described(settings, network))
     choice, done = kept.newest(perturbation.nothing_decided(len(start[0])))
     began = before = time.monotonic()
     with graphs_forgotten(), graph_optimizer_off():
@@ -180,8 +182,8 @@ def select_again(
     with locked(folder):
         with dtype_policy(config.precision):
             trainer = build()
-        _restore(trainer, folder / runs.CHECKPOINTS)
-        for variable, alphas in zip(trainer.network.alphas, runs.load_alphas(folder), strict=True):
+        _restore(trainer, folder / files.CHECKPOINTS)
+        for variable, alphas in zip(trainer.network.alphas, load_alphas(folder), strict=True):
             variable.assign(alphas)
         return select(trainer, config, dataset, folder, settings, report)
 

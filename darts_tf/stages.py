@@ -14,9 +14,11 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import beginning, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import ImageDataset
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
@@ -73,22 +75,22 @@ def search_in_stages(
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     kept = SPACES[config.space].by_edge
-    with beginning.begun(config, dataset, writes=is_chief()) as folder:
+    with run_folder.begun(config, dataset, writes=is_chief()) as folder:
         for number in range(len(config.stages)):
             stage = config.stage(number)
             LOG.info("stage %d: %d cells", number + 1, stage.cells)
             if number:  # the first has all
-                alphas = runs.load_alphas(config.stage(number - 1).workdir)[:2]
+                alphas = load_alphas(config.stage(number - 1).workdir)[:2]
                 count = config.stage_operations[number]
                 kept = strongest(kept, alphas, count, config.relaxation)
-            stage = dataclasses.replace(stage, resume=config.resume and runs.is_run(stage.workdir))
+            stage = dataclasses.replace(stage, resume=config.resume and files.is_run(stage.workdir))
             try:
                 genotype = search(stage, dataset, report, callbacks, kept if number else None)
             except Interrupted as stop:
                 message = str(stop).replace(str(stage.workdir), str(config.workdir))
                 raise Interrupted(f" in stage {number + 1}{message}", stop.signal) from stop
         if is_chief():
-            genotype.save(folder / runs.GENOTYPE)
+            genotype.save(folder / files.GENOTYPE)
     return genotype
 
 

@@ -14,12 +14,15 @@ import keras
 import keras_tuner
 import numpy as np
 
-from darts_tf import beginning, runs, stopping
+from darts_tf import stopping
 from darts_tf.chief import await_chief, in_touch, role
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.configs.budgets import Allowance, parsed_allowance
 from darts_tf.errors import InputError
 from darts_tf.oracles import METHODS, OBJECTIVE, SECONDS, Bounded, epochs, seconds
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 
@@ -65,7 +68,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
 
     def __init__(self, study: Study, oracle: Bounded):
         folder = study.config.workdir
-        super().__init__(oracle, directory=str(folder), project_name=runs.ORACLE)
+        super().__init__(oracle, directory=str(folder), project_name=files.ORACLE)
         self.study = study
 
     def pre_create_trial(self) -> None:
@@ -80,7 +83,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         try:
             return self.study.run(values, trial.trial_id)
         except Diverged:
-            return Outcome(0.0, runs.seconds_of(folder))
+            return Outcome(0.0, seconds_of(folder))
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
         finally:
@@ -114,7 +117,7 @@ def studied(study: Study, dataset, ended: Callable[[Bounded, object], None]) -> 
         The oracle, with all trials; of a worker one without any.
 
     Raises:
-        InputError: as `beginning.begun`, a budget too small for a trial, or what a trial raises.
+        InputError: as `folder.begun`, a budget too small for a trial, or what a trial raises.
     """
     if study.allowance.unit == "epochs" and study.allowance.most < study.epochs_of({}):
         raise InputError(
@@ -123,12 +126,12 @@ def studied(study: Study, dataset, ended: Callable[[Bounded, object], None]) -> 
         )
     if role() == "worker":
         return _conduct(study, ended)
-    with beginning.begun(study.config, dataset) as folder:
-        runs.write_json(folder / runs.CONFIG, study.config.to_dict())  # with its budget of now
+    with run_folder.begun(study.config, dataset) as folder:
+        files.write_json(folder / files.CONFIG, study.config.to_dict())  # with its budget of now
 
         def kept(oracle, trial):
-            lines = (json.dumps(runs.plain(_told(study, each))) for each in oracle.done())
-            atomic.write_text(folder / runs.TRIALS_TABLE, "".join(f"{line}\n" for line in lines))
+            lines = (json.dumps(files.plain(_told(study, each))) for each in oracle.done())
+            atomic.write_text(folder / files.TRIALS_TABLE, "".join(f"{line}\n" for line in lines))
             ended(oracle, trial)
 
         return _conduct(study, kept)
@@ -189,15 +192,15 @@ def _spread(seed: int) -> int:
 
 
 def _check_same(config) -> None:
-    path = pathlib.Path(config.workdir) / runs.CONFIG
+    path = pathlib.Path(config.workdir) / files.CONFIG
     if not path.is_file():
         raise InputError(
             f"Expected workdir to be the folder of the chief, on a disk that all machines share. "
-            f"Received: {str(config.workdir)!r}, without its {runs.CONFIG}"
+            f"Received: {str(config.workdir)!r}, without its {files.CONFIG}"
         )
-    begun = runs.read_json(path)
+    begun = files.read_json(path)
     now = config.to_dict()
-    beginning.check_settings(path, begun, now, config.may_differ)
+    run_folder.check_settings(path, begun, now, config.may_differ)
 
 
 def allowance_of(budget: str) -> Allowance:
@@ -211,15 +214,15 @@ def allowance_of(budget: str) -> Allowance:
 
 
 def _time_of_search(folder: str) -> float:
-    settings = runs.read_json(pathlib.Path(folder) / runs.CONFIG) if runs.is_run(folder) else {}
+    settings = files.read_json(pathlib.Path(folder) / files.CONFIG) if files.is_run(folder) else {}
     what = "none there"
     if "arch_gradient" in settings:
-        kind = TextSearchConfig if runs.is_text_run(folder) else SearchConfig
-        config = beginning.resumed(kind, folder)
-        lines = runs.read_metrics(getattr(config, "last_folder", folder))
+        kind = TextSearchConfig if files.is_text_run(folder) else SearchConfig
+        config = run_folder.resumed(kind, folder)
+        lines = read_metrics(getattr(config, "last_folder", folder))
         done = len(lines) >= config.epochs or stopping.decide(config, lines) is not None
-        what = f"one without {runs.TIMES}" if done else "one that has not finished"
-        if done and (found := runs.seconds_of(folder)):
+        what = f"one without {files.TIMES}" if done else "one that has not finished"
+        if done and (found := seconds_of(folder)):
             return found
     raise InputError(
         f"Expected like= to name the folder of a finished search. Received: {folder!r}, {what}"
@@ -228,7 +231,7 @@ def _time_of_search(folder: str) -> float:
 
 def trial_folder(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
     """Where the run of a trial is."""
-    return pathlib.Path(workdir) / runs.TRIALS / name
+    return pathlib.Path(workdir) / files.TRIALS / name
 
 
 def resumable(config, folder: pathlib.Path):
@@ -236,7 +239,7 @@ def resumable(config, folder: pathlib.Path):
 
     What an interrupted beginning has left is no run yet, and is begun anew.
     """
-    return dataclasses.replace(config, workdir=folder, overwrite=False, resume=runs.is_run(folder))
+    return dataclasses.replace(config, workdir=folder, overwrite=False, resume=files.is_run(folder))
 
 
 def finished(folder: pathlib.Path, epochs: int, needs: str) -> Outcome | None:
@@ -248,8 +251,8 @@ def finished(folder: pathlib.Path, epochs: int, needs: str) -> Outcome | None:
         needs: the file that a finished run has.
     """
     with contextlib.suppress(InputError):
-        metrics = runs.read_metrics(folder)
-        if runs.is_run(folder) and len(metrics) >= epochs and (folder / needs).is_file():
+        metrics = read_metrics(folder)
+        if files.is_run(folder) and len(metrics) >= epochs and (folder / needs).is_file():
             return outcome(folder, folder)
     return None
 
@@ -261,4 +264,4 @@ def outcome(folder: pathlib.Path, last: pathlib.Path) -> Outcome:
         folder: of the run.
         last: of its last stage, or the same.
     """
-    return Outcome(runs.read_metrics(last)[-1][OBJECTIVE], runs.seconds_of(folder))
+    return Outcome(read_metrics(last)[-1][OBJECTIVE], seconds_of(folder))

@@ -8,7 +8,7 @@ import io
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from darts_tf import runs
+from darts_tf.runs import files
 from darts_tf.spaces.zoo import Published
 
 
@@ -144,6 +144,6 @@ def with_deviation(value: float | None, deviation: float | None) -> str:
 
 
 WRITERS: Mapping[str, Callable[[Sequence[Row], str], str]] = dict(
-    zip(runs.TABLES, (to_csv, to_markdown), strict=True)
+    zip(files.TABLES, (to_csv, to_markdown), strict=True)
 )
 """Files that a comparison writes, by their names."""

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import runs
 from darts_tf.callbacks import Record, of_every_run
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import (
@@ -35,6 +34,8 @@ from darts_tf.language_model import (
 from darts_tf.language_trainer import LanguageTrainer
 from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
@@ -91,10 +92,10 @@ def train(
         fit(trainer, config, folder, feed, [*of_every_run(config, record), *callbacks])
         if is_chief():
             trainer.take_averages()
-            with replacing(folder / runs.MODEL) as path:
+            with replacing(folder / files.MODEL) as path:
                 trainer.network.save(path)
         best = int(np.argmin(trainer.tested_losses.numpy()))
-    return runs.read_metrics(folder)[best]
+    return read_metrics(folder)[best]
 
 
 def build_trainer(
@@ -127,12 +128,12 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[LanguageModel, Vocabulary
     Raises:
         InputError: no finished training run in the folder, or its files do not fit each other.
     """
-    model = load_language_model(runs.existing(workdir, runs.MODEL))
-    vocabulary = read_vocabulary(runs.existing(workdir, runs.VOCABULARY))
+    model = load_language_model(files.existing(workdir, files.MODEL))
+    vocabulary = read_vocabulary(files.existing(workdir, files.VOCABULARY))
     if len(vocabulary) != model.vocabulary:
         raise InputError(
             f"Expected a vocabulary of {model.vocabulary} words, as the model has. "
-            f"Received: {str(workdir)!r} with {len(vocabulary)} in {runs.VOCABULARY}"
+            f"Received: {str(workdir)!r} with {len(vocabulary)} in {files.VOCABULARY}"
         )
     return model, vocabulary
 
@@ -143,7 +144,7 @@ def settings_of(workdir: str | os.PathLike[str]) -> TextTrainConfig:
     Raises:
         InputError: no training run on text in the folder.
     """
-    return TextTrainConfig.from_dict(runs.read_json(runs.existing(workdir, runs.CONFIG)))
+    return TextTrainConfig.from_dict(files.read_json(files.existing(workdir, files.CONFIG)))
 
 
 def evaluate(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from darts_tf import runs
 from darts_tf.callbacks import Ramp, Record, of_every_run
 from darts_tf.configs import RecipeConfig, TrainConfig
 from darts_tf.data import (
@@ -30,6 +29,8 @@ from darts_tf.errors import InputError
 from darts_tf.fitting import begun, fit, image_feed
 from darts_tf.network import Network, load_network, logits_of
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.scaling import scaled
@@ -105,9 +106,9 @@ def train(
         )
         if is_chief():
             trainer.take_averages()
-            with replacing(folder / runs.MODEL) as path:
+            with replacing(folder / files.MODEL) as path:
                 trainer.network.save(path)
-    return runs.read_metrics(folder)[-1]
+    return read_metrics(folder)[-1]
 
 
 def _class_weights(config: TrainConfig, dataset: ImageDataset) -> list[float] | None:
@@ -168,8 +169,8 @@ def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, 
     Raises:
         InputError: no finished training run in the folder.
     """
-    network = load_network(runs.existing(workdir, runs.MODEL))
-    classes, preprocessing = runs.read_dataset(runs.existing(workdir, runs.DATASET))
+    network = load_network(files.existing(workdir, files.MODEL))
+    classes, preprocessing = files.read_dataset(files.existing(workdir, files.DATASET))
     return network, Preprocessing.from_dict(preprocessing), classes
 
 
@@ -190,7 +191,7 @@ def evaluate(
         InputError: no finished training run in the folder, or its dataset has changed.
     """
     network, preprocessing, classes = load_run(workdir)
-    config = TrainConfig.from_dict(runs.read_json(pathlib.Path(workdir) / runs.CONFIG))
+    config = TrainConfig.from_dict(files.read_json(pathlib.Path(workdir) / files.CONFIG))
     dataset = dataset_of(config, limit)
     if dataset.classes != classes:
         pairs = enumerate(itertools.zip_longest(classes, dataset.classes), 1)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras_tuner
 
-from darts_tf import hparams, runs
+from darts_tf import hparams
 from darts_tf.configs import RunConfig, SearchConfig, TrainConfig, TuneConfig
 from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, written
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.oracles import EPOCHS, OBJECTIVE, Bounded
+from darts_tf.runs import files
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.stages import search_as_asked
 from darts_tf.studies import (
@@ -35,7 +36,7 @@ _LOGGER = logging.getLogger("darts_tf")
 KINDS = {"search": SearchConfig, "train": TrainConfig}
 """The settings of what can be tuned."""
 
-_LAST = {"search": runs.ALPHAS, "train": runs.MODEL}
+_LAST = {"search": files.ALPHAS, "train": files.MODEL}
 """A file that a finished run of each kind has."""
 
 COMBINATIONS = 1000
@@ -94,7 +95,7 @@ def tune(
         best = oracle.best()
         found = {"trial": best.trial_id, OBJECTIVE: best.score}
         values = chosen_of(config, over, best.hyperparameters.values)
-        runs.write_json(config.workdir / runs.BEST, {**found, "settings": {**fixed, **values}})
+        files.write_json(config.workdir / files.BEST, {**found, "settings": {**fixed, **values}})
         report(oracle, trial)
 
     preset = KINDS[config.of].presets[config.preset]

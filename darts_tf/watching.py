@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import keras
 
-from darts_tf import history, runs, stopping
+from darts_tf import stopping
 from darts_tf.callbacks import KeepHistory, MoveAlphasFrom, Record, StopEarly, of_every_run
 from darts_tf.indicators import Measure
+from darts_tf.runs.alphas import load_history
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
 
 LOG = logging.getLogger("darts_tf")
@@ -34,10 +36,10 @@ def take_kept(config, trainer, folder: pathlib.Path, describe: Callable[[], dict
         folder: of the run.
         describe: writes alphas and genotype into it.
     """
-    stop = stopping.decide(config, runs.read_metrics(folder))
+    stop = stopping.decide(config, read_metrics(folder))
     if stop is None:
         return
-    kept = history.load(folder)[stop.kept]
+    kept = load_history(folder)[stop.kept]
     for variable, value in zip(trainer.network.alphas, kept, strict=True):
         variable.assign(value)
     describe()

@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 import darts_tf
-from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import unknown_name
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
 from export import folder, parity, report_page
 from export.publishing import published
@@ -151,10 +151,10 @@ def publish(
 
 def _report(written: pathlib.Path, summary: dict) -> dict:
     """Writes the report for people and the one for programs, which it returns."""
-    summary = runs.plain({**summary, "files": folder.digests(written)})
+    summary = files.plain({**summary, "files": folder.digests(written)})
     atomic.write_text(written / folder.PAGE, report_page.render(summary))
     summary["files"][folder.PAGE] = folder.digest(written / folder.PAGE)
-    runs.write_json(written / folder.REPORT, summary)
+    files.write_json(written / folder.REPORT, summary)
     return summary
 
 

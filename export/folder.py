@@ -7,9 +7,9 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
 
 REPORT = "export_report.json"
@@ -18,7 +18,7 @@ PAGE = "report.html"
 LABELS = "labels.txt"
 """The classes' names, one a line, in the order of the logits."""
 PREPROCESSING = "preprocessing.json"
-VOCABULARY = runs.VOCABULARY
+VOCABULARY = files.VOCABULARY
 """The words of a language model, one a line, in the order of the logits."""
 TEXT = "text.json"
 """How a text becomes words of that vocabulary."""
@@ -77,7 +77,7 @@ def recorded(output: pathlib.Path) -> Iterator[dict[str, dict]]:
     """
     for place in (output, *sorted(output.glob(f"{STAGED}*"))):
         try:
-            written = runs.read_json(place / REPORT)["files"]
+            written = files.read_json(place / REPORT)["files"]
         except (KeyError, TypeError, ValueError):
             continue
         if isinstance(written, dict):

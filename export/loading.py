@@ -11,11 +11,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import runs
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.names import first_line, listed
 from darts_tf.network import load_network
+from darts_tf.runs import files
 from export import folder
 from export.formats import FORMATS
 from export.images import check_images, in_batches, keras_logits
@@ -104,7 +104,7 @@ def model_at(path: pathlib.Path) -> pathlib.Path:
             if found := _saved_model(place):
                 return found
         in_page = (page.MODEL, f"{FORMATS['web'].path}/{page.MODEL}")
-        for name in (*(form.path for form in FORMATS.values()), *in_page, runs.MODEL):
+        for name in (*(form.path for form in FORMATS.values()), *in_page, files.MODEL):
             if (path / name).is_file():
                 return path / name
         raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")
@@ -143,11 +143,11 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
             )
         if (place / folder.LABELS).is_file():
             return _read(place / folder.LABELS, place / folder.PREPROCESSING)
-        if (place / runs.DATASET).is_file():
-            classes, stored = runs.read_dataset(place / runs.DATASET)
+        if (place / files.DATASET).is_file():
+            classes, stored = files.read_dataset(place / files.DATASET)
             return classes, Preprocessing.from_dict(stored)
     raise InputError(
-        f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {runs.DATASET}, beside the "
+        f"Expected {folder.LABELS} and {folder.PREPROCESSING}, or {files.DATASET}, beside the "
         f"model. Received: {str(model)!r} without them"
     )
 

@@ -10,8 +10,9 @@ import types
 
 import pytest
 
-from darts_tf import beginning, configs
+from darts_tf import configs
 from darts_tf.errors import InputError
+from darts_tf.runs import folder as run_folder
 
 
 def dataset(**changed):
@@ -31,7 +32,7 @@ def begin(folder, given=None, **settings) -> pathlib.Path:
     """Begins a run, or again, and ends it at once."""
     given = given or dataset()
     config = configs.SearchConfig(workdir=folder, **({"dataset": given.name} | settings))
-    with beginning.begun(config, given) as begun_folder:
+    with run_folder.begun(config, given) as begun_folder:
         return begun_folder
 
 

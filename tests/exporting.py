@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 import export
-from darts_tf import beginning
 from darts_tf.configs import TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.network import Network, build_network
+from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.zoo import GENOTYPES
 
 
@@ -80,7 +80,7 @@ def run_and_export(folder: pathlib.Path, digits) -> Network:
     """Writes a run, `run`, its export, `out`, and three digits as PNG; returns the network."""
     network = small_network("DARTS_V1")
     config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
-    with beginning.begun(config, digits, network.genotype) as run:
+    with run_folder.begun(config, digits, network.genotype) as run:
         network.save(run / "model.keras")
     images = digits.test.images[:5]
     described = (digits.preprocessing, digits.classes)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 import export
-from darts_tf import beginning
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import Vocabulary, load_text
 from darts_tf.language_model import LanguageModel, build_language_model
+from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 UNITS = 8
@@ -77,7 +77,7 @@ def run_and_export_text(folder: pathlib.Path) -> Texts:
     dataset = load_text(write_text(folder / "text"))
     assert dataset.vocabulary.words == KNOWN
     config = TextTrainConfig(workdir=folder / "run", genotype=GENOTYPE, dataset=dataset.name)
-    with beginning.begun(config, dataset, model.genotype) as run:
+    with run_folder.begun(config, dataset, model.genotype) as run:
         model.save(run / "model.keras")
     words = words_of()
     tokens = drawn_tokens(4, 17)

@@ -11,7 +11,8 @@ import time
 
 import numpy as np
 
-from darts_tf import checkpoints, runs
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("DARTS_TF_KILLS", "1"))
@@ -60,7 +61,7 @@ def killed_on_the_way(command, workdir: pathlib.Path, kills: int, rng) -> int:
     done = 0
     while True:
         words = [*command, "--workdir", workdir]
-        process = started(*words, *(["--resume"] if runs.is_run(workdir) else []))
+        process = started(*words, *(["--resume"] if files.is_run(workdir) else []))
         if done < kills:
             _kill(process, workdir, rng)
         output = process.communicate(timeout=300)[0]
@@ -72,7 +73,7 @@ def killed_on_the_way(command, workdir: pathlib.Path, kills: int, rng) -> int:
 
 def _kill(process, workdir, rng):
     """Waits for training to be under way, a random time more, and kills."""
-    folder = workdir / runs.CHECKPOINTS
+    folder = workdir / files.CHECKPOINTS
     under_way(process, workdir)
     until = time.monotonic() + rng.uniform(0, 0.3)
     while process.poll() is None and time.monotonic() < until:
@@ -94,19 +95,19 @@ def under_way(process: subprocess.Popen, workdir: pathlib.Path) -> None:
 
 
 def _written(workdir):
-    newest = checkpoints.newest(workdir / runs.CHECKPOINTS)
+    newest = checkpoints.newest(workdir / files.CHECKPOINTS)
     return newest[0].name if newest else None
 
 
 def assert_same_run(folder: pathlib.Path, expected: pathlib.Path) -> None:
     """Two runs' alphas, genotype, metrics and last checkpoint are equal bit for bit."""
-    for name in (runs.GENOTYPE, runs.METRICS):
+    for name in (files.GENOTYPE, files.METRICS):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
-    if (expected / runs.ALPHAS).exists():
-        for ours, theirs in zip(runs.load_alphas(folder), runs.load_alphas(expected), strict=True):
+    if (expected / files.ALPHAS).exists():
+        for ours, theirs in zip(load_alphas(folder), load_alphas(expected), strict=True):
             np.testing.assert_array_equal(ours, theirs)
     (position, _, arrays), (last, _, others) = (
-        checkpoints.read(checkpoints.newest(each / runs.CHECKPOINTS)[0])
+        checkpoints.read(checkpoints.newest(each / files.CHECKPOINTS)[0])
         for each in (folder, expected)
     )
     assert position == last

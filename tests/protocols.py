@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 
-from darts_tf import protocol, runs
+from darts_tf import protocol
 from darts_tf.configs import SearchConfig, SelectConfig
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 FOUND = tuple(GENOTYPES.values())
@@ -31,13 +33,13 @@ def leave(config) -> None:
     stage, seed = folder.parent.name, int(folder.name.rpartition("-")[2])
     is_search = isinstance(config, SearchConfig)
     genotype = FOUND[seed] if is_search else load_genotype(config.genotype)
-    genotype.save(folder / runs.GENOTYPE)
+    genotype.save(folder / files.GENOTYPE)
     accuracy = {"search": SUPERNET, "brief": VALID, "final": TEST}[stage][seed]
     watched = "test_accuracy" if stage == "final" else "valid_accuracy"
-    runs.append_metrics(folder, {"epoch": 0, watched: 0.0})
-    runs.append_metrics(folder, {"epoch": 1, watched: accuracy})
-    runs.append_time(folder, 0, SECONDS[stage] / 4)
-    runs.append_time(folder, 1, 3 * SECONDS[stage] / 4)
+    append_metrics(folder, {"epoch": 0, watched: 0.0})
+    append_metrics(folder, {"epoch": 1, watched: accuracy})
+    append_time(folder, 0, SECONDS[stage] / 4)
+    append_time(folder, 1, 3 * SECONDS[stage] / 4)
     begin(config)
 
 
@@ -48,10 +50,10 @@ def begin(config) -> None:
     images = {"height": size, "width": size, "channels": channels}
     images |= {"mean": [0.5] * channels, "std": [0.25] * channels}
     described = {"classes": list("0123456789"), "preprocessing": images}
-    runs.write_json(config.workdir / runs.DATASET, described)
+    files.write_json(config.workdir / files.DATASET, described)
     if not isinstance(config, SearchConfig):
-        load_genotype(config.genotype).save(config.workdir / runs.GENOTYPE)
-    runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        load_genotype(config.genotype).save(config.workdir / files.GENOTYPE)
+    files.write_json(config.workdir / files.CONFIG, config.to_dict())
 
 
 # Processes

@@ -7,7 +7,10 @@ import pathlib
 
 import numpy as np
 
-from darts_tf import configs, history, runs
+from darts_tf import configs
+from darts_tf.runs import files
+from darts_tf.runs.alphas import extend_history, save_alphas
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.spaces.cell import edges, recurrent_edges
 from darts_tf.spaces.derivation import derive, derive_recurrent
 from darts_tf.spaces.genotype import Genotype
@@ -28,18 +31,18 @@ PREPROCESSING = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [
 def described(folder: pathlib.Path, config, **dataset) -> pathlib.Path:
     """The files that a run begins with."""
     folder.mkdir(parents=True, exist_ok=True)
-    runs.write_json(folder / runs.CONFIG, config.to_dict())
+    files.write_json(folder / files.CONFIG, config.to_dict())
     images = {"name": "digits", "classes": list("0123456789"), "preprocessing": PREPROCESSING}
     images["images"] = {"train": 64, "test": 32}
-    runs.write_json(folder / runs.DATASET, {**images, **dataset})
+    files.write_json(folder / files.DATASET, {**images, **dataset})
     return folder
 
 
 def lines(folder: pathlib.Path, metrics) -> None:
     """Metrics and times of epochs."""
     for epoch, each in enumerate(metrics):
-        runs.append_metrics(folder, {"epoch": epoch, **each})
-        runs.append_time(folder, epoch, 2.0)
+        append_metrics(folder, {"epoch": epoch, **each})
+        append_time(folder, epoch, 2.0)
 
 
 def alphas_of(epoch: int, rows: int, columns: int = 8) -> np.ndarray:
@@ -58,10 +61,10 @@ def search(folder: pathlib.Path, epochs: int = 6, done: int | None = None, **set
         alphas = [alphas_of(epoch, len(edges())), alphas_of(epoch, len(edges())) * 0.5]
         if config.partial_channels > 1:
             alphas += [alphas_of(epoch, len(edges()), 1)[:, 0]] * 2
-        history.extend(folder, epoch, *alphas)
-        runs.save_alphas(folder, *alphas)
+        extend_history(folder, epoch, *alphas)
+        save_alphas(folder, *alphas)
         genotype = derive(*alphas, relaxation=config.relaxation)
-        genotype.save(folder / runs.GENOTYPE)
+        genotype.save(folder / files.GENOTYPE)
         told = {"loss": 2.0 / (epoch + 1), "valid_loss": 2.2 / (epoch + 1), "skips_normal": epoch}
         told |= {"accuracy": 0.1 * epoch, "valid_accuracy": 0.09 * epoch, "eigenvalue": 1 + epoch}
         told |= {"entropy_normal": 2.0, "entropy_reduce": 1.9, "discretisation_gap": 0.25}
@@ -76,8 +79,8 @@ def text_search(folder: pathlib.Path, epochs: int = 3):
     described(folder, config, vocabulary=50, words={"train": 500, "valid": 50, "test": 50})
     for epoch in range(epochs):
         alphas = alphas_of(epoch, len(recurrent_edges()), 5)
-        history.extend(folder, epoch, alphas)
-        derive_recurrent(alphas).save(folder / runs.GENOTYPE)
+        extend_history(folder, epoch, alphas)
+        derive_recurrent(alphas).save(folder / files.GENOTYPE)
     lines(folder, [{"perplexity": 90.0 - i, "valid_perplexity": 95.0 - i} for i in range(epochs)])
     return folder
 
@@ -86,9 +89,9 @@ def training(folder: pathlib.Path, epochs: int = 4, genotype=GENOTYPES["DARTS_V2
     """A finished training; its folder."""
     config = configs.TrainConfig(workdir=folder, epochs=epochs, genotype="DARTS_V2", **settings)
     described(folder, config)
-    genotype.save(folder / runs.GENOTYPE)
+    genotype.save(folder / files.GENOTYPE)
     lines(folder, [{"loss": 1.0 / (1 + i), "test_accuracy": 0.2 * i} for i in range(epochs)])
-    (folder / runs.MODEL).touch()
+    (folder / files.MODEL).touch()
     return folder
 
 
@@ -103,7 +106,7 @@ def study(folder: pathlib.Path, count: int = 3):
         for i in range(count)
     ]
     table = "".join(f"{json.dumps(line)}\n" for line in told)
-    (folder / runs.TRIALS_TABLE).write_text(table)
+    (folder / files.TRIALS_TABLE).write_text(table)
     return folder
 
 
@@ -128,5 +131,5 @@ def export(folder: pathlib.Path, genotype=GENOTYPES["DARTS_V2"]):
     report = {"formats": {"tflite": model}, "missed": {}, "left_out": {"web": HOSTILE}}
     folder.mkdir(parents=True)
     report |= {"versions": {"keras": "3.12"}, "genotype": vars(genotype)}
-    runs.write_json(folder / "export_report.json", report)
+    files.write_json(folder / "export_report.json", report)
     return folder

@@ -13,10 +13,11 @@ from killing import finished, started
 
 from cli import baseline as program
 from cli.main import main
-from darts_tf import runs
 from darts_tf.chief import ORACLE_IP, ORACLE_PORT, TUNER_ID
 from darts_tf.configs import BaselineConfig, SearchConfig
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
@@ -26,7 +27,7 @@ TINY = ("baseline", "--preset", "tiny")
 
 
 def table(folder):
-    return [json.loads(line) for line in (folder / runs.TRIALS_TABLE).read_text().splitlines()]
+    return [json.loads(line) for line in (folder / files.TRIALS_TABLE).read_text().splitlines()]
 
 
 @pytest.fixture
@@ -36,17 +37,17 @@ def trainings(monkeypatch):
 
     def train(config, genotype, dataset):
         seen.append((config, genotype))
-        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        files.write_json(config.workdir / files.CONFIG, config.to_dict())
         if len(seen) == 3:
             raise Interrupted("")
         if len(seen) == 5:
-            runs.append_time(config.workdir, 0, 2.0)
+            append_time(config.workdir, 0, 2.0)
             raise Diverged
-        runs.append_time(config.workdir, 0, 10.0)
+        append_time(config.workdir, 0, 10.0)
         for epoch in range(config.epochs):
             accuracy = 0.5 if len(seen) == 2 else len(seen) / 100
-            runs.append_metrics(config.workdir, {"epoch": epoch, "valid_accuracy": accuracy})
-        (config.workdir / runs.MODEL).touch()
+            append_metrics(config.workdir, {"epoch": epoch, "valid_accuracy": accuracy})
+        (config.workdir / files.MODEL).touch()
 
     monkeypatch.setattr(program, "_train", train)
     return seen
@@ -69,12 +70,12 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     assert [Genotype(**line["genotype"]) for line in table(folder)] == [
         genotype for i, (_, genotype) in enumerate(trainings) if i != 2
     ]
-    assert load_genotype(folder / runs.GENOTYPE) == trainings[1][1]
+    assert load_genotype(folder / files.GENOTYPE) == trainings[1][1]
     assert main(["baseline", *options, "--resume", "--budget", "trials=5"]) == 0
     assert len(trainings) == 6
     out = capsys.readouterr().out
     assert "trial 0004  valid accuracy 6.0%  10.0 s  best 50.0% (trial 0001)  0 trials left" in out
-    last = f"next: darts-tf train --genotype {folder / runs.GENOTYPE} --dataset digits"
+    last = f"next: darts-tf train --genotype {folder / files.GENOTYPE} --dataset digits"
     assert out.splitlines()[-1] == f"{last} --workdir DIR"
 
 
@@ -92,13 +93,13 @@ def test_budget_like_a_search_is_its_time(tmp_path, trainings, capfd):
     search = tmp_path / "search"
     begun = {"dataset": "digits", "workdir": "x", "seed": 0, "arch_gradient": "first_order"}
     begun |= {"epochs": 2, "stop_skips": 1}
-    runs.write_json(search / runs.CONFIG, begun)
+    files.write_json(search / files.CONFIG, begun)
     words = [*TINY, "--workdir", tmp_path / "study", "--budget", f"like={search}"]
     assert "one that has not finished" in one_line_of_wrong_use(capfd, words)
     for epoch in range(2):
-        runs.append_metrics(search, {"epoch": epoch})
+        append_metrics(search, {"epoch": epoch})
     assert "one without times.jsonl" in one_line_of_wrong_use(capfd, words)
-    runs.append_time(search, 0, 15.0)
+    append_time(search, 0, 15.0)
     assert main(list(map(str, words))) == 0
     assert len(trainings) == 2
 
@@ -151,14 +152,14 @@ def test_killed_study_repeats_nothing_that_it_had_finished(tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
             break
     process.communicate(timeout=60)
-    times = (tmp_path / runs.TRIALS / "0000" / runs.TIMES).read_bytes()
+    times = (tmp_path / files.TRIALS / "0000" / files.TIMES).read_bytes()
     out = finished("baseline", "--workdir", tmp_path, "--resume", "--budget", "trials=2")
     assert "trial 0000  " not in out
     assert "trial 0001  " in out
-    assert (tmp_path / runs.TRIALS / "0000" / runs.TIMES).read_bytes() == times
+    assert (tmp_path / files.TRIALS / "0000" / files.TIMES).read_bytes() == times
     best = max(table(tmp_path), key=lambda line: line["valid_accuracy"])
-    assert load_genotype(tmp_path / runs.GENOTYPE) == Genotype(**best["genotype"])
-    config = BaselineConfig.from_dict(runs.read_json(tmp_path / runs.CONFIG))
+    assert load_genotype(tmp_path / files.GENOTYPE) == Genotype(**best["genotype"])
+    config = BaselineConfig.from_dict(files.read_json(tmp_path / files.CONFIG))
     assert config.budget == "trials=2"
 
 
@@ -178,11 +179,11 @@ def test_worker_makes_what_the_chief_chooses(tmp_path):
     assert (worker.returncode, chief.returncode) == (0, 0), made + chosen
     for name in ("0000", "0001"):
         assert made.count(f"trial {name}  ") == 1
-        log = tmp_path / "study" / runs.TRIALS / name / runs.METRICS
+        log = tmp_path / "study" / files.TRIALS / name / files.METRICS
         assert len(log.read_text().splitlines()) == 1
     assert [line["trial"] for line in table(tmp_path / "study")] == ["0000", "0001"]
     assert "best of 2: trial" in chosen
-    assert load_genotype(tmp_path / "study" / runs.GENOTYPE)
+    assert load_genotype(tmp_path / "study" / files.GENOTYPE)
 
 
 @pytest.mark.parametrize("staged", [False, True])
@@ -190,12 +191,12 @@ def test_searches_that_stopped_early_or_had_stages_have_a_time(tmp_path, staged)
     begun = SearchConfig.from_preset(
         "tiny", workdir=tmp_path, epochs=9, stop_skips=1, stages=("3:8:0", "4:5:0.3") * staged
     )
-    runs.write_json(tmp_path / runs.CONFIG, begun.to_dict())
+    files.write_json(tmp_path / files.CONFIG, begun.to_dict())
     begun.last_folder.mkdir(parents=True, exist_ok=True)
     for epoch, skips in enumerate((0, 2)):
         with pytest.raises(InputError, match="one that has not finished"):
             allowance_of(f"like={tmp_path}")
         line = {"epoch": epoch, "skips_normal": skips}
-        runs.append_metrics(begun.last_folder, line)
-        runs.append_time(begun.last_folder, epoch, 3.0)
+        append_metrics(begun.last_folder, line)
+        append_time(begun.last_folder, epoch, 3.0)
     assert allowance_of(f"like={tmp_path}") == ("seconds", 6.0)

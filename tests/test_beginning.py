@@ -12,8 +12,11 @@ import filelock
 import pytest
 from beginnings import begin, contents, dataset, holding, killed_in, refused
 
-from darts_tf import beginning, configs, runs
+from darts_tf import configs
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import append_metrics
 
 LOGGER = logging.getLogger("darts_tf")
 
@@ -29,14 +32,14 @@ def run(tmp_path) -> pathlib.Path:
 
 def test_begun_makes_new_folders_and_takes_empty_ones(tmp_path):
     assert begin(tmp_path / "a" / "b") == tmp_path / "a" / "b"
-    assert runs.is_run(tmp_path / "a" / "b")
+    assert files.is_run(tmp_path / "a" / "b")
     for i, options in enumerate(({}, {"overwrite": True})):
         folder = tmp_path / str(i)
         folder.mkdir()
-        assert beginning.check(str(folder), **options) == folder
+        assert run_folder.check(str(folder), **options) == folder
         assert list(folder.iterdir()) == []
         assert begin(folder, **options) == folder
-        assert runs.is_run(folder)
+        assert files.is_run(folder)
 
 
 def test_begun_refuses_a_folder_with_files_and_names_the_way_out(run, tmp_path):
@@ -52,39 +55,39 @@ def test_begun_refuses_a_file_and_a_folder_below_one(tmp_path, options):
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "run" / "deep"):
         with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
-            beginning.check(folder, **options)
+            run_folder.check(folder, **options)
         with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
             begin(folder, **options)
     assert contents(tmp_path) == {"file": b"x"}
 
 
 def test_check_makes_no_folder(tmp_path):
-    assert beginning.check(tmp_path / "new") == tmp_path / "new"
+    assert run_folder.check(tmp_path / "new") == tmp_path / "new"
     assert not (tmp_path / "new").exists()
 
 
 def test_overwrite_deletes_an_earlier_run_and_only_links_to_others(run, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("x")
-    (run / runs.CHECKPOINTS).mkdir()
-    (run / runs.CHECKPOINTS / "1").write_text("x")
+    (run / files.CHECKPOINTS).mkdir()
+    (run / files.CHECKPOINTS / "1").write_text("x")
     (run / "tensorboard").symlink_to(tmp_path / "elsewhere")
     (run / ".model.keras.abc123").mkdir()
-    runs.append_metrics(run, {"epoch": 0})
+    append_metrics(run, {"epoch": 0})
     begin(run, overwrite=True, channels=4)
-    assert set(contents(run)) == {runs.CONFIG, runs.DATASET, runs.LOG, runs.LOCK}
-    assert runs.read_json(run / runs.CONFIG)["channels"] == 4
+    assert set(contents(run)) == {files.CONFIG, files.DATASET, files.LOG, files.LOCK}
+    assert files.read_json(run / files.CONFIG)["channels"] == 4
     assert (tmp_path / "elsewhere" / "precious").exists()
 
 
 def test_overwrite_keeps_a_folder_with_anything_else_in_it(run):
     (run / "thesis.tex").write_text("x")
-    runs.append_metrics(run, {"epoch": 0})
+    append_metrics(run, {"epoch": 0})
     refused("nothing but the run to overwrite.*thesis.tex", run, overwrite=True)
 
 
 def test_overwrite_that_fails_half_way_leaves_a_run(run, monkeypatch):
-    (run / runs.CHECKPOINTS).mkdir()
+    (run / files.CHECKPOINTS).mkdir()
 
     def fail(path):
         raise OSError(errno.EIO, "Input/output error")
@@ -92,7 +95,7 @@ def test_overwrite_that_fails_half_way_leaves_a_run(run, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", fail)
     with pytest.raises(InputError, match="can be read and written to. .*Input/output error"):
         begin(run, overwrite=True)
-    assert runs.is_run(run)
+    assert files.is_run(run)
 
 
 @pytest.mark.parametrize("config", [None, "", "[]", "3", '{"name": "another program"}', "\x00"])
@@ -100,16 +103,16 @@ def test_overwrite_that_fails_half_way_leaves_a_run(run, monkeypatch):
 def test_begun_leaves_folders_that_are_no_runs(tmp_path, option, config):
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / runs.GENOTYPE).write_text("x")
+    (folder / files.GENOTYPE).write_text("x")
     if config is not None:
-        (folder / runs.CONFIG).write_text(config)
+        (folder / files.CONFIG).write_text(config)
     refused(f"to hold a run to {option}, with its config.json", folder, **{option: True})
 
 
 def test_resume_keeps_the_run_as_it_is(run):
-    runs.append_metrics(run, {"epoch": 0})
+    append_metrics(run, {"epoch": 0})
     before = contents(run)
-    assert beginning.check(run, resume=True) == run
+    assert run_folder.check(run, resume=True) == run
     assert begin(run, resume=True) == run
     assert contents(run) == before
 
@@ -121,13 +124,13 @@ def test_resume_refuses_a_folder_without_a_run(tmp_path, there):
         folder.mkdir()
     refused("to hold a run to resume", folder, resume=True)
     with pytest.raises(InputError, match="to hold a run to resume"):
-        beginning.resumed(configs.SearchConfig, folder)
+        run_folder.resumed(configs.SearchConfig, folder)
 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_folder_that_cannot_be_looked_at_is_refused(tmp_path, resume):
     with pytest.raises(InputError, match=r"can be read.*\(File name too long\)"):
-        beginning.check(tmp_path / ("n" * 300), resume=resume)
+        run_folder.check(tmp_path / ("n" * 300), resume=resume)
 
 
 def test_folder_that_cannot_be_listed_is_refused(run, monkeypatch):
@@ -136,7 +139,7 @@ def test_folder_that_cannot_be_listed_is_refused(run, monkeypatch):
 
     monkeypatch.setattr(pathlib.Path, "iterdir", fail)
     with pytest.raises(InputError, match=r"can be read.*run' \(Permission denied\)"):
-        beginning.check(run)
+        run_folder.check(run)
 
 
 READ_ONLY = OSError(errno.EROFS, "Read-only file system")
@@ -158,7 +161,7 @@ def test_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, plac
 
 def test_error_of_the_run_itself_comes_out_and_gives_the_folder_back(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run")
-    with pytest.raises(OSError, match="Read-only") as error, beginning.begun(config, dataset()):
+    with pytest.raises(OSError, match="Read-only") as error, run_folder.begun(config, dataset()):
         raise READ_ONLY
     assert error.value is READ_ONLY
     assert begin(tmp_path / "run", resume=True) == tmp_path / "run"
@@ -167,25 +170,25 @@ def test_error_of_the_run_itself_comes_out_and_gives_the_folder_back(tmp_path):
 # Beginnings that were stopped
 
 
-@pytest.mark.parametrize("last", [runs.DATASET, runs.GENOTYPE, runs.CONFIG])
+@pytest.mark.parametrize("last", [files.DATASET, files.GENOTYPE, files.CONFIG])
 def test_beginning_that_was_killed_is_begun_again(tmp_path, last):
     folder = tmp_path / "run"
     killed_in(folder, last)
     left = {path.name for path in folder.iterdir()}
-    assert {runs.LOCK, runs.LOG} < left
+    assert {files.LOCK, files.LOG} < left
     assert [name for name in left if name.startswith(f".{last}.")]
-    assert (runs.DATASET in left) == (last != runs.DATASET)
-    assert not runs.is_run(folder)
+    assert (files.DATASET in left) == (last != files.DATASET)
+    assert not files.is_run(folder)
     refused("to hold a run to resume", folder, resume=True)
-    assert beginning.check(folder) == folder
+    assert run_folder.check(folder) == folder
     assert begin(folder) == folder
-    assert set(contents(folder)) == {runs.CONFIG, runs.DATASET, runs.LOG, runs.LOCK}
+    assert set(contents(folder)) == {files.CONFIG, files.DATASET, files.LOG, files.LOCK}
 
 
-@pytest.mark.parametrize("foreign", ["thesis.tex", ".hidden", runs.METRICS, runs.MODEL])
+@pytest.mark.parametrize("foreign", ["thesis.tex", ".hidden", files.METRICS, files.MODEL])
 def test_beginning_that_was_killed_does_not_take_other_files_along(tmp_path, foreign):
     folder = tmp_path / "run"
-    killed_in(folder, runs.CONFIG)
+    killed_in(folder, files.CONFIG)
     (folder / foreign).write_text("x")
     refused("new or empty folder", folder)
     refused("to hold a run to overwrite", folder, overwrite=True)
@@ -217,7 +220,7 @@ def test_folder_of_a_running_process_is_refused_and_had_when_that_was_killed(hel
 
 def test_folder_is_refused_within_one_process_until_the_run_has_ended(tmp_path):
     folder = tmp_path / "run"
-    with beginning.begun(configs.SearchConfig(workdir=folder), dataset()):
+    with run_folder.begun(configs.SearchConfig(workdir=folder), dataset()):
         refused(IN_USE, folder, resume=True)
         refused(IN_USE, folder, overwrite=True)
     assert begin(folder, resume=True) == folder
@@ -226,7 +229,7 @@ def test_folder_is_refused_within_one_process_until_the_run_has_ended(tmp_path):
 def test_folder_in_which_another_process_is_only_beginning_is_refused(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    with filelock.FileLock(folder / runs.LOCK):
+    with filelock.FileLock(folder / files.LOCK):
         refused(IN_USE, folder)
     assert begin(folder) == folder
 
@@ -243,7 +246,7 @@ def test_folder_that_another_process_took_meanwhile_is_left(tmp_path, monkeypatc
     monkeypatch.setattr(pathlib.Path, "mkdir", mkdir_late)
     with pytest.raises(InputError, match="new or empty folder"):
         begin(folder)
-    assert runs.read_json(folder / runs.CONFIG)["channels"] == 4
+    assert files.read_json(folder / files.CONFIG)["channels"] == 4
 
 
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
@@ -251,15 +254,15 @@ def test_worker_that_does_not_write_touches_nothing(tmp_path, options):
     folder = tmp_path / "run"
     config = configs.SearchConfig(workdir=folder, **options)
     handlers = list(LOGGER.handlers)
-    with beginning.begun(config, dataset(), writes=False) as given:
+    with run_folder.begun(config, dataset(), writes=False) as given:
         assert given == folder
         assert not folder.exists()
         assert LOGGER.handlers == handlers
     begin(folder)
     before = contents(folder)
     with (
-        filelock.FileLock(folder / runs.LOCK),
-        beginning.begun(config, dataset(name="other"), writes=False) as given,
+        filelock.FileLock(folder / files.LOCK),
+        run_folder.begun(config, dataset(name="other"), writes=False) as given,
     ):
         LOGGER.warning("nobody writes this")
         assert given == folder

@@ -11,8 +11,10 @@ import re
 import pytest
 from beginnings import begin, contents, dataset, refused
 
-from darts_tf import beginning, configs, runs
+from darts_tf import configs
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 LOGGER = logging.getLogger("darts_tf")
@@ -29,20 +31,20 @@ def run(tmp_path):
 
 def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run", channels=4)
-    with beginning.begun(config, dataset()) as folder:
-        assert configs.SearchConfig.from_dict(runs.read_json(folder / runs.CONFIG)) == config
-        assert runs.read_json(folder / runs.DATASET) == {
+    with run_folder.begun(config, dataset()) as folder:
+        assert configs.SearchConfig.from_dict(files.read_json(folder / files.CONFIG)) == config
+        assert files.read_json(folder / files.DATASET) == {
             **{"name": "digits", "classes": ["0", "1"], "preprocessing": {"height": 8}},
             "images": {"train": 5, "test": 3},
         }
-        assert runs.is_run(folder)
-        assert not (folder / runs.GENOTYPE).exists()
+        assert files.is_run(folder)
+        assert not (folder / files.GENOTYPE).exists()
 
 
 def test_begun_keeps_the_genotype_of_a_training(tmp_path):
     config = configs.TrainConfig(workdir=tmp_path / "run", genotype="DARTS_V2")
-    with beginning.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as folder:
-        assert load_genotype(folder / runs.GENOTYPE) == GENOTYPES["DARTS_V2"]
+    with run_folder.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as folder:
+        assert load_genotype(folder / files.GENOTYPE) == GENOTYPES["DARTS_V2"]
 
 
 # Settings when it resumes
@@ -50,7 +52,7 @@ def test_begun_keeps_the_genotype_of_a_training(tmp_path):
 
 def test_resumed_settings_are_those_the_run_began_with(tmp_path):
     folder = begin(tmp_path / "run", channels=4, checkpoint_steps=7)
-    resumed = beginning.resumed(configs.SearchConfig, str(folder))
+    resumed = run_folder.resumed(configs.SearchConfig, str(folder))
     assert resumed == configs.SearchConfig(
         workdir=folder, channels=4, checkpoint_steps=7, resume=True
     )
@@ -58,20 +60,20 @@ def test_resumed_settings_are_those_the_run_began_with(tmp_path):
 
 def test_resumed_settings_of_an_overwriting_run_do_not_overwrite(tmp_path):
     folder = begin(tmp_path / "run", overwrite=True)
-    resumed = beginning.resumed(configs.SearchConfig, folder)
+    resumed = run_folder.resumed(configs.SearchConfig, folder)
     assert (resumed.overwrite, resumed.resume) == (False, True)
 
 
 def test_resumed_settings_have_the_folder_that_the_run_is_in_now(run, tmp_path):
     run.rename(tmp_path / "moved")
-    resumed = beginning.resumed(configs.SearchConfig, tmp_path / "moved")
+    resumed = run_folder.resumed(configs.SearchConfig, tmp_path / "moved")
     assert resumed.workdir == tmp_path / "moved"
     assert begin(resumed.workdir, resume=True) == tmp_path / "moved"
 
 
 def test_resumed_settings_of_another_kind_of_run_are_refused(run):
     with pytest.raises(InputError, match="settings of a training. Received: those of a search$"):
-        beginning.resumed(configs.TrainConfig, run)
+        run_folder.resumed(configs.TrainConfig, run)
 
 
 OTHERS = {
@@ -115,13 +117,13 @@ def test_other_values_are_there_for_every_setting():
     names = {field.name for field in dataclasses.fields(configs.SearchConfig)}
     assert names == {*OTHERS, "dataset", "workdir", "overwrite", "resume"}
     elsewhere = {"workdir", "overwrite", "resume"}
-    assert set(OTHERS) > beginning.MAY_DIFFER - elsewhere
+    assert set(OTHERS) > run_folder.MAY_DIFFER - elsewhere
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHERS) - beginning.MAY_DIFFER))
+@pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER))
 def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
     values = getattr(configs.SearchConfig(workdir=run), name), OTHERS[name]
-    then, now = (re.escape(repr(runs.plain(value))) for value in values)
+    then, now = (re.escape(repr(files.plain(value))) for value in values)
     message = (
         rf"Expected {name}={then}, with which the run was begun \(.*config.json\). "
         rf"Received: {name}={now}$"
@@ -129,7 +131,7 @@ def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
     refused(message, run, resume=True, **{name: OTHERS[name]})
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHERS) & beginning.MAY_DIFFER))
+@pytest.mark.parametrize("name", sorted(set(OTHERS) & run_folder.MAY_DIFFER))
 def test_resume_takes_settings_of_how_it_runs(run, name):
     before = contents(run)
     assert begin(run, resume=True, **{name: OTHERS[name]}) == run
@@ -153,7 +155,7 @@ def test_resume_refuses_another_dataset_and_changes_nothing(run, changed, what):
 
 @pytest.mark.parametrize("text", ["[]", "{}", '"digits"'])
 def test_resume_refuses_a_run_that_says_nothing_of_its_dataset(run, text):
-    (run / runs.DATASET).write_text(text)
+    (run / files.DATASET).write_text(text)
     refused("dataset.json. Received: one with other .*classes", run, resume=True)
 
 
@@ -162,13 +164,13 @@ def test_resume_refuses_a_run_that_says_nothing_of_its_dataset(run, text):
 
 def log_of(folder) -> list[str]:
     """Every line of a run's log, without its date and time."""
-    return [line.split(" ", 2)[2] for line in (folder / runs.LOG).read_text().split("\n")[:-1]]
+    return [line.split(" ", 2)[2] for line in (folder / files.LOG).read_text().split("\n")[:-1]]
 
 
 def test_log_has_what_is_logged_while_the_run_goes_on(tmp_path):
     LOGGER.warning("before")
     handlers, level = list(LOGGER.handlers), LOGGER.level
-    with beginning.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+    with run_folder.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
         LOGGER.info("step one")
         logging.getLogger("darts_tf.data").warning("an image\u2028 é")
         logging.getLogger("another").warning("not ours")
@@ -183,7 +185,7 @@ def test_log_ends_with_a_run_that_fails(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run")
 
     def fail():
-        with beginning.begun(config, dataset()):
+        with run_folder.begun(config, dataset()):
             LOGGER.warning("it goes wrong")
             raise RuntimeError
 
@@ -196,7 +198,7 @@ def test_log_ends_with_a_run_that_fails(tmp_path):
 def test_log_of_a_resumed_run_goes_on_below_the_earlier_one(tmp_path):
     for resume in (False, True):
         config = configs.SearchConfig(workdir=tmp_path / "run", resume=resume)
-        with beginning.begun(config, dataset()):
+        with run_folder.begun(config, dataset()):
             LOGGER.info("resume: %s", resume)
     assert log_of(tmp_path / "run") == ["INFO resume: False", "INFO resume: True"]
 
@@ -213,7 +215,7 @@ def kept():
 
 def test_log_begins_with_what_was_held_back_for_it(tmp_path, kept):
     LOGGER.warning("left out %s", "a.png")
-    with beginning.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+    with run_folder.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
         LOGGER.warning("then")
     assert log_of(folder) == ["WARNING left out a.png", "WARNING then"]
     assert LOGGER.handlers == [kept]
@@ -224,6 +226,6 @@ def test_log_of_a_second_run_has_nothing_of_the_first(tmp_path, kept):
     """As in `darts-tf demo`, one process with two runs."""
     for name in ("first", "second"):
         LOGGER.warning("before the %s", name)
-        with beginning.begun(configs.SearchConfig(workdir=tmp_path / name), dataset()) as folder:
+        with run_folder.begun(configs.SearchConfig(workdir=tmp_path / name), dataset()) as folder:
             LOGGER.info("in the %s", name)
         assert log_of(folder) == [f"WARNING before the {name}", f"INFO in the {name}"]

@@ -8,9 +8,10 @@ import types
 import keras
 import pytest
 
-from darts_tf import callbacks, runs
+from darts_tf import callbacks
 from darts_tf.configs import SearchConfig, TrainConfig
 from darts_tf.dashboard import Dashboard
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.schedules import rate_at
 
 
@@ -91,7 +92,7 @@ def test_record_writes_and_reports_one_line_an_epoch(tmp_path):
         record.on_epoch_begin(epoch)
         record.on_epoch_end(epoch, {"loss": 2.0, "accuracy": 0.5, "val_loss": 1.0})
     line = {"loss": 2.0, "accuracy": 0.5, "test_loss": 1.0, "more": 1}
-    lines = runs.read_metrics(tmp_path)
+    lines = read_metrics(tmp_path)
     assert lines == [{"epoch": epoch, **line} for epoch in range(2)]
     assert [set(line) - set(lines[0]) for line in seen] == [{"seconds"}] * 2
     assert [{**line, "seconds": 0} for line in lines] == [{**line, "seconds": 0} for line in seen]
@@ -101,7 +102,7 @@ def test_record_calls_held_out_images_valid_unless_told(tmp_path):
     record = record_of(tmp_path, dict, None)
     record.on_epoch_begin(0)
     record.on_epoch_end(0, {"loss": 2.0, "val_loss": 1.0})
-    assert runs.read_metrics(tmp_path) == [{"epoch": 0, "loss": 2.0, "valid_loss": 1.0}]
+    assert read_metrics(tmp_path) == [{"epoch": 0, "loss": 2.0, "valid_loss": 1.0}]
 
 
 def test_record_tells_the_time_in_report_and_log_alone(tmp_path, monkeypatch, caplog):
@@ -113,7 +114,7 @@ def test_record_tells_the_time_in_report_and_log_alone(tmp_path, monkeypatch, ca
     record.on_epoch_begin(3)
     record.on_epoch_end(3, {"loss": 1.0})
     assert seen == [{"epoch": 3, "loss": 1.0, "seconds": 2.346}]
-    assert runs.read_metrics(tmp_path) == [{"epoch": 3, "loss": 1.0}]
+    assert read_metrics(tmp_path) == [{"epoch": 3, "loss": 1.0}]
     assert caplog.messages == ["epoch 4 took 2.3 s"]
 
 
@@ -123,7 +124,7 @@ def test_record_counts_skipped_steps_where_there_were_some(tmp_path):
         record.model.skipped.assign(skipped)
         record.on_epoch_begin(epoch)
         record.on_epoch_end(epoch)
-    assert runs.read_metrics(tmp_path) == [
+    assert read_metrics(tmp_path) == [
         {"epoch": 0},
         {"epoch": 1, "skipped_steps": 2},
         {"epoch": 2, "skipped_steps": 2},
@@ -157,4 +158,4 @@ def test_rate_is_in_the_line_of_its_epoch(tmp_path):
     together.set_model(record.model)
     together.on_epoch_begin(0)
     together.on_epoch_end(0, {"loss": 1.0})
-    assert runs.read_metrics(tmp_path) == [{"epoch": 0, "loss": 1.0, "learning_rate": 0.5}]
+    assert read_metrics(tmp_path) == [{"epoch": 0, "loss": 1.0, "learning_rate": 0.5}]

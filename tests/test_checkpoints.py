@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from witnessing import SETTINGS
 
-from darts_tf import checkpoints
-from darts_tf.checkpoints import CheckpointError, Position
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
+from darts_tf.runs import checkpoints
+from darts_tf.runs.checkpoints import CheckpointError, Position
 
 CONFIG = SearchConfig(workdir="run").to_dict()
 POSITION = Position(epoch=2, step=3, steps=8)

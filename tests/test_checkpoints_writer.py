@@ -12,8 +12,8 @@ import threading
 import numpy as np
 import pytest
 
-from darts_tf import checkpoints
-from darts_tf.checkpoints import Position, Writer
+from darts_tf.runs import checkpoints
+from darts_tf.runs.checkpoints import Position, Writer
 
 CONFIG = {"seed": 0}
 SOON = 20
@@ -199,7 +199,7 @@ LIMITED = """
 import pathlib, resource, signal, sys
 import numpy as np
 from darts_tf import checkpoints
-from darts_tf.checkpoints import Position, Writer
+from darts_tf.runs.checkpoints import Position, Writer
 folder = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -232,7 +232,7 @@ def test_file_that_the_system_does_not_take_leaves_earlier_checkpoints(tmp_path)
 KILLED = """
 import os, pathlib, signal, sys
 import numpy as np
-from darts_tf.checkpoints import Position, Writer
+from darts_tf.runs.checkpoints import Position, Writer
 with Writer(pathlib.Path(sys.argv[1]), 3) as writer:
     for step in (1, 2):
         if step == 2:

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from cli.main import main
-from darts_tf import runs
+from darts_tf.runs.metrics import read_metrics
 
 LEARNS = (
     *("--preset", "cifar10", "--genotype", "DARTS_V2", "--channels", "8", "--cells", "5"),
@@ -32,7 +32,7 @@ def test_small_network_learns_a_part_of_cifar10(cifar10, tmp_path, capsys):
     assert main(["train", *LEARNS, "--dataset", str(cifar10), "--workdir", str(workdir)]) == 0
     with capsys.disabled():
         print(f"\n{capsys.readouterr().out}")
-    lines = runs.read_metrics(workdir)
+    lines = read_metrics(workdir)
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert lines[-1]["test_accuracy"] > 0.45  # chance is 0.1
     assert main(["evaluate", "--workdir", str(workdir)]) == 0

@@ -12,8 +12,9 @@ from PIL import Image
 
 from cli.main import main
 from cli.progress import EpochProgress
-from darts_tf import runs
 from darts_tf.configs import ExportConfig
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 
 FAST = ["--preset", "tiny", "--arch-gradient", "first_order"]
 
@@ -33,7 +34,7 @@ def searched(images, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(images, searched):
     workdir = searched.parent / "train"
-    arguments = ["--genotype", str(searched / runs.GENOTYPE), "--dataset", str(images)]
+    arguments = ["--genotype", str(searched / files.GENOTYPE), "--dataset", str(images)]
     options = ["--preset", "tiny", "--epochs", "8", "--channels", "4"]
     assert main(["train", *options, *arguments, "--workdir", str(workdir)]) == 0
     return workdir
@@ -47,18 +48,18 @@ def exported(trained):
 
 
 def test_search_writes_a_genotype_of_the_folder(searched, images):
-    assert (searched / runs.GENOTYPE).is_file()
-    assert runs.read_json(searched / runs.CONFIG)["dataset"] == str(images)
-    assert runs.read_json(searched / runs.DATASET)["classes"] == list(COLOURS)
+    assert (searched / files.GENOTYPE).is_file()
+    assert files.read_json(searched / files.CONFIG)["dataset"] == str(images)
+    assert files.read_json(searched / files.DATASET)["classes"] == list(COLOURS)
 
 
 def test_train_learns_the_classes(trained):
-    assert runs.read_metrics(trained)[-1]["test_accuracy"] > 0.8
+    assert read_metrics(trained)[-1]["test_accuracy"] > 0.8
 
 
 def test_evaluate_prints_the_accuracy_of_the_run(trained, capsys):
     assert main(["evaluate", "--workdir", str(trained)]) == 0
-    accuracy = runs.read_metrics(trained)[-1]["test_accuracy"]
+    accuracy = read_metrics(trained)[-1]["test_accuracy"]
     assert f"{accuracy:.2%}" in capsys.readouterr().out
 
 
@@ -211,10 +212,10 @@ def test_a_folder_in_use_is_refused_and_left(searched, capfd):
 
 def test_resumed_training_needs_its_folder_alone(trained, capsys):
     assert main(["train", "--workdir", str(trained), "--resume"]) == 0
-    accuracy = runs.read_metrics(trained)[-1]["test_accuracy"]
+    accuracy = read_metrics(trained)[-1]["test_accuracy"]
     output = capsys.readouterr().out
     assert f"test accuracy {accuracy:.2%}" in output
-    assert f"going on with the settings of {trained / runs.CONFIG}" in output
+    assert f"going on with the settings of {trained / files.CONFIG}" in output
 
 
 def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch, one_node):
@@ -230,16 +231,16 @@ def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch
         "darts-tf: stopped after step 3 of 8 of epoch 1; everything is kept, and "
         f"--workdir {workdir} --resume goes on from there\n"
     )
-    assert runs.read_metrics(workdir) == []
+    assert read_metrics(workdir) == []
 
 
 def test_resumed_search_answers_another_dataset_with_one_line(searched, tmp_path, capfd):
     other = write_images(tmp_path / "other", {"train": 16, "test": 8})
-    before = runs.read_json(searched / runs.CONFIG)
+    before = files.read_json(searched / files.CONFIG)
     command = ["search", "--workdir", searched, "--resume", "--dataset", other]
     line = one_line_of_wrong_use(capfd, command)
-    assert f"with which the run was begun ({searched / runs.CONFIG})" in line
-    assert runs.read_json(searched / runs.CONFIG) == before
+    assert f"with which the run was begun ({searched / files.CONFIG})" in line
+    assert files.read_json(searched / files.CONFIG) == before
 
 
 @pytest.mark.parametrize("command", ["search", "train"])

@@ -9,7 +9,7 @@ from commands import one_line_of_wrong_use
 
 from cli import derive as command_of
 from cli.main import main
-from darts_tf import runs
+from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.settling import Settings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
@@ -22,7 +22,7 @@ def searched(tmp_path):
     folder = begin(tmp_path / "run", preset="tiny", seed=7, dataset="digits", limit=64)
     alphas = np.random.default_rng(0).normal(size=(2, 14, 8))
     alphas[:, :, 3] += 2
-    runs.save_alphas(folder, *alphas)
+    save_alphas(folder, *alphas)
     return folder
 
 
@@ -30,7 +30,7 @@ def test_cells_by_strength_with_a_limit_on_skips(searched, tmp_path, capsys):
     output = tmp_path / "new" / "genotype.json"
     command = ["derive", "--workdir", str(searched), "--output", str(output)]
     assert main([*command, "--max-skips", "2"]) == 0
-    expected = derive(*runs.load_alphas(searched), max_skips=2)
+    expected = derive(*load_alphas(searched), max_skips=2)
     assert load_genotype(output) == expected
     assert sum(name == "skip_connect" for name, _ in expected.normal) == 2
     assert f"genotype: {output}" in capsys.readouterr().out
@@ -39,19 +39,19 @@ def test_cells_by_strength_with_a_limit_on_skips(searched, tmp_path, capsys):
 def test_a_degenerate_cell_is_said_in_words(searched, tmp_path, capsys):
     output = tmp_path / "genotype.json"
     assert main(["derive", "--workdir", str(searched), "--output", str(output)]) == 0
-    assert load_genotype(output) == derive(*runs.load_alphas(searched))
+    assert load_genotype(output) == derive(*load_alphas(searched))
     out = capsys.readouterr().out
     assert "warning: the normal cell is " in out
     assert COLLAPSED in out
 
 
 def test_a_recurrent_cell_by_strength(searched, tmp_path, capsys):
-    runs.save_alphas(searched, np.random.default_rng(1).normal(size=(36, 5)))
+    save_alphas(searched, np.random.default_rng(1).normal(size=(36, 5)))
     output = tmp_path / "genotype.json"
     command = ["derive", "--workdir", str(searched), "--output", str(output)]
     assert main(command) == 0
     found = load_genotype(output, recurrent=True)
-    assert found == derive_recurrent(*runs.load_alphas(searched))
+    assert found == derive_recurrent(*load_alphas(searched))
     line = one_line_of_wrong_use(capsys, [*command, "--overwrite", "--max-skips", "1"])
     assert "Expected a search on images for max_skips=1" in line
 

@@ -14,7 +14,7 @@ from commands import one_line_of_wrong_use
 from numerics import assert_close
 
 from cli.main import main
-from darts_tf import beginning, latency_table, runs, searching
+from darts_tf import latency_table, searching
 from darts_tf.analytic import METRICS, cost_table
 from darts_tf.callbacks import Record
 from darts_tf.configs import SearchConfig
@@ -24,6 +24,9 @@ from darts_tf.costs import network_cost
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.parts import all_parts, parts_of
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.alphas import save_alphas
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.targets import costs_of, target_of
@@ -41,10 +44,10 @@ def dataset():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, dataset):
     """The folder of a search."""
-    with beginning.begun(
+    with run_folder.begun(
         SearchConfig(workdir=tmp_path_factory.mktemp("run") / "run"), dataset
     ) as folder:
-        runs.save_alphas(folder, *ALPHAS)
+        save_alphas(folder, *ALPHAS)
     return folder
 
 
@@ -106,8 +109,8 @@ def test_latencies_are_bounded_by_the_table(run, table, tmp_path):
 
 def test_settings_of_the_search_hold_for_derive(tmp_path, dataset):
     fields = {"budget_channels": 5, "budget_cells": 3, "budget_image_size": 16}
-    with beginning.begun(SearchConfig(workdir=tmp_path / "run", **fields), dataset) as folder:
-        runs.save_alphas(folder, *ALPHAS)
+    with run_folder.begun(SearchConfig(workdir=tmp_path / "run", **fields), dataset) as folder:
+        save_alphas(folder, *ALPHAS)
     out = tmp_path / "g.json"
     words = ["derive", "--workdir", str(folder), "--output", str(out)]
     assert main([*words, "--budget", "macs=3M"]) == 0
@@ -155,7 +158,7 @@ def test_table_of_other_threads_is_refused_unless_any_will_do(run, table, capfd)
 
 
 def test_recurrent_cells_have_no_budget(tmp_path, capfd):
-    runs.save_alphas(tmp_path, np.random.default_rng(0).normal(size=(36, 5)))
+    save_alphas(tmp_path, np.random.default_rng(0).normal(size=(36, 5)))
     assert main(["derive", "--workdir", str(tmp_path)]) == 0
     assert "-> 1 2 3 4 5 6 7 8" in capfd.readouterr().out
     line = one_line_of_wrong_use(capfd, ["derive", "--workdir", tmp_path, "--budget", "macs=1M"])
@@ -210,7 +213,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
     settings = {"budget_channels": 4, "budget_cells": 3}
     settings |= {"budget": "macs=60k", "cost": "params", "cost_weight": 1.0}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
-    most, kept = parsed_budget(config.budget).most, config.workdir / runs.GENOTYPE
+    most, kept = parsed_budget(config.budget).most, config.workdir / files.GENOTYPE
 
     def fit(trainer, given, folder, feed, callbacks):
         network = target(config, image_channels=1)
@@ -227,7 +230,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
     genotype = searching.search(config, dataset)
     assert macs(genotype, channels=4, cells=3) <= most < macs(PLAIN, channels=4, cells=3)
     assert load_genotype(kept) == genotype
-    kept = runs.read_json(config.workdir / runs.CONFIG)
+    kept = files.read_json(config.workdir / files.CONFIG)
     assert (kept["budget"], kept["cost"], kept["cost_weight"]) == ("macs=60k", "params", 1.0)
 
 

@@ -14,8 +14,10 @@ from pictured import SVG
 
 from cli import plot
 from cli.main import main
-from darts_tf import animation, history, pictures, runs
+from darts_tf import animation, pictures
 from darts_tf.pictures import picture, plot_genotype, plot_supernet
+from darts_tf.runs import files
+from darts_tf.runs.alphas import extend_history, load_alphas, save_alphas
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
@@ -31,8 +33,8 @@ def searched(here):
     folder = begin(here / "found", preset="tiny", dataset="digits", limit=64, relaxation="sigmoid")
     alphas = np.random.default_rng(0).normal(size=(3, 2, 5, 8))
     for epoch, each in enumerate(alphas):
-        history.extend(folder, epoch, *each)
-    runs.save_alphas(folder, *alphas[-1])
+        extend_history(folder, epoch, *each)
+    save_alphas(folder, *alphas[-1])
     return folder
 
 
@@ -85,11 +87,11 @@ def test_files_of_both_kinds_are_drawn(here):
 
 
 def test_a_run_s_cells_supernet_and_film(searched, here, capsys):
-    GENOTYPES["PDARTS"].save(searched / runs.GENOTYPE)
+    GENOTYPES["PDARTS"].save(searched / files.GENOTYPE)
     assert main(["plot", str(searched)]) == 0
     assert last_line(capsys) == "picture: found.svg"
-    (searched / runs.GENOTYPE).unlink()
-    alphas = runs.load_alphas(searched)
+    (searched / files.GENOTYPE).unlink()
+    alphas = load_alphas(searched)
     assert main(["plot", "found", "--supernet"]) == 0
     expected = plot_supernet(alphas, relaxation="sigmoid", title="found")
     assert (here / "found-supernet.svg").read_bytes() == picture(expected, "svg")
@@ -103,16 +105,16 @@ def test_a_run_s_cells_supernet_and_film(searched, here, capsys):
 
 def test_the_chosen_cells_are_those_that_the_supernet_s_picture_marks(searched, here):
     five = np.random.default_rng(1).normal(size=(2, 20, 8))  # five nodes, as the genotype has
-    runs.save_alphas(searched, *five)
-    GENOTYPES["NASNet"].save(searched / runs.GENOTYPE)
+    save_alphas(searched, *five)
+    GENOTYPES["NASNet"].save(searched / files.GENOTYPE)
     assert main(["plot", "found", "--supernet", "--cell", "normal"]) == 0
     words = ElementTree.fromstring((here / "found-normal-supernet.svg").read_bytes())
     assert "sep conv 5x5 from c_{k-1} to 2" in words.get("aria-label")
 
 
 def test_a_search_on_a_text(searched, here):
-    (searched / runs.VOCABULARY).write_text("a\n")
-    runs.save_alphas(searched, np.zeros((6, 5)))
+    (searched / files.VOCABULARY).write_text("a\n")
+    save_alphas(searched, np.zeros((6, 5)))
     assert main(["plot", "found", "--supernet"]) == 0
     label = ElementTree.fromstring((here / "found-supernet.svg").read_bytes()).get("aria-label")
     assert label == "found; recurrent cell: tanh from 0 to 1, tanh from 0 to 2, tanh from 0 to 3"
@@ -143,8 +145,8 @@ def test_wrong_use_is_one_line_and_writes_nothing(searched, here, capsys, argume
     (here / "empty").mkdir()
     (here / "bad.json").write_text("{}")
     for stage in ("1", "10", "9"):
-        (here / "staged" / runs.STAGES / stage).mkdir(parents=True)
-    runs.save_alphas(here / "staged", *np.zeros((2, 14, 8)))
+        (here / "staged" / files.STAGES / stage).mkdir(parents=True)
+    save_alphas(here / "staged", *np.zeros((2, 14, 8)))
     before = sorted(here.rglob("*"))
     assert message in one_line_of_wrong_use(capsys, ["plot", *arguments])
     assert sorted(here.rglob("*")) == before

@@ -10,7 +10,9 @@ from beginnings import begin, contents, dataset
 from commands import replace_commands
 
 from cli.main import main
-from darts_tf import beginning, checkpoints, configs, runs
+from darts_tf import configs
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.spaces.zoo import GENOTYPES
 
@@ -35,7 +37,7 @@ def folder(tmp_path):
 def trained(tmp_path):
     """The folder of a training."""
     config = configs.TrainConfig(workdir=tmp_path / "train", genotype="DARTS_V2", epochs=3)
-    with beginning.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as made:
+    with run_folder.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as made:
         return made
 
 
@@ -62,7 +64,7 @@ DIFFERING = {
 
 
 def test_resume_takes_other_settings_of_how_it_runs(ran, folder):
-    assert {*DIFFERING, "workdir", "overwrite", "resume"} == beginning.MAY_DIFFER
+    assert {*DIFFERING, "workdir", "overwrite", "resume"} == run_folder.MAY_DIFFER
     words = [f"--{name.replace('_', '-')}={value}" for name, value in DIFFERING.items()]
     assert main(["search", "--workdir", str(folder), "--resume", *words]) == 0
     changed = {**SETTINGS, **DIFFERING}
@@ -147,7 +149,7 @@ def stopped(monkeypatch, capsys, argv, error) -> tuple[int, str]:
 def test_ctrl_c_before_the_training_loop_leaves_a_run_as_it_was(
     monkeypatch, capsys, folder, option
 ):
-    made = folder / runs.CHECKPOINTS
+    made = folder / files.CHECKPOINTS
     made.mkdir()
     checkpoints.write(made, checkpoints.Position(1, 0, 2), {}, [])
     argv = ["search", "--workdir", folder, *option]

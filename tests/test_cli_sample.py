@@ -11,8 +11,8 @@ from exporting_text import KNOWN, SIZE, probabilities_of, small_model, words_of
 
 import export
 from cli.main import main
-from darts_tf import runs
 from darts_tf.data import SPLITTING, load_text
+from darts_tf.runs import files
 from export.text.loading import load_text_model
 from export.text.sampling import choose
 
@@ -100,7 +100,7 @@ def test_prompts_are_split_as_the_text_is_that_a_run_is_on(ran, tmp_path, capfd)
         assert found.out.startswith("the class <unk>\n<unk> .")
         assert found.err == "darts-tf: read as <unk>: ...., no\n"
     run = shutil.copytree(ran / "run", tmp_path / "run")
-    runs.write_json(run / "dataset.json", {"name": "pydoc"})
+    files.write_json(run / "dataset.json", {"name": "pydoc"})
     assert load_text_model(run).words.splitting == "pydoc"
     assert load_text_model(ran / "run").words.splitting == "spaces"
 
@@ -193,7 +193,7 @@ def test_export_command_writes_what_a_language_model_can_be(ran, text_models, ca
     assert "perplexity" in captured.out
     assert "accuracy" not in captured.out
     assert "left out" not in captured.out
-    report = runs.read_json(tmp_path / "out" / "export_report.json")
+    report = files.read_json(tmp_path / "out" / "export_report.json")
     assert list(report["formats"]) == list(export.TEXT_FORMATS)
     assert (report["check_words"], report["check_source"]) == (40, "the test text")
     test = load_text(text_models.text).test[:44].reshape(4, 11)
@@ -214,15 +214,15 @@ def test_export_command_compares_on_random_words_where_the_text_is_gone(
     ran, text_models, capfd, tmp_path, there
 ):
     run = shutil.copytree(ran / "run", tmp_path / "run")
-    settings = runs.read_json(run / "config.json")
-    runs.write_json(run / "config.json", {**settings, "dataset": str(tmp_path / "text")})
+    settings = files.read_json(run / "config.json")
+    files.write_json(run / "config.json", {**settings, "dataset": str(tmp_path / "text")})
     if there == "another text":
         shutil.copytree(text_models.text, tmp_path / "text")
         (tmp_path / "text" / "train.txt").write_text("other words\n")
     words = ["export", "--workdir", run, "--output", tmp_path / "out", "--format", "tflite"]
     assert main(list(map(str, words))) == 0
     assert "comparing on random words: Expected" in capfd.readouterr().out
-    report = runs.read_json(tmp_path / "out" / "export_report.json")
+    report = files.read_json(tmp_path / "out" / "export_report.json")
     assert (report["check_words"], report["check_source"]) == (256, "noise")
     assert report["formats"]["tflite"]["agreement"] == 1
 

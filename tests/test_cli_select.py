@@ -8,7 +8,9 @@ from protocols import begin, leave
 
 from cli import select as program
 from cli.main import main
-from darts_tf import protocol, runs
+from darts_tf import protocol
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 
 TINY = ("--preset", "tiny", "--seeds", "0,3", "--final-seeds", "1,2")
@@ -74,15 +76,15 @@ def test_protocol_has_ordinary_runs(tmp_path, capsys, monkeypatch, one_node):
     settings = ["arch_gradient=first_order", f"space={one_node}"]
     words = ["--seeds", "1", "--final-seeds", "2", "--search", *settings]
     assert main(["select", "--preset", "tiny", *words, "--workdir", "all"]) == 0
-    found = runs.read_json(tmp_path / "all" / "select.json")
+    found = files.read_json(tmp_path / "all" / "select.json")
     final = tmp_path / "all" / "final" / "search-1-seed-2"
     (only,) = found["candidates"]
-    brief = runs.read_metrics(tmp_path / "all" / only["brief"])[-1]
+    brief = read_metrics(tmp_path / "all" / only["brief"])[-1]
     assert only["valid_accuracy"] == brief["valid_accuracy"]
     assert "test_accuracy" not in brief
-    error = 100 * (1 - runs.read_metrics(final)[-1]["test_accuracy"])
+    error = 100 * (1 - read_metrics(final)[-1]["test_accuracy"])
     assert found["best"]["test_error"] == pytest.approx(error)
-    assert runs.read_json(tmp_path / "all/search/seed-1/config.json")["arch_gradient"] == (
+    assert files.read_json(tmp_path / "all/search/seed-1/config.json")["arch_gradient"] == (
         "first_order"
     )
     genotypes = [tmp_path / "all" / name / "genotype.json" for name in ("", "search/seed-1", final)]

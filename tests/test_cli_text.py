@@ -9,8 +9,9 @@ from commands import one_line_of_wrong_use, replace_commands
 from texts import SMALL, write_texts
 
 from cli.main import main
-from darts_tf import runs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 
 TEXTS = dict.fromkeys(SMALL, "the cat sat on the mat \n and then it left \n" * 12)
 FAST = ["--preset", "tiny", "--arch-gradient", "first_order", "--time-steps", "6"]
@@ -32,21 +33,21 @@ def searched(text, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(text, searched):
     workdir = searched.parent / "train"
-    arguments = ["--genotype", str(searched / runs.GENOTYPE), "--dataset", str(text), *STREAMS]
+    arguments = ["--genotype", str(searched / files.GENOTYPE), "--dataset", str(text), *STREAMS]
     options = ["--preset", "tiny", "--epochs", "3", "--workdir", str(workdir)]
     assert main(["train", *options, *arguments]) == 0
     return workdir
 
 
 def test_search_writes_a_recurrent_genotype_of_the_folder(searched, text):
-    assert set(runs.read_json(searched / runs.GENOTYPE)) >= {"recurrent", "concat"}
-    assert runs.read_json(searched / runs.CONFIG)["dataset"] == str(text)
+    assert set(files.read_json(searched / files.GENOTYPE)) >= {"recurrent", "concat"}
+    assert files.read_json(searched / files.CONFIG)["dataset"] == str(text)
 
 
 def test_train_resumed_needs_no_more_than_the_folder(trained, capsys):
     assert main(["train", "--workdir", str(trained), "--resume"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    best = min(line["valid_perplexity"] for line in runs.read_metrics(trained))
+    best = min(line["valid_perplexity"] for line in read_metrics(trained))
     assert any(line.startswith(f"valid perplexity {best:.2f}, in epoch ") for line in lines)
     assert any("training, 144 valid and 144 test words, vocabulary of 10" in line for line in lines)
 
@@ -84,7 +85,7 @@ def test_transfer_to_wikitext_is_one_command(text, searched, monkeypatch, capfd)
     seen = []
     replace_commands(monkeypatch, lambda config: seen.append(config) or 0)
     command = ["train", "--preset", "wikitext-2", "--dataset", str(text)]
-    found = ["--genotype", str(searched / runs.GENOTYPE), "--workdir", "run"]
+    found = ["--genotype", str(searched / files.GENOTYPE), "--workdir", "run"]
     assert main([*command, *found]) == 0
     assert (seen[0].units, seen[0].hidden_dropout, seen[0].epochs) == (700, 0.15, 3600)
 
@@ -126,7 +127,7 @@ def test_wrong_use_is_one_line_and_writes_nothing(text, tmp_path, capfd, argv, m
 
 def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
     workdir = ["--workdir", str(tmp_path / "run"), "--preset", "tiny"]
-    cell = str(searched / runs.GENOTYPE)
+    cell = str(searched / files.GENOTYPE)
     line = one_line_of_wrong_use(capfd, ["train", "--genotype", cell, *workdir])
     assert "Expected a normal and a reduction cell, for images. Received: a recurrent cell" in line
     on_text = ["train", "--dataset", str(text), *workdir]

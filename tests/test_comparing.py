@@ -9,10 +9,11 @@ import pytest
 
 from cli import compare as program
 from cli.main import main
-from darts_tf import runs
 from darts_tf.comparing import named_genotypes
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
@@ -163,10 +164,10 @@ def trainings(monkeypatch) -> list[TrainConfig]:
         seen.append(config)
         if len(seen) == 3:
             raise Interrupted("")
-        GENOTYPES[config.genotype].save(config.workdir / runs.GENOTYPE)
-        runs.append_metrics(config.workdir, {"epoch": 0, "test_accuracy": 0.5 + 0.1 * config.seed})
-        (config.workdir / runs.MODEL).touch()
-        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        GENOTYPES[config.genotype].save(config.workdir / files.GENOTYPE)
+        append_metrics(config.workdir, {"epoch": 0, "test_accuracy": 0.5 + 0.1 * config.seed})
+        (config.workdir / files.MODEL).touch()
+        files.write_json(config.workdir / files.CONFIG, config.to_dict())
 
     monkeypatch.setattr(program, "_train", train)
     return seen
@@ -194,8 +195,8 @@ def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings
 def test_run_of_another_recipe_is_refused(tmp_path, trainings, capsys):
     folder = tmp_path / "run"
     assert main(["compare", *SMALL, "--workdir", str(folder), "--train"]) == 0
-    path = folder / "PDARTS" / "seed-0" / runs.CONFIG
-    runs.write_json(path, {**runs.read_json(path), "momentum": 0.5})
+    path = folder / "PDARTS" / "seed-0" / files.CONFIG
+    files.write_json(path, {**files.read_json(path), "momentum": 0.5})
     capsys.readouterr()
     assert main(["compare", "--workdir", str(folder), "--resume"]) == 2
     assert (
@@ -222,11 +223,11 @@ def test_comparison_trains_ordinary_runs(tmp_path, capsys):
     words = ["--genotypes", "DARTS_V1", "--max-macs", "200k", "--train", "--workdir", str(folder)]
     assert main(["compare", "--preset", "tiny", *words]) == 0
     run = folder / "DARTS_V1" / "seed-0"
-    accuracy = runs.read_metrics(run)[-1]["test_accuracy"]
+    accuracy = read_metrics(run)[-1]["test_accuracy"]
     assert errors(folder) == [str(100 * (1 - accuracy))]
     (row,) = read(folder)
     assert int(row["macs"]) <= 200_000
-    assert str(runs.read_json(run / runs.CONFIG)["channels"]) == row["channels"] != "2"
+    assert str(files.read_json(run / files.CONFIG)["channels"]) == row["channels"] != "2"
     assert main(["evaluate", "--workdir", str(run)]) == 0
     assert main(["train", "--workdir", str(run), "--resume"]) == 0
     assert f"{row['channels']} channels, for at most 200,000 MACs" in capsys.readouterr().out

@@ -9,10 +9,11 @@ import pytest
 
 from cli import compare as program
 from cli.main import main
-from darts_tf import runs
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
 from darts_tf.method_tables import MethodRow, notes, table, to_csv, to_markdown
 from darts_tf.methods import baseline_of, epochs_within, search_of
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.zoo import GENOTYPES
 
@@ -137,28 +138,28 @@ def jobs(monkeypatch):
         seen.append((kind, "/".join(config.workdir.parts[-2:]), config))
         if len(seen) == 8:
             raise Interrupted("")
-        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        files.write_json(config.workdir / files.CONFIG, config.to_dict())
 
     def find(dataset, config):
         job("find", config)
         genotype = GENOTYPES["DARTS_V2" if config.seed else "PDARTS"]
-        genotype.save(config.workdir / runs.GENOTYPE)
+        genotype.save(config.workdir / files.GENOTYPE)
         if isinstance(config, BaselineConfig):
-            runs.append_time(config.workdir, 0, 0.5)
-            (config.workdir / runs.TRIALS / "0000").mkdir(parents=True)
-            runs.append_time(config.workdir / runs.TRIALS / "0000", 0, 90.0)
+            append_time(config.workdir, 0, 0.5)
+            (config.workdir / files.TRIALS / "0000").mkdir(parents=True)
+            append_time(config.workdir / files.TRIALS / "0000", 0, 90.0)
             return genotype
         for epoch in range(config.epochs):
             slow = 3 if config.arch_gradient == "second_order" else 1
-            runs.append_time(config.workdir, epoch, slow * (10.0 if epoch else 30.0))
+            append_time(config.workdir, epoch, slow * (10.0 if epoch else 30.0))
         return genotype
 
     def train(config):
         job("train", config)
-        GENOTYPES["DARTS_V2" if config.seed else "PDARTS"].save(config.workdir / runs.GENOTYPE)
+        GENOTYPES["DARTS_V2" if config.seed else "PDARTS"].save(config.workdir / files.GENOTYPE)
         accuracy = {"random": 0.4}.get(config.workdir.parent.name, 0.5) + 0.01 * config.seed
-        runs.append_metrics(config.workdir, {"epoch": 0, "test_accuracy": accuracy})
-        (config.workdir / runs.MODEL).touch()
+        append_metrics(config.workdir, {"epoch": 0, "test_accuracy": accuracy})
+        (config.workdir / files.MODEL).touch()
 
     monkeypatch.setattr(program, "_find", find)
     monkeypatch.setattr(program, "_train", train)

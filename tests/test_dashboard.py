@@ -10,10 +10,11 @@ import pytest
 from boards import scalars_of, tags_of, values_of
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from darts_tf import dashboard, runs
+from darts_tf import dashboard
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.dashboard import Dashboard, tag_of
 from darts_tf.errors import InputError
+from darts_tf.runs import files
 from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
@@ -133,7 +134,7 @@ def test_hyperparameters_are_read_back_by_tensorboards_own_classes(tmp_path, dra
     "cells", [CELLS[2], next(iter(RECURRENT_GENOTYPES.values()))], ids=["images", "text"]
 )
 def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn, cells):
-    cells.save(tmp_path / runs.GENOTYPE)
+    cells.save(tmp_path / files.GENOTYPE)
     network = types.SimpleNamespace(drop_path_rate=keras.Variable(0.125))
     config = TrainConfig(workdir=tmp_path, genotype="DARTS_V2")
     board, happen = begun(tmp_path, config, types.SimpleNamespace(network=network))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from texts import write_texts
 from witnessing import fuzz
 
-from darts_tf import runs
 from darts_tf.data import Vocabulary, check_same_vocabulary, load_text, read_vocabulary
 from darts_tf.data.corpora import FILES
 from darts_tf.errors import InputError
+from darts_tf.runs import files as run_files
 
 
 def test_vocabulary_comes_back_from_text_and_words():
@@ -45,8 +45,8 @@ def test_vocabulary_that_does_not_fit_is_refused_with_the_first_difference(other
 def test_run_keeps_the_vocabulary_and_begins_again_with_the_same_text_only(tmp_path):
     text = load_text(write_texts(tmp_path / "text"))
     folder = begin(tmp_path / "run", text)
-    assert read_vocabulary(folder / runs.VOCABULARY) == text.vocabulary
-    described = runs.read_json(folder / runs.DATASET)
+    assert read_vocabulary(folder / run_files.VOCABULARY) == text.vocabulary
+    described = run_files.read_json(folder / run_files.DATASET)
     assert described["words"] == {"train": 8, "valid": 3, "test": 4}
     begin(folder, text, resume=True)
     other = load_text(write_texts(tmp_path / "text", valid="d b\n"))
@@ -54,7 +54,7 @@ def test_run_keeps_the_vocabulary_and_begins_again_with_the_same_text_only(tmp_p
         "Expected the dataset that .* Received: one with other text", folder, other, resume=True
     )
     begin(folder, other, overwrite=True)
-    assert read_vocabulary(folder / runs.VOCABULARY) == other.vocabulary
+    assert read_vocabulary(folder / run_files.VOCABULARY) == other.vocabulary
     assert set(contents(folder)) == {
         ".lock",
         "config.json",

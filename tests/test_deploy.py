@@ -16,8 +16,8 @@ import yaml
 from deploying import DEPLOY, ROOT, TYPES
 
 from cli import arguments
-from darts_tf import runs
 from darts_tf.configs import SearchConfig
+from darts_tf.runs import files as run_files
 
 KINDS = {
     "TFJob": "TFJob",
@@ -194,7 +194,7 @@ def test_words_are_understood_and_a_run_is_resumed(name, tmp_path):
         assert program == "search"
         assert (config.workdir, config.resume) == (tmp_path, begun)
         assert config.strategy == "auto"
-        runs.write_json(tmp_path / runs.CONFIG, config.to_dict())
+        run_files.write_json(tmp_path / run_files.CONFIG, config.to_dict())
 
 
 @pytest.mark.parametrize("workers", [1, 4, 11])

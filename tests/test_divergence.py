@@ -11,9 +11,10 @@ import tensorflow as tf
 from golden_data import values
 from replicated import batches, made, mirrored
 
-from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import train
@@ -106,10 +107,10 @@ def test_run_goes_back_once_then_stops_with_a_report_and_can_go_on(dataset, tmp_
     folder = tmp_path / "run"
     with pytest.raises(Diverged, match="2 steps in a row.*again after.*--learning-rate"):
         train(config(folder), DARTS_V2, dataset, callbacks=(Poison(3, times=2),))
-    log = (folder / runs.LOG).read_text()
+    log = (folder / files.LOG).read_text()
     assert log.count("was skipped") == 4
     assert "going back to step 3 of epoch 1 with a lower learning rate" in log
     train(dataclasses.replace(config(folder), resume=True), DARTS_V2, dataset)
-    (line,) = runs.read_metrics(folder)
+    (line,) = read_metrics(folder)
     assert np.isfinite(line["loss"])
     assert line["learning_rate"] == pytest.approx(0.0025)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import export
 from cli.main import main
-from darts_tf import runs
+from darts_tf.runs import files as run_files
 from export.parity import Bounds
 
 # Keras' own writing of models, on NumPy 2.
@@ -78,7 +78,7 @@ def test_export_command_writes_a_runs_network_and_says_where(models, capsys, tmp
     assert main(["export", *map(str, words)]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert "--overwrite" in error
-    report = runs.read_json(tmp_path / "out" / "export_report.json")
+    report = run_files.read_json(tmp_path / "out" / "export_report.json")
     assert (report["check_images"], report["check_source"]) == (7, "the test split")
     digits_right = report["accuracy"] * 7
     assert digits_right == round(digits_right)
@@ -105,7 +105,7 @@ def test_export_command_calibrates_on_training_images_or_a_folder(
             shutil.copy(models[0] / f"{i}.png", tmp_path / "images" / "below")
         words += ["--calibration", tmp_path / "images"]
     assert main(["export", *map(str, words)]) == 0
-    report = runs.read_json(tmp_path / "out" / "export_report.json")
+    report = run_files.read_json(tmp_path / "out" / "export_report.json")
     (images,) = seen
     assert report["calibration_images"] == len(images)
     if source == "folder":

@@ -18,7 +18,7 @@ from exporting_text import (
 )
 
 import export
-from darts_tf import runs
+from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from export import folder, measuring, parity
@@ -51,7 +51,7 @@ def test_folder_has_every_format_and_what_describes_them(text_models):
     assert json.loads((output / "text.json").read_text()) == {"splitting": "spaces"}
     text = (output / "genotype.json").read_text()
     assert RecurrentGenotype.from_json(text) == text_models.model.genotype
-    assert runs.read_json(output / "export_report.json") == report
+    assert files.read_json(output / "export_report.json") == report
     assert folder.digests(output).keys() - report["files"].keys() == {"export_report.json"}
     assert list(report["formats"]) == list(export.TEXT_FORMATS)
 

@@ -13,10 +13,13 @@ from fuzzing import CODE, changed, hostile_arrays, hostile_checkpoints, hostile_
 from hypothesis import strategies as st
 from witnessing import fuzz
 
-from darts_tf import beginning, checkpoints, runs
 from darts_tf.configs import CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.alphas import load_alphas, save_alphas
+from darts_tf.runs.metrics import append_metrics, keep_metrics, read_metrics
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.notation import to_python
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
@@ -66,10 +69,10 @@ def _imported(tmp_path_factory):
     for config_class in SETTINGS:
         with pytest.raises(InputError):
             config_class.from_dict({"workdir": "x", "sed": 1})
-    runs.append_metrics(folder, {"epoch": 0})
-    runs.keep_metrics(folder, 1)
-    runs.save_alphas(folder, np.zeros((2, 8)), np.zeros((2, 8)))
-    runs.load_alphas(folder)
+    append_metrics(folder, {"epoch": 0})
+    keep_metrics(folder, 1)
+    save_alphas(folder, np.zeros((2, 8)), np.zeros((2, 8)))
+    load_alphas(folder)
     np.dtype("f4,f4")
     b"\xff".decode("cp437")
 
@@ -158,11 +161,11 @@ def test_config_takes_or_refuses_any_value(config_class):
 
 def test_run_takes_or_refuses_any_settings(folder):
     def read(content: bytes):
-        (folder / runs.CONFIG).write_bytes(content)
+        (folder / files.CONFIG).write_bytes(content)
 
         def reader():
-            is_run = runs.is_run(folder)
-            assert beginning.resumed(SearchConfig, folder).workdir == folder
+            is_run = files.is_run(folder)
+            assert run_folder.resumed(SearchConfig, folder).workdir == folder
             assert is_run
 
         return reader
@@ -171,13 +174,13 @@ def test_run_takes_or_refuses_any_settings(folder):
 
 
 def test_json_file_is_taken_or_refused_and_comes_back(folder):
-    path = folder / runs.DATASET
+    path = folder / files.DATASET
 
     def read(content: bytes):
         path.write_bytes(content)
 
         def reader():
-            value = runs.read_json(path)
+            value = files.read_json(path)
             assert repr(json.loads(json.dumps(value))) == repr(value)
 
         return reader
@@ -201,10 +204,10 @@ def _metrics_files() -> st.SearchStrategy[bytes]:
 
 def test_metrics_are_taken_or_refused(folder):
     def read(content: bytes):
-        (folder / runs.METRICS).write_bytes(content)
+        (folder / files.METRICS).write_bytes(content)
 
         def reader():
-            for metrics in runs.read_metrics(folder):
+            for metrics in read_metrics(folder):
                 assert type(metrics["epoch"]) is int
 
         return reader
@@ -214,26 +217,26 @@ def test_metrics_are_taken_or_refused(folder):
 
 def test_kept_metrics_are_those_of_earlier_epochs(folder):
     def read(content: bytes):
-        (folder / runs.METRICS).write_bytes(content)
+        (folder / files.METRICS).write_bytes(content)
 
         def reader():
-            before = runs.read_metrics(folder)
-            runs.keep_metrics(folder, 2)
+            before = read_metrics(folder)
+            keep_metrics(folder, 2)
             kept = [metrics for metrics in before if metrics["epoch"] < 2]
-            assert repr(runs.read_metrics(folder)) == repr(kept)
+            assert repr(read_metrics(folder)) == repr(kept)
 
         return reader
 
     assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 200
-    assert [path.name for path in folder.iterdir()] == [runs.METRICS]
+    assert [path.name for path in folder.iterdir()] == [files.METRICS]
 
 
 def test_alphas_are_taken_or_refused(folder):
     def read(content: bytes):
-        (folder / runs.ALPHAS).write_bytes(content)
+        (folder / files.ALPHAS).write_bytes(content)
 
         def reader():
-            for array in runs.load_alphas(folder):
+            for array in load_alphas(folder):
                 assert array.dtype.kind == "f"
 
         return reader

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darts_tf import history, runs
 from darts_tf.errors import InputError
+from darts_tf.runs import files
+from darts_tf.runs.alphas import extend_history, load_history
 
 
 def drawn(seed, shapes=((5, 8), (5, 8))):
@@ -19,8 +20,8 @@ def drawn(seed, shapes=((5, 8), (5, 8))):
 )
 def test_history_gives_the_alphas_of_every_epoch(tmp_path, shapes):
     for epoch in range(3):
-        history.extend(tmp_path, epoch, *drawn(epoch, shapes))
-    found = history.load(tmp_path)
+        extend_history(tmp_path, epoch, *drawn(epoch, shapes))
+    found = load_history(tmp_path)
     assert list(found) == [0, 1, 2]
     for epoch, arrays in found.items():
         for ours, expected in zip(arrays, drawn(epoch, shapes), strict=True):
@@ -29,8 +30,8 @@ def test_history_gives_the_alphas_of_every_epoch(tmp_path, shapes):
 
 def test_history_forgets_what_a_run_has_gone_back_from(tmp_path):
     for epoch, seed in ((0, 0), (1, 1), (2, 2), (1, 7)):
-        history.extend(tmp_path, epoch, *drawn(seed))
-    found = history.load(tmp_path)
+        extend_history(tmp_path, epoch, *drawn(seed))
+    found = load_history(tmp_path)
     assert list(found) == [0, 1]
     np.testing.assert_array_equal(found[1][0], drawn(7)[0])
 
@@ -46,17 +47,17 @@ def test_history_forgets_what_a_run_has_gone_back_from(tmp_path):
     ids=["no epochs", "other lengths", "no alphas", "no numbers"],
 )
 def test_other_arrays_are_no_history(tmp_path, arrays):
-    np.savez(tmp_path / runs.HISTORY, **arrays)
+    np.savez(tmp_path / files.HISTORY, **arrays)
     with pytest.raises(InputError, match="with the alphas of every epoch. Received: '.*history"):
-        history.load(tmp_path)
+        load_history(tmp_path)
 
 
 def test_damaged_history_is_named(tmp_path):
-    history.extend(tmp_path, 0, *drawn(0))
-    path = tmp_path / runs.HISTORY
+    extend_history(tmp_path, 0, *drawn(0))
+    path = tmp_path / files.HISTORY
     path.write_bytes(path.read_bytes()[:50])
-    for look in (history.load, lambda folder: history.extend(folder, 1, *drawn(1))):
+    for look in (load_history, lambda folder: extend_history(folder, 1, *drawn(1))):
         with pytest.raises(InputError, match="alphas of every epoch"):
             look(tmp_path)
     with pytest.raises(InputError, match="alphas of every epoch"):
-        history.load(tmp_path / "none")
+        load_history(tmp_path / "none")

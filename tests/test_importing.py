@@ -11,11 +11,11 @@ from golden_data import EVALUATIONS
 from state_dicts import small_state, write_npz
 
 from cli.main import main
-from darts_tf import runs
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.importing import CIFAR10_CLASSES, IMAGE_KINDS, import_run
 from darts_tf.network import logits_of
+from darts_tf.runs import files
 from darts_tf.training import load_run
 
 
@@ -61,7 +61,7 @@ def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
     classes = {"cifar10": 10, "imagenet": 1000}[kind]
     state = small_state(classes, IMAGE_KINDS[kind].stem, auxiliary=kind == "imagenet")
     import_state(tmp_path, state, kind=kind)
-    trained = TrainConfig.from_dict(runs.read_json(tmp_path / "run" / runs.CONFIG))
+    trained = TrainConfig.from_dict(files.read_json(tmp_path / "run" / files.CONFIG))
     assert (trained.channels, trained.cells, trained.stem) == (4, 3, IMAGE_KINDS[kind].stem)
     assert trained.auxiliary == (kind == "imagenet")
     assert trained.dataset == IMAGE_KINDS[kind].dataset
@@ -73,7 +73,7 @@ def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
     )
     assert preprocessing.shorter_side == {"cifar10": None, "imagenet": 256}[kind]
     assert trained.random_resized_crop == (kind == "imagenet")
-    kept = {runs.CONFIG, runs.DATASET, runs.GENOTYPE, runs.MODEL, runs.LOG, runs.LOCK}
+    kept = {files.CONFIG, files.DATASET, files.GENOTYPE, files.MODEL, files.LOG, files.LOCK}
     assert {path.name for path in (tmp_path / "run").iterdir()} == kept
 
 
@@ -129,17 +129,17 @@ def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
 
 def test_imported_run_is_not_resumed(imported, capfd):
     """Its training is not known here: it would begin anew, and replace the network."""
-    before = (imported / runs.MODEL).read_bytes()
+    before = (imported / files.MODEL).read_bytes()
     words = ["train", "--workdir", imported, "--resume"]
     assert "other images" in one_line_of_wrong_use(capfd, words)
-    assert (imported / runs.MODEL).read_bytes() == before
+    assert (imported / files.MODEL).read_bytes() == before
 
 
 def test_a_folder_in_use_is_overwritten_on_demand_alone(imported, tmp_path):
-    before = (imported / runs.MODEL).read_bytes()
+    before = (imported / files.MODEL).read_bytes()
     with pytest.raises(InputError, match="--overwrite"):
         import_state(tmp_path, small_state(), output=imported)
-    assert (imported / runs.MODEL).read_bytes() == before
+    assert (imported / files.MODEL).read_bytes() == before
     import_state(tmp_path, small_state())
     import_state(tmp_path, small_state(auxiliary=False), overwrite=True)
     network, _, _ = load_run(tmp_path / "run")
@@ -235,7 +235,7 @@ def test_class_names_may_repeat_and_have_spaces(tmp_path):
     names = ("crane", "crane", *(f"a bird {i}" for i in range(8)))
     (tmp_path / "classes.txt").write_bytes("\r\n".join(names).encode())
     import_state(tmp_path, small_state(), classes=tmp_path / "classes.txt")
-    assert runs.read_dataset(tmp_path / "run" / runs.DATASET)[0] == names
+    assert files.read_dataset(tmp_path / "run" / files.DATASET)[0] == names
 
 
 def test_wrong_use_is_one_line(tmp_path, capfd):

@@ -16,12 +16,12 @@ from texts import write_texts
 from witnessing import fuzz
 
 from cli.main import main
-from darts_tf import runs
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
 from darts_tf.importing import KINDS, import_run
 from darts_tf.importing_text import PRESETS, architecture
+from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 from darts_tf.text_training import load_run
@@ -66,7 +66,7 @@ def test_imported_model_gives_the_golden_logits(tmp_path):
 def test_run_has_what_the_weights_the_kind_and_the_text_say(tmp_path, kind, monkeypatch):
     monkeypatch.chdir(tmp_path)
     import_state(tmp_path, golden_state(), kind=kind, dataset="text")
-    trained = TextTrainConfig.from_dict(runs.read_json(tmp_path / "run" / runs.CONFIG))
+    trained = TextTrainConfig.from_dict(files.read_json(tmp_path / "run" / files.CONFIG))
     preset = {"ptb": "ptb", "wikitext2": "wikitext-2"}[kind]
     own = {"genotype": "DARTS_V2", "workdir": tmp_path / "run", "dataset": str(tmp_path / "text")}
     assert trained == TextTrainConfig.from_preset(preset, units=8, **own)
@@ -74,12 +74,12 @@ def test_run_has_what_the_weights_the_kind_and_the_text_say(tmp_path, kind, monk
     assert model.dropouts == trained.dropouts
     assert trained.hidden_dropout == {"ptb": 0.25, "wikitext2": 0.15}[kind]
     assert vocabulary.words == ("w0", "w1", "<eos>", *WORDS[2:])
-    stored = (tmp_path / "run" / runs.GENOTYPE).read_text()
+    stored = (tmp_path / "run" / files.GENOTYPE).read_text()
     assert RecurrentGenotype.from_json(stored) == RECURRENT_GENOTYPES["DARTS_V2"]
-    described = runs.read_json(tmp_path / "run" / runs.DATASET)
+    described = files.read_json(tmp_path / "run" / files.DATASET)
     assert (described["name"], described["vocabulary"]) == (trained.dataset, 23)
-    kept = {runs.CONFIG, runs.DATASET, runs.GENOTYPE, runs.MODEL, runs.LOG, runs.LOCK}
-    assert {path.name for path in (tmp_path / "run").iterdir()} == kept | {runs.VOCABULARY}
+    kept = {files.CONFIG, files.DATASET, files.GENOTYPE, files.MODEL, files.LOG, files.LOCK}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == kept | {files.VOCABULARY}
 
 
 # The commands
@@ -133,20 +133,20 @@ def test_evaluate_takes_an_imported_run(imported, capsys):
 
 def test_imported_run_is_not_resumed(imported, capfd):
     """Its training is not known here: it would begin anew, and replace the model."""
-    before = (imported / runs.MODEL).read_bytes()
+    before = (imported / files.MODEL).read_bytes()
     line = one_line_of_wrong_use(capfd, ["train", "--workdir", imported, "--resume"])
     assert "Received: one with other words" in line
-    assert (imported / runs.MODEL).read_bytes() == before
+    assert (imported / files.MODEL).read_bytes() == before
 
 
 def test_a_folder_in_use_is_overwritten_on_demand_alone(imported, tmp_path):
     import_state(tmp_path, golden_state())
-    before = (tmp_path / "run" / runs.MODEL).read_bytes()
+    before = (tmp_path / "run" / files.MODEL).read_bytes()
     with pytest.raises(InputError, match="--overwrite"):
         import_state(tmp_path, golden_state())
-    assert (tmp_path / "run" / runs.MODEL).read_bytes() == before
+    assert (tmp_path / "run" / files.MODEL).read_bytes() == before
     import_state(tmp_path, golden_state(), kind="wikitext2", overwrite=True)
-    assert (tmp_path / "run" / runs.MODEL).read_bytes() != before
+    assert (tmp_path / "run" / files.MODEL).read_bytes() != before
 
 
 def test_embedded_text_is_taken_where_its_size_fits(tmp_path):
@@ -157,7 +157,7 @@ def test_embedded_text_is_taken_where_its_size_fits(tmp_path):
     state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     import_state(tmp_path, state, dataset="pydoc", genotype=str(tmp_path / "cell.json"))
     assert main(["evaluate", "--workdir", str(tmp_path / "run"), "--limit", "50"]) == 0
-    assert runs.read_json(tmp_path / "run" / runs.CONFIG)["dataset"] == "pydoc"
+    assert files.read_json(tmp_path / "run" / files.CONFIG)["dataset"] == "pydoc"
 
 
 # What is refused

@@ -17,7 +17,7 @@ from killing import (
     under_way,
 )
 
-from darts_tf import checkpoints, runs
+from darts_tf.runs import checkpoints, files
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(st
     folder = tmp_path / "run"
     last = stopped(SEARCH, folder, signal.SIGTERM)
     assert f"--workdir {folder} --resume goes on from there" in last
-    newest = checkpoints.newest(folder / runs.CHECKPOINTS)[0]
+    newest = checkpoints.newest(folder / files.CHECKPOINTS)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     output = finished(*SEARCH, "--workdir", folder, "--resume")
     assert newest.name in output
-    assert newest.name in (folder / runs.LOG).read_text()
+    assert newest.name in (folder / files.LOG).read_text()
     assert_same_run(folder, straight)
 
 

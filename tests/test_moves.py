@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from reporting import alphas_of, search, text_search
 
-from darts_tf import history, runs
 from darts_tf.errors import InputError
 from darts_tf.heat_maps import MOST_EPOCHS, heat_maps, thousandths
 from darts_tf.moves import moves_of
+from darts_tf.runs import files
+from darts_tf.runs.alphas import extend_history
 from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
 
@@ -52,8 +53,8 @@ def test_recurrent_cell_keeps_one_edge_a_node(tmp_path):
 
 def test_edges_with_other_candidates_leave_the_rest_empty(tmp_path):
     names = [["none", "skip_connect"], ["sep_conv_3x3", "none"]] * 7
-    runs.write_json(tmp_path / runs.EDGE_PRIMITIVES, [names, names])
-    history.extend(tmp_path, 0, *[alphas_of(0, 14, 2)] * 2)
+    files.write_json(tmp_path / files.EDGE_PRIMITIVES, [names, names])
+    extend_history(tmp_path, 0, *[alphas_of(0, 14, 2)] * 2)
     cell = moves_of(tmp_path).cells[0]
     assert cell.primitives == ("none", "skip_connect", "sep_conv_3x3")
     assert np.isnan(cell.weights[0, 0]).tolist() == [False, False, True]
@@ -75,8 +76,8 @@ def test_edges_with_other_candidates_leave_the_rest_empty(tmp_path):
     ids=["edges", "nan", "dimensions", "primitives", "one cell", "activations", "nodes"],
 )
 def test_rubbish_is_named(tmp_path, arrays):
-    np.savez(tmp_path / runs.HISTORY, epochs=[0], **arrays)
-    with pytest.raises(InputError, match=runs.HISTORY):
+    np.savez(tmp_path / files.HISTORY, epochs=[0], **arrays)
+    with pytest.raises(InputError, match=files.HISTORY):
         moves_of(tmp_path)
 
 
@@ -91,7 +92,7 @@ def test_heat_map_shows_the_epoch_that_it_is_asked_for(tmp_path):
 
 def test_long_searches_keep_some_epochs_the_last_among_them(tmp_path):
     arrays = {"normal": np.zeros((601, 2, 8)), "reduce": np.zeros((601, 2, 8))}
-    np.savez(tmp_path / runs.HISTORY, epochs=np.arange(601), **arrays)
+    np.savez(tmp_path / files.HISTORY, epochs=np.arange(601), **arrays)
     page = heat_maps(moves_of(tmp_path), 600)
     shown = json.loads(page.partition('data-epochs="')[2].partition('"')[0])
     assert len(shown) <= MOST_EPOCHS

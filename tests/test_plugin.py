@@ -18,8 +18,9 @@ from plugging import registrations_taken_back
 
 import cli.launch
 from cli.main import main
-from darts_tf import plugins, runs
-from darts_tf.run_space import load_primitives
+from darts_tf import plugins
+from darts_tf.runs import files
+from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runtime import distribution
 from darts_tf.runtime.processes import Outcome
 from darts_tf.spaces.derivation import derive
@@ -58,12 +59,12 @@ def plugged_in(searched):
 
 
 def chosen(searched):
-    return Genotype.from_json((searched / "search" / runs.GENOTYPE).read_text())
+    return Genotype.from_json((searched / "search" / files.GENOTYPE).read_text())
 
 
 def test_search_ends_with_cells_of_that_space_by_that_rule(searched, plugged_in):
     plugins.load_plugin(plugged_in.partition("=")[2])
-    alphas = runs.load_alphas(searched / "search")
+    alphas = load_alphas(searched / "search")
     assert [array.shape for array in alphas] == [(5, 2), (5, 3)]
     derived = (BY_EDGE[0], tuple(names[1:] for names in BY_EDGE[1]))
     assert chosen(searched) == derive(alphas[0], alphas[1][:, 1:], edge_primitives=derived)
@@ -71,7 +72,7 @@ def test_search_ends_with_cells_of_that_space_by_that_rule(searched, plugged_in)
 
 
 def test_run_holds_names_and_no_script(searched):
-    config = json.loads((searched / "search" / runs.CONFIG).read_text())
+    config = json.loads((searched / "search" / files.CONFIG).read_text())
     own = {**OWN, "selection": "without_none"}
     assert {name: config[name] for name in own} == own
     texts = (path.read_bytes() for path in (searched / "search").rglob("*.json*"))
@@ -116,7 +117,7 @@ def test_what_is_not_registered_is_told_in_one_line(searched, capfd, words, name
 def test_network_of_these_cells_is_trained_tested_counted_and_exported(
     searched, plugged_in, tmp_path, capsys
 ):
-    genotype, run = searched / "search" / runs.GENOTYPE, tmp_path / "run"
+    genotype, run = searched / "search" / files.GENOTYPE, tmp_path / "run"
     words = ["--genotype", genotype, "--dataset", "stripes", "--preset", "tiny"]
     assert darts("train", plugged_in, *words, "--workdir", run) == 0
     assert darts("evaluate", plugged_in, "--workdir", run) == 0

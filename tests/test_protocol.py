@@ -10,10 +10,13 @@ import protocols
 import pytest
 from protocols import FOUND, SUPERNET, VALID, begin, leave, lines, worker
 
-from darts_tf import beginning, protocol, protocol_report, runs
+from darts_tf import protocol, protocol_report
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, InUse
 from darts_tf.protocol import select
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.collapse import in_words
@@ -84,7 +87,7 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
         **{"search": 400, "brief": 40, "final": 3},
     }
     assert found["seconds"] == 443
-    stored = runs.read_json(config.workdir / "select.json")
+    stored = files.read_json(config.workdir / "select.json")
     assert stored["candidates"][0]["genotype"] == json.loads(SKIPS.to_json())
     assert stored["best"]["runs"]["1"] == "final/search-3-seed-1"
     assert Genotype.from_json((config.workdir / "genotype.json").read_text()) == SKIPS
@@ -139,7 +142,7 @@ def test_report_says_how_far_it_is(tmp_path, no_networks):
     def run(each):
         path = config.workdir / "select.json"
         if path.exists():
-            found = runs.read_json(path)
+            found = files.read_json(path)
             stages = [f"{stage['done']}/{stage['of']}" for stage in found["stages"].values()]
             seen.append((*stages, [each["rank"] for each in found["candidates"]], found["best"]))
         leave(each)
@@ -196,7 +199,7 @@ def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
     leave(dataclasses.replace(run, momentum=0.5))
     with pytest.raises(InputError, match="Expected momentum=0.5, with which the run was begun"):
         done(dataclasses.replace(config, resume=True))
-    (run.workdir / runs.CONFIG).unlink()
+    (run.workdir / files.CONFIG).unlink()
     protocols.leave(run)
     path = str(tmp_path / "other.json")
     FOUND[1].save(path)
@@ -219,7 +222,7 @@ def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
 )
 def test_broken_result_is_named(tmp_path, text, message):
     folder = tmp_path / "search" / "seed-0"
-    atomic.write_text(folder / runs.RESULT, text)
+    atomic.write_text(folder / files.RESULT, text)
     with pytest.raises(InputError, match=message):
         protocol_report.result_of(folder)
 
@@ -227,12 +230,12 @@ def test_broken_result_is_named(tmp_path, text, message):
 def test_search_in_stages_ends_with_its_last_stage(tmp_path):
     settings = SelectConfig(workdir=tmp_path, preset="tiny", search=("stages=3:8:0,4:3:0.4",))
     config = settings.search_run(0)
-    FOUND[0].save(config.workdir / runs.GENOTYPE)
+    FOUND[0].save(config.workdir / files.GENOTYPE)
     for number in range(2):
         folder = config.stage(number).workdir
         folder.mkdir(parents=True)
-        runs.append_metrics(folder, {"epoch": 0, "valid_accuracy": 0.5 + number / 4})
-        runs.append_time(folder, 0, 3.0)
+        append_metrics(folder, {"epoch": 0, "valid_accuracy": 0.5 + number / 4})
+        append_time(folder, 0, 3.0)
     found = protocol._result(config, diverged=False)
     assert (found["valid_accuracy"], found["seconds"]) == (0.75, 6.0)
 
@@ -244,7 +247,7 @@ def test_overwrite_deletes_all_runs_but_none_under_way(tmp_path, no_networks):
     config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0,), final_seeds=(0,))
     done(config)
     anew = dataclasses.replace(config, overwrite=True)
-    lock = config.workdir / runs.CLAIMS / "brief-seed-0.lock"
+    lock = config.workdir / files.CLAIMS / "brief-seed-0.lock"
     message = "no other process is running in. Received: workdir="
     with atomic.locked(lock, ""), pytest.raises(InUse, match=message):
         done(anew)
@@ -261,7 +264,7 @@ def test_run_of_another_command_is_waited_for(tmp_path, monkeypatch, no_networks
     protocol.begin(config)
     run = config.search_run(0)
     begin(run)
-    held = beginning.locked(run.workdir)
+    held = run_folder.locked(run.workdir)
     held.__enter__()
     naps = []
 
@@ -309,6 +312,6 @@ def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies
         assert min(taken.values()) > 2
         assert any("waiting for other processes, in final/search-3-seed" in o for o in outputs)
     assert len(set(jobs)) == 11 == len(jobs) - dies
-    found = runs.read_json(config.workdir / "select.json")
+    found = files.read_json(config.workdir / "select.json")
     assert found["best"]["test_error"] == pytest.approx(statistics.fmean([4, 3, 2]))
     assert found["seconds"] == 443

@@ -24,11 +24,12 @@ from reporting import (
 )
 
 from cli.main import main
-from darts_tf import configs, runs
+from darts_tf import configs
 from darts_tf.errors import InputError
 from darts_tf.report import render, write_report
 from darts_tf.report_facts import run_of
 from darts_tf.report_words import signs, state
+from darts_tf.runs import files as run_files
 from darts_tf.spaces.genotype import Genotype
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -57,9 +58,9 @@ def protocol(folder):
     described(folder, config)
     for seed in config.seeds:
         place = search(folder / "search" / f"seed-{seed}", 2, seed=seed)
-        genotype = dataclasses.asdict(Genotype.from_json((place / runs.GENOTYPE).read_bytes()))
+        genotype = dataclasses.asdict(Genotype.from_json((place / run_files.GENOTYPE).read_bytes()))
         found = {"genotype": genotype, "valid_accuracy": 0.5 + 0.1 * seed, "seconds": 4.0}
-        runs.write_json(place / runs.RESULT, found)
+        run_files.write_json(place / run_files.RESULT, found)
     return folder
 
 
@@ -76,7 +77,7 @@ def staged(folder):
 def perturbed(folder):
     search(folder, 2, selection="perturbation")
     said = "INFO normal edge 0 to 2: sep_conv_3x3 (accuracy without none 3.12%, x 4.00%)"
-    (folder / runs.LOG).write_text(f"2026-01-02 03:04:05,678 {said}\n" * 2)
+    (folder / run_files.LOG).write_text(f"2026-01-02 03:04:05,678 {said}\n" * 2)
     return folder
 
 
@@ -123,7 +124,7 @@ def test_unfinished_and_stopped_runs_say_so(tmp_path):
 
 def test_degenerate_cells_and_indicators_are_told_in_words(tmp_path):
     folder = search(tmp_path / "run")
-    SKIPS.save(folder / runs.GENOTYPE)
+    SKIPS.save(folder / run_files.GENOTYPE)
     found = [sign.words for sign in signs(run_of(folder)) if sign.bad]
     assert found[0] == "Degenerate: the normal cell is 8 of 8 skip connections."
     assert "by the alphas: 0 of 8 after the first epoch, 5 after the last" in found[1]
@@ -142,7 +143,7 @@ def test_texts_of_files_are_escaped(tmp_path):
     described(folder, run_of(folder).config, name=HOSTILE)
     lines(folder, [{HOSTILE: 1.0}])
     said = f"2026-01-02 03:04:05,678 WARNING {HOSTILE}\n"
-    (folder / runs.LOG).write_text(said, encoding="utf-8")
+    (folder / run_files.LOG).write_text(said, encoding="utf-8")
     text = page_of(folder, export=export(tmp_path / "export"))
     assert Page(text).tags.count("script") == 1  # its own
     assert shown(text).count("<script>alert('x')</script>&") >= 5
@@ -167,9 +168,9 @@ def test_cells_are_drawn_for_light_and_dark_screens(tmp_path):
 def test_a_study_of_settings_tells_the_command_of_its_best_ones(tmp_path):
     folder = study(tmp_path / "run")
     search(folder / "trials" / "0002", 2, learning_rate=0.03)
-    runs.write_json(folder / runs.BEST, {"trial": "0002"})
+    run_files.write_json(folder / run_files.BEST, {"trial": "0002"})
     assert "--epochs 2 --learning-rate 0.03 --workdir DIR" in shown(page_of(folder))
-    runs.write_json(folder / runs.BEST, {"trial": "../0002"})
+    run_files.write_json(folder / run_files.BEST, {"trial": "../0002"})
     refused("best.json", [folder])
 
 
@@ -181,7 +182,7 @@ def test_versions_and_warnings_come_from_the_log(tmp_path):
         "2026-01-02 03:04:06,678 WARNING it is late",
         "2026-01-02 03:04:07,678 INFO epoch 1 took 0.1 s",
     ]
-    (folder / runs.LOG).write_text("\n".join(log) + "\n")
+    (folder / run_files.LOG).write_text("\n".join(log) + "\n")
     found = run_of(folder).log
     assert (found.begun, found.ended) == ("2026-01-02 03:04:05", "2026-01-02 03:04:07")
     assert found.versions == ("python 3.11, keras 3.12",)
@@ -265,10 +266,10 @@ def test_what_is_no_report_is_not_replaced(tmp_path):
 def test_a_failure_leaves_the_earlier_report(tmp_path):
     folder = search(tmp_path / "run", 1)
     before = page_of(folder)
-    (folder / runs.METRICS).write_text("[]\n")
+    (folder / run_files.METRICS).write_text("[]\n")
     refused("metrics.jsonl, line 1", [folder])
-    assert (folder / runs.PAGE).read_text() == before
-    assert not list(folder.glob(f".{runs.PAGE}*"))
+    assert (folder / run_files.PAGE).read_text() == before
+    assert not list(folder.glob(f".{run_files.PAGE}*"))
 
 
 RUBBISH = (
@@ -297,7 +298,7 @@ def test_rubbish_in_any_file_is_one_line_or_no_harm(kind, tmp_path, capsys):
 def test_numbers_that_are_none_are_left_out(tmp_path):
     folder = training(tmp_path / "run", 1)
     bad = '{"epoch": 0, "loss": null, "test_loss": 1e999, "accuracy": "high", "x": [1], "y": true}'
-    (folder / runs.METRICS).write_text(f"{bad}\n")
+    (folder / run_files.METRICS).write_text(f"{bad}\n")
     text = page_of(folder)
     assert "<figure" not in text
 
@@ -335,8 +336,8 @@ def test_wrong_use_is_one_line(argv, words, capsys):
 
 
 def test_a_run_with_a_report_can_be_overwritten(tmp_path):
-    from darts_tf import beginning
+    from darts_tf.runs import folder as run_folder
 
     folder = search(tmp_path / "run", 1)
     page_of(folder)
-    beginning.check(folder, overwrite=True)
+    run_folder.check(folder, overwrite=True)

@@ -8,8 +8,8 @@ import pytest
 from browsing import browser, require_browser
 from reporting import SKIPS, comparison, search, study, text_search, training
 
-from darts_tf import runs
 from darts_tf.report import write_report
+from darts_tf.runs import files
 
 WIDTHS = (320, 390, 768, 1280)
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     require_browser()
     folder = tmp_path_factory.mktemp("runs")
     search(folder / "search", epochs=12, partial_channels=4)
-    SKIPS.save(folder / "search" / runs.GENOTYPE)
+    SKIPS.save(folder / "search" / files.GENOTYPE)
     text_search(folder / "text")
     training(folder / "training", epochs=1)
     study(folder / "study")

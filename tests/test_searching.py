@@ -11,11 +11,13 @@ from boards import scalars_of, tags_of
 from interrupting import Terminate
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from darts_tf import checkpoints, runs
 from darts_tf.configs import SearchConfig
 from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
 from darts_tf.spaces.derivation import derive
@@ -45,43 +47,43 @@ def finished(dataset, tmp_path_factory):
 
 def test_search_leaves_a_whole_run_folder(finished):
     folder, genotype, lines = finished
-    assert load_genotype(folder / runs.GENOTYPE) == genotype
-    assert derive(*runs.load_alphas(folder)) == genotype
+    assert load_genotype(folder / files.GENOTYPE) == genotype
+    assert derive(*load_alphas(folder)) == genotype
     assert [line["epoch"] for line in lines] == [0, 1]
     assert {"loss", "accuracy", "arch_loss", "valid_loss", "valid_accuracy"} <= set(lines[0])
-    kept = runs.read_json(folder / runs.CONFIG)
+    kept = files.read_json(folder / files.CONFIG)
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
-    assert "epoch 2 took" in (folder / runs.LOG).read_text()
-    absent = {runs.MODEL, runs.VOCABULARY, runs.SELECTION, runs.PAGE}
-    absent |= {*runs.OF_MANY, *runs.STAGED} - {runs.EDGE_PRIMITIVES}
-    kept = set(runs.NAMES) - absent
+    assert "epoch 2 took" in (folder / files.LOG).read_text()
+    absent = {files.MODEL, files.VOCABULARY, files.SELECTION, files.PAGE}
+    absent |= {*files.OF_MANY, *files.STAGED} - {files.EDGE_PRIMITIVES}
+    kept = set(files.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
 
 
 def test_search_has_its_metrics_and_pictures_in_tensorboard(finished):
     folder, _, lines = finished
-    found = scalars_of(folder / runs.TENSORBOARD)
+    found = scalars_of(folder / files.TENSORBOARD)
     assert {tuple(steps) for steps in found.values()} == {(1, 2)}
     for name in ("loss", "arch_loss", "valid_accuracy", "gradient_norm", "arch_gradient_norm"):
         told = [line[name] for line in lines]
         assert list(found[tag_of(name)].values()) == pytest.approx(told, rel=1e-6)
         assert min(told) > 0 or name == "valid_accuracy"
     tags = {"alphas/normal", "alphas/reduce", "cells", "genotype", "_hparams_/session_end_info"}
-    assert tags | set(found) <= tags_of(folder / runs.TENSORBOARD)
+    assert tags | set(found) <= tags_of(folder / files.TENSORBOARD)
 
 
 def test_profile_of_steps_is_where_tensorboard_looks(finished):
     folder, *_ = finished
-    (trace,) = (folder / runs.TENSORBOARD / "plugins" / "profile").glob("*/*.xplane.pb")
+    (trace,) = (folder / files.TENSORBOARD / "plugins" / "profile").glob("*/*.xplane.pb")
     assert trace.stat().st_size > 1000
-    assert "profile of steps 3 to 4" in (folder / runs.LOG).read_text()
+    assert "profile of steps 3 to 4" in (folder / files.LOG).read_text()
 
 
 def test_search_writes_what_it_reports_but_for_the_time(finished):
     folder, _, lines = finished
     assert all(line["seconds"] > 0 for line in lines)
     kept = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
-    assert runs.read_metrics(folder) == kept
+    assert read_metrics(folder) == kept
 
 
 def test_search_keeps_its_last_checkpoints(finished):
@@ -103,18 +105,18 @@ def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
         search(config(folder), dataset, callbacks=(Terminate(),))
     assert stop.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
-    (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
+    (newest, *_) = checkpoints.newest(folder / files.CHECKPOINTS)
     assert checkpoints.read(newest)[0] == checkpoints.Position(0, 1, 2)
 
 
 def test_resumed_search_with_other_settings_is_refused(finished, dataset):
     folder, *_ = finished
-    before = (folder / runs.CONFIG).read_bytes()
+    before = (folder / files.CONFIG).read_bytes()
     with pytest.raises(InputError, match="Expected batch_size=8, .* Received: batch_size=4"):
         search(config(folder, resume=True, batch_size=4), dataset)
     with pytest.raises(InputError, match="Received: one with other images"):
         search(config(folder, resume=True), load_dataset("digits", limit=40))
-    assert (folder / runs.CONFIG).read_bytes() == before
+    assert (folder / files.CONFIG).read_bytes() == before
 
 
 def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset, tmp_path):

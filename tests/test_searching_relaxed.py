@@ -7,9 +7,10 @@ import pytest
 from interrupting import Terminate
 from killing import assert_same_run
 
-from darts_tf import runs
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
+from darts_tf.runs.alphas import load_alphas
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
 from darts_tf.spaces.derivation import derive
@@ -41,10 +42,10 @@ def config(folder, **fields):
 def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
     folder = tmp_path / "run"
     genotype = search(config(folder, epochs=1, **choice), dataset)
-    alphas = runs.load_alphas(folder)
+    alphas = load_alphas(folder)
     assert all(np.isfinite(a).all() for a in alphas)
     assert derive(*alphas, relaxation=choice.get("relaxation", "softmax")) == genotype
-    (line,) = runs.read_metrics(folder)
+    (line,) = read_metrics(folder)
     assert np.isfinite([line["loss"], line["arch_loss"], line["valid_loss"]]).all()
 
 

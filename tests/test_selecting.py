@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from darts_tf import checkpoints, runs, selecting
-from darts_tf.checkpoints import Position
+from darts_tf import selecting
 from darts_tf.configs import SearchConfig
 from darts_tf.data import evaluation_batches, load_dataset
 from darts_tf.errors import InputError
 from darts_tf.mixing import given_mixture, measuring
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas, save_alphas
+from darts_tf.runs.checkpoints import Position
 from darts_tf.search import DARTS
 from darts_tf.settling import Settings, Tuning
 
@@ -66,10 +68,10 @@ def run(tmp_path):
     """The folder of a run with a checkpoint of that trainer, whose alphas are others by now."""
     trainer = built()
     arrays = [np.asarray(variable) for variable in trainer.state()]
-    (tmp_path / runs.CHECKPOINTS).mkdir()
-    checkpoints.write(tmp_path / runs.CHECKPOINTS, Position(1, 0, 2), {}, arrays)
+    (tmp_path / files.CHECKPOINTS).mkdir()
+    checkpoints.write(tmp_path / files.CHECKPOINTS, Position(1, 0, 2), {}, arrays)
     drawn = np.random.default_rng(0).normal(size=(2, 2, 4)).astype("float32")
-    runs.save_alphas(tmp_path, *drawn)
+    save_alphas(tmp_path, *drawn)
     return tmp_path
 
 
@@ -100,7 +102,7 @@ def select(folder, dataset, settings, rounds=ROUNDS):
 
 
 def state(folder):
-    (path,) = checkpoints.newest(folder / runs.SELECTION)
+    (path,) = checkpoints.newest(folder / files.SELECTION)
     return checkpoints.read(path)[2]
 
 
@@ -117,7 +119,7 @@ def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplo
     assert {path: path.read_bytes() for path in before} == before  # the run is as it was
 
     assert select(run, dataset, Settings(1, 0)) == (whole, [])  # nothing is left to do
-    for path in checkpoints.newest(run / runs.SELECTION):
+    for path in checkpoints.newest(run / files.SELECTION):
         path.unlink()
     assert select(run, dataset, Settings(1, 0), rounds=1)[0] is None
     again, done = select(run, dataset, Settings(1, 0))
@@ -132,15 +134,15 @@ def test_selection_with_other_settings_begins_anew(run, dataset):
     for settings in (Settings(0, 0), Settings(0, 1)):
         _, done = select(run, dataset, settings, rounds=1)
         assert [line["round"] for line in done] == [1]
-    alphas = [2 * array for array in runs.load_alphas(run)]
-    runs.save_alphas(run, *alphas)
+    alphas = [2 * array for array in load_alphas(run)]
+    save_alphas(run, *alphas)
     _, done = select(run, dataset, Settings(0, 1), rounds=2)
     assert [line["round"] for line in done] == [1, 2]
 
 
 def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
     select(run, dataset, Settings(0, 0), rounds=1)
-    (path,) = checkpoints.newest(run / runs.SELECTION)
+    (path,) = checkpoints.newest(run / files.SELECTION)
     path.write_bytes(path.read_bytes()[:100])
     _, done = select(run, dataset, Settings(0, 0), rounds=1)
     assert [line["round"] for line in done] == [1]
@@ -148,7 +150,7 @@ def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
 
 
 def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
-    (path,) = checkpoints.newest(run / runs.CHECKPOINTS)
+    (path,) = checkpoints.newest(run / files.CHECKPOINTS)
     checkpoints.write(path.parent, Position(1, 0, 2), {}, [np.zeros(3)])
     with pytest.raises(InputError, match="whole checkpoint of this search. Received: none in"):
         select(run, dataset, Settings(0, 0))

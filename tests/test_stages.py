@@ -19,13 +19,15 @@ from test_sharing import drawn
 
 from cli import compare
 from cli import search as program
-from darts_tf import runs, stages, tuning
+from darts_tf import stages, tuning
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.indicators import Looks, discretisation_gap
 from darts_tf.mixed_op import MixedOp
 from darts_tf.pruned_mixed_op import PrunedMixedOp
+from darts_tf.runs import files
+from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
@@ -163,10 +165,10 @@ def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, on
     dataset = load_dataset("digits", limit=32)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     genotype = search_in_stages(small(whole), dataset)
-    first, last = (runs.load_alphas(whole / runs.STAGES / name) for name in "12")
+    first, last = (load_alphas(whole / files.STAGES / name) for name in "12")
     assert [a.shape for a in (*first, *last)] == [(2, 8)] * 2 + [(2, 2)] * 2
     kept = strongest(((PRIMITIVES,) * 2,) * 2, first, 2)
-    named = runs.read_json(whole / runs.STAGES / "2" / runs.EDGE_PRIMITIVES)
+    named = files.read_json(whole / files.STAGES / "2" / files.EDGE_PRIMITIVES)
     assert named == [[list(names) for names in cell] for cell in kept]
     assert derive(*last, edge_primitives=kept) == genotype
     message = "^ in stage 2 after step 1 of 2 of epoch 1; .* --workdir .*/stopped --resume goes on"
@@ -174,8 +176,8 @@ def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, on
         search_in_stages(small(stopped), dataset, callbacks=(StopSecond(),))
     search_in_stages(dataclasses.replace(small(stopped), resume=True), dataset)
     for name in "12":
-        assert_same_run(stopped / runs.STAGES / name, whole / runs.STAGES / name)
-    genotypes = [(folder / runs.GENOTYPE).read_bytes() for folder in (whole, stopped)]
+        assert_same_run(stopped / files.STAGES / name, whole / files.STAGES / name)
+    genotypes = [(folder / files.GENOTYPE).read_bytes() for folder in (whole, stopped)]
     assert genotypes[0] == genotypes[1]
 
 
@@ -195,7 +197,7 @@ class StopSecond(Terminate):
 def test_stages_are_searches_with_settings_of_their_own(tmp_path):
     second = config(tmp_path).stage(1)
     assert (second.cells, second.op_dropout, second.stages) == (4, 0.5, ())
-    assert second.workdir == tmp_path / runs.STAGES / "2"
+    assert second.workdir == tmp_path / files.STAGES / "2"
     assert config(tmp_path).stage_operations == [8, 2]
 
 

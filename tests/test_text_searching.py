@@ -9,10 +9,12 @@ import pytest
 from interrupting import Terminate
 from texts import counting_text
 
-from darts_tf import checkpoints, history, runs
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import segment_steps
 from darts_tf.errors import InputError
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas, load_history
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.zoo import load_genotype
@@ -36,17 +38,17 @@ def finished(tmp_path_factory):
 
 def test_search_leaves_a_whole_run_folder(finished):
     folder, genotype, lines = finished
-    assert load_genotype(folder / runs.GENOTYPE, recurrent=True) == genotype
-    (alphas,) = runs.load_alphas(folder)
+    assert load_genotype(folder / files.GENOTYPE, recurrent=True) == genotype
+    (alphas,) = load_alphas(folder)
     assert alphas.shape == (36, 5)
     assert np.abs(alphas).max() > 1e-2  # they have moved
     assert derive_recurrent(alphas) == genotype
-    assert [line["epoch"] for line in lines] == [0, 1, 2] == list(history.load(folder))
+    assert [line["epoch"] for line in lines] == [0, 1, 2] == list(load_history(folder))
     assert all(np.isfinite(line["eigenvalue"]) for line in lines)
     assert all(0 < line["entropy_recurrent"] <= np.log(5) + 1e-6 for line in lines)
-    assert (folder / runs.VOCABULARY).read_text().split() == list(DATASET.vocabulary.words)
-    absent = {runs.MODEL, runs.SELECTION, runs.PAGE, *runs.OF_MANY, *runs.STAGED}
-    kept = set(runs.NAMES) - absent
+    assert (folder / files.VOCABULARY).read_text().split() == list(DATASET.vocabulary.words)
+    absent = {files.MODEL, files.SELECTION, files.PAGE, *files.OF_MANY, *files.STAGED}
+    kept = set(files.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
 
 
@@ -68,12 +70,12 @@ def test_search_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     assert len(set(steps)) > 1
     with pytest.raises(Interrupted, match=f"after step 3 of {steps[1]} of epoch 2; everything"):
         search(config(folder), DATASET, callbacks=(Terminate(epoch=1, batch=2),))
-    (newest, *_) = checkpoints.newest(folder / runs.CHECKPOINTS)
+    (newest, *_) = checkpoints.newest(folder / files.CHECKPOINTS)
     position = checkpoints.read(newest)[0]
     assert (position.epoch, position.step) == (1, 3)
     search(dataclasses.replace(config(folder), resume=True), DATASET)
-    assert runs.read_metrics(folder) == runs.read_metrics(finished[0])
-    for ours, theirs in zip(runs.load_alphas(folder), runs.load_alphas(finished[0]), strict=True):
+    assert read_metrics(folder) == read_metrics(finished[0])
+    for ours, theirs in zip(load_alphas(folder), load_alphas(finished[0]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

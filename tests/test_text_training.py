@@ -12,11 +12,13 @@ from interrupting import Terminate
 from replicated import mirrored
 from texts import counting_text, write_texts
 
-from darts_tf import checkpoints, runs, text_training
+from darts_tf import text_training
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
 from darts_tf.language_trainer import stalls
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from darts_tf.text_training import evaluate, load_run, perplexity, train
@@ -43,15 +45,15 @@ def weights(folder):
 
 def test_training_keeps_the_best_epoch(finished):
     folder, best = finished
-    lines = runs.read_metrics(folder)
+    lines = read_metrics(folder)
     assert best == min(lines, key=lambda line: line["valid_loss"])
     model, vocabulary = load_run(folder)
     assert vocabulary == DATASET.vocabulary
     found = perplexity(model, DATASET.valid, batch_size=10)
     assert found["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
     assert found["perplexity"] < 3  # of 11 words
-    assert set(runs.NAMES) - {path.name for path in folder.iterdir()} == {
-        *(runs.ALPHAS, runs.HISTORY, runs.SELECTION, runs.PAGE, *runs.OF_MANY, *runs.STAGED)
+    assert set(files.NAMES) - {path.name for path in folder.iterdir()} == {
+        *(files.ALPHAS, files.HISTORY, files.SELECTION, files.PAGE, *files.OF_MANY, *files.STAGED)
     }
 
 
@@ -73,7 +75,7 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     with pytest.raises(Interrupted, match="after step 2 of .* of epoch 3; everything is kept"):
         train(config(folder), CELL, DATASET, callbacks=(Terminate(epoch=2, batch=1),))
     train(config(folder, resume=True), CELL, DATASET)
-    assert runs.read_metrics(folder) == runs.read_metrics(finished[0])
+    assert read_metrics(folder) == read_metrics(finished[0])
     for ours, theirs in zip(weights(folder), weights(finished[0]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     train(config(folder, resume=True), CELL, DATASET)  # which is over, and stays as it is
@@ -123,14 +125,14 @@ def test_weights_are_averaged_once_the_loss_stalls(tmp_path):
     folder, watch = tmp_path / "run", Watch([5.0, 4.0, 4.5, 4.6, 3.5, 3.0, 3.5])
     train(config(folder, epochs=7, average_after=1), CELL, DATASET, callbacks=(watch,))
     assert "the valid loss stalls: averaging weights from epoch 5 on" in (
-        (folder / runs.LOG).read_text()
+        (folder / files.LOG).read_text()
     )
     mean = np.mean([*watch.seen[4], *watch.seen[5]], 0)
     bias = np.array(load_run(folder)[0].bias)
     np.testing.assert_allclose(bias, mean, rtol=1e-5, atol=1e-6)
     assert np.abs(bias - watch.seen[5][-1]).max() > 1e-3
     found = perplexity(load_run(folder)[0], DATASET.valid, batch_size=10)["perplexity"]
-    tested = runs.read_metrics(folder)[5]["valid_perplexity"]  # of the averages, after that epoch
+    tested = read_metrics(folder)[5]["valid_perplexity"]  # of the averages, after that epoch
     assert found == pytest.approx(tested, rel=1e-5)
 
 
@@ -162,8 +164,8 @@ def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
     callbacks = (Watch([5.0, 4.0, 4.5, 4.6]), Poison(3, times=1))
     settings = {"max_bad_steps": 2, "average_after": None}
     train(config(folder, **settings), CELL, DATASET, callbacks=callbacks)
-    assert "going back to step 0 of epoch 3 with a lower" in (folder / runs.LOG).read_text()
-    lines = runs.read_metrics(folder)
+    assert "going back to step 0 of epoch 3 with a lower" in (folder / files.LOG).read_text()
+    lines = read_metrics(folder)
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
     assert [line["learning_rate"] for line in lines] == pytest.approx([10, 10, 1, 1])
     newest = [checkpoints.read(p)[0].epoch for p in checkpoints.newest(folder / "checkpoints")]
@@ -183,7 +185,7 @@ def test_two_devices_train_as_one(tmp_path, monkeypatch):
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         train(config(folder, devices=devices, **plain, **dropouts), CELL, DATASET)
-        found.append((weights(folder), runs.read_metrics(folder)[-1]))
+        found.append((weights(folder), read_metrics(folder)[-1]))
     (one, line), (two, other) = found
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
@@ -205,7 +207,7 @@ def test_evaluate_reads_the_text_again(tmp_path):
     write_texts(folder, **{**text, "test": "a b x"})
     with pytest.raises(InputError, match="Expected a text with the 5 words that the model was tr"):
         evaluate(tmp_path / "run")
-    (tmp_path / "run" / runs.VOCABULARY).write_text("a\nb\n")
+    (tmp_path / "run" / files.VOCABULARY).write_text("a\nb\n")
     with pytest.raises(InputError, match="vocabulary of 5 words, as the model has. Rec.* with 2"):
         load_run(tmp_path / "run")
 

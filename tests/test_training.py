@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from interrupting import KillAfter, Killed
 
-from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import load_dataset
+from darts_tf.runs import files
+from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import evaluate, load_run, train
 
@@ -34,7 +35,7 @@ def finished(dataset, tmp_path_factory):
 
 def test_train_leaves_a_whole_run_folder(finished):
     folder, metrics = finished
-    lines = runs.read_metrics(folder)
+    lines = read_metrics(folder)
     assert lines[-1] == metrics
     assert {"loss", "accuracy", "test_loss", "test_accuracy"} <= set(metrics)
     network, preprocessing, classes = load_run(folder)
@@ -78,10 +79,10 @@ def test_resume_of_a_finished_run_changes_nothing(finished, dataset):
 
 def test_train_refuses_a_folder_in_use_and_leaves_it(finished, dataset):
     folder, _ = finished
-    before = (folder / runs.MODEL).read_bytes()
+    before = (folder / files.MODEL).read_bytes()
     with pytest.raises(ValueError, match="--overwrite"):
         train(config(folder), GENOTYPES["DARTS_V2"], dataset)
-    assert (folder / runs.MODEL).read_bytes() == before
+    assert (folder / files.MODEL).read_bytes() == before
 
 
 def test_train_with_images_too_small_for_the_stem_writes_nothing(dataset, tmp_path):
@@ -118,4 +119,4 @@ def test_with_a_validation_split_the_test_images_are_not_touched(dataset, tmp_pa
     )
     assert 0 <= metrics["valid_accuracy"] <= 1
     assert not any(name.startswith("test") for name in metrics)
-    assert runs.seconds_of(tmp_path / "run") > 0
+    assert seconds_of(tmp_path / "run") > 0

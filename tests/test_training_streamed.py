@@ -11,9 +11,9 @@ from PIL import Image
 
 import export
 from cli.main import main
-from darts_tf import runs
 from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
+from darts_tf.runs import files
 from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training import augmentation_of, dataset_of, evaluate, load_run, train
 
@@ -97,7 +97,7 @@ def test_commands_go_from_streamed_images_to_predictions(images, tmp_path, capsy
     report = json.loads((exported / "export_report.json").read_text())
     assert report["input"]["shorter_side"] == 18
     assert report["check_images"] == 10
-    assert runs.read_json(run / runs.DATASET)["images"] == {"train": 20, "test": 10}
+    assert files.read_json(run / files.DATASET)["images"] == {"train": 20, "test": 10}
 
 
 def test_augmentation_of_a_config_has_one_crop():

@@ -14,8 +14,10 @@ from tensorboard.plugins.hparams import metadata
 
 from cli.arguments import parse
 from cli.main import main
-from darts_tf import runs, tuning
+from darts_tf import tuning
 from darts_tf.configs import SearchConfig, TrainConfig
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, append_time
 
 TRAIN = ("tune", "--of", "train", "--genotype", "DARTS_V2", "--preset", "tiny")
 SEARCH = ("tune", "--of", "search", "--preset", "tiny")
@@ -23,7 +25,7 @@ RATES = ("--over", "learning_rate=0.01..0.1:log", "channels=2,4", "average_decay
 
 
 def table(folder):
-    return [json.loads(line) for line in (folder / runs.TRIALS_TABLE).read_text().splitlines()]
+    return [json.loads(line) for line in (folder / files.TRIALS_TABLE).read_text().splitlines()]
 
 
 def read_back(folder):
@@ -41,7 +43,7 @@ def test_trials_are_ordinary_trainings_that_hparams_shows(tmp_path, capsys):
     assert main([*words, "--workdir", str(tmp_path)]) == 0
     for line in table(tmp_path):
         run = TrainConfig.from_dict(
-            runs.read_json(tmp_path / runs.TRIALS / line["trial"] / runs.CONFIG)
+            files.read_json(tmp_path / files.TRIALS / line["trial"] / files.CONFIG)
         )
         assert {name: getattr(run, name) for name in line["settings"]} == line["settings"]
         assert (run.flip, run.validation_split) == (True, 0.2)
@@ -51,7 +53,7 @@ def test_trials_are_ordinary_trainings_that_hparams_shows(tmp_path, capsys):
         assert values == shown
     best = max(table(tmp_path), key=lambda line: line["valid_accuracy"])
     found = {"flip": True, **best["settings"]}
-    assert runs.read_json(tmp_path / runs.BEST)["settings"] == found
+    assert files.read_json(tmp_path / files.BEST)["settings"] == found
     command = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("next: "))
     again = parse(TrainConfig, command[2:], "darts-tf train")
     assert {name: getattr(again, name) for name in found} == found
@@ -64,11 +66,11 @@ def searches(monkeypatch):
 
     def run(config):
         seen.append(config)
-        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        files.write_json(config.workdir / files.CONFIG, config.to_dict())
         for epoch in range(config.epochs):
-            runs.append_metrics(config.workdir, {"epoch": epoch, "valid_accuracy": config.channels})
-        runs.append_time(config.workdir, 0, 1.0)
-        (config.workdir / runs.ALPHAS).touch()
+            append_metrics(config.workdir, {"epoch": epoch, "valid_accuracy": config.channels})
+        append_time(config.workdir, 0, 1.0)
+        (config.workdir / files.ALPHAS).touch()
 
     monkeypatch.setattr(tuning, "_run", run)
     return seen
@@ -88,7 +90,7 @@ def test_every_method_tunes_searches(tmp_path, searches, method):
     assert len(searches) == 8
     assert all(isinstance(config, SearchConfig) for config in searches)
     best = max(config.channels for config in searches)
-    assert runs.read_json(tmp_path / runs.BEST)["settings"]["channels"] == best
+    assert files.read_json(tmp_path / files.BEST)["settings"]["channels"] == best
     assert main(["tune", "--workdir", str(tmp_path), "--resume", "--budget", "trials=9"]) == 0
     assert len(searches) == 9
 
@@ -135,11 +137,11 @@ def test_resume_of_another_study_is_refused(tmp_path, searches, capfd):
 
 def test_trial_that_stops_early_or_has_stages_counts_as_made(tmp_path, monkeypatch):
     def run(config):
-        runs.write_json(config.workdir / runs.CONFIG, config.to_dict())
+        files.write_json(config.workdir / files.CONFIG, config.to_dict())
         config.last_folder.mkdir(parents=True, exist_ok=True)
         line = {"epoch": 0, "valid_accuracy": config.channels}
-        runs.append_metrics(config.last_folder, line)
-        runs.append_time(config.last_folder, 0, 2.0)
+        append_metrics(config.last_folder, line)
+        append_time(config.last_folder, 0, 2.0)
 
     monkeypatch.setattr(tuning, "_run", run)
     for name, setting in (("stopped", "stop_skips=2"), ("staged", "stages=3:8:0,4:5:0.3")):

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from numerics import assert_close
 
-from darts_tf import checkpoints, history, runs, searching
+from darts_tf import searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.extending import forget, register_space
 from darts_tf.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
 from darts_tf.mixing import projected
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.alphas import load_alphas, load_history
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.collapse import BOUNDED, mean_entropy
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
@@ -166,33 +169,33 @@ def stopped(small, dataset, tmp_path_factory):
 
 def test_stopped_search_keeps_the_last_good_epoch(stopped):
     folder, _, genotype = stopped
-    lines, kept_alphas = runs.read_metrics(folder), history.load(folder)
+    lines, kept_alphas = read_metrics(folder), load_history(folder)
     assert [line["epoch"] for line in lines] == [0, 1, 2] == list(kept_alphas)
     assert lines[2]["skips_normal"] == 2
     kept = max(line["epoch"] for line in lines if line["skips_normal"] <= 1)
     assert kept < 2
     assert genotype == derive(*kept_alphas[kept], primitives=PRIMITIVES)
-    assert load_genotype(folder / runs.GENOTYPE) == genotype
-    for ours, expected in zip(runs.load_alphas(folder), kept_alphas[kept], strict=True):
+    assert load_genotype(folder / files.GENOTYPE) == genotype
+    for ours, expected in zip(load_alphas(folder), kept_alphas[kept], strict=True):
         np.testing.assert_array_equal(ours, expected)
-    log = (folder / runs.LOG).read_text()
+    log = (folder / files.LOG).read_text()
     assert "the search was stopped after epoch 3: the normal cell has 2 skip connections" in log
     assert f"the genotype is that of epoch {kept + 1}" in log
 
 
 def test_stopped_search_does_not_go_on(stopped, dataset):
     folder, settings, genotype = stopped
-    before = (folder / runs.METRICS).read_bytes()
-    newest = checkpoints.newest(folder / runs.CHECKPOINTS)
+    before = (folder / files.METRICS).read_bytes()
+    newest = checkpoints.newest(folder / files.CHECKPOINTS)
     again = searching.search(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype
-    assert (folder / runs.METRICS).read_bytes() == before
-    assert checkpoints.newest(folder / runs.CHECKPOINTS) == newest
+    assert (folder / files.METRICS).read_bytes() == before
+    assert checkpoints.newest(folder / files.CHECKPOINTS) == newest
 
 
 def test_watched_search_writes_all_indicators(stopped):
     folder, *_ = stopped
-    for line in runs.read_metrics(folder):
+    for line in read_metrics(folder):
         assert np.isfinite(line["eigenvalue"])
         assert 0 <= line["entropy_normal"] <= np.log(4) + 1e-6
         assert 0 <= line["discretised_accuracy"] <= 1
@@ -202,8 +205,8 @@ def test_watched_search_writes_all_indicators(stopped):
 def test_history_is_that_of_the_checkpoints(stopped):
     """Of the last epoch, whose alphas the callback left alone."""
     folder, *_ = stopped
-    arrays = checkpoints.read(checkpoints.newest(folder / runs.CHECKPOINTS)[0])[2]
-    for alphas in history.load(folder)[2]:
+    arrays = checkpoints.read(checkpoints.newest(folder / files.CHECKPOINTS)[0])[2]
+    for alphas in load_history(folder)[2]:
         assert any(a.shape == alphas.shape and np.array_equal(a, alphas) for a in arrays)
 
 
@@ -236,10 +239,10 @@ def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     folder = tmp_path / "run"
     settings = config(folder, stop_skips=None, max_skips=1, epochs=2)
     genotype = searching.search(settings, dataset, callbacks=(LikeSkips(0),))
-    assert runs.read_metrics(folder)[1]["skips_normal"] == 2
+    assert read_metrics(folder)[1]["skips_normal"] == 2
     assert sum(name == "skip_connect" for name, _ in genotype.normal) == 1
-    assert load_genotype(folder / runs.GENOTYPE) == genotype
-    alphas = runs.load_alphas(folder)
+    assert load_genotype(folder / files.GENOTYPE) == genotype
+    alphas = load_alphas(folder)
     assert genotype == derive(*alphas, primitives=PRIMITIVES, max_skips=1)
 
 
@@ -250,8 +253,8 @@ def test_selection_by_perturbation_ends_a_search(small, dataset, tmp_path):
     settings = config(folder, **fields)
     genotype = searching.search(settings, dataset, report_selection=rounds.append)
     assert [line["round"] for line in rounds] == [1, 2, 3]
-    assert load_genotype(folder / runs.GENOTYPE) == genotype
-    assert (folder / runs.SELECTION).is_dir()
-    assert "normal node 2: inputs" in (folder / runs.LOG).read_text()
+    assert load_genotype(folder / files.GENOTYPE) == genotype
+    assert (folder / files.SELECTION).is_dir()
+    assert "normal node 2: inputs" in (folder / files.LOG).read_text()
     again = searching.search(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype

@@ -7,7 +7,8 @@ import signal
 import pytest
 from killing import SMALL, finished, started, under_way
 
-from darts_tf import checkpoints, runs
+from darts_tf.runs import checkpoints, files
+from darts_tf.runs.metrics import read_metrics
 
 SEARCH = (
     *("search", *SMALL, "--preset", "tiny", "--arch-gradient", "first_order", "--limit", "48"),
@@ -27,8 +28,8 @@ def assert_one_whole_run(folder, output):
         for text in (output, (folder / "logs" / "worker-1.log").read_text())
     ]
     assert told[0] == told[1] != []
-    assert [line["epoch"] for line in runs.read_metrics(folder / "run")] == [0, 1]
-    position, _, _ = checkpoints.read(checkpoints.newest(folder / "run" / runs.CHECKPOINTS)[0])
+    assert [line["epoch"] for line in read_metrics(folder / "run")] == [0, 1]
+    position, _, _ = checkpoints.read(checkpoints.newest(folder / "run" / files.CHECKPOINTS)[0])
     assert (position.epoch, position.step) == (2, 0)
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import runs
 from darts_tf.data import splitting_of
 from darts_tf.errors import InputError
 from darts_tf.language_model import LanguageModel, load_language_model
 from darts_tf.names import first_line
+from darts_tf.runs import files
 from export import folder, loading
 from export.text import saved_model, tflite
 from export.text.words import Words
@@ -66,7 +66,7 @@ def _words(model: pathlib.Path) -> Words:
     for place in loading.places(model):
         if (place / folder.VOCABULARY).is_file():
             return _read(place)
-        if any((place / name).is_file() for name in (folder.LABELS, runs.DATASET)):
+        if any((place / name).is_file() for name in (folder.LABELS, files.DATASET)):
             raise InputError(
                 f"Expected a language model. Received: {str(model)!r}, a network for images, which "
                 "darts-tf predict is for"
@@ -81,13 +81,13 @@ def _read(place) -> Words:
     vocabulary, settings = place / folder.VOCABULARY, place / folder.TEXT
     try:
         if not settings.is_file():  # a run's
-            dataset = runs.read_json(place / runs.DATASET)
+            dataset = files.read_json(place / files.DATASET)
             splitting = splitting_of(dataset.get("name"))
             return Words(Words.vocabulary_from(vocabulary.read_bytes()), splitting)
         return Words.from_descriptions(vocabulary.read_bytes(), settings.read_bytes())
     except (InputError, AttributeError, *loading.BROKEN) as error:
         raise InputError(
-            f"Expected {folder.VOCABULARY} and {folder.TEXT} of an export, or {runs.DATASET} of a "
+            f"Expected {folder.VOCABULARY} and {folder.TEXT} of an export, or {files.DATASET} of a "
             f"run. Received: {str(place)!r} ({first_line(error)})"
         ) from error
 

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import shown
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
 
 _LOGGER = logging.getLogger("darts_tf")
@@ -86,10 +86,10 @@ def resumed(config_class, workdir: str | os.PathLike[str]):
         InputError: The folder holds no run of this kind.
     """
     folder = pathlib.Path(workdir)
-    path = folder / runs.CONFIG
+    path = folder / files.CONFIG
     with _usable(folder):
         _check_run(folder, "resume")
-        settings = runs.read_json(path)
+        settings = files.read_json(path)
     try:
         begun = config_class.from_dict(settings)
     except InputError as error:
@@ -143,7 +143,7 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
 def _description(dataset) -> dict[str, object]:
     if hasattr(dataset, "vocabulary"):
         return {"name": dataset.name, **dataset.description()}
-    return runs.plain(
+    return files.plain(
         {
             "name": dataset.name,
             "classes": dataset.classes,
@@ -155,19 +155,19 @@ def _description(dataset) -> dict[str, object]:
 
 def _describe(folder, config, dataset, described, genotype) -> None:
     if described:
-        runs.write_json(folder / runs.DATASET, described)
+        files.write_json(folder / files.DATASET, described)
     if hasattr(dataset, "vocabulary"):
-        atomic.write_text(folder / runs.VOCABULARY, dataset.vocabulary.to_text())
+        atomic.write_text(folder / files.VOCABULARY, dataset.vocabulary.to_text())
     if genotype is not None:
-        genotype.save(folder / runs.GENOTYPE)
-    runs.write_json(folder / runs.CONFIG, config.to_dict())
+        genotype.save(folder / files.GENOTYPE)
+    files.write_json(folder / files.CONFIG, config.to_dict())
 
 
 def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
-    check_settings(folder / runs.CONFIG, before, now, config.may_differ)
-    path = folder / runs.DATASET
-    known = runs.read_json(path) if described else {}
+    check_settings(folder / files.CONFIG, before, now, config.may_differ)
+    path = folder / files.DATASET
+    known = files.read_json(path) if described else {}
     known = known if isinstance(known, dict) else {}
     differing = [name for name, value in described.items() if known.get(name) != value]
     if differing:
@@ -205,7 +205,7 @@ def check_settings(
 def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Within this block no other process gets the folder; a process that dies gives it back."""
     return atomic.locked(
-        folder / runs.LOCK,
+        folder / files.LOCK,
         "Expected a workdir that no other process is running in. "
         f"Received: workdir={str(folder)!r}, which one is",
     )
@@ -214,7 +214,7 @@ def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
 @contextlib.contextmanager
 def _logged(folder: pathlib.Path) -> Iterator[None]:
     """Within this block the log goes to the folder too, with what has been held back for it."""
-    handler = logging.FileHandler(folder / runs.LOG, encoding="utf-8")
+    handler = logging.FileHandler(folder / files.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = _LOGGER.level
     _LOGGER.setLevel(logging.INFO)
@@ -235,9 +235,9 @@ def _logged(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _check_run(folder: pathlib.Path, purpose: str) -> None:
-    if not runs.is_run(folder):
+    if not files.is_run(folder):
         raise InputError(
-            f"Expected workdir to hold a run to {purpose}, with its {runs.CONFIG}. "
+            f"Expected workdir to hold a run to {purpose}, with its {files.CONFIG}. "
             f"Received: workdir={str(folder)!r}"
         )
 
@@ -255,7 +255,7 @@ def _check_only_run(folder: pathlib.Path) -> None:
 
 def _compared(folder: pathlib.Path) -> set[pathlib.Path]:
     """The folders in that of a comparison or a protocol which hold nothing but its runs."""
-    if not {"genotypes", "final_seeds"} & runs.read_json(folder / runs.CONFIG).keys():
+    if not {"genotypes", "final_seeds"} & files.read_json(folder / files.CONFIG).keys():
         return set()
     found = set()
     for path in folder.iterdir():
@@ -271,14 +271,14 @@ def _is_unused(folder: pathlib.Path) -> bool:
     """Empty, but for what is left of a beginning that was stopped before the settings stood."""
     names = {entry.name for entry in folder.iterdir()}
     kept = {name for name in names if not _is_passing(name)}
-    first = {runs.DATASET, runs.VOCABULARY, runs.GENOTYPE, runs.LOG}
-    return not kept or (runs.LOCK in names and kept <= first)
+    first = {files.DATASET, files.VOCABULARY, files.GENOTYPE, files.LOG}
+    return not kept or (files.LOCK in names and kept <= first)
 
 
 def _delete_run(folder: pathlib.Path) -> None:
     # the config goes last: what is left of a deletion that fails is a run still
-    entries = [entry for entry in folder.iterdir() if entry.name != runs.LOCK]
-    for entry in sorted(entries, key=lambda entry: entry.name == runs.CONFIG):
+    entries = [entry for entry in folder.iterdir() if entry.name != files.LOCK]
+    for entry in sorted(entries, key=lambda entry: entry.name == files.CONFIG):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
@@ -287,9 +287,9 @@ def _delete_run(folder: pathlib.Path) -> None:
 
 def _is_ours(name: str) -> bool:
     """A run's own file, or one that was being written when a run was killed."""
-    return name in runs.NAMES or _is_passing(name)
+    return name in files.NAMES or _is_passing(name)
 
 
 def _is_passing(name: str) -> bool:
     """The lock, or what is left of a file that was being written when a run was killed."""
-    return name == runs.LOCK or any(name.startswith(f".{known}.") for known in runs.NAMES)
+    return name == files.LOCK or any(name.startswith(f".{known}.") for known in files.NAMES)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
-from darts_tf import runs
 from darts_tf.errors import InputError
 from darts_tf.names import SHOWN, first_line, shortened
+from darts_tf.runs import files
 
 PACKAGES = ("darts-tf", "tensorflow", "keras", "numpy")
 """Those that decide what a run computes."""
@@ -86,7 +86,7 @@ def log_of(folder: pathlib.Path) -> Log:
     Raises:
         InputError: the file cannot be read.
     """
-    path = folder / runs.LOG
+    path = folder / files.LOG
     with reading(path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     lines = [match.groups() for match in map(_LINE.fullmatch, text.split("\n")) if match]

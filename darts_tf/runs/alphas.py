@@ -1,0 +1,175 @@
+"""The alphas of a search in its folder: last and per epoch, and what their columns stand for."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from darts_tf.errors import InputError
+from darts_tf.names import SHOWN, first_line, shortened, shown, unknown_name
+from darts_tf.runs import files
+from darts_tf.runs.files import ALPHAS
+from darts_tf.runtime import atomic
+from darts_tf.spaces.cell import ByEdge, checked_by_edge, nodes_of
+from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES
+from darts_tf.spaces.zoo import load_genotype
+
+
+def extend_history(folder: str | os.PathLike[str], epoch: int, *alphas) -> None:
+    """Adds an epoch's architecture parameters to those of the epochs before it.
+
+    What was kept of this epoch and of later ones is of a time that the run has gone back from.
+    """
+    path = pathlib.Path(folder) / files.HISTORY
+    before = _read(path) if path.exists() else {"epochs": np.zeros(0, np.int64)}
+    kept = before["epochs"] < epoch
+    arrays = {"epochs": np.append(before["epochs"][kept], epoch)}
+    for name, array in named_alphas(alphas).items():
+        earlier = [before[name][kept]] if name in before else []
+        arrays[name] = np.concatenate([*earlier, array[None]])
+    save_arrays(path, arrays)
+
+
+def load_history(folder: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, ...]]:
+    """Architecture parameters by the epoch after which they were such, as `load_alphas` gives them.
+
+    Raises:
+        InputError: No such file, or it holds something else.
+    """
+    arrays = _read(pathlib.Path(folder) / files.HISTORY)
+    epochs = arrays.pop("epochs")
+    return {int(epoch): parts for epoch, *parts in zip(epochs, *arrays.values(), strict=True)}
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        names = RECURRENT_ALPHAS if set(RECURRENT_ALPHAS) <= set(found) else ALPHAS_NAMES
+        ordered = {name: found[name] for name in names if name in found}
+        if len({len(array) for array in (found["epochs"], *ordered.values())}) != 1 or not ordered:
+            raise ValueError("arrays of other lengths")
+        return {"epochs": found["epochs"].astype(np.int64), **ordered}
+    except Exception as error:  # as in `load_alphas`
+        reason = shortened(first_line(error), SHOWN)
+        raise InputError(
+            f"Expected a file with the alphas of every epoch. Received: {str(path)!r} ({reason})"
+        ) from error
+
+
+def save_primitives(folder: str | os.PathLike[str], by_edge: ByEdge) -> None:
+    """Writes the primitives of every edge, where they are others than the paper's."""
+    if by_edge != SPACES[DARTS].by_edge:
+        files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, by_edge)
+
+
+def load_primitives(folder: str | os.PathLike[str]) -> ByEdge:
+    """The primitives of every edge of the normal cell and of the reduction, in a search on images.
+
+    Raises:
+        InputError: the file holds something else, or primitives that nobody has registered here.
+    """
+    path = pathlib.Path(folder) / files.EDGE_PRIMITIVES
+    if not path.exists():
+        return SPACES[DARTS].by_edge
+    stored = files.read_json(path)
+    try:
+        return checked_by_edge(stored, nodes_of(len(stored[0])))
+    except (TypeError, LookupError) as error:
+        expected = "Expected lists of primitives by cell and edge"
+        raise InputError(f"{path}: {expected}. Received: {shown(stored)}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
+    """What `pictures.plot_supernet` has to know of the search in a folder.
+
+    Raises:
+        InputError: The folder holds no search, or one in stages, whose folders hold one each.
+    """
+    path = pathlib.Path(folder)
+    stages = path / files.STAGES
+    if stages.is_dir():
+        last = max(stages.iterdir(), key=lambda stage: (len(stage.name), stage.name))
+        raise InputError(
+            f"Expected one stage of this search, such as {last}. Received: all of them"
+        )
+    if not files.is_run(path):
+        raise InputError(f"Expected the folder of a search. Received: {shown(str(folder))}")
+    if files.is_text_run(path):
+        return {}
+    relaxation = files.read_json(path / files.CONFIG).get("relaxation", "softmax")
+    if relaxation not in STRENGTHS:
+        raise unknown_name(f"the relaxation in {path / files.CONFIG}", relaxation, STRENGTHS)
+    own = (path / files.EDGE_PRIMITIVES).exists()
+    return {"relaxation": relaxation} | ({"edge_primitives": load_primitives(path)} if own else {})
+
+
+def chosen_genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenotype | None:
+    """The cells that the search has chosen, if it has come so far.
+
+    Raises:
+        InputError: A file of cells that cannot be.
+    """
+    path = pathlib.Path(folder) / files.GENOTYPE
+    return load_genotype(path, recurrent=None) if path.is_file() else None
+
+
+ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
+"""The arrays in the file of architecture parameters, in the order of a supernet's `alphas`."""
+RECURRENT_ALPHAS = ("recurrent",)
+"""The same of a recurrent supernet."""
+
+
+def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
+    """Replaces the run's architecture parameters: the arrays of a supernet's `alphas`."""
+    save_arrays(pathlib.Path(folder) / ALPHAS, named_alphas(alphas))
+
+
+def named_alphas(alphas) -> dict[str, np.ndarray]:
+    """The arrays of a supernet's `alphas` by the names that files give them."""
+    names = RECURRENT_ALPHAS if len(alphas) == 1 else ALPHAS_NAMES
+    return dict(zip(names, map(np.asarray, alphas), strict=False))
+
+
+def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Replaces a file of arrays by their names."""
+    with atomic.replacing(path) as written:
+        np.savez(written, **arrays)
+
+
+def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
+    """The run's architecture parameters, as `derive` or `derive_recurrent` takes them.
+
+    Two arrays (edges, primitives), normal and reduction; after a search with partial channels two
+    more, (edges,). After a search on text one, (edges, primitives).
+
+    Raises:
+        InputError: No such file, or it holds something else.
+    """
+    path = pathlib.Path(folder) / ALPHAS
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            needed = ALPHAS_NAMES if len(arrays.files) > 2 else ALPHAS_NAMES[:2]
+            if set(RECURRENT_ALPHAS) <= set(arrays.files):
+                needed = RECURRENT_ALPHAS
+            return tuple(_checked_alphas(name, arrays[name]) for name in needed)
+    except Exception as error:  # a damaged archive fails in a dozen ways, of zipfile and NumPy
+        reason = shortened(first_line(error), SHOWN)
+        raise InputError(
+            "Expected a file with the arrays normal and reduce, or recurrent. "
+            f"Received: {str(path)!r} ({reason})"
+        ) from error
+
+
+def _checked_alphas(name: str, array) -> np.ndarray:
+    dimensions = 1 if name.startswith("edges") else 2
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != dimensions:
+        raise ValueError(f"{name} is no array of floating-point numbers in {dimensions} dimensions")
+    return array
