@@ -50,7 +50,7 @@ def run(config: InspectConfig) -> int:
     else:
         _show_network(genotype, config)
     if config.picture:
-        from darts_tf.pictures import plot_genotype  # matplotlib takes its time
+        from darts_tf.plots.figures import plot_genotype  # matplotlib takes its time
 
         write(plot_genotype(genotype), config.picture)
     return 0

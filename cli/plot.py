@@ -27,7 +27,7 @@ def run(config: PlotConfig) -> int:
 
 def write(figure, path: pathlib.Path) -> None:
     """Writes a picture in the format that its file's name asks for, and says where it is."""
-    from darts_tf.pictures import picture  # matplotlib takes its time
+    from darts_tf.plots.figures import picture  # matplotlib takes its time
 
     _write(picture(figure, path.suffix[1:].lower()), path)
 
@@ -99,19 +99,19 @@ def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> by
     title = _title(config, folder)
     if config.animate:
         arrays = load_history(folder)
-        from darts_tf.animation import animation  # matplotlib takes its time
+        from darts_tf.plots.films import animation  # matplotlib takes its time
 
         return animation(arrays, format, title=title, **supernet_settings(folder), **looks)
     if config.supernet:
         alphas, genotype = load_alphas(folder), chosen_genotype(folder)
-        from darts_tf.pictures import picture, plot_supernet
+        from darts_tf.plots.figures import picture, plot_supernet
 
         settings = supernet_settings(folder)
         figure = plot_supernet(alphas, genotype=genotype, title=title, **settings, **looks)
     else:
         path = files.existing(folder, files.GENOTYPE) if folder else config.genotype
         genotype = load_genotype(path, recurrent=config.recurrent or None)
-        from darts_tf.pictures import picture, plot_genotype
+        from darts_tf.plots.figures import picture, plot_genotype
 
         figure = plot_genotype(genotype, title=title, **looks)
     return picture(figure, format)

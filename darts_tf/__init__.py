@@ -34,7 +34,7 @@ _HOMES = {
     "network": ("Network", "build_network", "load_network"),
     "counting": ("count_macs", "count_params"),
     "reference": ("load_reference_weights",),
-    "pictures": ("plot_genotype", "plot_supernet"),
+    "plots.figures": ("plot_genotype", "plot_supernet"),
     "data": ("load_dataset", "load_text"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -9,8 +9,8 @@ import psutil
 import tensorflow as tf
 
 from darts_tf import event_files, hparams
-from darts_tf.heat_images import heat_images
-from darts_tf.pictures import picture, plot_genotype
+from darts_tf.plots.figures import picture, plot_genotype
+from darts_tf.plots.heat_images import heat_images
 from darts_tf.runs import files
 from darts_tf.runs.folder import MAY_DIFFER
 from darts_tf.spaces.difference import in_words

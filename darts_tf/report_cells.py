@@ -22,7 +22,10 @@ def drawn(genotype: Genotype | RecurrentGenotype) -> str:
 @functools.lru_cache(maxsize=64)
 def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
     """One for light screens and paper, and one for dark screens; the page shows one of them."""
-    from darts_tf.pictures import picture, plot_genotype  # matplotlib takes its time
+    from darts_tf.plots.figures import (
+        picture,
+        plot_genotype,  # matplotlib takes its time
+    )
 
     both = []
     for look in ("light", "dark"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from darts_tf.drawing import planned
+from darts_tf.plots.drawing import planned
 from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
@@ -47,7 +47,7 @@ def plan_of(sketch):
 
 def sizes_of(plan):
     """Width and height of every vertex of a plan, as they are drawn."""
-    from darts_tf.drawing import states_of
+    from darts_tf.plots.drawing import states_of
 
     *states, end = [(2 * vertex.radius,) * 2 for vertex in states_of(plan.sketch)]
     return [*states, *[plan.box] * len(plan.sketch.operations), end]

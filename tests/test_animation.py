@@ -10,11 +10,10 @@ import pytest
 from pictured import SVG
 from PIL import Image, ImageSequence
 
-from darts_tf import animation as films
-from darts_tf import sketches
-from darts_tf.animation import FORMATS, LAST_SECONDS, SECONDS, animation, filmed
-from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
+from darts_tf.plots import films, sketches
+from darts_tf.plots.drawing import line_width
+from darts_tf.plots.films import FORMATS, LAST_SECONDS, SECONDS, animation, filmed
 
 
 def history_of(epochs, shape=(2, 5, 8)):

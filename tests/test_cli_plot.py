@@ -14,8 +14,8 @@ from pictured import SVG
 
 from cli import plot
 from cli.main import main
-from darts_tf import animation, pictures
-from darts_tf.pictures import picture, plot_genotype, plot_supernet
+from darts_tf.plots import figures, films
+from darts_tf.plots.figures import picture, plot_genotype, plot_supernet
 from darts_tf.runs import files
 from darts_tf.runs.alphas import extend_history, load_alphas, save_alphas
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
@@ -52,8 +52,8 @@ def test_a_genotype_becomes_the_library_s_picture(here, capsys, suffix):
 
 
 def test_suffixes_are_those_that_the_library_can_write():
-    assert set(plot.PICTURES) == set(pictures.FORMATS)
-    assert set(plot.FILMS) == set(animation.FORMATS)
+    assert set(plot.PICTURES) == set(figures.FORMATS)
+    assert set(plot.FILMS) == set(films.FORMATS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darts_tf.heat_images import CELL, HIGH, LABEL, LINE, LOW, NAMED_CELL, colour_of, heat_images
+from darts_tf.plots.heat_images import (
+    CELL,
+    HIGH,
+    LABEL,
+    LINE,
+    LOW,
+    NAMED_CELL,
+    colour_of,
+    heat_images,
+)
 from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES, by_node, edges
 from darts_tf.spaces.derivation import STRENGTHS
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from pictured import genotypes, plan_of, recurrent_genotypes, sizes_of, traced
 
-from darts_tf import sketches
 from darts_tf.errors import InputError
-from darts_tf.layout import APART, LANES_APART, arrange
+from darts_tf.plots import sketches
+from darts_tf.plots.layout import APART, LANES_APART, arrange
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 QUIET = settings(max_examples=15, deadline=None)

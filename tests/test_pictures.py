@@ -13,11 +13,19 @@ from pictured import SVG
 from PIL import Image
 
 import darts_tf
-from darts_tf import palette, sketches
-from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
-from darts_tf.palette import COLOURS, KINDS, OTHER, kind_of, readable, text_on
-from darts_tf.pictures import DOTS, FORMATS, Page, composed, picture, plot_genotype, plot_supernet
+from darts_tf.plots import palette, sketches
+from darts_tf.plots.drawing import line_width
+from darts_tf.plots.figures import (
+    DOTS,
+    FORMATS,
+    Page,
+    composed,
+    picture,
+    plot_genotype,
+    plot_supernet,
+)
+from darts_tf.plots.palette import COLOURS, KINDS, OTHER, kind_of, readable, text_on
 from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive, derive_recurrent, strengths
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES

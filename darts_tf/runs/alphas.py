@@ -88,7 +88,7 @@ def load_primitives(folder: str | os.PathLike[str]) -> ByEdge:
 
 
 def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
-    """What `pictures.plot_supernet` has to know of the search in a folder.
+    """What `figures.plot_supernet` has to know of the search in a folder.
 
     Raises:
         InputError: The folder holds no search, or one in stages, whose folders hold one each.

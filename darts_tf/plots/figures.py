@@ -12,15 +12,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from darts_tf import sketches
-from darts_tf.drawing import INSIDE, TEXT, Drawing, planned, width_of
-from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
-from darts_tf.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
-from darts_tf.sketches import HEADINGS, Operation, Sketch, in_words
+from darts_tf.plots import sketches
+from darts_tf.plots.drawing import INSIDE, TEXT, Drawing, planned, width_of
+from darts_tf.plots.gif import gif_of_images
+from darts_tf.plots.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
+from darts_tf.plots.sketches import HEADINGS, Operation, Sketch, in_words
+from darts_tf.plots.svg import moving, svg_of, titled
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.svg import moving, svg_of, titled
 
 MARGIN, HEADING, BETWEEN, SWATCH = 14.0, 22.0, 16.0, 10.0
 """Around everything, the room of a line of text, between cells, the squares of the legend."""

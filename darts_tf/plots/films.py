@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from darts_tf import sketches
-from darts_tf.drawing import line_width
 from darts_tf.errors import InputError
-from darts_tf.gif import gif_of_images
 from darts_tf.names import unknown_name
-from darts_tf.pictures import Page, composed, pixels
-from darts_tf.sketches import Operation, Sketch
-from darts_tf.svg import Motion, moving, svg_of
+from darts_tf.plots import sketches
+from darts_tf.plots.drawing import line_width
+from darts_tf.plots.figures import Page, composed, pixels
+from darts_tf.plots.gif import gif_of_images
+from darts_tf.plots.sketches import Operation, Sketch
+from darts_tf.plots.svg import Motion, moving, svg_of
 
 MOST_FRAMES = 100
 """Of longer searches so many epochs are shown, equally far apart, the first and last included."""

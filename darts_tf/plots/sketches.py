@@ -9,7 +9,7 @@ import numpy as np
 
 from darts_tf.errors import InputError
 from darts_tf.names import shown, unknown_name
-from darts_tf.palette import readable
+from darts_tf.plots.palette import readable
 from darts_tf.spaces.cell import (
     INPUTS,
     NONE,
@@ -85,7 +85,7 @@ def in_words(sketch: Sketch) -> str:
 def of_genotype(
     genotype: Genotype | RecurrentGenotype, cell: str | None = None, strengths=None
 ) -> tuple[Sketch, ...]:
-    """The cells of a genotype; see `pictures.plot_genotype` for what is asked for and raised."""
+    """The cells of a genotype; see `figures.plot_genotype` for what is asked for and raised."""
     names = CELLS[2:] if isinstance(genotype, RecurrentGenotype) else CELLS[:2]
     chosen = _chosen(names, cell)
     if strengths is not None and not isinstance(strengths, dict):
@@ -143,7 +143,7 @@ def of_alphas(
     relaxation: str = "softmax",
     edge_primitives=None,
 ) -> tuple[Sketch, ...]:
-    """The cells of a supernet; see `pictures.plot_supernet` for what is asked for and raised."""
+    """The cells of a supernet; see `figures.plot_supernet` for what is asked for and raised."""
     if len(alphas) not in (1, 2, 4):
         raise InputError(f"Expected 1, 2 or 4 arrays of alphas. Received: {len(alphas)}")
     if relaxation not in STRENGTHS:

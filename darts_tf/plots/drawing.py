@@ -17,11 +17,11 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-from darts_tf.layout import Layout, arrange
-from darts_tf.palette import COLOURS, Theme, faded, kind_of, readable, text_on
-from darts_tf.sketches import Operation, Sketch
+from darts_tf.plots.layout import Layout, arrange
+from darts_tf.plots.palette import COLOURS, Theme, faded, kind_of, readable, text_on
+from darts_tf.plots.sketches import Operation, Sketch
+from darts_tf.plots.svg import moving, titled
 from darts_tf.spaces.cell import INPUTS
-from darts_tf.svg import moving, titled
 
 TEXT, SMALL = 9.0, 7.5
 """Sizes of texts."""
