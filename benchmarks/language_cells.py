@@ -50,7 +50,7 @@ def lstm(units: int):
     import tensorflow as tf
 
     from darts_tf.language_model import RecurrentModel
-    from darts_tf.recurrent_cells import uniform
+    from darts_tf.layers.recurrent_cells import uniform
 
     class Cell(keras.layers.LSTM):
         def build(self, shape):

@@ -80,7 +80,7 @@ def network_and_photos():
 
     from darts_tf import build_network
     from darts_tf.data import PUBLISHED_STATISTICS, Preprocessing
-    from darts_tf.normalization import BatchNormalization
+    from darts_tf.layers.normalization import BatchNormalization
     from darts_tf.spaces.zoo import GENOTYPES
 
     keras.utils.set_random_seed(0)

@@ -14,14 +14,14 @@ from darts_tf.configs import InspectConfig
 from darts_tf.counting import costs, count_elementwise, count_macs, count_params
 from darts_tf.errors import InputError
 from darts_tf.formulas import word_costs
+from darts_tf.layers.primitives import PRIMITIVES
+from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.names import unknown_name
 from darts_tf.network import build_network
-from darts_tf.primitives import PRIMITIVES
 from darts_tf.scaling import scaled
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 
 CHANNELS = 16
 """Of the states that a primitive is shown on."""

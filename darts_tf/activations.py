@@ -19,8 +19,8 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
+from darts_tf.layers.primitives import Identity
 from darts_tf.network import Network
-from darts_tf.primitives import Identity
 
 BYTES = 4
 """Of a float32."""

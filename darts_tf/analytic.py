@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 
 import keras
 
-from darts_tf.cells import preprocess
 from darts_tf.costs import CostTable
 from darts_tf.counting import size_of
-from darts_tf.heads import ClassifierHead
+from darts_tf.layers.cells import preprocess
+from darts_tf.layers.heads import ClassifierHead
+from darts_tf.layers.primitives import PRIMITIVES
+from darts_tf.layers.stems import Stem
 from darts_tf.parts import CLASSIFIER, PREPROCESS, STEM, Part
-from darts_tf.primitives import PRIMITIVES
-from darts_tf.stems import Stem
 
 
 def layer_of(part: Part) -> keras.layers.Layer | None:

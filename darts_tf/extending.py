@@ -61,12 +61,12 @@ def register_primitive(
         _check_callable("MAC rule of the primitive", name, macs)
 
     def made(channels: int, stride: int = 1, affine: bool = True, groups: int = 1):
-        from darts_tf.own_primitives import make
+        from darts_tf.layers.user_primitives import make
 
         return make(name, build, macs, (channels, stride, affine, groups))
 
     def check():
-        from darts_tf.own_primitives import check
+        from darts_tf.layers.user_primitives import check
 
         check(name, made)
 

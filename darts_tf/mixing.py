@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.normalization import tracked_statistics
+from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.spaces.cell import edges, nodes_of
 from darts_tf.spaces.genotype import Genotype
 

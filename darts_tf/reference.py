@@ -10,10 +10,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf import convolutions, network, primitives
+from darts_tf import network
 from darts_tf.errors import InputError
 from darts_tf.language_model import RecurrentModel
-from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
+from darts_tf.layers import primitives
+from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
@@ -164,10 +165,10 @@ LAYERS = {
     primitives.Zero: lambda layer: [],
     primitives.Identity: lambda layer: [],
     primitives.Pool: lambda layer: _below("1", _norm(layer.norm)) if layer.norm else [],
-    convolutions.ReLUConvBN: _relu_conv_bn,
-    convolutions.FactorizedReduce: _factorized_reduce,
-    convolutions.SeparableConv: _separable,
-    convolutions.Conv7x1And1x7: _conv_7x1_1x7,
+    primitives.ReLUConvBN: _relu_conv_bn,
+    primitives.FactorizedReduce: _factorized_reduce,
+    primitives.SeparableConv: _separable,
+    primitives.Conv7x1And1x7: _conv_7x1_1x7,
 }
 
 

@@ -16,9 +16,9 @@ SAVED = {
     "Supernet": "supernet",
     "LanguageModel": "language_model",
     "RecurrentSupernet": "recurrent_supernet",
-    "RecurrentCell": "recurrent_cells",
-    "MixedRecurrentCell": "mixed_recurrent_cell",
-    "BatchNormalization": "normalization",
+    "RecurrentCell": "layers.recurrent_cells",
+    "MixedRecurrentCell": "layers.mixed_recurrent_cell",
+    "BatchNormalization": "layers.normalization",
     "SGD": "optimizers",
 }
 """Registered classes, and the modules where they are."""

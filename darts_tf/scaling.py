@@ -8,9 +8,9 @@ import math
 
 from darts_tf.counting import count_macs
 from darts_tf.errors import InputError
+from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
 from darts_tf.network import build_network
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.stems import MINIMUM_CHANNELS, check_image_size
 
 
 @functools.cache

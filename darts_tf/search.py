@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
+from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.losses import counted
-from darts_tf.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
 from darts_tf.optimizers import clip, clip_then_decay, clip_to_and_fro

@@ -27,6 +27,7 @@ from darts_tf.data import (
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
+from darts_tf.layers.stems import check_image_size
 from darts_tf.mixing import measuring
 from darts_tf.names import listed
 from darts_tf.optimizers import SGD
@@ -48,7 +49,6 @@ from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.stems import check_image_size
 from darts_tf.supernet import Supernet
 from darts_tf.targets import costs_of, target_of, within_budget
 from darts_tf.watching import of_every_search, take_kept, warn_of_collapse

@@ -6,18 +6,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.cells import SearchCell
 from darts_tf.errors import InputError
-from darts_tf.heads import ClassifierHead
+from darts_tf.layers.cells import SearchCell
+from darts_tf.layers.graph_sharing import Shared
+from darts_tf.layers.heads import ClassifierHead
+from darts_tf.layers.normalization import tracking
+from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED
+from darts_tf.layers.stems import Stem, check_images
 from darts_tf.mixing import given_mixture
-from darts_tf.normalization import tracking
 from darts_tf.ops import dropout
-from darts_tf.relaxations import RELAXATIONS, SAMPLED
-from darts_tf.sharing import Shared
-from darts_tf.smoothing import PERTURBATIONS
 from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
 from darts_tf.spaces.derivation import derive
-from darts_tf.stems import Stem, check_images
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -52,7 +51,7 @@ class Supernet(keras.Model):
             is always the softmax.
         relaxation: of the choice of operations, a name in `relaxations.RELAXATIONS`.
         perturb: what moves the mixtures' weights in passes that track statistics, a name in
-            `smoothing.PERTURBATIONS`, or `"none"`.
+            `relaxations.PERTURBATIONS`, or `"none"`.
         op_dropout: initial rate of dropout on skip connections; 0 leaves it out.
         edge_primitives: in place of `primitives` those of each edge of a normal cell and of each
             edge of a reduction, as many on every edge of a cell; None for the same on all.

@@ -14,11 +14,11 @@ from darts_tf.configs.budgets import parsed_budget
 from darts_tf.constrained import derive_within
 from darts_tf.costs import CellCosts, cell_costs
 from darts_tf.errors import InputError
+from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
 from darts_tf.parts import Target, all_parts
 from darts_tf.spaces.cell import ByEdge, nodes_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
-from darts_tf.stems import MINIMUM_CHANNELS, check_image_size
 
 
 def target_of(

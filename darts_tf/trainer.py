@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
+from darts_tf.layers.normalization import synchronized_statistics
 from darts_tf.losses import counted, per_example
-from darts_tf.normalization import synchronized_statistics
 from darts_tf.optimizers import SGD, check_plain, clip_then_decay
 from darts_tf.runtime.distribution import all_sum, apply_summed, assign, replicas
 

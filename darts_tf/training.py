@@ -27,6 +27,7 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.fitting import begun, fit, image_feed
+from darts_tf.layers.stems import check_image_size
 from darts_tf.network import Network, load_network, logits_of
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.runs import files
@@ -36,7 +37,6 @@ from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.scaling import scaled
 from darts_tf.schedules import drop_path_at
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.stems import check_image_size
 
 
 def train(

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from darts_tf.convolutions import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
+from darts_tf.layers.normalization import BatchNormalization
+from darts_tf.layers.primitives import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
+from darts_tf.layers.stems import Stem
 from darts_tf.network import Network
-from darts_tf.normalization import BatchNormalization
-from darts_tf.stems import Stem
 
 KERNELS = {
     Stem: ("kernels",),

@@ -15,10 +15,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from darts_tf.counting import size_of
 from darts_tf.errors import InputError
+from darts_tf.layers.primitives import PRIMITIVES, views
 from darts_tf.names import first_line, shortened
-from darts_tf.operation import views
 from darts_tf.ops.xnnpack import written_for_xnnpack
-from darts_tf.primitives import PRIMITIVES
 from darts_tf.spaces.cell import NONE
 from export import measuring, parity
 from export.folding import fold

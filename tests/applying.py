@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darts_tf.operation import views
+from darts_tf.layers.primitives import views
 
 
 def applied(layer, state, **settings):

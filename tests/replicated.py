@@ -12,7 +12,7 @@ from golden_data import values
 from numerics import floatx
 
 from darts_tf.data.pipeline import WHOLE
-from darts_tf.normalization import BatchNormalization
+from darts_tf.layers.normalization import BatchNormalization
 from darts_tf.runtime.distribution import distributed
 from darts_tf.search import DARTS
 from darts_tf.supernet import Supernet

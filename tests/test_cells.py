@@ -9,11 +9,10 @@ from applying import applied
 from numerics import assert_close
 from numpy_reference import Reference, named_by_reference
 
-from darts_tf.cells import Cell, SearchCell, preprocess
-from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
-from darts_tf.mixed_op import MixedOp
-from darts_tf.primitives import PRIMITIVES as LAYERS
-from darts_tf.primitives import Identity
+from darts_tf.layers.cells import Cell, SearchCell, preprocess
+from darts_tf.layers.mixed_op import MixedOp
+from darts_tf.layers.primitives import PRIMITIVES as LAYERS
+from darts_tf.layers.primitives import FactorizedReduce, Identity, ReLUConvBN
 from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.spaces.zoo import GENOTYPES
 

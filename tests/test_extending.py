@@ -18,8 +18,8 @@ from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import EMBEDDED, load_dataset
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS, first_order
-from darts_tf.mixed_op import MixedOp
-from darts_tf.primitives import PRIMITIVES
+from darts_tf.layers.mixed_op import MixedOp
+from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.selection_rules import by_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, count_cells, edges
 from darts_tf.spaces.genotype import Genotype, short_name

@@ -200,10 +200,10 @@ def test_only_the_program_imports_cli():
 
 
 def test_cells_lie_between_primitives_and_networks():
-    assert "darts_tf.primitives" in IMPORTS["darts_tf.cells"]
+    assert "darts_tf.layers.primitives" in IMPORTS["darts_tf.layers.cells"]
     for network in ("darts_tf.network", "darts_tf.supernet"):
-        assert "darts_tf.cells" in IMPORTS[network]
-        assert network not in reached("darts_tf.cells")
+        assert "darts_tf.layers.cells" in IMPORTS[network]
+        assert network not in reached("darts_tf.layers.cells")
 
 
 def test_imports_have_no_cycles():

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product, relative_error
 
-from darts_tf.normalization import BatchNormalization, tracked_statistics
+from darts_tf.layers.normalization import BatchNormalization, tracked_statistics
 from darts_tf.ops.batch_norm import normalize
 
 EPSILON = 1e-5

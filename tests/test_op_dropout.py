@@ -8,8 +8,8 @@ import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 from test_sharing import drawn, inputs, mixed_op, scalar_of
 
-from darts_tf.mixed_op import MixedOp
-from darts_tf.sharing import Shared
+from darts_tf.layers.graph_sharing import Shared
+from darts_tf.layers.mixed_op import MixedOp
 
 SEED = tf.constant([5, 0])
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.convolutions import FactorizedReduce
+from darts_tf.layers.primitives import FactorizedReduce
 from darts_tf.ops import convolution, images, matmul
 from darts_tf.ops.bilinear import bilinear
 from darts_tf.ops.constants import diagonal_blocks, filled, integers, tiled_identity

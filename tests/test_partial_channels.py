@@ -9,10 +9,10 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
-from darts_tf.cells import SearchCell
 from darts_tf.configs import SearchConfig
 from darts_tf.counting import count_params
-from darts_tf.mixed_op import MixedOp
+from darts_tf.layers.cells import SearchCell
+from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.ops.images import shuffle
 from darts_tf.ops.pooling import halve
 from darts_tf.search import DARTS

@@ -10,8 +10,7 @@ from applying import applied
 from numerics import assert_close, hessian_difference, hessian_product
 from numpy_reference import Reference, named_by_reference
 
-from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
-from darts_tf.primitives import PRIMITIVES
+from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, ReLUConvBN
 from darts_tf.spaces.cell import ALL_PRIMITIVES
 
 CHANNELS = 4

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
+from darts_tf.layers.recurrent_cells import product
 from darts_tf.ops.autodiff import weights_fixed
 from darts_tf.ops.recurrence import Recurrence
-from darts_tf.recurrent_cells import product
 
 DRAW = np.random.default_rng(0)
 SHAPES = [(5, 3, 4), (3, 4), (4, 4), (4,), (4,)]

@@ -9,9 +9,9 @@ from golden_data import values
 from numerics import assert_close
 from numpy_reference import mixed_recurrent_step, recurrent_step
 
-from darts_tf.mixed_recurrent_cell import MixedRecurrentCell
-from darts_tf.normalization import tracked_statistics
-from darts_tf.recurrent_cells import RecurrentCell
+from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell
+from darts_tf.layers.normalization import tracked_statistics
+from darts_tf.layers.recurrent_cells import RecurrentCell
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 BATCH, STEPS, INPUTS, UNITS = 4, 3, 5, 6

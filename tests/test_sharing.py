@@ -9,8 +9,9 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.mixed_op import MixedOp
-from darts_tf.normalization import tracked_statistics
+from darts_tf.layers.graph_sharing import Shared
+from darts_tf.layers.mixed_op import MixedOp
+from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import (
     custom_gradient,
     keep,
@@ -20,7 +21,6 @@ from darts_tf.ops.autodiff import (
     weights_fixed_from,
 )
 from darts_tf.ops.bilinear import bilinear
-from darts_tf.sharing import Shared
 from darts_tf.spaces.cell import PRIMITIVES
 
 CHANNELS, EDGES = 2, 2

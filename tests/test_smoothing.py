@@ -12,8 +12,8 @@ from numerics import assert_close, floatx
 from test_relaxations import TRAIN, VALID, made_trainer, softmaxed, spread_alphas, tiny
 
 from darts_tf.configs import SearchConfig
-from darts_tf.normalization import tracked_statistics
-from darts_tf.smoothing import PERTURBATIONS, random
+from darts_tf.layers.normalization import tracked_statistics
+from darts_tf.layers.relaxations import PERTURBATIONS, random_smoothing
 
 WEIGHTS = softmaxed(np.random.default_rng(0).normal(size=(500, 4)))
 SEED = tf.constant([7, 0])
@@ -27,7 +27,7 @@ def test_perturbations_are_flags():
 def test_random_noise_is_uniform_within_the_radius():
     """Small enough that nothing is cut off: then the sum alone is to be made up for."""
     even = np.full((20_000, 4), 0.25)
-    moved = random(tf.constant(even), 0.125, SEED).numpy()
+    moved = random_smoothing(tf.constant(even), 0.125, SEED).numpy()
     assert_close(moved.sum(1), np.ones(20_000), 1e-14)
     noise = tf.random.stateless_uniform(even.shape, SEED, -0.125, 0.125, tf.float64).numpy()
     assert_close(moved, (even + noise) / (even + noise).sum(1, keepdims=True), 1e-14)
@@ -41,11 +41,11 @@ def test_random_noise_leaves_distributions():
     assert 0 < lost.sum() < len(lost)
     cut[lost] = np.eye(4)[(WEIGHTS + noise)[lost].argmax(1)]
     expected = cut / cut.sum(1, keepdims=True)
-    assert_close(random(tf.constant(WEIGHTS), 2.0, SEED), expected, 1e-14)
+    assert_close(random_smoothing(tf.constant(WEIGHTS), 2.0, SEED), expected, 1e-14)
 
 
 def test_random_noise_of_radius_zero_is_none():
-    assert_close(random(tf.constant(WEIGHTS), 0.0, SEED), WEIGHTS, 1e-14)
+    assert_close(random_smoothing(tf.constant(WEIGHTS), 0.0, SEED), WEIGHTS, 1e-14)
 
 
 def test_weights_learn_at_perturbed_mixtures_and_alphas_at_their_own():

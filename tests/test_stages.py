@@ -24,8 +24,7 @@ from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.indicators import Looks, discretisation_gap
-from darts_tf.mixed_op import MixedOp
-from darts_tf.pruned_mixed_op import PrunedMixedOp
+from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.signals import Interrupted

@@ -10,7 +10,7 @@ from golden_data import SEARCHES, values
 from numerics import assert_close
 
 from darts_tf.counting import count_params
-from darts_tf.normalization import tracked_statistics
+from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
 from darts_tf.supernet import Supernet

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close
 
+from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.ops.convolution import depthwise, knows_dilation
 from darts_tf.ops.xnnpack import for_xnnpack, written_for_xnnpack
-from darts_tf.primitives import PRIMITIVES
 
 SIZES = [(6, 8), (7, 5), (8, 7)]
 

@@ -10,14 +10,11 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from darts_tf.convolutions import FactorizedReduce, ReLUConvBN
-from darts_tf.mixed_op import MixedOp
-from darts_tf.normalization import tracking
-from darts_tf.operation import views
+from darts_tf.layers.graph_sharing import Shared
+from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
+from darts_tf.layers.normalization import tracking
+from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, ReLUConvBN, views
 from darts_tf.ops.images import halved, joined, shuffle
-from darts_tf.primitives import PRIMITIVES, Identity
-from darts_tf.pruned_mixed_op import PrunedMixedOp
-from darts_tf.sharing import Shared
 from darts_tf.spaces.cell import INPUTS, edges
 
 

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.normalization import tracking
+from darts_tf.layers.normalization import tracking
 from darts_tf.ops import dropout
 from darts_tf.ops.bilinear import bilinear
 from darts_tf.ops.recurrence import Recurrence

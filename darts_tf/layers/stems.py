@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.normalization import built_normalization
+from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.images import add_kernel, halved, pad
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}

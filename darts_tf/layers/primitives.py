@@ -1,16 +1,92 @@
-"""Operations with weights: convolutions with what goes before and after them."""
+"""The candidate operations of the convolutional space (Liu et al. 2019, sec. 3.1.1).
+
+`PRIMITIVES` maps a name to `(channels, stride, affine, groups) -> layer`; a search is not affine
+and has a group for every edge that leaves a state. Adding a primitive is a layer and a line there.
+
+What a layer reads of a state, its attribute `reads` says: `views` makes it, once for all layers.
+Every layer keeps the spatial size at stride 1 and divides it by `stride`, rounding up, otherwise;
+`macs(height, width)` counts its multiply-accumulates for one image of that size at its input.
+"""
 
 from __future__ import annotations
 
+import collections
+import functools
 import math
 
+import keras
 import tensorflow as tf
 
+from darts_tf import registered
 from darts_tf.errors import InputError
-from darts_tf.operation import Primitive
+from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.convolution import conv2d, depthwise
-from darts_tf.ops.images import fan_in_uniform, halved, pad, relu
+from darts_tf.ops.images import fan_in_uniform, halved, pad, relu, spread
 from darts_tf.ops.matmul import pointwise
+from darts_tf.ops.pooling import avg_pool, max_pool
+
+
+def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:
+    """What primitives read of a state `(batch, height, width, channels)`.
+
+    `state` itself; `rectified`, what is left above zero; and `spread`, a rectified copy for every
+    group, side by side in the channels.
+    """
+    rectified = relu(state)
+    return {"state": state, "rectified": rectified, "spread": spread(rectified, groups)}
+
+
+class Primitive(keras.layers.Layer):
+    """What all primitives share: same channels in and out, and the stride's output size.
+
+    One with weights is called with `scale`, a factor of each channel of the output, or None: the
+    softmaxed alphas, which a normalisation at the end multiplies for nothing. It is float32 under
+    mixed precision, as the weights are, which the operations cast.
+
+    Args:
+        channels: of one group.
+        stride: 1 or 2.
+        affine: whether the normalisations have scale and shift.
+        groups: independent copies, side by side in the channels: the edges of a search that leave
+            one state. A discrete network has one.
+
+    Attributes:
+        weightless: whether it gives the same on every edge, having no weights of its own.
+        reads: which of `views` it is called on.
+    """
+
+    weightless = False
+    reads = "state"
+
+    def __init__(
+        self, channels: int, stride: int = 1, affine: bool = True, groups: int = 1, **kwargs
+    ):
+        super().__init__(autocast=False, **kwargs)  # `scale` stays in float32
+        self.channels = channels
+        self.stride = stride
+        self.affine = affine
+        self.groups = groups
+
+    def compute_output_shape(self, input_shape):
+        """`(batch, height / stride, width / stride, groups * channels)`, rounded up."""
+        batch, height, width, _ = input_shape
+        sizes = (None if s is None else halved(s, self.stride) for s in (height, width))
+        return (batch, *sizes, self.groups * self.channels)
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates for one image of this size at the input."""
+        return 0
+
+    def elementwise(self, height: int, width: int) -> int:
+        """Two for every normalised value and one for every rectified one, for one image."""
+        return 0
+
+    def _add_pointwise(self, inputs, outputs, name):
+        shape = (self.groups, inputs, outputs)
+        return self.add_weight(shape=shape, initializer=fan_in_uniform(inputs), name=name)
+
+    def _add_norm(self, name):
+        return built_normalization(self.groups * self.channels, self.affine, name)
 
 
 class ReLUConvBN(Primitive):
@@ -193,3 +269,80 @@ class Conv7x1And1x7(Primitive):
         """See `Primitive`."""
         places = halved(height, self.stride) * halved(width, self.stride)
         return self.channels * (height * width + 2 * places)
+
+
+class Zero(Primitive):
+    """`none`: no connection. It takes its share of the softmax and gives nothing."""
+
+    weightless = True
+
+    def call(self, x, training=False):
+        """All zeros."""
+        return tf.zeros_like(x[:, :: self.stride, :: self.stride])
+
+
+class Identity(Primitive):
+    """`skip_connect` at stride 1."""
+
+    weightless = True
+
+    def call(self, x, training=False):
+        """`x` itself."""
+        return x
+
+
+class Pool(Primitive):
+    """`max_pool_3x3` and `avg_pool_3x3`; a search normalises them, an evaluation does not.
+
+    Args:
+        kind: `"max"` or `"avg"`.
+        normalize: follow the pool with a batch normalisation without scale and shift.
+    """
+
+    weightless = True
+
+    def __init__(self, *args, kind: str, normalize: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        self.normalize = normalize
+
+    def build(self, input_shape):
+        """Creates the normalisation, if there is one."""
+        self.norm = self._add_norm("norm") if self.normalize else None
+
+    def call(self, x, training=False):
+        """Pooled `x`."""
+        x = {"max": max_pool, "avg": avg_pool}[self.kind](x, self.stride)
+        return self.norm(x, training=training) if self.norm else x
+
+
+def _skip(channels, stride, affine, groups=1):
+    return (Identity if stride == 1 else FactorizedReduce)(channels, stride, affine, groups)
+
+
+def _pool(kind):
+    """Pools are normalised where nothing is affine, which is in a search."""
+    return lambda channels, stride, affine, groups=1: Pool(
+        channels, stride, affine, groups, kind=kind, normalize=not affine
+    )
+
+
+def _separable(**settings):
+    return functools.partial(SeparableConv, **settings)
+
+
+_BUILT_IN = {
+    "none": Zero,
+    "max_pool_3x3": _pool("max"),
+    "avg_pool_3x3": _pool("avg"),
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(kernel_size=3, rounds=2),
+    "sep_conv_5x5": _separable(kernel_size=5, rounds=2),
+    "sep_conv_7x7": _separable(kernel_size=7, rounds=2),
+    "dil_conv_3x3": _separable(kernel_size=3, dilation=2),
+    "dil_conv_5x5": _separable(kernel_size=5, dilation=2),
+    "conv_7x1_1x7": Conv7x1And1x7,
+}
+
+PRIMITIVES = collections.ChainMap(registered.PRIMITIVES, _BUILT_IN)
+"""These, and those that users have registered."""

@@ -14,7 +14,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from darts_tf.normalization import synchronized, tracked_statistics
+from darts_tf.layers.normalization import synchronized, tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient, recording, replaying, weights_fixed_from
 from darts_tf.ops.constants import filled
 

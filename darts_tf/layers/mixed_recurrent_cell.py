@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.normalization import BatchNormalization
+from darts_tf.layers.normalization import BatchNormalization
+from darts_tf.layers.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
 from darts_tf.ops.recurrence import Recurrence
 from darts_tf.ops.xla import compiled
-from darts_tf.recurrent_cells import ACTIVATIONS, HighwayCell, first_state, masked, product
 from darts_tf.spaces.cell import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, recurrent_edges
 
 

@@ -7,7 +7,7 @@ import math
 import keras
 import tensorflow as tf
 
-from darts_tf.normalization import built_normalization
+from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.images import add_kernel, fan_in_uniform
 
 AUXILIARY_CHANNELS = (128, 768)
