@@ -52,7 +52,7 @@ def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
 
     import export
     from darts_tf.data import Preprocessing
-    from darts_tf.network import build_network
+    from darts_tf.models.network import build_network
     from darts_tf.spaces.zoo import load_genotype
 
     sizes = {name: getattr(args, name) for name in ("channels", "cells", "classes", "stem")}

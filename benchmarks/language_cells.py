@@ -49,8 +49,8 @@ def lstm(units: int):
     import keras
     import tensorflow as tf
 
-    from darts_tf.language_model import RecurrentModel
     from darts_tf.layers.recurrent_cells import uniform
+    from darts_tf.models.language_model import RecurrentModel
 
     class Cell(keras.layers.LSTM):
         def build(self, shape):
@@ -86,9 +86,9 @@ def lstm(units: int):
 def trained(args, kind: str, seed: int) -> dict:
     """Trains one of the two kinds, if that is not done yet, and tests it."""
     from darts_tf.configs import TextTrainConfig
-    from darts_tf.counting import count_params
     from darts_tf.data import load_text
-    from darts_tf.language_model import build_language_model
+    from darts_tf.models.counting import count_params
+    from darts_tf.models.language_model import build_language_model
     from darts_tf.runs import files
     from darts_tf.spaces.zoo import load_genotype
     from darts_tf.text_training import perplexity, train

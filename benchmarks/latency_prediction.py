@@ -36,7 +36,7 @@ def main():
     start_tensorflow()
     from measuring import save, show
 
-    from darts_tf.parts import Target
+    from darts_tf.costs.parts import Target
 
     target = Target(args.channels, args.cells, args.image_size, args.image_size)
     with held_stderr():
@@ -54,7 +54,7 @@ def predicted_and_measured(target, args) -> list[tuple[float, float]]:
     """Milliseconds of networks of random genotypes."""
     import numpy as np
 
-    from darts_tf.costs import CostTable, network_cost
+    from darts_tf.costs.tables import CostTable, network_cost
     from darts_tf.spaces.derivation import derive
     from export import profiling
     from export.measuring import invocation, milliseconds

@@ -10,11 +10,11 @@ from cli.search import dataset_of, show_round
 from darts_tf import registered
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.budgets import Budget, parsed_budget
-from darts_tf.constrained import derive_within
+from darts_tf.costs.pareto import derive_within
+from darts_tf.costs.parts import Target
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.parts import Target
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runs.folder import resumed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cli import output, quiet
-from darts_tf import latency_table
 from darts_tf.configs import ProfileConfig
+from darts_tf.costs import latency_table
+from darts_tf.costs.parts import Target, all_parts
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
-from darts_tf.parts import Target, all_parts
 from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.targets import checked
 

@@ -7,17 +7,17 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from darts_tf.configs import CompareConfig, TrainConfig
-from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data import ImageDataset
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
+from darts_tf.models.counting import count_elementwise, count_macs, count_params
+from darts_tf.models.network import build_network
+from darts_tf.models.scaling import scaled
 from darts_tf.names import shown
-from darts_tf.network import build_network
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime import atomic
-from darts_tf.scaling import scaled
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES, ZOO, load_genotype
 from darts_tf.tables import WRITERS, Row

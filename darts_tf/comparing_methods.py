@@ -14,12 +14,12 @@ from darts_tf.configs.presets import GRADIENTS
 from darts_tf.data import ImageDataset
 from darts_tf.method_tables import WRITERS, MethodRow
 from darts_tf.methods import PROBED, baseline_of, epochs_within, search_of
+from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of, times_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
-from darts_tf.scaling import scaled
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.costs import CellCosts
+from darts_tf.costs.tables import CellCosts
 from darts_tf.spaces.cell import INPUTS, NONE, nodes_of
 
 

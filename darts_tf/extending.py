@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from darts_tf import plugins, registered
 from darts_tf.configs.run import ESTIMATORS
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
+from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
 from darts_tf.errors import InputError
 from darts_tf.names import shown
-from darts_tf.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES
 from darts_tf.spaces.genotype import short_name
 from darts_tf.spaces.search_spaces import SPACES, checked_space

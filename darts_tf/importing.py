@@ -23,15 +23,15 @@ from darts_tf.data import (
     lasting_name,
 )
 from darts_tf.errors import InputError
+from darts_tf.models.network import Network, build_network
+from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.models.state_dicts import read_state_dict
 from darts_tf.names import listed, unknown_name
-from darts_tf.network import Network, build_network
-from darts_tf.reference import load_reference_weights
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.atomic import replacing
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.state_dicts import read_state_dict
 
 _LOGGER = logging.getLogger("darts_tf")
 

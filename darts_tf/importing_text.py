@@ -11,7 +11,7 @@ import numpy as np
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import TextDataset, load_text
 from darts_tf.errors import InputError
-from darts_tf.language_model import LanguageModel, build_language_model
+from darts_tf.models.language_model import LanguageModel, build_language_model
 from darts_tf.names import listed, shown
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype

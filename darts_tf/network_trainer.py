@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from darts_tf import averages
 from darts_tf.configs import TrainConfig
-from darts_tf.network import Network, build_network, logits_of
+from darts_tf.models.network import Network, build_network, logits_of
 from darts_tf.optimizers import SGD
 from darts_tf.runtime.execution import compiles
 from darts_tf.spaces.genotype import Genotype

@@ -264,9 +264,9 @@ def _result(config: SearchConfig | TrainConfig, diverged: bool) -> dict[str, obj
 
 def _size(config: TrainConfig, genotype: Genotype) -> dict[str, int]:
     # late: all else here is files, and who waits for others needs no TensorFlow
-    from darts_tf.counting import count_macs, count_params
     from darts_tf.data import Preprocessing
-    from darts_tf.network import build_network
+    from darts_tf.models.counting import count_macs, count_params
+    from darts_tf.models.network import build_network
 
     classes, described = files.read_dataset(config.workdir / files.DATASET)
     images = Preprocessing.from_dict(described)

@@ -12,10 +12,10 @@ import sys
 
 PACKAGE = "darts_tf"
 SAVED = {
-    "Network": "network",
-    "Supernet": "supernet",
-    "LanguageModel": "language_model",
-    "RecurrentSupernet": "recurrent_supernet",
+    "Network": "models.network",
+    "Supernet": "models.supernet",
+    "LanguageModel": "models.language_model",
+    "RecurrentSupernet": "models.recurrent_supernet",
     "RecurrentCell": "layers.recurrent_cells",
     "MixedRecurrentCell": "layers.mixed_recurrent_cell",
     "BatchNormalization": "layers.normalization",

@@ -8,11 +8,11 @@ import re
 
 from darts_tf import configs, stopping
 from darts_tf.configs.presets import TRAIN_PRESETS
+from darts_tf.costs.formulas import network_costs, word_costs
+from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError
-from darts_tf.formulas import network_costs, word_costs
 from darts_tf.moves import Moves, moves_of
 from darts_tf.names import listed, shown
-from darts_tf.parts import Target
 from darts_tf.report_tables import Table, table_of
 from darts_tf.reproducing import COMMANDS, kind_of
 from darts_tf.runs import files

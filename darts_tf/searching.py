@@ -28,7 +28,8 @@ from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
 from darts_tf.layers.stems import check_image_size
-from darts_tf.mixing import measuring
+from darts_tf.models.mixture import measuring
+from darts_tf.models.supernet import Supernet
 from darts_tf.names import listed
 from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
@@ -49,7 +50,6 @@ from darts_tf.selection_rules import by_rule
 from darts_tf.settling import Settings
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.supernet import Supernet
 from darts_tf.targets import costs_of, target_of, within_budget
 from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 

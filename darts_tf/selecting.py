@@ -23,7 +23,7 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.fitting import HELD_OUT_BATCH
-from darts_tf.mixing import measuring
+from darts_tf.models.mixture import measuring
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.checkpoints import CheckpointError, Position

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf import latency_table
-from darts_tf.analytic import cost_table
 from darts_tf.configs import BudgetConfig, TrainConfig
 from darts_tf.configs.budgets import parsed_budget
-from darts_tf.constrained import derive_within
-from darts_tf.costs import CellCosts, cell_costs
+from darts_tf.costs import latency_table
+from darts_tf.costs.pareto import derive_within
+from darts_tf.costs.parts import Target, all_parts
+from darts_tf.costs.tables import CellCosts, cell_costs
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
-from darts_tf.parts import Target, all_parts
+from darts_tf.models.counting import cost_table
 from darts_tf.spaces.cell import ByEdge, nodes_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space

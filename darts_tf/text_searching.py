@@ -17,8 +17,8 @@ from darts_tf.eigenvalues import hessian_products
 from darts_tf.fitting import Feed, begun, fit
 from darts_tf.language_search import LanguageDARTS
 from darts_tf.losses import cross_entropy
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.optimizers import SGD
-from darts_tf.recurrent_supernet import RecurrentSupernet
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.searching import arch_optimizer, describe

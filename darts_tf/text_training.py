@@ -25,14 +25,14 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.fitting import begun, fit
-from darts_tf.language_model import (
+from darts_tf.language_trainer import LanguageTrainer
+from darts_tf.losses import cross_entropy
+from darts_tf.models.language_model import (
     LanguageModel,
     RecurrentModel,
     build_language_model,
     load_language_model,
 )
-from darts_tf.language_trainer import LanguageTrainer
-from darts_tf.losses import cross_entropy
 from darts_tf.optimizers import SGD
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics

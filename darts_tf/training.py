@@ -28,13 +28,13 @@ from darts_tf.data import (
 from darts_tf.errors import InputError
 from darts_tf.fitting import begun, fit, image_feed
 from darts_tf.layers.stems import check_image_size
-from darts_tf.network import Network, load_network, logits_of
+from darts_tf.models.network import Network, load_network, logits_of
+from darts_tf.models.scaling import scaled
 from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
-from darts_tf.scaling import scaled
 from darts_tf.schedules import drop_path_at
 from darts_tf.spaces.genotype import Genotype
 

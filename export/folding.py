@@ -15,7 +15,7 @@ import tensorflow as tf
 from darts_tf.layers.normalization import BatchNormalization
 from darts_tf.layers.primitives import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
 from darts_tf.layers.stems import Stem
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 
 KERNELS = {
     Stem: ("kernels",),

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.network import logits_of
+from darts_tf.models.network import logits_of
 from darts_tf.runtime.atomic import contents
 from export.inference import image_shape
 

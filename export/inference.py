@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 from darts_tf.runtime.execution import dtype_policy
 
 HALF = ("float16", "bfloat16")

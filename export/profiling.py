@@ -13,13 +13,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from darts_tf.analytic import layer_of
+from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.layers.stems import Stem
-from darts_tf.network import build_network
+from darts_tf.models.counting import layer_of
+from darts_tf.models.network import build_network
 from darts_tf.ops.images import joined
 from darts_tf.ops.xnnpack import written_for_xnnpack
-from darts_tf.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space

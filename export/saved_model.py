@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 from export import folder, warmup
 from export.images import Examples
 from export.inference import frozen_logits, image_shape

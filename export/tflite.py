@@ -10,7 +10,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from export.images import Examples
 from export.inference import frozen_logits, image_shape

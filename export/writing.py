@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from darts_tf.configs import ExportConfig
-from darts_tf.counting import count_elementwise, count_macs, count_params
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
-from darts_tf.network import Network
+from darts_tf.models.counting import count_elementwise, count_macs, count_params
+from darts_tf.models.network import Network
 from export import checked, folder, parity
 from export.folding import fold_normalizations
 from export.formats import FORMATS

@@ -12,7 +12,7 @@ from PIL import Image
 import export
 from darts_tf.configs import TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network, build_network
+from darts_tf.models.network import Network, build_network
 from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.zoo import GENOTYPES
 

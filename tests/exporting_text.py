@@ -10,7 +10,7 @@ import numpy as np
 import export
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import Vocabulary, load_text
-from darts_tf.language_model import LanguageModel, build_language_model
+from darts_tf.models.language_model import LanguageModel, build_language_model
 from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numerics import floatx
 
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.models.supernet import Supernet
 from darts_tf.search import DARTS
-from darts_tf.supernet import Supernet
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SMALL_SEARCH = "cnn_search_small"

@@ -10,8 +10,8 @@ from golden_data import FOLDER, Golden
 from numerics import floatx
 
 from darts_tf.language_search import LanguageDARTS
-from darts_tf.recurrent_supernet import RecurrentSupernet
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.reference_weights import load_reference_weights
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -13,9 +13,9 @@ from numerics import floatx
 
 from darts_tf.data.pipeline import WHOLE
 from darts_tf.layers.normalization import BatchNormalization
+from darts_tf.models.supernet import Supernet
 from darts_tf.runtime.distribution import distributed
 from darts_tf.search import DARTS
-from darts_tf.supernet import Supernet
 
 SMALL = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 IMAGES = 16

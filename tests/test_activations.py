@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cli.main import main
-from darts_tf.activations import Made, alive, peak_memory
-from darts_tf.counting import costs
-from darts_tf.network import build_network
+from darts_tf.models.activation_memory import Made, alive, peak_memory
+from darts_tf.models.counting import costs
+from darts_tf.models.network import build_network
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES
 

@@ -14,16 +14,17 @@ from commands import one_line_of_wrong_use
 from numerics import assert_close
 
 from cli.main import main
-from darts_tf import latency_table, searching
-from darts_tf.analytic import METRICS, cost_table
+from darts_tf import searching
 from darts_tf.callbacks import Record
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.cost_penalty import cost_penalty
-from darts_tf.costs import network_cost
+from darts_tf.costs import latency_table
+from darts_tf.costs.parts import all_parts, parts_of
+from darts_tf.costs.tables import network_cost
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
-from darts_tf.parts import all_parts, parts_of
+from darts_tf.models.counting import METRICS, cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import save_alphas

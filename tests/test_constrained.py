@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_tf.analytic import cost_table
 from darts_tf.configs.budgets import Budget
-from darts_tf.constrained import derive_within
-from darts_tf.costs import CellCosts, cell_costs
+from darts_tf.costs.pareto import derive_within
+from darts_tf.costs.parts import Target, all_parts
+from darts_tf.costs.tables import CellCosts, cell_costs
 from darts_tf.errors import InputError
-from darts_tf.parts import Target, all_parts
+from darts_tf.models.counting import cost_table
 from darts_tf.spaces.cell import PRIMITIVES, edges, nodes_of
 from darts_tf.spaces.derivation import derive, strengths
 from darts_tf.spaces.genotype import Genotype

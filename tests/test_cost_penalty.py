@@ -11,7 +11,7 @@ import tensorflow as tf
 from numerics import assert_close
 
 from darts_tf.cost_penalty import cost_penalty, expected_cost
-from darts_tf.costs import CellCosts
+from darts_tf.costs.tables import CellCosts
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.search import DARTS
 from darts_tf.spaces.cell import edges

@@ -7,12 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from darts_tf.analytic import METRICS, cost_table
-from darts_tf.costs import cell_costs, network_cost
-from darts_tf.counting import count_macs, count_params
+from darts_tf.costs.parts import Target, all_parts, parts_of
+from darts_tf.costs.tables import cell_costs, network_cost
 from darts_tf.errors import InputError
-from darts_tf.network import build_network
-from darts_tf.parts import Target, all_parts, parts_of
+from darts_tf.models.counting import METRICS, cost_table, count_macs, count_params
+from darts_tf.models.network import build_network
 from darts_tf.spaces.cell import edges
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import GENOTYPES

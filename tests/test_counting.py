@@ -7,13 +7,13 @@ import pytest
 from numpy_reference import Reference, mixed_recurrent_step, recurrent_step
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.counting import costs, count_elementwise, count_macs, count_params
-from darts_tf.formulas import word_costs
-from darts_tf.language_model import build_language_model
-from darts_tf.network import build_network
-from darts_tf.recurrent_supernet import RecurrentSupernet
+from darts_tf.costs.formulas import word_costs
+from darts_tf.models.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.models.language_model import build_language_model
+from darts_tf.models.network import build_network
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.supernet import Supernet
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
-from darts_tf.supernet import Supernet
 
 PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
     "DARTS_V1": (3_169_414, 4_510_432),

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from darts_tf.data import Split, held_out, load_dataset, split_halves
-from darts_tf.data.shuffling import (
+from darts_tf.data.random_streams import (
     STREAMS,
     permutation,
     permutation_key,

@@ -11,9 +11,9 @@ from numerics import assert_close, floatx
 
 from darts_tf.eigenvalues import hessian_product, hessian_products, largest_eigenvalue
 from darts_tf.language_search import LanguageDARTS
-from darts_tf.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.supernet import Supernet
 from darts_tf.search import DARTS
-from darts_tf.supernet import Supernet
 
 CROSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from exporting import drawn_images, preprocessing_of, small_network
 
-from darts_tf.counting import count_params
+from darts_tf.models.counting import count_params
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NONE
 from darts_tf.spaces.genotype import Genotype
 from export.folding import fold_normalizations

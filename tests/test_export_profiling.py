@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from darts_tf.analytic import cost_table, layer_of
-from darts_tf.costs import network_cost
+from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
+from darts_tf.costs.tables import network_cost
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import Stem
-from darts_tf.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
+from darts_tf.models.counting import cost_table, layer_of
 from darts_tf.spaces.zoo import GENOTYPES
 from export import measuring, profiling
 

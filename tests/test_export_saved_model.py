@@ -13,8 +13,8 @@ from exporting import drawn_images, names, preprocessing_of, probabilities_of, s
 from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
-from darts_tf.counting import count_params
 from darts_tf.data import Preprocessing
+from darts_tf.models.counting import count_params
 from export import saved_model, warmup
 from export.folding import fold_normalizations
 from export.images import Examples

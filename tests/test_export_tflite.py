@@ -11,8 +11,8 @@ from exporting import drawn_images, names, preprocessing_of, small_network
 from test_export_inference import EVERYTHING
 from trained import digits_network
 
-from darts_tf.counting import count_params
 from darts_tf.data import load_dataset
+from darts_tf.models.counting import count_params
 from darts_tf.spaces.genotype import Genotype
 from export import parity, quantization
 from export.folding import fold_normalizations

@@ -23,7 +23,7 @@ from exporting import (
 )
 
 import export
-from darts_tf.counting import count_elementwise, count_macs, count_params
+from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 from export.checked import nothing
 from export.parity import Bounds

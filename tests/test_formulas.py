@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from darts_tf import analytic, formulas
-from darts_tf.parts import Target, all_parts
+from darts_tf.costs import formulas
+from darts_tf.costs.parts import Target, all_parts
+from darts_tf.models import counting
 from darts_tf.spaces.cell import ALL_PRIMITIVES
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES
@@ -22,7 +23,7 @@ TARGETS = {
 def test_every_part_costs_what_its_layer_does(name, metric):
     parts = all_parts(TARGETS[name], primitives=ALL_PRIMITIVES)
     found = formulas.cost_table(metric, parts).costs
-    assert found == dict(analytic.cost_table(metric, parts).costs)
+    assert found == dict(counting.cost_table(metric, parts).costs)
     assert any(found.values())
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from darts_tf.counting import count_macs, count_params
 from darts_tf.data import PUBLISHED_STATISTICS, Preprocessing
-from darts_tf.network import build_network
+from darts_tf.models.counting import count_macs, count_params
+from darts_tf.models.network import build_network
 from darts_tf.spaces.zoo import GENOTYPES
 
 

@@ -39,11 +39,11 @@ LIGHT = (
     "darts_tf.runs.folder",
     "darts_tf.runs.checkpoints",
     "darts_tf.runtime.processes",
-    "darts_tf.state_dicts",
+    "darts_tf.models.state_dicts",
     "darts_tf.configs.budgets",
-    "darts_tf.parts",
+    "darts_tf.costs.parts",
     "darts_tf.costs",
-    "darts_tf.constrained",
+    "darts_tf.costs.pareto",
     "darts_tf.configs.budgets",
     "darts_tf.spaces.mutation",
     "darts_tf.plots.palette",
@@ -57,7 +57,7 @@ LIGHT = (
     "darts_tf.runs.alphas",
     "darts_tf.pages",
     "darts_tf.charts",
-    "darts_tf.formulas",
+    "darts_tf.costs.formulas",
     "darts_tf.moves",
     "darts_tf.heat_maps",
     "darts_tf.runs.log",
@@ -82,15 +82,15 @@ SEARCH_CODE = {
     "darts_tf.gradients",
     "darts_tf.search",
     "darts_tf.searching",
-    "darts_tf.supernet",
+    "darts_tf.models.supernet",
     "darts_tf.eigenvalues",
     "darts_tf.indicators",
-    "darts_tf.mixing",
+    "darts_tf.models.mixture",
     "darts_tf.selecting",
     "darts_tf.settling",
     "darts_tf.watching",
     "darts_tf.language_search",
-    "darts_tf.recurrent_supernet",
+    "darts_tf.models.recurrent_supernet",
     "darts_tf.stages",
     "darts_tf.text_searching",
 }
@@ -201,7 +201,7 @@ def test_only_the_program_imports_cli():
 
 def test_cells_lie_between_primitives_and_networks():
     assert "darts_tf.layers.primitives" in IMPORTS["darts_tf.layers.cells"]
-    for network in ("darts_tf.network", "darts_tf.supernet"):
+    for network in ("darts_tf.models.network", "darts_tf.models.supernet"):
         assert "darts_tf.layers.cells" in IMPORTS[network]
         assert network not in reached("darts_tf.layers.cells")
 

@@ -9,8 +9,8 @@ from golden_data import FOLDER, Golden
 from numerics import assert_close
 from recurrent_golden import batches, golden_search, shared_trainer
 
-from darts_tf.language_model import build_language_model
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.language_model import build_language_model
+from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -9,10 +9,10 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close
 
-from darts_tf.counting import count_params
-from darts_tf.language_model import DROPOUTS, build_language_model
-from darts_tf.recurrent_supernet import RecurrentSupernet
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.counting import count_params
+from darts_tf.models.language_model import DROPOUTS, build_language_model
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.runtime.execution import dtype_policy
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 

@@ -12,10 +12,10 @@ from recurrent_golden import LOSS
 from replicated import mirrored
 
 from darts_tf.gradients import ESTIMATORS
-from darts_tf.language_model import build_language_model
 from darts_tf.language_search import LanguageDARTS
 from darts_tf.language_trainer import LanguageTrainer
-from darts_tf.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.language_model import build_language_model
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 WORDS, UNITS, BATCH, STEPS = 11, 6, 4, 4

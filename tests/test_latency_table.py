@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from darts_tf import latency_table
+from darts_tf.costs import latency_table
+from darts_tf.costs.parts import Part, Target, all_parts
 from darts_tf.errors import InputError
-from darts_tf.parts import Part, Target, all_parts
 
 COSTS = {part: 7 * i for i, part in enumerate(all_parts(Target(2, 3, 8, 9, image_channels=1)))}
 

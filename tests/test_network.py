@@ -12,8 +12,8 @@ from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 from replicated import mirrored
 
-from darts_tf.network import build_network, load_network
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.network import build_network, load_network
+from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.spaces.cell import reductions
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES

@@ -10,15 +10,15 @@ from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
 from darts_tf.configs import SearchConfig
-from darts_tf.counting import count_params
 from darts_tf.layers.cells import SearchCell
 from darts_tf.layers.mixed_op import MixedOp
+from darts_tf.models.counting import count_params
+from darts_tf.models.supernet import Supernet
 from darts_tf.ops.images import shuffle
 from darts_tf.ops.pooling import halve
 from darts_tf.search import DARTS
 from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
-from darts_tf.supernet import Supernet
 
 CHANNELS, PARTIAL = 8, 4
 

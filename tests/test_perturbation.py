@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from darts_tf import perturbation
 from darts_tf.layers.normalization import tracked_statistics
-from darts_tf.mixing import measuring, mixed_by, projected
+from darts_tf.models.mixture import measuring, mixed_by, projected
+from darts_tf.models.supernet import Supernet
 from darts_tf.perturbation import EDGE, NODE, Decision
 from darts_tf.spaces.cell import PRIMITIVES, edges
-from darts_tf.supernet import Supernet
 
 NODES = 3
 ROWS = len(edges(NODES))

@@ -10,10 +10,10 @@ from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 
-from darts_tf.network import build_network
-from darts_tf.reference import load_reference_weights
+from darts_tf.models.network import build_network
+from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.models.supernet import Supernet
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.supernet import Supernet
 
 CHANNELS, CELLS, CLASSES = 4, 3, 5
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import darts_tf
-from darts_tf.network import build_network
-from darts_tf.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.network import build_network
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.models.supernet import Supernet
 from darts_tf.registration import PACKAGE, SAVED
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.supernet import Supernet
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -23,7 +23,7 @@ LOAD = """
 import sys
 {imports}
 import numpy as np
-assert not {{"darts_tf.network", "darts_tf.supernet"}} & set(sys.modules)
+assert not {{"darts_tf.models.network", "darts_tf.models.supernet"}} & set(sys.modules)
 model = keras.saving.load_model(sys.argv[1])
 np.save(sys.argv[2], model(np.ones((1, 8, 8, 3), "float32"), training=False))
 """

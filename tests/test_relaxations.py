@@ -16,10 +16,10 @@ from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.layers.relaxations import RELAXATIONS, gumbel, gumbel_noise
+from darts_tf.models.supernet import Supernet
 from darts_tf.search import DARTS
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import STRENGTHS, derive
-from darts_tf.supernet import Supernet
 
 ALPHAS = np.random.default_rng(0).normal(size=(5, 4))
 SEED, OTHER = tf.constant([3, 1]), tf.constant([3, 2])

@@ -8,10 +8,10 @@ import pytest
 
 from cli.main import main
 from darts_tf.configs import InspectConfig, TrainConfig
-from darts_tf.counting import count_macs
 from darts_tf.errors import InputError
-from darts_tf.network import build_network
-from darts_tf.scaling import largest_channels, scaled
+from darts_tf.models.counting import count_macs
+from darts_tf.models.network import build_network
+from darts_tf.models.scaling import largest_channels, scaled
 from darts_tf.spaces.zoo import GENOTYPES
 
 MOBILE = (14, 1000, "imagenet", 224, 3)

@@ -13,7 +13,7 @@ from darts_tf import selecting
 from darts_tf.configs import SearchConfig
 from darts_tf.data import evaluation_batches, load_dataset
 from darts_tf.errors import InputError
-from darts_tf.mixing import given_mixture, measuring
+from darts_tf.models.mixture import given_mixture, measuring
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.runs.checkpoints import Position

@@ -16,7 +16,7 @@ from fuzzing import hostile_arrays
 from witnessing import fuzz
 
 from darts_tf.errors import InputError
-from darts_tf.state_dicts import READERS, read_state_dict
+from darts_tf.models.state_dicts import READERS, read_state_dict
 
 STATE = {
     "stem.0.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),

@@ -9,11 +9,11 @@ import tensorflow as tf
 from golden_data import SEARCHES, values
 from numerics import assert_close
 
-from darts_tf.counting import count_params
 from darts_tf.layers.normalization import tracked_statistics
+from darts_tf.models.counting import count_params
+from darts_tf.models.supernet import Supernet
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
-from darts_tf.supernet import Supernet
 
 EXACT = 1e-8
 golden_searches = pytest.mark.parametrize("golden_search", SEARCHES, indirect=True)

@@ -16,14 +16,14 @@ from darts_tf.data import load_dataset
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.extending import forget, register_space
 from darts_tf.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
-from darts_tf.mixing import projected
+from darts_tf.models.mixture import projected
+from darts_tf.models.supernet import Supernet
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.collapse import BOUNDED, mean_entropy
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.supernet import Supernet
 from darts_tf.watching import warn_of_collapse
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")

@@ -14,7 +14,7 @@ import tempfile
 
 import numpy as np
 
-from darts_tf.network import Network, build_network
+from darts_tf.models.network import Network, build_network
 from darts_tf.spaces.zoo import GENOTYPES
 
 FILE = pathlib.Path(__file__).parent / "trained_digits.npz"

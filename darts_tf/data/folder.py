@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.data.checking import check_files, read_bytes
-from darts_tf.data.damage import Damage, refuse
+from darts_tf.data.damage import Damage, check_files, read_bytes, refuse
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Files, Split, limited_indices, take
 from darts_tf.errors import InputError

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from darts_tf.data.augmentation import DRAWS, Augmentation, augment
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.data.shuffling import (
+from darts_tf.data.random_streams import (
     ALPHAS_DRAWS,
     ALPHAS_ORDER,
     WEIGHTS_DRAWS,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.data.shuffling import WEIGHTS_DRAWS, WEIGHTS_ORDER, stream_seed
+from darts_tf.data.random_streams import WEIGHTS_DRAWS, WEIGHTS_ORDER, stream_seed
 from darts_tf.data.steps import WHOLE, rows_of
 from darts_tf.errors import InputError
 

@@ -11,10 +11,10 @@ from darts_tf import registered
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS, absolute, is_text
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
 from darts_tf.data.folder import load_folder, stream_folder
-from darts_tf.data.own import own_dataset
 from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
+from darts_tf.data.user_dataset import own_dataset
 from darts_tf.errors import InputError
 
 # Mean and standard deviation that published networks were trained with. Every other dataset is

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.data.shuffling import HALVES, LIMIT, permutation
+from darts_tf.data.random_streams import HALVES, LIMIT, permutation
 from darts_tf.errors import InputError
 
 

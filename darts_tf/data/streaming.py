@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from darts_tf.data.augmentation import ENCODED_DRAWS, Augmentation, augment_encoded
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.data.shuffling import (
+from darts_tf.data.random_streams import (
     WEIGHTS_DRAWS,
     WEIGHTS_ORDER,
     permutation_key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from darts_tf.language_model import DROPOUTS, LanguageModel
+from darts_tf.models.language_model import DROPOUTS, LanguageModel
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.runtime.execution import dtype_policy
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.text import EOS, UNK
-from darts_tf.language_model import LanguageModel
+from darts_tf.models.language_model import LanguageModel
 from export import folder, warmup
 from export.saved_model import BEST, SIGNATURE, signature_of
 from export.text.inference import frozen_streams

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from darts_tf.language_model import LanguageModel
+from darts_tf.models.language_model import LanguageModel
 from export.quantization import VARIANTS, edited
 from export.text.inference import frozen_word
 from export.text.metadata import described

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from darts_tf.counting import count_params
 from darts_tf.errors import InputError
-from darts_tf.language_model import LanguageModel
+from darts_tf.models.counting import count_params
+from darts_tf.models.language_model import LanguageModel
 from export import checked, folder, parity
 from export.inference import HALF
 from export.text.formats import TEXT_FORMATS

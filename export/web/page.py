@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 from darts_tf.runtime import atomic
 from export import folder, tflite
 from export.images import Examples

@@ -10,12 +10,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf import network
 from darts_tf.errors import InputError
-from darts_tf.language_model import RecurrentModel
 from darts_tf.layers import primitives
 from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell
-from darts_tf.supernet import Supernet
+from darts_tf.models import network
+from darts_tf.models.language_model import RecurrentModel
+from darts_tf.models.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
 ALPHAS = ("alphas_normal", "alphas_reduce", "betas_normal", "betas_reduce", "alphas")

@@ -11,7 +11,7 @@ from darts_tf.errors import InputError
 from darts_tf.layers.cells import Cell
 from darts_tf.layers.heads import AuxiliaryHead, ClassifierHead
 from darts_tf.layers.stems import MINIMUM_CHANNELS, MINIMUM_SIZE, Stem, check_images
-from darts_tf.models import load_model
+from darts_tf.models.loading import load_model
 from darts_tf.ops import dropout
 from darts_tf.spaces.cell import reductions
 from darts_tf.spaces.genotype import Genotype

@@ -6,10 +6,10 @@ import dataclasses
 import functools
 import math
 
-from darts_tf.counting import count_macs
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
-from darts_tf.network import build_network
+from darts_tf.models.counting import count_macs
+from darts_tf.models.network import build_network
 from darts_tf.spaces.genotype import Genotype
 
 

@@ -13,7 +13,7 @@ from darts_tf.layers.heads import ClassifierHead
 from darts_tf.layers.normalization import tracking
 from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED
 from darts_tf.layers.stems import Stem, check_images
-from darts_tf.mixing import given_mixture
+from darts_tf.models.mixture import given_mixture
 from darts_tf.ops import dropout
 from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
 from darts_tf.spaces.derivation import derive

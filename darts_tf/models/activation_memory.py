@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from darts_tf.layers.primitives import Identity
-from darts_tf.network import Network
+from darts_tf.models.network import Network
 
 BYTES = 4
 """Of a float32."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from darts_tf.costs import CostTable, network_cost
-from darts_tf.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target, parts_of
+from darts_tf.costs.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target, parts_of
+from darts_tf.costs.tables import CostTable, network_cost
 from darts_tf.spaces.cell import ALL_PRIMITIVES, SKIP
 from darts_tf.spaces.genotype import Genotype
 

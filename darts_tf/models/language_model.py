@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.layers.recurrent_cells import RecurrentCell, uniform
-from darts_tf.models import load_model
+from darts_tf.models.loading import load_model
 from darts_tf.ops import dropout
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.spaces.genotype import RecurrentGenotype

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from darts_tf.language_model import RecurrentModel
 from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell
+from darts_tf.models.language_model import RecurrentModel
 from darts_tf.spaces.cell import RECURRENT_NODES, RECURRENT_PRIMITIVES
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.genotype import RecurrentGenotype

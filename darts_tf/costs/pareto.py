@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from darts_tf.configs.budgets import Budget
-from darts_tf.costs import CellCosts
+from darts_tf.costs.tables import CellCosts
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import NONE, SKIP, Pairs, by_node
 from darts_tf.spaces.derivation import derive, strengths
