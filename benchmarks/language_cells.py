@@ -3,7 +3,7 @@
     darts-tf search --dataset pydoc --workdir runs/cell
     python benchmarks/language_cells.py --dataset pydoc --genotype runs/cell/genotype.json
 
-Both are trained from scratch by `darts_tf.text_training.train` under the same settings, dropouts
+Both are trained from scratch by `darts_tf.training.text.train` under the same settings, dropouts
 and epochs; the least valid perplexity of each run counts, and the test perplexity there. Every
 training is a run in `--workdir`: what is finished is not done again.
 """
@@ -91,7 +91,7 @@ def trained(args, kind: str, seed: int) -> dict:
     from darts_tf.models.language_model import build_language_model
     from darts_tf.runs import files
     from darts_tf.spaces.zoo import load_genotype
-    from darts_tf.text_training import perplexity, train
+    from darts_tf.training.text import perplexity, train
 
     folder = args.workdir / f"{kind}-{seed}"
     found = folder / "found.json"

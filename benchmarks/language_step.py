@@ -71,12 +71,12 @@ def measure(args) -> dict:
     import tensorflow as tf
 
     from darts_tf.language_search import LanguageDARTS
-    from darts_tf.language_trainer import LanguageTrainer
-    from darts_tf.losses import cross_entropy
     from darts_tf.models.language_model import build_language_model
     from darts_tf.models.recurrent_supernet import RecurrentSupernet
     from darts_tf.runtime.execution import dtype_policy
     from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
+    from darts_tf.training.language_trainer import LanguageTrainer
+    from darts_tf.training.losses import cross_entropy
 
     marks = [BEGAN, time.perf_counter()]
     (name,) = args.arch_gradient

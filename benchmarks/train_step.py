@@ -31,9 +31,9 @@ def measure(args) -> dict:
     import tensorflow as tf
 
     from darts_tf.configs import TrainConfig
-    from darts_tf.network_trainer import build_trainer
     from darts_tf.runtime.execution import dtype_policy
     from darts_tf.spaces.zoo import load_genotype
+    from darts_tf.training.network_trainer import build_trainer
 
     marks = [BEGAN, time.perf_counter()]
     names = ("genotype", "cells", "channels", "batch_size", "drop_path", "precision")

@@ -11,7 +11,7 @@ from darts_tf.errors import InputError
 from darts_tf.oracles import OBJECTIVE, Bounded, seconds
 from darts_tf.spaces.mutation import genotype_of
 from darts_tf.studies import allowance_of
-from darts_tf.training import dataset_of, train
+from darts_tf.training.images import dataset_of, train
 
 
 def run(config: BaselineConfig) -> int:

@@ -21,7 +21,7 @@ from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import genotype_of
 from darts_tf.stages import search_as_asked
-from darts_tf.training import dataset_of
+from darts_tf.training.images import dataset_of
 
 
 def run(config: CompareConfig) -> int:

@@ -13,7 +13,7 @@ from cli.train import train_with_progress
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
-from darts_tf.training import evaluate
+from darts_tf.training.images import evaluate
 from export import folder
 
 

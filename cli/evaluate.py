@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cli import output, quiet
-from darts_tf import text_training
 from darts_tf.configs import EvaluateConfig
 from darts_tf.runs import files
-from darts_tf.training import evaluate
+from darts_tf.training import text
+from darts_tf.training.images import evaluate
 
 BATCH = 256
 """Images in a step, where nothing else is asked for."""
@@ -18,7 +18,7 @@ def run(config: EvaluateConfig) -> int:
     if files.is_text_run(config.workdir):
         streams = config.batch_size or 1
         with quiet.held_stderr():
-            metrics = text_training.evaluate(config.workdir, batch_size=streams, **options)
+            metrics = text.evaluate(config.workdir, batch_size=streams, **options)
         show_perplexity(metrics, streams)
         return 0
     with quiet.held_stderr():
@@ -32,7 +32,7 @@ def run(config: EvaluateConfig) -> int:
 
 
 def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
-    """Prints what `text_training.evaluate` found, and how: numbers of two ways do not compare."""
+    """Prints what `text.evaluate` found, and how: numbers of two ways do not compare."""
     how = "each from all words before it"
     if streams > 1:
         how = f"in {streams} streams, each without a memory at its start: not the usual measure"

@@ -10,7 +10,6 @@ from rich.table import Table
 
 import export
 from cli import output, quiet
-from darts_tf import text_training
 from darts_tf.configs import ExportConfig, TrainConfig
 from darts_tf.data import (
     Preprocessing,
@@ -24,7 +23,8 @@ from darts_tf.data import (
 from darts_tf.errors import InputError
 from darts_tf.names import first_line
 from darts_tf.runs import files
-from darts_tf.training import dataset_of, load_run
+from darts_tf.training import text
+from darts_tf.training.images import dataset_of, load_run
 from export import folder
 from export.images import image_files, read_images
 from export.report_facts import quality
@@ -132,7 +132,7 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
 def _export_language_model(config: ExportConfig) -> dict:
     formats = _of_text(config)
     with quiet.held_stderr():
-        model, vocabulary = text_training.load_run(config.workdir)
+        model, vocabulary = text.load_run(config.workdir)
         name = files.read_json(files.existing(config.workdir, files.DATASET)).get("name")
         return export.export_language_model(
             model,
@@ -167,7 +167,7 @@ def _of_text(config: ExportConfig) -> list[str]:
 
 def _tokens(config: ExportConfig, vocabulary: Vocabulary) -> dict:
     """What to compare on: the beginning of the run's test text, or else random words."""
-    trained = text_training.settings_of(config.workdir)
+    trained = text.settings_of(config.workdir)
     try:
         dataset = load_text(trained.dataset, limit=trained.limit)
         check_same_vocabulary(vocabulary, dataset.vocabulary)

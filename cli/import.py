@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cli import quiet
 from darts_tf.configs import ImportConfig, TrainConfig
-from darts_tf.importing import import_run
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
 from darts_tf.runs import files
+from darts_tf.training.import_weights import import_run
 
 
 def run(config: ImportConfig) -> int:

@@ -6,14 +6,14 @@ from cli import output
 from cli.evaluate import show_perplexity
 from cli.progress import EpochProgress
 from cli.search import begin, follow, introduced, prepare
-from darts_tf import text_training
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.configs.presets import EXPECTED
 from darts_tf.data import load_text
 from darts_tf.runs import files
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.training import dataset_of, scaled_to, train
+from darts_tf.training import text
+from darts_tf.training.images import dataset_of, scaled_to, train
 
 
 def run(config: TrainConfig | TextTrainConfig) -> int:
@@ -52,13 +52,13 @@ def train_text(config: TextTrainConfig) -> dict[str, float]:
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, run=config.workdir) as progress:
         report, callbacks = progress.report, (progress,)
-        best = text_training.train(config, genotype, dataset, report, callbacks)
+        best = text.train(config, genotype, dataset, report, callbacks)
     output.result(
         f"\nvalid perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}"
     )
     if not is_chief():
         return best
-    tested = text_training.evaluate(config.workdir)
+    tested = text.evaluate(config.workdir)
     show_perplexity(tested)
     return {**best, **tested}
 

@@ -23,7 +23,7 @@ _HOMES = {
     "layers.recurrent_cells": ("RecurrentCell",),
     "models.language_model": ("LanguageModel", "build_language_model"),
     "language_search": ("LanguageDARTS",),
-    "language_trainer": ("LanguageTrainer",),
+    "training.language_trainer": ("LanguageTrainer",),
     "layers.primitives": ("Primitive",),
     "layers.normalization": ("BatchNormalization",),
     "extending": (

@@ -22,7 +22,7 @@ from darts_tf.studies import (
     studied,
     trial_folder,
 )
-from darts_tf.training import train
+from darts_tf.training.images import train
 
 Train = Callable[[TrainConfig, Genotype, ImageDataset], Mapping[str, float]]
 
@@ -48,7 +48,7 @@ def baseline(
         The oracle with its trials.
 
     Raises:
-        InputError: as `training.train` and `studies.studied`.
+        InputError: as `images.train` and `studies.studied`.
         Interrupted: Ctrl-C or SIGTERM came; the trial under way has kept what it has.
     """
     config = dataclasses.replace(config, dataset=dataset.name)

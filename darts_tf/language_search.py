@@ -6,8 +6,8 @@ import threading
 
 import tensorflow as tf
 
-from darts_tf.language_streams import LanguageTraining
 from darts_tf.search import DARTS
+from darts_tf.training.text_streams import LanguageTraining
 
 
 class LanguageDARTS(LanguageTraining, DARTS):

@@ -19,7 +19,7 @@ SAVED = {
     "RecurrentCell": "layers.recurrent_cells",
     "MixedRecurrentCell": "layers.mixed_recurrent_cell",
     "BatchNormalization": "layers.normalization",
-    "SGD": "optimizers",
+    "SGD": "training.optimizers",
 }
 """Registered classes, and the modules where they are."""
 

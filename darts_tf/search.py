@@ -10,13 +10,13 @@ import tensorflow as tf
 from darts_tf.errors import InputError
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.layers.normalization import tracked_statistics
-from darts_tf.losses import counted
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
-from darts_tf.optimizers import clip, clip_then_decay, clip_to_and_fro
 from darts_tf.regularizers import REGULARIZERS
 from darts_tf.runtime.distribution import apply_summed
-from darts_tf.trainer import Trainer
+from darts_tf.training.losses import counted
+from darts_tf.training.optimizers import clip, clip_then_decay, clip_to_and_fro
+from darts_tf.training.trainer import Trainer
 
 
 class DARTS(Trainer):

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from darts_tf import indicators, registered
-from darts_tf.callbacks import Ramp, Record
 from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.cost_penalty import cost_penalty
 from darts_tf.data import (
@@ -26,24 +25,16 @@ from darts_tf.data import (
 )
 from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
-from darts_tf.fitting import HELD_OUT_BATCH, begun, fit, image_feed
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
 from darts_tf.names import listed
-from darts_tf.optimizers import SGD
 from darts_tf.preflight import check_memory
 from darts_tf.runs import files
 from darts_tf.runs.alphas import save_alphas, save_primitives
 from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
-from darts_tf.schedules import (
-    op_dropout_at,
-    perturb_radius_at,
-    regularizer_weight_at,
-    temperature_at,
-)
 from darts_tf.search import DARTS
 from darts_tf.selecting import check_alone, select
 from darts_tf.selection_rules import by_rule
@@ -51,6 +42,16 @@ from darts_tf.settling import Settings
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.targets import costs_of, target_of, within_budget
+from darts_tf.training.callbacks import Ramp, Record
+from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
+from darts_tf.training.loop import begun, fit
+from darts_tf.training.optimizers import SGD
+from darts_tf.training.schedules import (
+    op_dropout_at,
+    perturb_radius_at,
+    regularizer_weight_at,
+    temperature_at,
+)
 from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 
 

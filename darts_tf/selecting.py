@@ -22,7 +22,6 @@ from darts_tf.data import (
     take,
 )
 from darts_tf.errors import InputError
-from darts_tf.fitting import HELD_OUT_BATCH
 from darts_tf.models.mixture import measuring
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
@@ -32,7 +31,8 @@ from darts_tf.runtime.distribution import workers
 from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.settling import Settings, Tuner, Tuning
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.trainer import Trainer
+from darts_tf.training.feeds import HELD_OUT_BATCH
+from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
 

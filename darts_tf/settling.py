@@ -10,13 +10,13 @@ import keras
 
 from darts_tf.configs import SearchConfig
 from darts_tf.data import Augmentation, ImageDataset, Split, steps_per_epoch, train_batches
-from darts_tf.fitting import Stepper
 from darts_tf.models.mixture import Mixture, mixed_by
-from darts_tf.optimizers import SGD
 from darts_tf.runtime.distribution import distributed
 from darts_tf.runtime.execution import dtype_policy
-from darts_tf.schedules import cosine
-from darts_tf.trainer import Trainer
+from darts_tf.training.loop import Stepper
+from darts_tf.training.optimizers import SGD
+from darts_tf.training.schedules import cosine
+from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
 

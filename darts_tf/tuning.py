@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras_tuner
 
-from darts_tf import hparams
 from darts_tf.configs import RunConfig, SearchConfig, TrainConfig, TuneConfig
 from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, written
 from darts_tf.configs.text_datasets import is_text
@@ -29,7 +28,8 @@ from darts_tf.studies import (
     studied,
     trial_folder,
 )
-from darts_tf.training import train
+from darts_tf.training import tensorboard
+from darts_tf.training.images import train
 
 _LOGGER = logging.getLogger("darts_tf")
 
@@ -91,7 +91,7 @@ def tune(
     def ended(oracle, trial):
         chosen = chosen_of(config, over, trial.hyperparameters.values)
         shown = {name: _shown(value) for name, value in chosen.items()}
-        hparams.write_trial(events, trial.trial_id, shown, OBJECTIVE, trial.score)
+        tensorboard.write_trial(events, trial.trial_id, shown, OBJECTIVE, trial.score)
         best = oracle.best()
         found = {"trial": best.trial_id, OBJECTIVE: best.score}
         values = chosen_of(config, over, best.hyperparameters.values)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import keras
 
 from darts_tf import stopping
-from darts_tf.callbacks import KeepHistory, MoveAlphasFrom, Record, StopEarly, of_every_run
 from darts_tf.indicators import Measure
 from darts_tf.runs.alphas import load_history
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
+from darts_tf.training.callbacks import KeepHistory, MoveAlphasFrom, Record, StopEarly, of_every_run
 
 LOG = logging.getLogger("darts_tf")
 

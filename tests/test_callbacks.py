@@ -8,11 +8,11 @@ import types
 import keras
 import pytest
 
-from darts_tf import callbacks
 from darts_tf.configs import SearchConfig, TrainConfig
-from darts_tf.dashboard import Dashboard
 from darts_tf.runs.metrics import read_metrics
-from darts_tf.schedules import rate_at
+from darts_tf.training import callbacks
+from darts_tf.training.schedules import rate_at
+from darts_tf.training.tensorboard import Dashboard
 
 
 def model(**counts):

@@ -17,7 +17,7 @@ from commands import one_line_of_wrong_use
 
 from cli import board
 from darts_tf.errors import InputError
-from darts_tf.hparams import write_settings
+from darts_tf.training.tensorboard import write_settings
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

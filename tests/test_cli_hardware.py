@@ -15,7 +15,6 @@ from numerics import assert_close
 
 from cli.main import main
 from darts_tf import searching
-from darts_tf.callbacks import Record
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.cost_penalty import cost_penalty
@@ -31,6 +30,7 @@ from darts_tf.runs.alphas import save_alphas
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.targets import costs_of, target_of
+from darts_tf.training.callbacks import Record
 from export import profiling
 
 ALPHAS = np.random.default_rng(0).normal(size=(2, 14, 8))

@@ -10,13 +10,13 @@ import pytest
 from boards import scalars_of, tags_of, values_of
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from darts_tf import dashboard
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
-from darts_tf.dashboard import Dashboard, tag_of
 from darts_tf.errors import InputError
 from darts_tf.runs import files
 from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
+from darts_tf.training import tensorboard
+from darts_tf.training.tensorboard import Dashboard, tag_of
 
 CELLS = [GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V2"]]
 
@@ -49,9 +49,9 @@ def begun(folder, config=None, trainer=None):
 def drawn(monkeypatch):
     """The genotypes that are drawn; drawing them is `test_pictures`'."""
     seen = []
-    png = dashboard.picture(dashboard.plot_genotype(CELLS[0]), "png")
-    monkeypatch.setattr(dashboard, "plot_genotype", seen.append)
-    monkeypatch.setattr(dashboard, "picture", lambda figure, format: png)
+    png = tensorboard.picture(tensorboard.plot_genotype(CELLS[0]), "png")
+    monkeypatch.setattr(tensorboard, "plot_genotype", seen.append)
+    monkeypatch.setattr(tensorboard, "picture", lambda figure, format: png)
     return seen
 
 
@@ -101,7 +101,7 @@ def test_run_that_goes_back_or_on_has_every_epoch_once(tmp_path, drawn):
 
 def test_settings_and_end_are_hyperparameters(tmp_path, drawn, monkeypatch):
     given = []
-    monkeypatch.setattr(dashboard.hparams.api, "hparams", given.append)
+    monkeypatch.setattr(tensorboard.hparams.api, "hparams", given.append)
     config = SearchConfig(workdir=tmp_path, channels=24, cells=6, stages=("3:8:0", "4:5:0"))
     board, happen = begun(tmp_path, config)
     happen(0)

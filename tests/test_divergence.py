@@ -17,7 +17,7 @@ from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.training import train
+from darts_tf.training.images import train
 
 ONE = tf.distribute.get_strategy()
 DARTS_V2 = GENOTYPES["DARTS_V2"]

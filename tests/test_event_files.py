@@ -10,7 +10,7 @@ import tensorflow as tf
 from boards import scalars_of, values_of
 from PIL import Image
 
-from darts_tf.event_files import PATTERN, keep, write_picture
+from darts_tf.training.tensorboard import PATTERN, keep, write_picture
 
 
 def write(folder, steps):

@@ -13,9 +13,9 @@ from golden_data import values
 from numerics import assert_close, relative_error
 
 from darts_tf import searching
-from darts_tf.callbacks import MoveAlphasFrom
 from darts_tf.configs import SearchConfig
 from darts_tf.runtime import execution
+from darts_tf.training.callbacks import MoveAlphasFrom
 
 pytestmark = pytest.mark.usefixtures("one_node")  # which XLA compiles in half a minute
 

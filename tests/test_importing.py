@@ -13,10 +13,10 @@ from state_dicts import small_state, write_npz
 from cli.main import main
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.errors import InputError
-from darts_tf.importing import CIFAR10_CLASSES, IMAGE_KINDS, import_run
 from darts_tf.models.network import logits_of
 from darts_tf.runs import files
-from darts_tf.training import load_run
+from darts_tf.training.images import load_run
+from darts_tf.training.import_weights import CIFAR10_CLASSES, IMAGE_KINDS, import_run
 
 
 def import_state(folder, state, **changed):

@@ -19,12 +19,11 @@ from cli.main import main
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
-from darts_tf.importing import KINDS, import_run
-from darts_tf.importing_text import PRESETS, architecture
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
-from darts_tf.text_training import load_run
+from darts_tf.training.import_weights import KINDS, PRESETS, import_run, text_architecture
+from darts_tf.training.text import load_run
 
 WORDS = [f"w{i}" for i in range(22)]
 """With `<eos>` as many as the golden model knows."""
@@ -255,7 +254,7 @@ def test_state_dict_is_taken_or_refused():
         state = golden_state() | {name: np.zeros(shape) for name, shape in changes.items()}
 
         def reader():
-            vocabulary, units, nodes = architecture(state)
+            vocabulary, units, nodes = text_architecture(state)
             assert (vocabulary, units) == state["encoder.weight"].shape
             assert nodes == 8
 

@@ -23,7 +23,7 @@ LIGHT = (
     "darts_tf.spaces.genotype",
     "darts_tf.configs.presets",
     "darts_tf.registration",
-    "darts_tf.schedules",
+    "darts_tf.training.schedules",
     "darts_tf.configs.text_datasets",
     "darts_tf.spaces.difference",
     "darts_tf.spaces.collapse",

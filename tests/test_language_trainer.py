@@ -13,10 +13,10 @@ from replicated import mirrored
 
 from darts_tf.gradients import ESTIMATORS
 from darts_tf.language_search import LanguageDARTS
-from darts_tf.language_trainer import LanguageTrainer
 from darts_tf.models.language_model import build_language_model
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
+from darts_tf.training.language_trainer import LanguageTrainer
 
 WORDS, UNITS, BATCH, STEPS = 11, 6, 4, 4
 DRAW = np.random.default_rng(0)

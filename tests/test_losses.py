@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numerics import assert_close, gradients, hessian_product
 
-from darts_tf.losses import cross_entropy
+from darts_tf.training.losses import cross_entropy
 
 DRAW = np.random.default_rng(0)
 LABELS = tf.constant([[0, 3, 6], [2, 2, 5]])

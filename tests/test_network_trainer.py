@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from darts_tf.configs import TrainConfig
-from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.spaces.zoo import GENOTYPES
+from darts_tf.training.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 
 
 def config(folder, **fields):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close
 
-from darts_tf.optimizers import SGD, clip_then_decay
+from darts_tf.training.optimizers import SGD, clip_then_decay
 
 GRADIENTS = [np.array([3.0, 0.0]), np.array([[0.0], [4.0]])]  # of norm 5
 WEIGHTS = [np.array([1.0, -2.0]), np.array([[0.5], [10.0]])]

@@ -15,8 +15,8 @@ from test_relaxations import TRAIN, VALID, softmaxed, spread_alphas, tiny
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
 from darts_tf.regularizers import REGULARIZERS
-from darts_tf.schedules import WEIGHTS
 from darts_tf.search import DARTS
+from darts_tf.training.schedules import WEIGHTS
 
 ALPHAS = [np.random.default_rng(i).normal(size=(3, 4)) for i in range(2)]
 EDGES = [np.random.default_rng(2).normal(size=3)] * 2

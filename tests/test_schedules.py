@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darts_tf import schedules
 from darts_tf.configs import SearchConfig, TrainConfig
-from darts_tf.schedules import cosine, rate_at
+from darts_tf.training import schedules
+from darts_tf.training.schedules import cosine, rate_at
 
 
 def rates(steps=1, **settings):

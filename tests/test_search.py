@@ -10,8 +10,8 @@ from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
 from darts_tf.models.supernet import Supernet
-from darts_tf.optimizers import clip_then_decay
 from darts_tf.search import DARTS
+from darts_tf.training.optimizers import clip_then_decay
 
 
 def tiny(**changed):

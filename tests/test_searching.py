@@ -12,7 +12,6 @@ from interrupting import Terminate
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from darts_tf.configs import SearchConfig
-from darts_tf.dashboard import tag_of
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.runs import checkpoints, files
@@ -22,6 +21,7 @@ from darts_tf.runtime.signals import Interrupted
 from darts_tf.searching import search
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
+from darts_tf.training.tensorboard import tag_of
 
 
 @pytest.fixture(scope="module")

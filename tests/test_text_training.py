@@ -12,16 +12,16 @@ from interrupting import Terminate
 from replicated import mirrored
 from texts import counting_text, write_texts
 
-from darts_tf import text_training
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError
-from darts_tf.language_trainer import stalls
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
-from darts_tf.text_training import evaluate, load_run, perplexity, train
+from darts_tf.training import text as training_text
+from darts_tf.training.language_trainer import stalls
+from darts_tf.training.text import evaluate, load_run, perplexity, train
 
 DATASET = counting_text(2000)
 CELL = RECURRENT_GENOTYPES["DARTS_V2"]
@@ -178,7 +178,7 @@ def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
 @pytest.mark.slow
 def test_two_devices_train_as_one(tmp_path, monkeypatch):
     strategies = {1: tf.distribute.get_strategy(), 2: mirrored(2)}
-    monkeypatch.setattr(text_training, "make_strategy", lambda name, devices: strategies[devices])
+    monkeypatch.setattr(training_text, "make_strategy", lambda name, devices: strategies[devices])
     plain = {"epochs": 2, "weight_decay": 1e-3, "valid_batch_size": 4, "learning_rate": 1.0}
     dropouts = dict.fromkeys(config(tmp_path).dropouts, 0.0)
     found = []
@@ -213,5 +213,5 @@ def test_evaluate_reads_the_text_again(tmp_path):
 
 
 def test_settings_are_those_of_the_run(finished):
-    kept = text_training.settings_of(finished[0])
+    kept = training_text.settings_of(finished[0])
     assert kept == dataclasses.replace(config(finished[0]), dataset="counting")

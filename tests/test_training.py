@@ -13,7 +13,7 @@ from darts_tf.data import load_dataset
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.training import evaluate, load_run, train
+from darts_tf.training.images import evaluate, load_run, train
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
 from darts_tf.runs import files
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.training import augmentation_of, dataset_of, evaluate, load_run, train
+from darts_tf.training.images import augmentation_of, dataset_of, evaluate, load_run, train
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def main():
     """Trains the network and writes its weights."""
     from darts_tf.configs import TrainConfig
     from darts_tf.data import load_dataset
-    from darts_tf.training import load_run, train
+    from darts_tf.training.images import load_run, train
 
     with tempfile.TemporaryDirectory() as folder:
         run = pathlib.Path(folder) / "run"

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import synchronized_statistics
-from darts_tf.losses import counted, per_example
-from darts_tf.optimizers import SGD, check_plain, clip_then_decay
 from darts_tf.runtime.distribution import all_sum, apply_summed, assign, replicas
+from darts_tf.training.losses import counted, per_example
+from darts_tf.training.optimizers import SGD, check_plain, clip_then_decay
 
 
 class Trainer(keras.Model):

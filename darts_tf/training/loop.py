@@ -7,7 +7,6 @@ MultiWorkerMirroredStrategy. This loop runs the same training steps and calls th
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import pathlib
@@ -17,13 +16,8 @@ import keras
 import tensorflow as tf
 
 from darts_tf.data import (
-    AnySplit,
     ImageDataset,
-    Preprocessing,
-    evaluation_batches,
-    evaluation_steps,
 )
-from darts_tf.keeper import Keeper
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.checkpoints import Position
 from darts_tf.runs.files import CHECKPOINTS
@@ -38,55 +32,11 @@ from darts_tf.runtime.execution import (
 )
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.trainer import Trainer
+from darts_tf.training.checkpointing import Keeper
+from darts_tf.training.feeds import Feed
+from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
-
-
-@dataclasses.dataclass(frozen=True)
-class Feed:
-    """What a run is trained and tested on.
-
-    Attributes:
-        train: `train(start=(epoch, step), part=...)` gives the batches from a place on.
-        steps: `steps(epoch)` gives how many batches an epoch has.
-        most: no epoch has more.
-        test: `test(part=...)` gives the batches that are tested on after every epoch.
-        tests: how many these are.
-    """
-
-    train: Callable[..., tf.data.Dataset]
-    steps: Callable[[int], int]
-    most: int
-    test: Callable[..., tf.data.Dataset]
-    tests: int
-
-
-def image_feed(
-    batches: Callable[..., tf.data.Dataset],
-    steps: int,
-    held_out: AnySplit,
-    preprocessing: Preprocessing,
-) -> Feed:
-    """What a run on images is fed with.
-
-    Args:
-        batches: `batches(start_step=..., part=...)` gives those to train on.
-        steps: of an epoch.
-        held_out: images that are tested on after every epoch.
-        preprocessing: of those.
-    """
-
-    def train(start, **part):
-        epoch, step = start
-        return batches(start_step=epoch * steps + step, **part)
-
-    test = functools.partial(evaluation_batches, held_out, preprocessing, HELD_OUT_BATCH)
-    return Feed(train, lambda epoch: steps, steps, test, evaluation_steps(held_out, HELD_OUT_BATCH))
-
-
-HELD_OUT_BATCH = 256
-"""Images in a batch that only tests."""
 
 
 @contextlib.contextmanager

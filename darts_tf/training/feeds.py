@@ -1,7 +1,8 @@
-"""What runs on text are fed with."""
+"""Feeds: what the training loop reads batches from, for images and for text."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -9,14 +10,63 @@ import tensorflow as tf
 
 from darts_tf.configs import TextConfig
 from darts_tf.data import (
+    AnySplit,
+    Preprocessing,
     TextDataset,
+    evaluation_batches,
     evaluation_segment_steps,
     evaluation_segments,
+    evaluation_steps,
     most_segment_steps,
     segment_steps,
 )
 from darts_tf.errors import InputError
-from darts_tf.fitting import Feed
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """What a run is trained and tested on.
+
+    Attributes:
+        train: `train(start=(epoch, step), part=...)` gives the batches from a place on.
+        steps: `steps(epoch)` gives how many batches an epoch has.
+        most: no epoch has more.
+        test: `test(part=...)` gives the batches that are tested on after every epoch.
+        tests: how many these are.
+    """
+
+    train: Callable[..., tf.data.Dataset]
+    steps: Callable[[int], int]
+    most: int
+    test: Callable[..., tf.data.Dataset]
+    tests: int
+
+
+def image_feed(
+    batches: Callable[..., tf.data.Dataset],
+    steps: int,
+    held_out: AnySplit,
+    preprocessing: Preprocessing,
+) -> Feed:
+    """What a run on images is fed with.
+
+    Args:
+        batches: `batches(start_step=..., part=...)` gives those to train on.
+        steps: of an epoch.
+        held_out: images that are tested on after every epoch.
+        preprocessing: of those.
+    """
+
+    def train(start, **part):
+        epoch, step = start
+        return batches(start_step=epoch * steps + step, **part)
+
+    test = functools.partial(evaluation_batches, held_out, preprocessing, HELD_OUT_BATCH)
+    return Feed(train, lambda epoch: steps, steps, test, evaluation_steps(held_out, HELD_OUT_BATCH))
+
+
+HELD_OUT_BATCH = 256
+"""Images in a batch that only tests."""
 
 
 def text_feed(

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from darts_tf import stopping
-from darts_tf.dashboard import Dashboard
 from darts_tf.runs.alphas import extend_history
 from darts_tf.runs.metrics import append_metrics, append_time, read_metrics
 from darts_tf.runtime.distribution import agreed, is_chief
-from darts_tf.schedules import rate_at
+from darts_tf.training.schedules import rate_at
+from darts_tf.training.tensorboard import Dashboard
 
 LOG = logging.getLogger("darts_tf")
 

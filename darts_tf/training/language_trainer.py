@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import averages
-from darts_tf.language_streams import LanguageTraining
 from darts_tf.runtime.distribution import assign
-from darts_tf.trainer import Trainer
+from darts_tf.training import averages
+from darts_tf.training.text_streams import LanguageTraining
+from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
 

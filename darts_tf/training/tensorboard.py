@@ -3,18 +3,117 @@
 from __future__ import annotations
 
 import logging
+import pathlib
+from collections.abc import Mapping
 
 import keras
 import psutil
 import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import api, api_pb2, summary
+from tensorboard.plugins.image.metadata import create_summary_metadata
 
-from darts_tf import event_files, hparams
 from darts_tf.plots.figures import picture, plot_genotype
 from darts_tf.plots.heat_images import heat_images
 from darts_tf.runs import files
 from darts_tf.runs.folder import MAY_DIFFER
+from darts_tf.runtime import atomic
 from darts_tf.spaces.difference import in_words
 from darts_tf.spaces.zoo import load_genotype
+
+PATTERN = "events.out.tfevents.*"
+"""Names of event files."""
+
+
+def keep(folder: pathlib.Path, most: int) -> bool:
+    """Drops what was written of later steps than `most`, and what was written by halves.
+
+    All else is in one file afterwards, which has the name of the oldest. An event that is there
+    twice, since this was interrupted before, is kept once.
+
+    Args:
+        folder: of the files; others below it are left as they are.
+        most: the last step that is kept.
+
+    Returns:
+        Whether anything is.
+    """
+    paths = sorted(folder.glob(PATTERN))
+    kept = {}  # in their order
+    for path in paths:
+        for record in _records(path):
+            event = Event.FromString(record)
+            if event.step <= most and event.HasField("summary"):
+                kept[record] = None
+            elif event.HasField("file_version"):
+                kept.setdefault(b"", record)
+    version = kept.pop(b"", None)
+    if not kept:
+        for path in paths:
+            path.unlink()
+        return False
+    with atomic.replacing(paths[0]) as written, tf.io.TFRecordWriter(str(written)) as writer:
+        for record in [version, *kept]:
+            writer.write(record)
+    for path in paths[1:]:
+        path.unlink()
+    return True
+
+
+def _records(path: pathlib.Path):
+    """The whole records of a file; its end may be missing."""
+    try:
+        yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    except tf.errors.DataLossError:
+        return
+
+
+def write_picture(tag: str, png: bytes, step: int) -> None:
+    """Writes a picture that is a PNG file already, by the writer that is the default.
+
+    Args:
+        tag: its name.
+        png: the file's bytes.
+        step: as of a scalar.
+    """
+    size = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))  # of its header
+    value = tf.constant([*(str(side).encode() for side in size), png])
+    tf.summary.write(tag, value, step, create_summary_metadata(tag, description=""))
+
+
+def write_trial(
+    folder: pathlib.Path, name: str, values: Mapping[str, object], metric: str, score: float
+) -> None:
+    """Writes a trial's hyperparameters and what it reached.
+
+    Args:
+        folder: of the study's events; the trial gets one below it.
+        name: of the trial.
+        values: of the hyperparameters.
+        metric: by which trials are compared.
+        score: its value.
+    """
+    with tf.summary.create_file_writer(str(folder / name)).as_default():
+        api.hparams(dict(values), trial_id=name)
+        tf.summary.scalar(metric, score, step=0)
+
+
+def write_settings(settings: Mapping[str, object]) -> None:
+    """Writes what a run is begun with, by the writer that is the default; None is left out."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    kinds = str | int | float | bool
+    api.hparams({n: v if isinstance(v, kinds) else str(v) for n, v in given.items()})
+
+
+def write_end(step: int) -> None:
+    """Writes that a run has ended well, by the writer that is the default.
+
+    Args:
+        step: its last.
+    """
+    ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS).value[0]
+    tf.summary.write(ended.tag, tf.constant([]), step, ended.metadata)
+
 
 LOG = logging.getLogger("darts_tf")
 
@@ -42,7 +141,7 @@ class Dashboard(keras.callbacks.Callback):
         if epoch == self.done:
             return
         self._close()
-        kept = event_files.keep(self.folder, epoch)
+        kept = keep(self.folder, epoch)
         self.writer, self.done = tf.summary.create_file_writer(str(self.folder)), epoch
         if not kept:
             with self.writer.as_default(step=0):
@@ -74,12 +173,12 @@ class Dashboard(keras.callbacks.Callback):
         self.watched.stop()
         if self.writer:
             with self.writer.as_default():
-                hparams.write_end(self.done)
+                write_end(self.done)
         self._close()
 
     def _introduce(self):
         settings = self.config.to_dict().items()
-        hparams.write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
+        write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
         path = self.record.folder / files.GENOTYPE
         if path.exists():  # of a training
             self._show_cells(load_genotype(path, recurrent=None), 0)
@@ -103,7 +202,7 @@ class Dashboard(keras.callbacks.Callback):
             getattr(network, "edge_primitives", None),
         )
         for cell, png in maps.items():
-            event_files.write_picture(f"alphas/{cell}", png, self.done)
+            write_picture(f"alphas/{cell}", png, self.done)
         self._show_cells(cells, self.done)
 
     def _show_cells(self, cells, step):
@@ -111,7 +210,7 @@ class Dashboard(keras.callbacks.Callback):
         tf.summary.text("genotype", f"```\n{cells}\n```{change}", step)
         if cells != self.cells:  # drawing takes a while
             self.cells, self.drawn = cells, picture(plot_genotype(cells), "png")
-        event_files.write_picture("cells", self.drawn, step)
+        write_picture("cells", self.drawn, step)
 
     def _close(self):
         if self.writer:

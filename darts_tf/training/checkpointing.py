@@ -16,7 +16,7 @@ from darts_tf.runs.checkpoints import CheckpointError, Position, Writer
 from darts_tf.runs.folder import check_settings
 from darts_tf.runtime.distribution import agreed, is_chief, workers
 from darts_tf.runtime.signals import Diverged, Interrupted, deferred
-from darts_tf.trainer import Trainer
+from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
 

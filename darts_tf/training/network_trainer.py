@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import averages
 from darts_tf.configs import TrainConfig
 from darts_tf.models.network import Network, build_network, logits_of
-from darts_tf.optimizers import SGD
 from darts_tf.runtime.execution import compiles
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.trainer import Trainer
+from darts_tf.training import averages
+from darts_tf.training.optimizers import SGD
+from darts_tf.training.trainer import Trainer
 
 FEW_CLASSES = 10
 """Of so many classes or fewer the five most probable say little."""

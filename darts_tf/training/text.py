@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.callbacks import Record, of_every_run
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import (
     TextDataset,
@@ -24,23 +23,24 @@ from darts_tf.data import (
     train_segments,
 )
 from darts_tf.errors import InputError
-from darts_tf.fitting import begun, fit
-from darts_tf.language_trainer import LanguageTrainer
-from darts_tf.losses import cross_entropy
 from darts_tf.models.language_model import (
     LanguageModel,
     RecurrentModel,
     build_language_model,
     load_language_model,
 )
-from darts_tf.optimizers import SGD
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.spaces.genotype import RecurrentGenotype
-from darts_tf.text_feeding import check_streams, text_feed
+from darts_tf.training.callbacks import Record, of_every_run
+from darts_tf.training.feeds import check_streams, text_feed
+from darts_tf.training.language_trainer import LanguageTrainer
+from darts_tf.training.loop import begun, fit
+from darts_tf.training.losses import cross_entropy
+from darts_tf.training.optimizers import SGD
 
 TESTED_STEPS = 100
 """Words of a stream that are tested on at a time; the result does not depend on it."""

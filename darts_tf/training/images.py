@@ -11,7 +11,6 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from darts_tf.callbacks import Ramp, Record, of_every_run
 from darts_tf.configs import RecipeConfig, TrainConfig
 from darts_tf.data import (
     Augmentation,
@@ -26,17 +25,19 @@ from darts_tf.data import (
     train_batches,
 )
 from darts_tf.errors import InputError
-from darts_tf.fitting import begun, fit, image_feed
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.network import Network, load_network, logits_of
 from darts_tf.models.scaling import scaled
-from darts_tf.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
-from darts_tf.schedules import drop_path_at
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.training.callbacks import Ramp, Record, of_every_run
+from darts_tf.training.feeds import image_feed
+from darts_tf.training.loop import begun, fit
+from darts_tf.training.network_trainer import accuracies, balanced, build_trainer, cross_entropy
+from darts_tf.training.schedules import drop_path_at
 
 
 def train(
