@@ -30,7 +30,7 @@ def measure(args) -> dict:
     strategy = make_strategy("mirrored", args.devices)
     import tensorflow as tf
 
-    from darts_tf.searching import build_trainer
+    from darts_tf.search.images import build_trainer
 
     config = SearchConfig(
         workdir="unused",

@@ -70,10 +70,10 @@ def measure(args) -> dict:
     import numpy as np
     import tensorflow as tf
 
-    from darts_tf.language_search import LanguageDARTS
     from darts_tf.models.language_model import build_language_model
     from darts_tf.models.recurrent_supernet import RecurrentSupernet
     from darts_tf.runtime.execution import dtype_policy
+    from darts_tf.search.language_darts import LanguageDARTS
     from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
     from darts_tf.training.language_trainer import LanguageTrainer
     from darts_tf.training.losses import cross_entropy

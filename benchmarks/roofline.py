@@ -139,7 +139,7 @@ def main():
 
     from darts_tf.configs import SearchConfig
     from darts_tf.runtime.execution import graph_optimizer_off
-    from darts_tf.searching import build_trainer
+    from darts_tf.search.images import build_trainer
 
     config = SearchConfig(workdir="unused", **vars(args))
     trainer = build_trainer(config, classes=10, image_channels=3)

@@ -41,7 +41,7 @@ def measure(args) -> dict:
 
     from darts_tf.configs import SearchConfig
     from darts_tf.runtime.execution import dtype_policy
-    from darts_tf.searching import build_trainer
+    from darts_tf.search.images import build_trainer
 
     marks = [BEGAN, time.perf_counter()]
     names = ("cells", "channels", "batch_size", "partial_channels", "precision", "jit_compile")

@@ -18,9 +18,9 @@ from darts_tf.comparing_methods import check, compare_methods
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.runs import files
+from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import genotype_of
-from darts_tf.stages import search_as_asked
 from darts_tf.training.images import dataset_of
 
 

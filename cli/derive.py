@@ -18,15 +18,14 @@ from darts_tf.names import shown
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runs.folder import resumed
-from darts_tf.searching import build_trainer
-from darts_tf.selecting import select_again
-from darts_tf.selection_rules import by_rule
-from darts_tf.settling import Settings
+from darts_tf.search.images import build_trainer
+from darts_tf.search.perturbation_selection import Settings, select_again
+from darts_tf.search.selection_rules import by_rule
+from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
 from darts_tf.spaces.derivation import derive, derive_recurrent
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.targets import costs_of, target_of
 
 
 def run(config: DeriveConfig) -> int:

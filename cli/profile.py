@@ -8,8 +8,8 @@ from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
+from darts_tf.search.target import checked
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.targets import checked
 
 
 def run(config: ProfileConfig) -> int:

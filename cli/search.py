@@ -8,17 +8,18 @@ from typing import TypeVar
 
 from cli import output, quiet
 from cli.progress import EpochProgress, duration
-from darts_tf import plugins, text_searching
+from darts_tf import plugins
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.names import listed
-from darts_tf.preflight import check_memory
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy
+from darts_tf.search import text
+from darts_tf.search.memory_estimate import check_memory
+from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES
-from darts_tf.stages import search_as_asked
 
 Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
 
@@ -114,7 +115,7 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
-        return text_searching.search(config, dataset, progress.report, callbacks=(progress,))
+        return text.search(config, dataset, progress.report, callbacks=(progress,))
 
 
 def describe(dataset: ImageDataset | TextDataset) -> str:

@@ -131,9 +131,9 @@ def register_estimator(name: str, function: Callable) -> None:
     _check_callable("estimator", name, function)
 
     def check():
-        from darts_tf.own_estimators import check
+        from darts_tf.search.estimators import check_estimator
 
-        check(name, function)
+        check_estimator(name, function)
 
     _add("estimator", name, function, check)
 

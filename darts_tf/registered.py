@@ -15,7 +15,7 @@ SPACES: dict[str, object] = {}
 DATASETS: dict[str, Callable] = {}
 """`() -> (classes, train, test)`, as in `data.sources.EMBEDDED`."""
 ESTIMATORS: dict[str, Callable] = {}
-"""Those of `gradients.ESTIMATORS`."""
+"""Those of `estimators.ESTIMATORS`."""
 SELECTIONS: dict[str, Callable] = {}
 """`(alphas, primitives) -> Genotype`: how the cells of a search are chosen; see `extending`."""
 

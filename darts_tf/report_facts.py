@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import re
 
-from darts_tf import configs, stopping
+from darts_tf import configs
 from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.costs.formulas import network_costs, word_costs
 from darts_tf.costs.parts import Target
@@ -18,6 +18,7 @@ from darts_tf.reproducing import COMMANDS, kind_of
 from darts_tf.runs import files
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of
+from darts_tf.search import early_stopping
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
@@ -57,7 +58,7 @@ class Run:
     genotype: Genotype | RecurrentGenotype | None
     compared: dict[str, Genotype | RecurrentGenotype]
     moves: Moves | None
-    stop: stopping.Stop | None
+    stop: early_stopping.Stop | None
     costs: tuple[int, int] | None
     inside: dict[str, list[tuple[str, tuple[dict, ...]]]]
     table: Table | None
@@ -90,9 +91,9 @@ def run_of(folder: pathlib.Path) -> Run:
     dataset = _dataset_of(folder)
     metrics, searches = metrics_of(last), hasattr(config, "arch_gradient")
     stop = None
-    if searches and stopping.stops_early(config):
+    if searches and early_stopping.stops_early(config):
         with reading(last / files.METRICS):
-            stop = stopping.decide(config, metrics)
+            stop = early_stopping.decide(config, metrics)
     weighed = (getattr(config, "relaxation", "softmax"), getattr(config, "max_skips", None))
     return Run(
         folder=folder,

@@ -14,7 +14,6 @@ import keras
 import keras_tuner
 import numpy as np
 
-from darts_tf import stopping
 from darts_tf.chief import await_chief, in_touch, role
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.configs.budgets import Allowance, parsed_allowance
@@ -25,6 +24,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
+from darts_tf.search import early_stopping
 
 WAIT = 0.1
 """Seconds between two questions of a worker for whom there is no trial yet."""
@@ -220,7 +220,7 @@ def _time_of_search(folder: str) -> float:
         kind = TextSearchConfig if files.is_text_run(folder) else SearchConfig
         config = run_folder.resumed(kind, folder)
         lines = read_metrics(getattr(config, "last_folder", folder))
-        done = len(lines) >= config.epochs or stopping.decide(config, lines) is not None
+        done = len(lines) >= config.epochs or early_stopping.decide(config, lines) is not None
         what = f"one without {files.TIMES}" if done else "one that has not finished"
         if done and (found := seconds_of(folder)):
             return found

@@ -16,8 +16,8 @@ from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.oracles import EPOCHS, OBJECTIVE, Bounded
 from darts_tf.runs import files
+from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.stages import search_as_asked
 from darts_tf.studies import (
     Outcome,
     Study,

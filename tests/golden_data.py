@@ -13,7 +13,7 @@ from numerics import floatx
 
 from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.models.supernet import Supernet
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SMALL_SEARCH = "cnn_search_small"

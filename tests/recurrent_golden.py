@@ -9,9 +9,9 @@ import tensorflow as tf
 from golden_data import FOLDER, Golden
 from numerics import floatx
 
-from darts_tf.language_search import LanguageDARTS
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.search.language_darts import LanguageDARTS
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

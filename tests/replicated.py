@@ -15,7 +15,7 @@ from darts_tf.data.pipeline import WHOLE
 from darts_tf.layers.normalization import BatchNormalization
 from darts_tf.models.supernet import Supernet
 from darts_tf.runtime.distribution import distributed
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
 
 SMALL = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 IMAGES = 16

@@ -10,7 +10,7 @@ from commands import one_line_of_wrong_use
 from cli import derive as command_of
 from cli.main import main
 from darts_tf.runs.alphas import load_alphas, save_alphas
-from darts_tf.settling import Settings
+from darts_tf.search.perturbation_selection import Settings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype

@@ -14,10 +14,8 @@ from commands import one_line_of_wrong_use
 from numerics import assert_close
 
 from cli.main import main
-from darts_tf import searching
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
-from darts_tf.cost_penalty import cost_penalty
 from darts_tf.costs import latency_table
 from darts_tf.costs.parts import all_parts, parts_of
 from darts_tf.costs.tables import network_cost
@@ -27,9 +25,11 @@ from darts_tf.models.counting import METRICS, cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import save_alphas
+from darts_tf.search import images
+from darts_tf.search.cost_penalty import cost_penalty
+from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.targets import costs_of, target_of
 from darts_tf.training.callbacks import Record
 from export import profiling
 
@@ -227,8 +227,8 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
         record.describe()
         assert macs(load_genotype(kept), channels=4, cells=3) <= most
 
-    monkeypatch.setattr(searching, "fit", fit)
-    genotype = searching.search(config, dataset)
+    monkeypatch.setattr(images, "fit", fit)
+    genotype = images.search(config, dataset)
     assert macs(genotype, channels=4, cells=3) <= most < macs(PLAIN, channels=4, cells=3)
     assert load_genotype(kept) == genotype
     kept = files.read_json(config.workdir / files.CONFIG)
@@ -239,7 +239,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
 def test_search_within_an_impossible_budget_does_not_begin(dataset, tmp_path, metric):
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", budget=f"{metric}=9")
     with pytest.raises(InputError, match=f"Expected a budget of {metric}=.* or more"):
-        searching.search(config, dataset)
+        images.search(config, dataset)
     assert not config.workdir.exists()
 
 
@@ -248,5 +248,5 @@ def test_search_with_a_table_that_is_none_does_not_begin(dataset, tmp_path):
     settings = {"cost": "latency", "latency_table": path}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
     with pytest.raises(InputError, match="Expected a table of darts-tf profile"):
-        searching.search(config, dataset)
+        images.search(config, dataset)
     assert not config.workdir.exists()

@@ -75,9 +75,9 @@ def test_equations_are_mathml(site, name):
 
 def test_code_on_the_page_is_the_librarys(site):
     text = re.sub("<[^>]*>", "", (site / "method.html").read_text(encoding="utf-8"))
-    assert "darts_tf/gradients.py" in text
+    assert "darts_tf/search/estimators.py" in text
     assert "def second_order(loss, weights, alphas, train, valid, virtual_step):" in text
-    assert "from darts_tf.gradients import" not in text
+    assert "from darts_tf.search.estimators import" not in text
 
 
 def test_every_flag_is_on_the_page_of_commands(site):

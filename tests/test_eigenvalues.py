@@ -9,11 +9,11 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, floatx
 
-from darts_tf.eigenvalues import hessian_product, hessian_products, largest_eigenvalue
-from darts_tf.language_search import LanguageDARTS
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.models.supernet import Supernet
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
+from darts_tf.search.eigenvalues import hessian_product, hessian_products, largest_eigenvalue
+from darts_tf.search.language_darts import LanguageDARTS
 
 CROSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

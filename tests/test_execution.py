@@ -12,10 +12,10 @@ import tensorflow as tf
 from golden_data import values
 from numerics import assert_close, relative_error
 
-from darts_tf import searching
 from darts_tf.configs import SearchConfig
 from darts_tf.runtime import execution
-from darts_tf.training.callbacks import MoveAlphasFrom
+from darts_tf.search import images
+from darts_tf.search.callbacks import MoveAlphasFrom
 
 pytestmark = pytest.mark.usefixtures("one_node")  # which XLA compiles in half a minute
 
@@ -25,7 +25,7 @@ def trainer_of(**changed):
     config = SearchConfig(workdir="unused", **settings)
     keras.utils.set_random_seed(0)
     with execution.dtype_policy(config.precision):
-        return searching.build_trainer(config, classes=3, image_channels=3)
+        return images.build_trainer(config, classes=3, image_channels=3)
 
 
 def batch(seed):

@@ -17,10 +17,10 @@ from darts_tf.configs.run import ESTIMATORS as ESTIMATOR_NAMES
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import EMBEDDED, load_dataset
 from darts_tf.errors import InputError
-from darts_tf.gradients import ESTIMATORS, first_order
 from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.layers.primitives import PRIMITIVES
-from darts_tf.selection_rules import by_rule
+from darts_tf.search.estimators import ESTIMATORS, first_order
+from darts_tf.search.selection_rules import by_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, count_cells, edges
 from darts_tf.spaces.genotype import Genotype, short_name
 from darts_tf.spaces.search_spaces import SPACES

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close, by_nested_tapes, relative_error
 
-from darts_tf.gradients import ESTIMATORS, finite_difference, first_order, second_order
+from darts_tf.search.estimators import ESTIMATORS, finite_difference, first_order, second_order
 
 XI, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 DRAW = np.random.default_rng(0)

@@ -28,7 +28,7 @@ LIGHT = (
     "darts_tf.spaces.difference",
     "darts_tf.spaces.collapse",
     "darts_tf.runs.alphas",
-    "darts_tf.stopping",
+    "darts_tf.search.early_stopping",
     "darts_tf.spaces.notation",
     "darts_tf.spaces.zoo",
     "darts_tf.tables",
@@ -72,27 +72,26 @@ LIGHT = (
     "darts_tf.plugins",
     "darts_tf.spaces.search_spaces",
     "darts_tf.runs.alphas",
-    "darts_tf.selection_rules",
+    "darts_tf.search.selection_rules",
 )
 """Plain data and files: usable without TensorFlow, so that a wrong flag is told at once."""
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "sklearn"}
 
 SEARCH_CODE = {
-    "darts_tf.gradients",
+    "darts_tf.search.estimators",
     "darts_tf.search",
-    "darts_tf.searching",
+    "darts_tf.search.images",
     "darts_tf.models.supernet",
-    "darts_tf.eigenvalues",
-    "darts_tf.indicators",
+    "darts_tf.search.eigenvalues",
+    "darts_tf.search.indicators",
     "darts_tf.models.mixture",
-    "darts_tf.selecting",
-    "darts_tf.settling",
-    "darts_tf.watching",
-    "darts_tf.language_search",
+    "darts_tf.search.perturbation_selection",
+    "darts_tf.search.callbacks",
+    "darts_tf.search.language_darts",
     "darts_tf.models.recurrent_supernet",
-    "darts_tf.stages",
-    "darts_tf.text_searching",
+    "darts_tf.search.stages",
+    "darts_tf.search.text",
 }
 
 

@@ -11,10 +11,10 @@ from numerics import assert_close, floatx
 from recurrent_golden import LOSS
 from replicated import mirrored
 
-from darts_tf.gradients import ESTIMATORS
-from darts_tf.language_search import LanguageDARTS
 from darts_tf.models.language_model import build_language_model
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
+from darts_tf.search.estimators import ESTIMATORS
+from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from darts_tf.training.language_trainer import LanguageTrainer
 

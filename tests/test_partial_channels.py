@@ -16,7 +16,7 @@ from darts_tf.models.counting import count_params
 from darts_tf.models.supernet import Supernet
 from darts_tf.ops.images import shuffle
 from darts_tf.ops.pooling import halve
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
 from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from darts_tf import perturbation
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.models.mixture import measuring, mixed_by, projected
 from darts_tf.models.supernet import Supernet
-from darts_tf.perturbation import EDGE, NODE, Decision
+from darts_tf.search import perturbation
+from darts_tf.search.perturbation import EDGE, NODE, Decision
 from darts_tf.spaces.cell import PRIMITIVES, edges
 
 NODES = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from darts_tf import preflight
 from darts_tf.configs import SearchConfig
 from darts_tf.runtime import memory
+from darts_tf.search import memory_estimate
 
 
 def config(**changed):
@@ -43,33 +43,35 @@ def test_estimate_is_near_what_was_measured(gradient, channels, cells, batch, si
         batch_size=batch,
         partial_channels=partial,
     )
-    assert preflight.estimated_bytes(settings, size, size) / 1e9 == pytest.approx(peak, rel=0.18)
+    assert memory_estimate.estimated_bytes(settings, size, size) / 1e9 == pytest.approx(
+        peak, rel=0.18
+    )
 
 
 def test_estimate_grows_with_the_batch_and_falls_with_precision_and_partial_channels():
-    base = preflight.estimated_bytes(config(channels=16), 32, 32)
-    assert preflight.estimated_bytes(config(channels=16, batch_size=128), 32, 32) > base
+    base = memory_estimate.estimated_bytes(config(channels=16), 32, 32)
+    assert memory_estimate.estimated_bytes(config(channels=16, batch_size=128), 32, 32) > base
     for less in ({"precision": "mixed_bfloat16"}, {"partial_channels": 4}):
-        assert preflight.estimated_bytes(config(channels=16, **less), 32, 32) < base
+        assert memory_estimate.estimated_bytes(config(channels=16, **less), 32, 32) < base
 
 
 def test_search_that_cannot_fit_is_refused_with_what_to_change(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
     with pytest.raises(ValueError, match=r"the 1.0 GB.*batch_size=64, .*--partial-channels 4"):
-        preflight.check_memory(config(), 32, 32)
+        memory_estimate.check_memory(config(), 32, 32)
 
 
 def test_search_that_fits_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e12))
-    line = preflight.check_memory(config(), 8, 8)
+    line = memory_estimate.check_memory(config(), 8, 8)
     assert line.startswith("about 1.")
     assert line.endswith(" GB of memory, of 1000.0 GB that are free")
 
 
 def test_with_a_gpu_the_hosts_memory_refuses_nothing(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
-    monkeypatch.setattr(preflight, "has_gpu", lambda: True)
-    assert preflight.check_memory(config(), 32, 32).endswith("on the GPU")
+    monkeypatch.setattr(memory_estimate, "has_gpu", lambda: True)
+    assert memory_estimate.check_memory(config(), 32, 32).endswith("on the GPU")
 
 
 def test_available_memory_is_the_control_groups_where_that_is_less(monkeypatch, tmp_path):

@@ -14,8 +14,8 @@ from test_relaxations import TRAIN, VALID, softmaxed, spread_alphas, tiny
 
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError
-from darts_tf.regularizers import REGULARIZERS
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
+from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.schedules import WEIGHTS
 
 ALPHAS = [np.random.default_rng(i).normal(size=(3, 4)) for i in range(2)]

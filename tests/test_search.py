@@ -10,7 +10,7 @@ from golden_data import values
 from numerics import assert_close, by_nested_tapes, floatx
 
 from darts_tf.models.supernet import Supernet
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
 from darts_tf.training.optimizers import clip_then_decay
 
 

@@ -18,7 +18,7 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.searching import search
+from darts_tf.search.images import search
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.tensorboard import tag_of

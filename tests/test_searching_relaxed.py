@@ -12,7 +12,7 @@ from darts_tf.data import load_dataset
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.searching import search
+from darts_tf.search.images import search
 from darts_tf.spaces.derivation import derive
 
 pytestmark = pytest.mark.usefixtures("one_node")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from darts_tf import selecting
 from darts_tf.configs import SearchConfig
 from darts_tf.data import evaluation_batches, load_dataset
 from darts_tf.errors import InputError
@@ -17,8 +16,9 @@ from darts_tf.models.mixture import given_mixture, measuring
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.runs.checkpoints import Position
-from darts_tf.search import DARTS
-from darts_tf.settling import Settings, Tuning
+from darts_tf.search import perturbation_selection
+from darts_tf.search.darts import DARTS
+from darts_tf.search.perturbation_selection import Settings, Tuning
 
 PRIMITIVES = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
 ROUNDS = 3  # two edges and a node
@@ -95,7 +95,7 @@ def select(folder, dataset, settings, rounds=ROUNDS):
     genotype = None
     try:
         arguments = (config(folder), dataset, built, settings, report)
-        genotype = selecting.select_again(*arguments)
+        genotype = perturbation_selection.select_again(*arguments)
     except Stopped:
         pass
     return genotype, done
@@ -157,12 +157,15 @@ def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
 
 
 def test_selection_waits_for_no_other_process(run, dataset):
-    with selecting.locked(run), pytest.raises(InputError, match="no other process is running in"):
+    with (
+        perturbation_selection.locked(run),
+        pytest.raises(InputError, match="no other process is running in"),
+    ):
         select(run, dataset, Settings(0, 0))
 
 
 def test_selection_of_several_workers_is_refused(run, dataset, monkeypatch):
-    monkeypatch.setattr(selecting, "workers", lambda: 2)
+    monkeypatch.setattr(perturbation_selection, "workers", lambda: 2)
     with pytest.raises(InputError, match="one worker for a selection. Received: 2"):
         select(run, dataset, Settings(0, 0))
 

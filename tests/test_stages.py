@@ -19,19 +19,20 @@ from test_sharing import drawn
 
 from cli import compare
 from cli import search as program
-from darts_tf import stages, tuning
+from darts_tf import tuning
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
-from darts_tf.indicators import Looks, discretisation_gap
 from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.models.supernet import Supernet
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.search import stages
+from darts_tf.search.indicators import Looks, discretisation_gap
+from darts_tf.search.stages import search_in_stages, strongest
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
-from darts_tf.stages import search_in_stages, strongest
 
 EDGES = (
     ("none", "skip_connect", "dil_conv_3x3"),

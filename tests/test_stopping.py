@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from darts_tf.configs import SearchConfig, TextSearchConfig
-from darts_tf.stopping import RULES, decide, stops_early
+from darts_tf.search.early_stopping import RULES, decide, stops_early
 
 CALM = [0.2] * 10
 

@@ -16,9 +16,9 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.search.text import search
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.text_searching import search
 
 DATASET = counting_text()
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from numerics import assert_close
 
-from darts_tf import searching
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.eigenvalues import hessian_products
 from darts_tf.extending import forget, register_space
-from darts_tf.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
 from darts_tf.models.mixture import projected
 from darts_tf.models.supernet import Supernet
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics
+from darts_tf.search import images
+from darts_tf.search.callbacks import warn_of_collapse
+from darts_tf.search.eigenvalues import hessian_products
+from darts_tf.search.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
 from darts_tf.spaces.collapse import BOUNDED, mean_entropy
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.watching import warn_of_collapse
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 SKIP = PRIMITIVES.index("skip_connect")
@@ -164,7 +164,7 @@ def stopped(small, dataset, tmp_path_factory):
     """A search that collapses in its third epoch, watched in every way."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     settings = config(folder, eigenvalue=True, discretisation_gap=True)
-    return folder, settings, searching.search(settings, dataset, callbacks=(LikeSkips(1),))
+    return folder, settings, images.search(settings, dataset, callbacks=(LikeSkips(1),))
 
 
 def test_stopped_search_keeps_the_last_good_epoch(stopped):
@@ -187,7 +187,7 @@ def test_stopped_search_does_not_go_on(stopped, dataset):
     folder, settings, genotype = stopped
     before = (folder / files.METRICS).read_bytes()
     newest = checkpoints.newest(folder / files.CHECKPOINTS)
-    again = searching.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype
     assert (folder / files.METRICS).read_bytes() == before
     assert checkpoints.newest(folder / files.CHECKPOINTS) == newest
@@ -214,9 +214,9 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     """Against the trainer's own losses and accuracies on them."""
     settings = config(tmp_path, eigenvalue=True)
     keras.utils.set_random_seed(0)
-    trainer = searching.build_trainer(settings, 10, 1)
+    trainer = images.build_trainer(settings, 10, 1)
     half = dataset.train
-    looks = searching.looks_of(trainer, settings, half, dataset.preprocessing)
+    looks = images.looks_of(trainer, settings, half, dataset.preprocessing)
     mixture = [np.asarray(part) for part in trainer.network.mixture()]
     x = dataset.preprocessing.normalize(half.images)
     logits = np.asarray(trainer.network(x, training=True))  # its statistics are not used
@@ -238,7 +238,7 @@ def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     """A search that collapses and is not stopped."""
     folder = tmp_path / "run"
     settings = config(folder, stop_skips=None, max_skips=1, epochs=2)
-    genotype = searching.search(settings, dataset, callbacks=(LikeSkips(0),))
+    genotype = images.search(settings, dataset, callbacks=(LikeSkips(0),))
     assert read_metrics(folder)[1]["skips_normal"] == 2
     assert sum(name == "skip_connect" for name, _ in genotype.normal) == 1
     assert load_genotype(folder / files.GENOTYPE) == genotype
@@ -251,10 +251,10 @@ def test_selection_by_perturbation_ends_a_search(small, dataset, tmp_path):
     folder, rounds = tmp_path / "run", []
     fields = {"selection": "perturbation", "selection_epochs": 0, "epochs": 1, "stop_skips": None}
     settings = config(folder, **fields)
-    genotype = searching.search(settings, dataset, report_selection=rounds.append)
+    genotype = images.search(settings, dataset, report_selection=rounds.append)
     assert [line["round"] for line in rounds] == [1, 2, 3]
     assert load_genotype(folder / files.GENOTYPE) == genotype
     assert (folder / files.SELECTION).is_dir()
     assert "normal node 2: inputs" in (folder / files.LOG).read_text()
-    again = searching.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype

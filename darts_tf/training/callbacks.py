@@ -7,12 +7,8 @@ import time
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from darts_tf import stopping
-from darts_tf.runs.alphas import extend_history
-from darts_tf.runs.metrics import append_metrics, append_time, read_metrics
-from darts_tf.runtime.distribution import agreed, is_chief
+from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.training.schedules import rate_at
 from darts_tf.training.tensorboard import Dashboard
 
@@ -69,25 +65,6 @@ class Ramp(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Sets that of this epoch."""
         self.variable.assign(self.value_at(epoch))
-
-
-class MoveAlphasFrom(keras.callbacks.Callback):
-    """Lets a search's weights learn alone before an epoch.
-
-    Args:
-        epoch: the first, counted from 0, that moves the alphas.
-    """
-
-    def __init__(self, epoch: int):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Says whether this epoch's steps move them, and has Keras' own step traced anew."""
-        moves = epoch >= self.epoch
-        if moves != self.model.moves_alphas:
-            self.model.moves_alphas = moves
-            self.model.make_train_function(force=True)
 
 
 class Record(keras.callbacks.Callback):
@@ -148,50 +125,6 @@ class Record(keras.callbacks.Callback):
             plain = name.removeprefix("val_")
             readable[name if plain == name else f"{self.held_out}_{plain}"] = float(value)
         return readable
-
-
-class KeepHistory(keras.callbacks.Callback):
-    """Keeps the alphas of every epoch of a search.
-
-    Args:
-        folder: of the run.
-    """
-
-    def __init__(self, folder):
-        super().__init__()
-        self.folder = folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds those of this epoch."""
-        if is_chief():
-            extend_history(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
-
-
-class StopEarly(keras.callbacks.Callback):
-    """Ends a search where the rules of `stopping` say so; goes after what records the metrics.
-
-    Args:
-        config: the settings of the search.
-        folder: of the run, whose metrics are looked at.
-    """
-
-    def __init__(self, config, folder):
-        super().__init__()
-        self.config = config
-        self.folder = folder
-
-    def on_train_begin(self, logs=None):
-        """A run that was stopped does not go on when it is resumed."""
-        self._look()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at all epochs so far."""
-        self._look()
-
-    def _look(self):
-        stop = is_chief() and stopping.decide(self.config, read_metrics(self.folder))
-        if agreed(self.model.distribute_strategy, bool(stop)):
-            self.model.stop_training = True
 
 
 def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:

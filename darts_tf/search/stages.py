@@ -21,7 +21,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.searching import search
+from darts_tf.search.images import search
 from darts_tf.spaces.derivation import STRENGTHS
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES
@@ -36,7 +36,7 @@ def search_as_asked(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     report_selection: Callable[[dict], None] | None = None,
 ) -> Genotype:
-    """Searches in stages where the settings have some, else as `searching.search`, all at once.
+    """Searches in stages where the settings have some, else as `images.search`, all at once.
 
     Args:
         config: the settings.
@@ -68,7 +68,7 @@ def search_in_stages(
         The genotype of the last stage's alphas.
 
     Raises:
-        InputError: as `searching.search`.
+        InputError: as `images.search`.
         Interrupted: as there.
         Diverged: as there.
         OSError: as there.

@@ -10,9 +10,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import indicators, registered
+from darts_tf import registered
 from darts_tf.configs import ArchConfig, SearchConfig
-from darts_tf.cost_penalty import cost_penalty
 from darts_tf.data import (
     Augmentation,
     ImageDataset,
@@ -23,25 +22,27 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.eigenvalues import hessian_products
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
 from darts_tf.names import listed
-from darts_tf.preflight import check_memory
 from darts_tf.runs import files
 from darts_tf.runs.alphas import save_alphas, save_primitives
 from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
-from darts_tf.search import DARTS
-from darts_tf.selecting import check_alone, select
-from darts_tf.selection_rules import by_rule
-from darts_tf.settling import Settings
+from darts_tf.search import indicators
+from darts_tf.search.callbacks import of_every_search, take_kept, warn_of_collapse
+from darts_tf.search.cost_penalty import cost_penalty
+from darts_tf.search.darts import DARTS
+from darts_tf.search.eigenvalues import hessian_products
+from darts_tf.search.memory_estimate import check_memory
+from darts_tf.search.perturbation_selection import Settings, check_alone, select
+from darts_tf.search.selection_rules import by_rule
+from darts_tf.search.target import costs_of, target_of, within_budget
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
-from darts_tf.targets import costs_of, target_of, within_budget
 from darts_tf.training.callbacks import Ramp, Record
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
 from darts_tf.training.loop import begun, fit
@@ -52,7 +53,6 @@ from darts_tf.training.schedules import (
     regularizer_weight_at,
     temperature_at,
 )
-from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 
 
 def search(

@@ -9,22 +9,22 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from darts_tf import indicators
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import TextDataset, search_segments
-from darts_tf.eigenvalues import hessian_products
-from darts_tf.language_search import LanguageDARTS
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
-from darts_tf.searching import arch_optimizer, describe
+from darts_tf.search import indicators
+from darts_tf.search.callbacks import of_every_search, take_kept, warn_of_collapse
+from darts_tf.search.eigenvalues import hessian_products
+from darts_tf.search.images import arch_optimizer, describe
+from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training.callbacks import Record
 from darts_tf.training.feeds import Feed, check_streams, text_feed
 from darts_tf.training.loop import begun, fit
 from darts_tf.training.losses import cross_entropy
 from darts_tf.training.optimizers import SGD
-from darts_tf.watching import of_every_search, take_kept, warn_of_collapse
 
 
 def search(

@@ -6,7 +6,7 @@ import threading
 
 import tensorflow as tf
 
-from darts_tf.search import DARTS
+from darts_tf.search.darts import DARTS
 from darts_tf.training.text_streams import LanguageTraining
 
 

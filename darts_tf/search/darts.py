@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
-from darts_tf.gradients import ESTIMATORS
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
-from darts_tf.regularizers import REGULARIZERS
 from darts_tf.runtime.distribution import apply_summed
+from darts_tf.search.estimators import ESTIMATORS
+from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.losses import counted
 from darts_tf.training.optimizers import clip, clip_then_decay, clip_to_and_fro
 from darts_tf.training.trainer import Trainer

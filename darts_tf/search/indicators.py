@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from darts_tf.eigenvalues import largest_eigenvalue
 from darts_tf.models.mixture import Mixture, projected
 from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
+from darts_tf.search.eigenvalues import largest_eigenvalue
 from darts_tf.spaces.collapse import count_skips, mean_entropy
 
 
