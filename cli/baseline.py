@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cli import output, several
 from cli.search import begin, end_of_search, introduced, prepare
-from darts_tf.baseline import baseline
-from darts_tf.chief import role
 from darts_tf.configs import BaselineConfig
 from darts_tf.errors import InputError
-from darts_tf.oracles import OBJECTIVE, Bounded, seconds
 from darts_tf.spaces.mutation import genotype_of
-from darts_tf.studies import allowance_of
+from darts_tf.studies.baseline import baseline
+from darts_tf.studies.oracles import OBJECTIVE, Bounded, seconds
+from darts_tf.studies.study import allowance_of
+from darts_tf.studies.workers import role
 from darts_tf.training.images import dataset_of, train
 
 

@@ -11,16 +11,16 @@ from cli.baseline import show
 from cli.progress import EpochProgress
 from cli.search import begin, introduced, prepare, show_round
 from cli.train import train_with_progress
-from darts_tf import method_tables, tables
-from darts_tf.baseline import baseline
-from darts_tf.comparing import compare, named_genotypes
-from darts_tf.comparing_methods import check, compare_methods
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.runs import files
 from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import genotype_of
+from darts_tf.studies import tables
+from darts_tf.studies.baseline import baseline
+from darts_tf.studies.compare_genotypes import compare, named_genotypes
+from darts_tf.studies.compare_methods import check, compare_methods
 from darts_tf.training.images import dataset_of
 
 
@@ -47,9 +47,9 @@ def _compared(config: CompareConfig) -> tuple[list[list[str]], list[str]]:
     if config.methods:
         find = functools.partial(_find, dataset)
         told = compare_methods(config, dataset, find, _train, several.say), config.against
-        return method_tables.table(*told), method_tables.notes(*told)
+        return tables.method_table(*told), tables.method_notes(*told)
     rows = compare(config, dataset, _train, several.say)
-    return tables.table(rows, config.stem), tables.notes(rows)
+    return tables.genotype_table(rows, config.stem), tables.genotype_notes(rows)
 
 
 def _train(config: TrainConfig) -> None:

@@ -9,12 +9,12 @@ import keras
 from cli import output, several
 from cli.search import begin, follow, search_with_progress
 from cli.train import train_with_progress
-from darts_tf import protocol_report
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.data import lasting_name
-from darts_tf.protocol import select
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
+from darts_tf.studies import protocol_report
+from darts_tf.studies.protocol import select
 
 
 def run(config: SelectConfig) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from cli import output, several
 from cli.baseline import ready, show, summarise
 from cli.search import begin
-from darts_tf.chief import role
 from darts_tf.configs import TuneConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
-from darts_tf.studies import allowance_of
-from darts_tf.tuning import checked, command_of, tune
+from darts_tf.studies.study import allowance_of
+from darts_tf.studies.tuning import checked, command_of, tune
+from darts_tf.studies.workers import role
 
 
 def run(config: TuneConfig) -> int:

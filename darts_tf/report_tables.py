@@ -14,7 +14,6 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from darts_tf import protocol_report
 from darts_tf.charts import measured, number
 from darts_tf.configs import CompareConfig, SelectConfig, StudyConfig
 from darts_tf.errors import InputError
@@ -24,7 +23,8 @@ from darts_tf.runs.log import reading
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.tables import with_deviation
+from darts_tf.studies import protocol_report
+from darts_tf.studies.tables import with_deviation
 
 SHOWN_TRIALS = 50
 """The best so many trials are in the table."""

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 
-from darts_tf import protocol
 from darts_tf.configs import SearchConfig, SelectConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
+from darts_tf.studies import protocol
 
 FOUND = tuple(GENOTYPES.values())
 """What the searches find, by their seeds."""

@@ -13,7 +13,6 @@ from killing import finished, started
 
 from cli import baseline as program
 from cli.main import main
-from darts_tf.chief import ORACLE_IP, ORACLE_PORT, TUNER_ID
 from darts_tf.configs import BaselineConfig, SearchConfig
 from darts_tf.errors import InputError
 from darts_tf.runs import files
@@ -21,7 +20,8 @@ from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.studies import allowance_of
+from darts_tf.studies.study import allowance_of
+from darts_tf.studies.workers import ORACLE_IP, ORACLE_PORT, TUNER_ID
 
 TINY = ("baseline", "--preset", "tiny")
 

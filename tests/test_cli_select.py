@@ -8,10 +8,10 @@ from protocols import begin, leave
 
 from cli import select as program
 from cli.main import main
-from darts_tf import protocol
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.studies import protocol
 
 TINY = ("--preset", "tiny", "--seeds", "0,3", "--final-seeds", "1,2")
 JOBS = (

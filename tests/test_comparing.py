@@ -9,14 +9,21 @@ import pytest
 
 from cli import compare as program
 from cli.main import main
-from darts_tf.comparing import named_genotypes
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
-from darts_tf.tables import Row, columns, notes, table, to_csv, to_markdown
+from darts_tf.studies.compare_genotypes import named_genotypes
+from darts_tf.studies.tables import (
+    Row,
+    genotype_columns,
+    genotype_notes,
+    genotype_table,
+    genotype_to_csv,
+    genotype_to_markdown,
+)
 
 OWN = Row("own", 8, 12_345, 1_000_000, 500_000, (4.0, 2.0, 3.0))
 V2 = Row("DARTS_V2", 36, 3_349_342, 528_359_040, 18_524_160, (2.5,), ZOO["DARTS_V2"])
@@ -28,23 +35,23 @@ ROWS = [OWN, V2, AMOEBA]
 
 
 def test_table_is_the_papers():
-    head, *lines = table(ROWS, "cifar")
+    head, *lines = genotype_table(ROWS, "cifar")
     assert head[-1] == "published CIFAR-10 error (%)"
     assert lines == [
         ["own", "3.00 ± 1.00", "0.01", "1.0", "1.5", "", "", ""],
         ["DARTS_V2", "2.50", "3.35", "528.4", "546.9", "4", ZOO["DARTS_V2"].method, "2.76 ± 0.09"],
         ["AmoebaNet", "", "3.15", "500.0", "500.0", "3150", "evolution", "3.34 ± 0.06"],
     ]
-    assert notes(ROWS)[1:] == ["AmoebaNet: CIFAR-10 error without cutout"]
+    assert genotype_notes(ROWS)[1:] == ["AmoebaNet: CIFAR-10 error without cutout"]
 
 
 def test_imagenet_stem_has_the_errors_published_on_imagenet():
-    head, line = table([V2], "imagenet")
+    head, line = genotype_table([V2], "imagenet")
     assert (head[-1], line[-1]) == ("published ImageNet error (%)", "26.70")
 
 
 def test_csv_has_the_numbers_in_full():
-    own, v2, amoeba = csv.DictReader(io.StringIO(to_csv(ROWS, "cifar")))
+    own, v2, amoeba = csv.DictReader(io.StringIO(genotype_to_csv(ROWS, "cifar")))
     assert (own["test_error"], own["test_error_deviation"], own["seeds"]) == ("3.0", "1.0", "3")
     assert (own["gpu_days"], own["method"], own["published_error"]) == ("", "", "")
     assert (v2["params"], v2["macs"], v2["macs_and_elementwise"]) == (
@@ -52,11 +59,11 @@ def test_csv_has_the_numbers_in_full():
     )
     assert (v2["test_error_deviation"], v2["published_deviation"]) == ("", "0.09")
     assert (amoeba["test_error"], amoeba["note"]) == ("", "CIFAR-10 error without cutout")
-    assert list(own) == list(columns(OWN, "cifar"))
+    assert list(own) == list(genotype_columns(OWN, "cifar"))
 
 
 def test_markdown_is_the_table_with_its_notes():
-    head, rule, *lines = to_markdown(ROWS, "cifar").splitlines()
+    head, rule, *lines = genotype_to_markdown(ROWS, "cifar").splitlines()
     assert head.count("|") == rule.count("|") == lines[0].count("|") == 9
     assert lines[0].startswith("| own | 3.00 ± 1.00 | 0.01 |")
     assert lines[-1] == "- AmoebaNet: CIFAR-10 error without cutout"

@@ -10,12 +10,18 @@ import pytest
 from cli import compare as program
 from cli.main import main
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
-from darts_tf.method_tables import MethodRow, notes, table, to_csv, to_markdown
-from darts_tf.methods import baseline_of, epochs_within, search_of
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.zoo import GENOTYPES
+from darts_tf.studies.compare_methods import baseline_of, epochs_within, search_of
+from darts_tf.studies.tables import (
+    MethodRow,
+    method_notes,
+    method_table,
+    method_to_csv,
+    method_to_markdown,
+)
 
 METHODS = "first_order,second_order,perturbation,random"
 
@@ -33,7 +39,7 @@ ROWS = [row("random", (9.0, 10.0, 11.0)), row("better", (1.0, 1.1, 1.2)), row("a
 
 
 def test_table_says_how_far_each_method_is_from_the_one_to_beat():
-    head, random, better, alike = table(ROWS, "random")
+    head, random, better, alike = method_table(ROWS, "random")
     assert head[:4] == ["found by", "test error (%)", "95% interval", "p against random"]
     assert random == [
         "random",
@@ -50,29 +56,31 @@ def test_table_says_how_far_each_method_is_from_the_one_to_beat():
 
 
 def test_notes_say_in_words_what_is_significant():
-    *_, better, alike = notes(ROWS, "random")
+    *_, better, alike = method_notes(ROWS, "random")
     assert better.startswith("better: significantly better than random (p = 0.0")
     assert alike == "alike: no significant difference from random"
     worse = [ROWS[0], row("worse", (20.0, 20.5, 21.0)), row("few", (3.0,))]
-    *_, first, second = notes(worse, "random")
+    *_, first, second = method_notes(worse, "random")
     assert first.startswith("worse: significantly worse than random")
     assert second == "few: too few seeds, or no spread, for a test"
-    assert len(notes([row("random", ()), *worse[1:]], "random")) == 2  # nothing known of it yet
-    assert len(notes([ROWS[0], row("none", ())], "random")) == 2
+    assert (
+        len(method_notes([row("random", ()), *worse[1:]], "random")) == 2
+    )  # nothing known of it yet
+    assert len(method_notes([ROWS[0], row("none", ())], "random")) == 2
 
 
 def test_unequal_costs_are_told():
     slow = dataclasses.replace(ROWS[2], seconds=(60.0, 90.0, 120.0))
-    assert notes([ROWS[0], slow], "random")[-1] == (
+    assert method_notes([ROWS[0], slow], "random")[-1] == (
         "alike: no significant difference from random; finding its cells took 1.5 times as long"
     )
 
 
 def test_csv_has_the_numbers_in_full_and_markdown_the_notes():
-    first, better, _ = csv.DictReader(to_csv(ROWS, "random").splitlines())
+    first, better, _ = csv.DictReader(method_to_csv(ROWS, "random").splitlines())
     assert (first["seeds"], first["test_error"], first["p_against_random"]) == ("3", "10.0", "")
     assert better["errors"] == "1.00 1.10 1.20"
-    assert to_markdown(ROWS, "random").count("\n- ") == 4
+    assert method_to_markdown(ROWS, "random").count("\n- ") == 4
 
 
 # How long each may take

@@ -7,14 +7,14 @@ import time
 import pytest
 from test_oracles import end, made
 
-from darts_tf import heartbeats
-from darts_tf.heartbeats import beating, watching
+from darts_tf.studies import workers
+from darts_tf.studies.workers import beating, watching
 
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
-    monkeypatch.setattr(heartbeats, "BEAT", 0.02)
-    monkeypatch.setattr(heartbeats, "LOST", 0.5)
+    monkeypatch.setattr(workers, "BEAT", 0.02)
+    monkeypatch.setattr(workers, "LOST", 0.5)
 
 
 def test_worker_that_lives_is_not_missed_and_one_that_ends_is(tmp_path):

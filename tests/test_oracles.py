@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from darts_tf.configs.budgets import Allowance
-from darts_tf.oracles import METHODS, OBJECTIVE, Bounded, EvolutionOracle
-from darts_tf.studies import Study, oracle_of
+from darts_tf.studies.oracles import METHODS, OBJECTIVE, Bounded, EvolutionOracle
+from darts_tf.studies.study import Study, oracle_of
 
 PLACES, VALUES = 6, 4
 

@@ -10,10 +10,8 @@ import protocols
 import pytest
 from protocols import FOUND, SUPERNET, VALID, begin, leave, lines, worker
 
-from darts_tf import protocol, protocol_report
 from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, InUse
-from darts_tf.protocol import select
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import append_metrics, append_time
@@ -21,6 +19,8 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.studies import protocol, protocol_report
+from darts_tf.studies.protocol import select
 
 SIZE = {"params": 3_000_000, "macs": 500_000_000}
 

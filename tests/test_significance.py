@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from darts_tf.significance import holm, interval, p_value
+from darts_tf.studies.significance import holm, interval, p_value
 
 
 def test_interval_is_that_of_the_tables():

@@ -19,7 +19,6 @@ from test_sharing import drawn
 
 from cli import compare
 from cli import search as program
-from darts_tf import tuning
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
@@ -33,6 +32,7 @@ from darts_tf.search.indicators import Looks, discretisation_gap
 from darts_tf.search.stages import search_in_stages, strongest
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
+from darts_tf.studies import tuning
 
 EDGES = (
     ("none", "skip_connect", "dil_conv_3x3"),

@@ -14,10 +14,10 @@ from tensorboard.plugins.hparams import metadata
 
 from cli.arguments import parse
 from cli.main import main
-from darts_tf import tuning
 from darts_tf.configs import SearchConfig, TrainConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time
+from darts_tf.studies import tuning
 
 TRAIN = ("tune", "--of", "train", "--genotype", "DARTS_V2", "--preset", "tiny")
 SEARCH = ("tune", "--of", "search", "--preset", "tiny")

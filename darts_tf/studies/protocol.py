@@ -15,11 +15,9 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from darts_tf import protocol_report
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig, text_datasets
 from darts_tf.errors import InputError, InUse
 from darts_tf.names import listed
-from darts_tf.protocol_report import result_of
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of
@@ -27,6 +25,8 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
+from darts_tf.studies import protocol_report
+from darts_tf.studies.protocol_report import result_of
 
 PAUSE = 1.0
 """Seconds between two looks at whether another process has ended its run."""

@@ -14,11 +14,11 @@ from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, w
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
-from darts_tf.oracles import EPOCHS, OBJECTIVE, Bounded
 from darts_tf.runs import files
 from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.zoo import load_genotype
-from darts_tf.studies import (
+from darts_tf.studies.oracles import EPOCHS, OBJECTIVE, Bounded
+from darts_tf.studies.study import (
     Outcome,
     Study,
     allowance_of,
@@ -64,7 +64,7 @@ def tune(
         The oracle with its trials.
 
     Raises:
-        InputError: settings that there are not, values that cannot be, or as `studies.studied`.
+        InputError: settings that there are not, values that cannot be, or as `study.studied`.
         Interrupted: Ctrl-C or SIGTERM came; the trial under way has kept what it has.
     """
     over, fixed = checked(config)

@@ -20,7 +20,7 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime import atomic
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES, ZOO, load_genotype
-from darts_tf.tables import WRITERS, Row
+from darts_tf.studies.tables import GENOTYPE_WRITERS, Row
 
 
 def compare(
@@ -205,5 +205,5 @@ def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
 
 
 def _write(rows: Sequence[Row], config: CompareConfig, folder: pathlib.Path) -> None:
-    for name, write in WRITERS.items():
+    for name, write in GENOTYPE_WRITERS.items():
         atomic.write_text(folder / name, write(rows, config.stem))

@@ -13,7 +13,7 @@ from darts_tf.runs import files
 from darts_tf.runtime import atomic
 from darts_tf.spaces.collapse import in_words
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.tables import markdown_of, with_deviation
+from darts_tf.studies.tables import markdown_of, with_deviation
 
 STAGES = {"search": "searches", "brief": "brief trainings", "final": "full trainings"}
 """The stages of a protocol in their order: their folders, and what people call them."""

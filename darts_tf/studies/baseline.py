@@ -9,11 +9,11 @@ import keras_tuner
 
 from darts_tf.configs import BaselineConfig, TrainConfig
 from darts_tf.data import ImageDataset
-from darts_tf.oracles import EPOCHS, Bounded
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import choices, genotype_of, mutated, values_of
-from darts_tf.studies import (
+from darts_tf.studies.oracles import EPOCHS, Bounded
+from darts_tf.studies.study import (
     Outcome,
     Study,
     allowance_of,
@@ -48,7 +48,7 @@ def baseline(
         The oracle with its trials.
 
     Raises:
-        InputError: as `images.train` and `studies.studied`.
+        InputError: as `images.train` and `study.studied`.
         Interrupted: Ctrl-C or SIGTERM came; the trial under way has kept what it has.
     """
     config = dataclasses.replace(config, dataset=dataset.name)

@@ -14,17 +14,17 @@ import keras
 import keras_tuner
 import numpy as np
 
-from darts_tf.chief import await_chief, in_touch, role
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.configs.budgets import Allowance, parsed_allowance
 from darts_tf.errors import InputError
-from darts_tf.oracles import METHODS, OBJECTIVE, SECONDS, Bounded, epochs, seconds
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.search import early_stopping
+from darts_tf.studies.oracles import METHODS, OBJECTIVE, SECONDS, Bounded, epochs, seconds
+from darts_tf.studies.workers import await_chief, in_touch, role
 
 WAIT = 0.1
 """Seconds between two questions of a worker for whom there is no trial yet."""
