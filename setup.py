@@ -22,7 +22,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
     package_data={
-        "darts_tf": ["static/*"],  # style and program of reports
+        "darts_tf.report": ["static/*"],  # style and program of reports
         "export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
     },
     python_requires=">=3.10",

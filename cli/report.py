@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from darts_tf.configs import ReportConfig
-from darts_tf.report import write_report
+from darts_tf.report.page import write_report
 
 
 def run(config: ReportConfig) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from darts_tf.pages import details, facts, page, table, text
+from darts_tf.report.html import details, facts, page, table, text
 from export.report_facts import Facts, quality
 from export.report_facts import facts as facts_of
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from darts_tf.charts import (
+from darts_tf.report.charts import (
     LINES,
     MOST_POINTS,
     Axis,

@@ -7,7 +7,7 @@ import re
 
 from reading_pages import Page
 
-from darts_tf import pages
+from darts_tf.report import html
 from export.report_page import render
 
 HOSTILE = "<script>alert('x')</script>&\"\u2028"
@@ -65,5 +65,5 @@ def test_the_page_needs_nothing_else(exported):
 
 def test_the_page_looks_as_those_of_runs_do(exported):
     text = (exported.output / "report.html").read_text(encoding="utf-8")
-    assert pages.static("page.css") in text
-    assert pages.made_by("darts-tf export") in text
+    assert html.static("page.css") in text
+    assert html.made_by("darts-tf export") in text

@@ -9,8 +9,7 @@ import pytest
 from reporting import alphas_of, search, text_search
 
 from darts_tf.errors import InputError
-from darts_tf.heat_maps import MOST_EPOCHS, heat_maps, thousandths
-from darts_tf.moves import moves_of
+from darts_tf.report.alpha_maps import MOST_EPOCHS, heat_maps, moves_of, thousandths
 from darts_tf.runs import files
 from darts_tf.runs.alphas import extend_history
 from darts_tf.spaces.cell import PRIMITIVES, edges

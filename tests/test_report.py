@@ -26,9 +26,9 @@ from reporting import (
 from cli.main import main
 from darts_tf import configs
 from darts_tf.errors import InputError
-from darts_tf.report import render, write_report
-from darts_tf.report_facts import run_of
-from darts_tf.report_words import signs, state
+from darts_tf.report.findings import signs, state
+from darts_tf.report.page import render, write_report
+from darts_tf.report.run import run_of
 from darts_tf.runs import files as run_files
 from darts_tf.spaces.genotype import Genotype
 

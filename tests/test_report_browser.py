@@ -8,7 +8,7 @@ import pytest
 from browsing import browser, require_browser
 from reporting import SKIPS, comparison, search, study, text_search, training
 
-from darts_tf.report import write_report
+from darts_tf.report.page import write_report
 from darts_tf.runs import files
 
 WIDTHS = (320, 390, 768, 1280)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cli.arguments import parse
 from darts_tf import configs
 from darts_tf.errors import InputError
-from darts_tf.reproducing import COMMANDS, command_of, defaults_of, kind_of
+from darts_tf.report.reproduce import COMMANDS, command_of, defaults_of, kind_of
 
 GIVEN = {
     "workdir": "runs/a b",

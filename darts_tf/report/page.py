@@ -6,15 +6,14 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from darts_tf import pages
-from darts_tf import report_sections as sections
 from darts_tf.errors import InputError
-from darts_tf.pages import details, table, text
-from darts_tf.report_curves import charts_over_each_other
-from darts_tf.report_facts import Run, run_of
-from darts_tf.report_tables import EXPORT, Table, export_of, genotype_exported
-from darts_tf.report_words import outcome, signs, state
-from darts_tf.reproducing import differing
+from darts_tf.report import html, sections
+from darts_tf.report.curves import charts_over_each_other
+from darts_tf.report.findings import outcome, signs, state
+from darts_tf.report.html import details, table, text
+from darts_tf.report.job_tables import EXPORT, Table, export_of, genotype_exported
+from darts_tf.report.reproduce import differing
+from darts_tf.report.run import Run, run_of
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
 
@@ -81,7 +80,7 @@ def _check_output(output: pathlib.Path) -> None:
         raise InputError(f"Expected output to be a file. Received: {output}, but {what}")
     if output.exists():
         head = output.read_bytes()[:2000].decode("utf-8", errors="replace")
-        if pages.made_by(MAKER) not in head:
+        if html.made_by(MAKER) not in head:
             raise InputError(
                 f"Expected output to be a new file or an earlier report. Received: {output}, "
                 "which is something else"
@@ -121,7 +120,7 @@ def _page(title: str, parts: Iterable[tuple[str, str]]) -> str:
         (f"<h2>{text(heading)}</h2>" if heading else "") + part for heading, part in parts if part
     )
     body = f"<h1>{text(title)}</h1>\n<main>{body}</main>"
-    return pages.page(title, body, MAKER, ["report.css"], ["report.js"])
+    return html.page(title, body, MAKER, ["report.css"], ["report.js"])
 
 
 def _exports(run: Run, export: pathlib.Path | None) -> list[Table]:

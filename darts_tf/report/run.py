@@ -11,10 +11,10 @@ from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.costs.formulas import network_costs, word_costs
 from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError
-from darts_tf.moves import Moves, moves_of
 from darts_tf.names import listed, shown
-from darts_tf.report_tables import Table, table_of
-from darts_tf.reproducing import COMMANDS, kind_of
+from darts_tf.report.alpha_maps import Moves, moves_of
+from darts_tf.report.job_tables import Table, table_of
+from darts_tf.report.reproduce import COMMANDS, kind_of
 from darts_tf.runs import files
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of

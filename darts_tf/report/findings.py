@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from darts_tf import configs
-from darts_tf.charts import measured, number
-from darts_tf.report_facts import Run
+from darts_tf.report.charts import measured, number
+from darts_tf.report.run import Run
 from darts_tf.runs import files
 from darts_tf.spaces.collapse import BOUNDED, in_words
 from darts_tf.spaces.genotype import RecurrentGenotype

@@ -14,7 +14,7 @@ import math
 import sys
 from collections.abc import Sequence
 
-from darts_tf.pages import text
+from darts_tf.report.html import text
 
 COLORS, DASHES = 8, 4
 """Lines differ in both, so that up to `LINES` of them can be told apart without their colours."""

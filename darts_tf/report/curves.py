@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from darts_tf.charts import Line, line_chart, measured
-from darts_tf.pages import details
+from darts_tf.report.charts import Line, line_chart, measured
+from darts_tf.report.html import details
 
 KINDS = (
     ("accuracy", "Accuracy (%)", 100),
