@@ -15,10 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import tyro
 
 from cli.common import Common, with_options
-from darts_tf import configs, registered
+from darts_tf import configs, registry
 from darts_tf.configs import RunConfig, preset_fields, text_datasets
-from darts_tf.errors import InputError
-from darts_tf.names import nearest, unknown_name
+from darts_tf.errors import InputError, nearest, unknown_name
 
 HELP = ("-h", "--help")
 RESUME = "--resume"
@@ -251,7 +250,7 @@ def _one_line(box: str, config_class) -> str:
     if choice := _INVALID_CHOICE.search(text):
         name, flag, known = choice.groups()
         field = flags(config_class).get(flag)
-        hint = registered.HINT if field and field.metadata.get("open") else ""
+        hint = registry.HINT if field and field.metadata.get("open") else ""
         return f"{unknown_name(flag, name, re.findall(QUOTED, known))}{hint}"
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "

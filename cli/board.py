@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from cli import quiet
 from darts_tf.configs import BoardConfig
-from darts_tf.errors import InputError
-from darts_tf.names import first_line, listed
+from darts_tf.errors import InputError, first_line, listed
 from darts_tf.runs import files
 
 REFRESH = 5

@@ -7,14 +7,13 @@ import functools
 
 from cli import quiet
 from cli.search import dataset_of, show_round
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.budgets import Budget, parsed_budget
 from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runs.folder import resumed
@@ -42,7 +41,7 @@ def run(config: DeriveConfig) -> int:
         genotype = _recurrent(config, alphas)
     elif config.selection == "perturbation":
         genotype = _by_perturbation(config)
-    elif config.selection in registered.SELECTIONS:
+    elif config.selection in registry.SELECTIONS:
         choose = by_rule(config.selection, load_primitives(config.workdir), len(alphas) > 2)
         genotype = choose(*alphas)
     else:

@@ -20,8 +20,7 @@ from darts_tf.data import (
     sample,
     splitting_of,
 )
-from darts_tf.errors import InputError
-from darts_tf.names import first_line
+from darts_tf.errors import InputError, first_line
 from darts_tf.runs import files
 from darts_tf.training import text
 from darts_tf.training.images import dataset_of, load_run

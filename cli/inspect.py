@@ -8,17 +8,16 @@ from rich.table import Table
 
 from cli import quiet
 from cli.plot import PICTURES, check_output, write
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs import InspectConfig
 from darts_tf.costs.formulas import word_costs
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, unknown_name
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.models.activation_memory import peak_memory
 from darts_tf.models.counting import costs, count_elementwise, count_macs, count_params
 from darts_tf.models.network import build_network
 from darts_tf.models.scaling import scaled
-from darts_tf.names import unknown_name
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
@@ -60,7 +59,7 @@ def _show_primitive(name: str, channels: int) -> None:
     from export.primitive_check import check_primitive
 
     if name not in PRIMITIVES:
-        raise InputError(f"{unknown_name('primitive', name, PRIMITIVES)}{registered.HINT}")
+        raise InputError(f"{unknown_name('primitive', name, PRIMITIVES)}{registry.HINT}")
     with quiet.held_stderr():  # of the converter
         checks = check_primitive(name, channels)
     table = Table("stride", title=f"{name} with {channels} channels")

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from cli import arguments, quiet
 from cli.common import Common, CommonOfJobs, as_json
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
-from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.runtime.processes import Outcome, launch
 
 JOBS = {"search": SearchConfig, "train": TrainConfig}

@@ -9,8 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from darts_tf.errors import InputError
-from darts_tf.names import first_line, unknown_name
+from darts_tf.errors import InputError, first_line, unknown_name
 
 COMMANDS = {
     "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),

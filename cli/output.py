@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from darts_tf.names import unknown_name
+from darts_tf.errors import unknown_name
 
 if TYPE_CHECKING:  # rich and NumPy are not for every command line
     from rich.console import Console, RenderableType

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cli import output
 from cli.pace import Left, Pace
-from darts_tf.names import gigabytes
+from darts_tf.errors import gigabytes
 from darts_tf.spaces.difference import in_words
 
 

@@ -8,7 +8,7 @@ import export
 from cli import quiet
 from darts_tf.configs import SampleConfig
 from darts_tf.data.text import UNK
-from darts_tf.names import listed
+from darts_tf.errors import listed
 
 
 def run(config: SampleConfig) -> int:

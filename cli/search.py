@@ -11,7 +11,7 @@ from cli.progress import EpochProgress, duration
 from darts_tf import plugins
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
-from darts_tf.names import listed
+from darts_tf.errors import listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 
-from darts_tf import registration
+from darts_tf import keras_registration
 
 __version__ = "0.1.0"
 
@@ -26,7 +26,7 @@ _HOMES = {
     "training.language_trainer": ("LanguageTrainer",),
     "layers.primitives": ("Primitive",),
     "layers.normalization": ("BatchNormalization",),
-    "extending": (
+    "register": (
         *("register_dataset", "register_estimator", "register_primitive"),
         *("register_selection", "register_space"),
     ),
@@ -54,4 +54,4 @@ def __dir__() -> list[str]:
     return [*globals(), *__all__]
 
 
-registration.register()
+keras_registration.register()

@@ -13,9 +13,8 @@ import traceback
 import types
 from collections.abc import Callable
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import in_one_line
+from darts_tf import registry
+from darts_tf.errors import InputError, in_one_line
 
 MODULE = "darts_tf_plugin_"
 """What the module of a script is called, before the name of its file: always the same, so that
@@ -100,7 +99,7 @@ def check_plugins() -> None:
         try:
             check()
         except InputError as error:
-            registered.KINDS[kind].pop(name, None)
+            registry.KINDS[kind].pop(name, None)
             raise InputError(f"{place}: {error}") from error
 
 
@@ -114,12 +113,12 @@ def _source(file: pathlib.Path, path) -> bytes:
 
 
 def _registered() -> list[tuple[str, str]]:
-    return [(kind, name) for kind, names in registered.KINDS.items() for name in names]
+    return [(kind, name) for kind, names in registry.KINDS.items() for name in names]
 
 
 def _take_back(before: list[tuple[str, str]], module: str) -> None:
     for kind, name in set(_registered()) - set(before):
-        del registered.KINDS[kind][name]
+        del registry.KINDS[kind][name]
     _unchecked[:] = [each for each in _unchecked if each[1:3] in before]
     del sys.modules[module]
 

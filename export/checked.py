@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import darts_tf
-from darts_tf.errors import InputError
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError, unknown_name
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
 from export import folder, parity, report_page

@@ -7,8 +7,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
 

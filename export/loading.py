@@ -12,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, first_line, listed
 from darts_tf.models.network import load_network
-from darts_tf.names import first_line, listed
 from darts_tf.runs import files
 from export import folder
 from export.formats import FORMATS

@@ -13,10 +13,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, first_line, shortened
 from darts_tf.layers.primitives import PRIMITIVES, views
 from darts_tf.models.counting import size_of
-from darts_tf.names import first_line, shortened
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.spaces.cell import NONE
 from export import measuring, parity

@@ -16,8 +16,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
-from darts_tf.errors import InputError
-from darts_tf.names import listed
+from darts_tf.errors import InputError, listed
 from darts_tf.runtime import atomic
 from export import folder
 

@@ -50,7 +50,7 @@ def started(tmp_path):
 @pytest.fixture(scope="module")
 def one_node():
     """The name of a space with cells of one node, whose graphs are a fifth as large."""
-    from darts_tf.extending import forget, register_space
+    from darts_tf.register import forget, register_space
 
     register_space("one_node", nodes=1)
     yield "one_node"

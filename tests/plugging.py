@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from darts_tf import plugins, registered
+from darts_tf import plugins, registry
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def registrations_taken_back():
         yield
     finally:
         sys.path[:] = path
-        for names in registered.KINDS.values():
+        for names in registry.KINDS.values():
             names.clear()
         for file in plugins.loaded():
             sys.modules.pop(plugins.MODULE + file.stem, None)

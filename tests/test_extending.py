@@ -11,7 +11,7 @@ import tensorflow as tf
 from plugging import registrations_taken_back
 
 import darts_tf
-from darts_tf import extending, plugins, registered
+from darts_tf import plugins, register, registry
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.run import ESTIMATORS as ESTIMATOR_NAMES
 from darts_tf.configs.text_datasets import is_text
@@ -63,12 +63,12 @@ def conv_macs(channels, stride, height, width):
 
 
 def test_names_of_built_in_things_are_those_of_their_dicts():
-    taken = extending.TAKEN
+    taken = register.TAKEN
     assert set(taken["primitive"]) >= set(PRIMITIVES)
     assert set(taken["space"]) == set(SPACES)
     assert set(taken["estimator"]) == set(ESTIMATORS) == set(ESTIMATOR_NAMES)
     assert set(taken["dataset"]) >= set(EMBEDDED)
-    assert set(taken) == set(registered.KINDS)
+    assert set(taken) == set(registry.KINDS)
 
 
 ADDED = {
@@ -80,23 +80,23 @@ ADDED = {
 }
 
 
-@pytest.mark.parametrize("kind", registered.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 @pytest.mark.parametrize("name", ["two words", "2nd", "", "über", "a-b", None, 3])
 def test_name_that_is_no_identifier_is_refused(kind, name):
     with pytest.raises(InputError, match=f"name of a {kind} to be an identifier"):
         ADDED[kind](name)
 
 
-@pytest.mark.parametrize("kind", registered.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_name_that_is_taken_is_refused(kind):
-    for name in extending.TAKEN[kind]:
+    for name in register.TAKEN[kind]:
         if name.isidentifier():
             with pytest.raises(InputError, match="a built-in one"):
                 ADDED[kind](name)
     ADDED[kind]("mine")
     with pytest.raises(InputError, match="mine, which is registered already"):
         ADDED[kind]("mine")
-    extending.forget(kind, "mine")
+    register.forget(kind, "mine")
     ADDED[kind]("mine")
 
 
@@ -123,7 +123,7 @@ def test_choices_follow_what_is_registered():
     assert SearchConfig.from_dict(config.to_dict()) == config
     assert DeriveConfig(workdir="run", selection="mine").selection == "mine"
     for kind in ("space", "estimator", "selection"):
-        extending.forget(kind, "mine")
+        register.forget(kind, "mine")
     with pytest.raises(InputError, match="Did you mean|Received"):
         SearchConfig.from_dict(config.to_dict())
 
@@ -251,7 +251,7 @@ def test_primitive_that_is_not_as_it_must_be_is_refused_at_once(build, macs, say
     with pytest.raises(InputError, match=says) as caught:
         darts_tf.register_primitive("mine", build, macs)
     assert "\n" not in str(caught.value)
-    assert not registered.PRIMITIVES
+    assert not registry.PRIMITIVES
 
 
 def test_normalisation_of_keras_is_warned_of(caplog):
@@ -283,7 +283,7 @@ def test_names_of_users_are_printed_whole():
     genotype = Genotype([("mine_3x3", 0), ("sep_conv_3x3", 1)], [2], [("mine_3x3", 1)] * 2, [2])
     assert str(genotype).splitlines()[0] == "normal  mine_3x3 0, sep3 1 -> 2"
     assert Genotype.from_json(genotype.to_json()) == genotype
-    extending.forget("primitive", "mine_3x3")
+    register.forget("primitive", "mine_3x3")
     with pytest.raises(InputError, match="'mine_3x3'.* If it is one of your own, --plugin FILE"):
         Genotype.from_json(genotype.to_json())
     assert len({*map(short_name, ALL_PRIMITIVES)}) == len(ALL_PRIMITIVES)
@@ -336,7 +336,7 @@ def test_reduction_has_the_primitives_of_the_normal_cell_unless_given():
 def test_space_that_cannot_be_is_refused(given, says):
     with pytest.raises(InputError, match=says):
         darts_tf.register_space("mine", **given)
-    assert not registered.SPACES
+    assert not registry.SPACES
 
 
 # Data sets

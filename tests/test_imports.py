@@ -15,14 +15,14 @@ PACKAGES = ("darts_tf", "export", "cli")
 
 LIGHT = (
     "darts_tf.errors",
-    "darts_tf.names",
+    "darts_tf.errors",
     "darts_tf.runtime.strict_json",
     "darts_tf.runtime.atomic",
     "darts_tf.configs.base",
     "darts_tf.spaces",
     "darts_tf.spaces.genotype",
     "darts_tf.configs.presets",
-    "darts_tf.registration",
+    "darts_tf.keras_registration",
     "darts_tf.training.schedules",
     "darts_tf.configs.text_datasets",
     "darts_tf.spaces.difference",
@@ -68,7 +68,7 @@ LIGHT = (
     "darts_tf.report.curves",
     "darts_tf.report.sections",
     "darts_tf.report",
-    "darts_tf.registered",
+    "darts_tf.registry",
     "darts_tf.plugins",
     "darts_tf.spaces.search_spaces",
     "darts_tf.runs.alphas",
@@ -140,7 +140,7 @@ LIBRARY = sorted(m for m in SOURCES if m.startswith("darts_tf."))
 
 
 def test_package_itself_imports_little_until_asked():
-    assert IMPORTS["darts_tf"] == {"darts_tf.registration"}
+    assert IMPORTS["darts_tf"] == {"darts_tf.keras_registration"}
 
 
 @pytest.mark.parametrize("name", LIGHT)

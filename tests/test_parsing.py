@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from darts_tf.configs import SearchConfig
-from darts_tf.errors import InputError
-from darts_tf.names import LISTED, SHOWN, listed, shown
+from darts_tf.errors import LISTED, SHOWN, InputError, listed, shown
 from darts_tf.runtime.strict_json import DEEPEST, parse_json
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import darts_tf
+from darts_tf.keras_registration import PACKAGE, SAVED
 from darts_tf.models.network import build_network
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.models.supernet import Supernet
-from darts_tf.registration import PACKAGE, SAVED
 from darts_tf.spaces.zoo import GENOTYPES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -83,5 +83,5 @@ def test_every_registered_class_has_a_stand_in():
 
 
 def test_nothing_waits_for_keras_once_it_is_there():
-    assert darts_tf.registration
-    assert not [f for f in sys.meta_path if type(f).__module__ == "darts_tf.registration"]
+    assert darts_tf.keras_registration
+    assert not [f for f in sys.meta_path if type(f).__module__ == "darts_tf.keras_registration"]

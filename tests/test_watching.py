@@ -12,9 +12,9 @@ from numerics import assert_close
 
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset
-from darts_tf.extending import forget, register_space
 from darts_tf.models.mixture import projected
 from darts_tf.models.supernet import Supernet
+from darts_tf.register import forget, register_space
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics

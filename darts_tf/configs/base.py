@@ -13,9 +13,8 @@ import types
 import typing
 from collections.abc import Callable
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import listed, shown, unknown_name
+from darts_tf import registry
+from darts_tf.errors import InputError, listed, shown, unknown_name
 
 RANGES = {
     "positive": lambda value: value > 0,
@@ -137,7 +136,7 @@ class Config:
 
 def _hints(config_class: type) -> dict[str, object]:
     """The fields' types; of choices that users may add to, with those that they have added."""
-    return _hints_with(config_class, registered.names())
+    return _hints_with(config_class, registry.names())
 
 
 @functools.cache
@@ -159,7 +158,7 @@ def _check(name: str, value, hint, metadata) -> None:
     must_be = metadata.get("must_be")
     if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
         error = unknown_name(name, value, typing.get_args(hint))
-        raise InputError(f"{error}{registered.HINT}") if metadata.get("open") else error
+        raise InputError(f"{error}{registry.HINT}") if metadata.get("open") else error
     if not _is_a(hint, value):
         raise InputError(f"Expected {name} to be {_words(hint)}. Received: {name}={shown(value)}")
     if must_be and value is not None and not RANGES[must_be](value):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 
 _NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}

@@ -10,8 +10,7 @@ from darts_tf.configs.costs import CostConfig, Stem
 from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.run import RunConfig, SeededConfig
 from darts_tf.configs.search import CollapseConfig, RelaxationConfig
-from darts_tf.errors import InputError
-from darts_tf.names import listed, shown
+from darts_tf.errors import InputError, listed, shown
 
 SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
 TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]

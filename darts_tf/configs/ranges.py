@@ -8,8 +8,7 @@ import types
 import typing
 from collections.abc import Iterable
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 
 NOT_CHOSEN = ("workdir", "overwrite", "resume", "preset", "genotype", "dataset")
 """Settings that a study does not choose."""

@@ -7,10 +7,9 @@ import pathlib
 import re
 from typing import ClassVar, Literal
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs.base import Config, setting
-from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 
 # annotations are text that is read when settings are made: they follow what users register
 ESTIMATORS = ("second_order", "first_order", "finite_difference")
@@ -146,7 +145,7 @@ class RunConfig(Config):
 class ArchConfig(RunConfig):
     """How a search moves the architecture parameters."""
 
-    arch_gradient: Literal[(*ESTIMATORS, *registered.ESTIMATORS)] = setting(
+    arch_gradient: Literal[(*ESTIMATORS, *registry.ESTIMATORS)] = setting(
         "second_order", is_open=True
     )
     """How the architecture's gradient is computed: exactly, without the virtual step (faster), or

@@ -6,11 +6,10 @@ import dataclasses
 import pathlib
 from typing import Literal
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs.base import Config, names, setting
 from darts_tf.configs.run import ArchConfig
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 
@@ -148,7 +147,7 @@ class SelectionConfig(Config):
     max_skips: int | None = setting(None, "zero or more")
     """Leave the normal cell at most so many skip connections: the weakest are replaced by the next
     best choice (P-DARTS)."""
-    selection: Literal[("strength", "perturbation", *registered.SELECTIONS)] = setting(
+    selection: Literal[("strength", "perturbation", *registry.SELECTIONS)] = setting(
         "strength", is_open=True
     )
     """How cells are chosen: by the largest alphas, or by how much the supernet's valid accuracy

@@ -13,8 +13,7 @@ from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
 from darts_tf.configs.presets import METHODS, TRAIN_PRESETS
 from darts_tf.configs.ranges import assigned
 from darts_tf.configs.run import SeededConfig
-from darts_tf.errors import InputError
-from darts_tf.names import listed, unknown_name
+from darts_tf.errors import InputError, listed, unknown_name
 
 Method = Literal["random", "evolution", "bayesian", "hyperband"]
 

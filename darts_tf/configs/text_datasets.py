@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from darts_tf import registered
+from darts_tf import registry
 
 EMBEDDED_TEXTS = ("pydoc",)
 """Texts that need no folder; `data.corpora.TEXTS` reads them."""
@@ -21,7 +21,7 @@ def is_text(name_or_folder: str | os.PathLike[str]) -> bool:
     """
     name = os.fspath(name_or_folder)
     folder = absolute(name)
-    if name in registered.DATASETS:  # of images
+    if name in registry.DATASETS:  # of images
         return False
     return name in EMBEDDED_TEXTS or (
         any(os.path.isfile(os.path.join(folder, file)) for file in FILES)

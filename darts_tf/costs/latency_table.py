@@ -9,8 +9,7 @@ from importlib import metadata
 
 from darts_tf.costs.parts import Part
 from darts_tf.costs.tables import CostTable
-from darts_tf.errors import InputError
-from darts_tf.names import listed, shown
+from darts_tf.errors import InputError, listed, shown
 from darts_tf.runs import files
 from darts_tf.runtime.diagnosis import processor
 

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from darts_tf.costs.parts import Part, Target, ends, parts_of, places
-from darts_tf.errors import InputError
-from darts_tf.names import listed
+from darts_tf.errors import InputError, listed
 from darts_tf.spaces.cell import NODES, PRIMITIVES, ByEdge, Pairs, edges
 from darts_tf.spaces.genotype import Genotype
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from darts_tf.configs.text_datasets import FILES, absolute
 from darts_tf.data.text import UNK, TextDataset, make_text, read_text
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 
 PARAGRAPHS = 16
 """Consecutive paragraphs of `pydoc` that are in one split."""

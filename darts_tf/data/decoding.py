@@ -11,8 +11,7 @@ import tensorflow as tf
 from darts_tf.data.damage import Damage, refuse
 from darts_tf.data.preprocessing import decode_rgb, resize
 from darts_tf.data.splits import Split
-from darts_tf.errors import InputError
-from darts_tf.names import first_line
+from darts_tf.errors import InputError, first_line
 
 MIN_SIDE, MAX_SIDE = 8, 224
 MAX_BYTES = 8 * 2**30

@@ -10,8 +10,7 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
 
 

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS, absolute, is_text
 from darts_tf.data.decoding import MAX_SIDE, MIN_SIDE
 from darts_tf.data.folder import load_folder, stream_folder
@@ -54,7 +54,7 @@ def load_digits() -> tuple[tuple[str, ...], Split, Split]:
     return classes, take(everything, ~is_test), take(everything, is_test)
 
 
-EMBEDDED = collections.ChainMap(registered.DATASETS, {"digits": load_digits})
+EMBEDDED = collections.ChainMap(registry.DATASETS, {"digits": load_digits})
 """Those that need no file and no download, and those that users have registered."""
 
 
@@ -178,7 +178,7 @@ def _load_embedded(
 ) -> tuple[tuple[str, ...], Split, Split, tuple | None]:
     loaded = EMBEDDED[name]()
     classes, *splits, published = (
-        own_dataset(name, loaded) if name in registered.DATASETS else (*loaded, None)
+        own_dataset(name, loaded) if name in registry.DATASETS else (*loaded, None)
     )
     splits = [take(split, limited_indices(split.labels, limit, seed)) for split in splits]
     if image_size is not None:

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from darts_tf.configs.text_datasets import SPLITS
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 
 EOS = "<eos>"
 """The word at the end of every line."""

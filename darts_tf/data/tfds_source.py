@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
 from darts_tf.data.splits import Records, Split, limited_indices
-from darts_tf.errors import InputError
-from darts_tf.names import first_line
+from darts_tf.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -130,7 +129,7 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
             raise InputError(f"Expected a dataset of TFDS. Received: {reason}") from error
         known = sorted({*tfds.list_builders(), *other_names})
         nearest = difflib.get_close_matches(base_name(name).lower(), known) or sorted(other_names)
-        hint = f".{registered.HINT}" if name.isidentifier() else ""
+        hint = f".{registry.HINT}" if name.isidentifier() else ""
         raise InputError(
             "Expected a dataset of TFDS, an embedded one or an image folder; nearest: "
             f"{', '.join(nearest)}. Received: {name}{hint}"

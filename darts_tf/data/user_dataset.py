@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from darts_tf.data.splits import ImageDataset, Split
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 

@@ -17,7 +17,7 @@ import math
 import keras
 import tensorflow as tf
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.convolution import conv2d, depthwise
@@ -344,5 +344,5 @@ _BUILT_IN = {
     "conv_7x1_1x7": Conv7x1And1x7,
 }
 
-PRIMITIVES = collections.ChainMap(registered.PRIMITIVES, _BUILT_IN)
+PRIMITIVES = collections.ChainMap(registry.PRIMITIVES, _BUILT_IN)
 """These, and those that users have registered."""

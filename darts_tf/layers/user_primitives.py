@@ -11,9 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, in_one_line, shown
 from darts_tf.layers.primitives import Primitive, views
-from darts_tf.names import in_one_line, shown
 from darts_tf.ops.images import halved, joined
 
 LOG = logging.getLogger("darts_tf")

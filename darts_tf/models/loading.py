@@ -8,8 +8,7 @@ from typing import TypeVar
 
 import keras
 
-from darts_tf.errors import InputError
-from darts_tf.names import first_line
+from darts_tf.errors import InputError, first_line
 
 Kind = TypeVar("Kind", bound=keras.Model)
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import SHOWN, first_line, listed, shortened, shown
+from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
 
 WRAPPER = "state_dict"
 """Where a checkpoint has the weights that has an epoch, an optimizer and so on beside them."""

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from darts_tf.names import unknown_name
+from darts_tf.errors import unknown_name
 from darts_tf.plots import sketches
 from darts_tf.plots.drawing import INSIDE, TEXT, Drawing, planned, width_of
 from darts_tf.plots.gif import gif_of_images

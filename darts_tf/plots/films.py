@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError, unknown_name
 from darts_tf.plots import sketches
 from darts_tf.plots.drawing import line_width
 from darts_tf.plots.figures import Page, composed, pixels

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.plots.palette import readable
 from darts_tf.spaces.cell import (
     INPUTS,

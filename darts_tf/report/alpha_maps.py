@@ -9,8 +9,7 @@ import pathlib
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.report.charts import Axis, Line, line_chart
 from darts_tf.report.html import text
 from darts_tf.runs import files

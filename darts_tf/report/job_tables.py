@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterable
 
 from darts_tf.configs import CompareConfig, SelectConfig, StudyConfig
-from darts_tf.errors import InputError
-from darts_tf.names import shortened, shown
+from darts_tf.errors import InputError, shortened, shown
 from darts_tf.report.charts import measured, number
 from darts_tf.runs import files
 from darts_tf.runs.log import reading

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 from darts_tf import configs
 from darts_tf.configs import RunConfig, preset_fields
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 
 COMMANDS = {
     configs.SearchConfig: "search",

@@ -10,8 +10,7 @@ from darts_tf import configs
 from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.costs.formulas import network_costs, word_costs
 from darts_tf.costs.parts import Target
-from darts_tf.errors import InputError
-from darts_tf.names import listed, shown
+from darts_tf.errors import InputError, listed, shown
 from darts_tf.report.alpha_maps import Moves, moves_of
 from darts_tf.report.job_tables import Table, table_of
 from darts_tf.report.reproduce import COMMANDS, kind_of

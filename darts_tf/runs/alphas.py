@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import SHOWN, first_line, shortened, shown, unknown_name
+from darts_tf.errors import SHOWN, InputError, first_line, shortened, shown, unknown_name
 from darts_tf.runs import files
 from darts_tf.runs.files import ALPHAS
 from darts_tf.runtime import atomic

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darts_tf.errors import InputError
-from darts_tf.names import SHOWN, first_line, listed, shortened, shown
+from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
 

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
-from darts_tf.errors import InputError
-from darts_tf.names import SHOWN, first_line, shortened
+from darts_tf.errors import SHOWN, InputError, first_line, shortened
 from darts_tf.runs import files
 
 PACKAGES = ("darts-tf", "tensorflow", "keras", "numpy")

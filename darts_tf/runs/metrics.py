@@ -8,8 +8,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runs.files import METRICS, STAGES, TIMES, TRIALS, plain
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json

@@ -20,8 +20,7 @@ from importlib import metadata
 
 import psutil
 
-from darts_tf.errors import InputError
-from darts_tf.names import first_line, gigabytes, shortened
+from darts_tf.errors import InputError, first_line, gigabytes, shortened
 from darts_tf.runtime.strict_json import parse_json
 
 Probe = Callable[[], str]

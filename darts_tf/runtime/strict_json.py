@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 
 DEEPEST = 32
 """Levels of lists and objects: far more than any file of ours has, and than Python can recurse."""

@@ -24,9 +24,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import in_one_line, shown
+from darts_tf import registry
+from darts_tf.errors import InputError, in_one_line, shown
 from darts_tf.ops.autodiff import weights_fixed
 from darts_tf.runtime.distribution import all_sum
 
@@ -89,7 +88,7 @@ _BUILT_IN = {
     "finite_difference": finite_difference,
 }
 
-ESTIMATORS = collections.ChainMap(registered.ESTIMATORS, _BUILT_IN)
+ESTIMATORS = collections.ChainMap(registry.ESTIMATORS, _BUILT_IN)
 """These, and those that users have registered."""
 
 

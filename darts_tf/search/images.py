@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from darts_tf import registered
+from darts_tf import registry
 from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.data import (
     Augmentation,
@@ -22,11 +22,10 @@ from darts_tf.data import (
     split_halves,
     steps_per_epoch,
 )
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, listed
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
-from darts_tf.names import listed
 from darts_tf.runs import files
 from darts_tf.runs.alphas import save_alphas, save_primitives
 from darts_tf.runs.metrics import append_time
@@ -111,7 +110,7 @@ def search(
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
     target = target_of(config, config.preset, len(dataset.classes), *sizes)
     limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
-    if config.selection in registered.SELECTIONS:
+    if config.selection in registry.SELECTIONS:
         within = by_rule(config.selection, by_edge, config.partial_channels > 1)
     else:
         within = within_budget(config, target, by_edge, **limits)

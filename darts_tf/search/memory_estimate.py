@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from darts_tf.configs import SearchConfig
-from darts_tf.errors import InputError
-from darts_tf.names import gigabytes
+from darts_tf.errors import InputError, gigabytes
 from darts_tf.ops.images import halved
 from darts_tf.runtime.execution import has_gpu
 from darts_tf.runtime.memory import available_bytes

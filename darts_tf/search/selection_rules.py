@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import in_one_line, shown
+from darts_tf import registry
+from darts_tf.errors import InputError, in_one_line, shown
 from darts_tf.spaces.cell import ByEdge
 from darts_tf.spaces.genotype import Genotype
 
@@ -24,7 +23,7 @@ def by_rule(name: str, by_edge: ByEdge, over_edges: bool = False) -> Callable[..
     Raises:
         InputError: the rule fails on alphas that are all zero, or gives something else than cells.
     """
-    rule = registered.SELECTIONS[name]
+    rule = registry.SELECTIONS[name]
 
     def chosen(*alphas) -> Genotype:
         genotype = rule([np.array(part, np.float64) for part in alphas], by_edge)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import numbers
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import listed, shown, unknown_name
+from darts_tf import registry
+from darts_tf.errors import InputError, listed, shown, unknown_name
 
 Pairs = tuple[tuple[str, int], ...]
 
@@ -60,7 +59,7 @@ NODES = 4
 
 def known_primitives() -> tuple[str, ...]:
     """`ALL_PRIMITIVES`, and those that users have registered."""
-    return (*ALL_PRIMITIVES, *registered.PRIMITIVES)
+    return (*ALL_PRIMITIVES, *registry.PRIMITIVES)
 
 
 def edges(nodes: int = NODES) -> tuple[tuple[int, int], ...]:
@@ -172,7 +171,7 @@ def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(A
 def unknown_primitive(kind: str, name, known: tuple[str, ...]) -> InputError:
     """As `unknown_name`, with where else a primitive may come from; activations are all here."""
     error = unknown_name(kind, name, known)
-    return error if known == ACTIVATIONS else InputError(f"{error}{registered.HINT}")
+    return error if known == ACTIVATIONS else InputError(f"{error}{registry.HINT}")
 
 
 def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:

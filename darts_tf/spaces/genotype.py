@@ -10,8 +10,7 @@ import json
 import os
 import re
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import (

@@ -12,8 +12,7 @@ import re
 import warnings
 from collections.abc import Mapping
 
-from darts_tf.errors import InputError
-from darts_tf.names import first_line, listed, shown
+from darts_tf.errors import InputError, first_line, listed, shown
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype

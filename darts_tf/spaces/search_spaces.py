@@ -10,9 +10,8 @@ import dataclasses
 import itertools
 import math
 
-from darts_tf import registered
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf import registry
+from darts_tf.errors import InputError, shown
 from darts_tf.spaces.cell import NODES, NONE, PRIMITIVES, SKIP, ByEdge, checked_by_edge, edges
 
 MOST_NODES = 12
@@ -118,5 +117,5 @@ _BUILT_IN = {
     "s3": checked_space(primitives=(NONE, SKIP, "sep_conv_3x3")),
 }
 
-SPACES = collections.ChainMap(registered.SPACES, _BUILT_IN)
+SPACES = collections.ChainMap(registry.SPACES, _BUILT_IN)
 """By the name that `--space` takes."""

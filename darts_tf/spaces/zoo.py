@@ -7,8 +7,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from darts_tf.errors import InputError
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError, unknown_name
 from darts_tf.spaces.cell import ALL_PRIMITIVES
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, short_name
 from darts_tf.spaces.notation import parse

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.data import ImageDataset
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, shown
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.models.network import build_network
 from darts_tf.models.scaling import scaled
-from darts_tf.names import shown
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics

@@ -12,9 +12,8 @@ from darts_tf.configs.budgets import parsed_allowance
 from darts_tf.configs.presets import GRADIENTS
 from darts_tf.configs.ranges import assigned
 from darts_tf.data import ImageDataset
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, listed
 from darts_tf.models.scaling import scaled
-from darts_tf.names import listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of, times_of

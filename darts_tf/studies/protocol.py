@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable
 
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig, text_datasets
-from darts_tf.errors import InputError, InUse
-from darts_tf.names import listed
+from darts_tf.errors import InputError, InUse, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of

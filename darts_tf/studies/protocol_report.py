@@ -7,8 +7,7 @@ import pathlib
 import statistics
 
 from darts_tf.configs import SelectConfig
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
 from darts_tf.spaces.collapse import in_words

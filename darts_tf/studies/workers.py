@@ -10,8 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.studies.oracles import Bounded
 
 BEAT = 5.0

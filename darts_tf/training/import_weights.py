@@ -23,12 +23,11 @@ from darts_tf.data import (
     lasting_name,
     load_text,
 )
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, listed, shown, unknown_name
 from darts_tf.models.language_model import LanguageModel, build_language_model
 from darts_tf.models.network import Network, build_network
 from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.models.state_dicts import read_state_dict
-from darts_tf.names import listed, shown, unknown_name
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.atomic import replacing

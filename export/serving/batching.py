@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.names import shortened
+from darts_tf.errors import shortened
 from export.serving.errors import RequestError, invalid
 from export.serving.servable import Signature
 

@@ -11,8 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import NamedTuple
 
-from darts_tf.errors import InputError
-from darts_tf.names import shortened, shown
+from darts_tf.errors import InputError, shortened, shown
 from darts_tf.runtime.strict_json import parse_json
 from export.serving.folders import NAME
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from darts_tf.names import first_line
+from darts_tf.errors import first_line
 
 HTTP = {
     "CANCELLED": 499,

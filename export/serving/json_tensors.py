@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
 from export.serving.errors import invalid
 from export.serving.servable import Signature

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from darts_tf.names import first_line
+from darts_tf.errors import first_line
 from export.serving import folders
 from export.serving.errors import RequestError
 from export.serving.servable import Servable, load

@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data import splitting_of
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, first_line
 from darts_tf.models.language_model import LanguageModel, load_language_model
-from darts_tf.names import first_line
 from darts_tf.runs import files
 from export import folder, loading
 from export.text import saved_model, tflite

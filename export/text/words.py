@@ -10,8 +10,7 @@ import numpy as np
 
 from darts_tf.data import SPLITTING, Vocabulary
 from darts_tf.data.text import EOS, UNK
-from darts_tf.errors import InputError
-from darts_tf.names import unknown_name
+from darts_tf.errors import InputError, unknown_name
 from darts_tf.runtime.strict_json import parse_json
 from export import folder
 

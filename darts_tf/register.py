@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from darts_tf import plugins, registered
+from darts_tf import plugins, registry
 from darts_tf.configs.run import ESTIMATORS
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
 from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
-from darts_tf.errors import InputError
-from darts_tf.names import shown
+from darts_tf.errors import InputError, shown
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES
 from darts_tf.spaces.genotype import short_name
 from darts_tf.spaces.search_spaces import SPACES, checked_space
@@ -161,12 +160,12 @@ def forget(kind: str, name: str) -> None:
         kind: a key of `TAKEN`.
         name: of it.
     """
-    registered.KINDS[kind].pop(name, None)
+    registry.KINDS[kind].pop(name, None)
 
 
 def _add(kind: str, name: str, value, check: Callable[[], None] | None = None) -> None:
     _check_name(kind, name)
-    registered.KINDS[kind][name] = value
+    registry.KINDS[kind][name] = value
     if check is None or plugins.postponed(kind, name, check):
         return
     try:
@@ -184,7 +183,7 @@ def _check_name(kind: str, name) -> None:
         )
     if name in TAKEN[kind] or (kind == "primitive" and name.startswith(f"{STEM}_")):
         raise InputError(f"Expected a new name for a {kind}. Received: {name}, a built-in one")
-    if name in registered.KINDS[kind]:
+    if name in registry.KINDS[kind]:
         raise InputError(
             f"Expected a new name for a {kind}. Received: {name}, which is registered already"
         )
