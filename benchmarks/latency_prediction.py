@@ -57,7 +57,7 @@ def predicted_and_measured(target, args) -> list[tuple[float, float]]:
     from darts_tf.costs.tables import CostTable, network_cost
     from darts_tf.spaces.derivation import derive
     from export import profiling
-    from export.measuring import invocation, milliseconds
+    from export.tflite.measuring import invocation, milliseconds
 
     random = np.random.default_rng(0)
     genotypes = [derive(*random.normal(size=(2, 14, 8))) for _ in range(args.genotypes)]

@@ -128,7 +128,7 @@ def written(folder: pathlib.Path, steps: int) -> dict[str, dict]:
     from export.folding import fold_normalizations
     from export.formats import FORMATS
     from export.images import Examples, in_batches, keras_logits
-    from export.measuring import describe
+    from export.tflite.measuring import describe
 
     network, preprocessing, photos = network_and_photos()
     learn(network, preprocessing, photos, steps)
@@ -150,7 +150,7 @@ def calls(folder: pathlib.Path, threads: int) -> dict:
     """A function that runs a model once, for every file and runtime."""
     import numpy as np
 
-    from export.measuring import invocation
+    from export.tflite.measuring import invocation
 
     found = {path.stem: invocation(path, threads) for path in sorted(folder.glob("*.tflite"))}
     if importlib.util.find_spec("openvino"):
@@ -166,7 +166,7 @@ def calls(folder: pathlib.Path, threads: int) -> dict:
 
 def in_turns(calls: dict, runs: int) -> dict[str, dict]:
     """Percentiles of milliseconds, of calls spread over the whole time."""
-    from export.measuring import WARM_UP, milliseconds, percentiles
+    from export.tflite.measuring import WARM_UP, milliseconds, percentiles
 
     times = collections.defaultdict(list)
     for call in calls.values():

@@ -18,10 +18,10 @@ from PIL import Image
 
 import darts_tf
 from darts_tf.data import Preprocessing
-from export import tflite
 from export.folding import fold_normalizations
 from export.images import Examples
 from export.inference import inference_copy
+from export.tflite import model as tflite_model
 from export.web import page
 
 GRAY, COLOUR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
@@ -87,7 +87,7 @@ def in_python(folder: pathlib.Path, photo: pathlib.Path) -> float:
     """Milliseconds of the same file by LiteRT outside a browser, one thread."""
     preprocessing = Preprocessing.from_json((folder / "preprocessing.json").read_text())
     image = preprocessing.decode(photo.read_bytes()).numpy()[None]
-    logits = tflite.open_logits(folder / page.MODEL)
+    logits = tflite_model.open_logits(folder / page.MODEL)
     return 1e3 * statistics.median(seconds(lambda: logits(image)) for _ in range(RUNS))
 
 

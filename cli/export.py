@@ -26,7 +26,7 @@ from darts_tf.training import text
 from darts_tf.training.images import dataset_of, load_run
 from export import folder
 from export.images import image_files, read_images
-from export.report_facts import quality
+from export.report_page import quality
 from export.text.writing import stretch
 
 

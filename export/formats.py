@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 
-from export import measuring, saved_model, tflite
-from export.checked import Format
+from export import saved_model
 from export.parity import Bounds
+from export.pipeline import Format
+from export.tflite import measuring
+from export.tflite import model as tflite_model
 from export.web import page, vendoring
 
 
 def _tflite(variant: str, bounds: Bounds) -> Format:
     return Format(
         f"model_{variant}.tflite",
-        functools.partial(tflite.write, variant=variant),
-        tflite.open_logits,
+        functools.partial(tflite_model.write, variant=variant),
+        tflite_model.open_logits,
         bounds,
         measuring.describe,
         calibrated=variant == "int8",

@@ -18,10 +18,11 @@ from darts_tf.layers.primitives import PRIMITIVES, views
 from darts_tf.models.counting import size_of
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.spaces.cell import NONE
-from export import measuring, parity
+from export import parity
 from export.folding import fold
 from export.formats import FORMATS
-from export.quantization import float32
+from export.tflite import measuring
+from export.tflite.quantization import float32
 
 SIZES = ((8, 8), (7, 5))
 """Rows and columns of the states that a primitive is checked on."""

@@ -23,11 +23,11 @@ from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
-from export import tflite
 from export.folding import fold, fold_normalizations
 from export.images import Examples
-from export.measuring import WARM_UP, invocation, milliseconds, percentiles
-from export.quantization import float32
+from export.tflite import model as tflite_model
+from export.tflite.measuring import WARM_UP, invocation, milliseconds, percentiles
+from export.tflite.quantization import float32
 
 Model = Part | Genotype
 
@@ -119,7 +119,7 @@ def write_network(target: Target, genotype: Genotype, path: pathlib.Path) -> Non
     fold_normalizations(network)
     size = (target.height, target.width, target.image_channels)
     labels = tuple(f"class {i}" for i in range(target.classes))
-    tflite.write(network, _preprocessing(*size), path, Examples(labels, None))
+    tflite_model.write(network, _preprocessing(*size), path, Examples(labels, None))
 
 
 def model_of(part: Part) -> bytes:

@@ -15,7 +15,7 @@ from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.models.network import Network
-from export import checked, folder, parity
+from export import folder, parity, pipeline
 from export.folding import fold_normalizations
 from export.formats import FORMATS
 from export.images import Examples, check_images, in_batches, keras_logits
@@ -97,7 +97,7 @@ def export(
     def quality(logits: np.ndarray) -> dict[str, float | None]:
         return {"accuracy": _accuracy(logits, labels)}
 
-    comparison = checked.Comparison(expected, quality, rounding)
+    comparison = pipeline.Comparison(expected, quality, rounding)
     summary = {
         **_summary(inference, preprocessing, classes),
         **_of_images(expected, calibration),
@@ -115,7 +115,7 @@ def export(
         folder.describe(written, preprocessing, classes)
         network.genotype.save(written / folder.GENOTYPE)
 
-    return checked.publish(
+    return pipeline.publish(
         output,
         summary,
         {each: FORMATS[each] for each in wanted},
@@ -128,7 +128,7 @@ def export(
 
 
 def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence[str]) -> None:
-    checked.check_formats(formats, FORMATS)
+    pipeline.check_formats(formats, FORMATS)
     for name in formats:
         FORMATS[name].check()
     if len(classes) != network.head.classes:
@@ -169,7 +169,7 @@ def _usable(formats: Sequence[str], calibration) -> tuple[list[str], dict[str, s
 def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
     size = (preprocessing.height, preprocessing.width)
     return {
-        "versions": checked.versions(),
+        "versions": pipeline.versions(),
         "genotype": json.loads(network.genotype.to_json()),
         "input": {"range": [0, 255], **preprocessing.to_dict()},
         "classes": len(classes),

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import tensorflow as tf
 
-from export import measuring
+from export.tflite import measuring
 
 
 def written(path, function):

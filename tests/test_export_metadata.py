@@ -18,7 +18,7 @@ from exporting import preprocessing_of
 from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags, Uint32Flags
 from flatbuffers.table import Table
 
-from export.tflite_metadata import described
+from export.tflite.metadata import described
 
 LABELS = ("sans\u2028fin", "über, ein: Name", "c")
 

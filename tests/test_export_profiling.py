@@ -13,7 +13,8 @@ from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import Stem
 from darts_tf.models.counting import cost_table, layer_of
 from darts_tf.spaces.zoo import GENOTYPES
-from export import measuring, profiling
+from export import profiling
+from export.tflite import measuring
 
 PARTS = [
     *(Part(name, 4, 4, 7, 9, stride) for name in PRIMITIVES for stride in (1, 2)),

@@ -21,9 +21,10 @@ import export
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
-from export import folder, measuring, parity
+from export import folder, parity
 from export.text import inference, tflite
 from export.text.writing import perplexity, stretch
+from export.tflite import measuring
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -14,11 +14,12 @@ from trained import digits_network
 from darts_tf.data import load_dataset
 from darts_tf.models.counting import count_params
 from darts_tf.spaces.genotype import Genotype
-from export import parity, quantization
+from export import parity
 from export.folding import fold_normalizations
 from export.formats import FORMATS
 from export.images import Examples, in_batches, keras_logits
 from export.inference import frozen_logits
+from export.tflite import quantization
 
 TFLITE = [name for name in FORMATS if name.startswith("tflite")]
 PAIRS = (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)) * 2

@@ -8,7 +8,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from export import folder
 from export.text.words import Words
-from export.tflite_metadata import AXIS_LABELS, FEATURE, PARSER, Table, content, packed
+from export.tflite.metadata import AXIS_LABELS, FEATURE, PARSER, Table, content, packed
 
 VOCABULARY = np.int8(5)  # AssociatedFileType
 

@@ -10,12 +10,12 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from darts_tf.models.language_model import LanguageModel
-from export.quantization import VARIANTS, edited
 from export.text.inference import frozen_word
 from export.text.metadata import described
 from export.text.sharing import share_table
 from export.text.words import Words
-from export.tflite import SIGNATURE
+from export.tflite.model import SIGNATURE
+from export.tflite.quantization import VARIANTS, edited
 
 
 def write(model: LanguageModel, words: Words, path: pathlib.Path, variant: str = "float32") -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from darts_tf.errors import InputError
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
-from export import checked, folder, parity
+from export import folder, parity, pipeline
 from export.inference import HALF
 from export.text.formats import TEXT_FORMATS
 from export.text.inference import inference_copy
@@ -60,7 +60,7 @@ def export_language_model(
         ParityError: every model is too far from Keras; nothing has been written then.
     """
     output = pathlib.Path(output).resolve()
-    checked.check_formats(formats, TEXT_FORMATS)
+    pipeline.check_formats(formats, TEXT_FORMATS)
     _check_tokens(tokens, len(words.vocabulary), model.vocabulary)
     folder.check_output(output, overwrite)
     version = folder.new_version(output, name, version)
@@ -90,11 +90,11 @@ def export_language_model(
         folder.write_texts(written, words.descriptions())
         model.genotype.save(written / folder.GENOTYPE)
 
-    return checked.publish(
+    return pipeline.publish(
         output,
         summary,
         {each: TEXT_FORMATS[each] for each in formats},
-        checked.Comparison(expected, quality, rounding),
+        pipeline.Comparison(expected, quality, rounding),
         describe=describe,
         write=lambda form, path: form.write(inference, words, path),
         logits=lambda form, path: form.open_logits(path)(read),
@@ -132,7 +132,7 @@ def perplexity(logits: np.ndarray, targets: np.ndarray) -> float:
 def _summary(model: LanguageModel, words: Words) -> dict:
     parameters, vocabulary = count_params(model), len(words.vocabulary)
     return {
-        "versions": checked.versions(),
+        "versions": pipeline.versions(),
         "genotype": json.loads(model.genotype.to_json()),
         "vocabulary": vocabulary,
         "units": model.cell.units,

@@ -13,8 +13,9 @@ import numpy as np
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.network import Network
 from darts_tf.runtime import atomic
-from export import folder, tflite
+from export import folder
 from export.images import Examples
+from export.tflite import model as tflite_model
 from export.web import vendoring
 
 STATIC = pathlib.Path(__file__).parent / "static"
@@ -41,14 +42,14 @@ def write(
     vendoring.check()
     shutil.copytree(STATIC, path)
     shutil.copytree(vendoring.VENDOR, path / RUNTIME)
-    tflite.write(network, preprocessing, path / MODEL, examples)
+    tflite_model.write(network, preprocessing, path / MODEL, examples)
     folder.describe(path, preprocessing, examples.classes)
     atomic.write_text(path / LISTED, _listed(path))
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """The page's model as a function from images uint8 `(n, height, width, channels)` to logits."""
-    return tflite.open_logits(path / MODEL)
+    return tflite_model.open_logits(path / MODEL)
 
 
 def _listed(path: pathlib.Path) -> str:

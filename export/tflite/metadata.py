@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from darts_tf.data.preprocessing import Preprocessing
 from export import folder
-from export.quantization import LARGEST, edited
+from export.tflite.quantization import LARGEST, edited
 
 NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"

@@ -14,8 +14,8 @@ from darts_tf.models.network import Network
 from darts_tf.ops.xnnpack import written_for_xnnpack
 from export.images import Examples
 from export.inference import frozen_logits, image_shape
-from export.quantization import VARIANTS
-from export.tflite_metadata import described
+from export.tflite.metadata import described
+from export.tflite.quantization import VARIANTS
 
 SIGNATURE = "serving_default"
 

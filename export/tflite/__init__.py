@@ -1,0 +1,1 @@
+"""TFLite files: conversion, int8, metadata, and what is measured of them."""
