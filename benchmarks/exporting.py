@@ -45,7 +45,7 @@ def arguments():
 
 def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
     """Exports; the seconds that every step took, by what it says, and the export's report."""
-    from cli.quiet import start_tensorflow
+    from cli.startup import start_tensorflow
 
     start_tensorflow()
     import numpy as np

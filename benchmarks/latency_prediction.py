@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.2, help="for each part")
     parser.add_argument("--runs", type=int, default=300, help="of each network")
     args = parser.parse_args()
-    from cli.quiet import held_stderr, start_tensorflow
+    from cli.startup import held_stderr, start_tensorflow
 
     start_tensorflow()
     from measuring import save, show

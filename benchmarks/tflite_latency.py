@@ -32,7 +32,7 @@ def main():
     parser.add_argument("--threads", type=int, help="of Keras alone, with --json")
     parser.add_argument("--json", action="store_true", help="measure Keras here; print JSON alone")
     args = parser.parse_args()
-    from cli.quiet import held_stderr, start_tensorflow
+    from cli.startup import held_stderr, start_tensorflow
 
     start_tensorflow()
     if args.json:

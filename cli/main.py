@@ -35,7 +35,7 @@ COMMANDS = {
     "doctor": ("DoctorConfig", "show what matters for a bug report"),
     "completion": ("CompletionConfig", "make a shell complete commands and flags at the Tab key"),
 }
-"""Every command: the config its flags come from, and what it does. It lives in cli/<name>.py."""
+"""Every command (cli/commands/<name>.py): the config its flags come from, and what it does."""
 
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
 """Commands that take long, and therefore have --quiet and --json."""
@@ -87,29 +87,30 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, common, output, quiet
+    from cli import arguments, output, startup
+    from cli import options as cli_options
     from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
-        return importlib.import_module("cli.launch").main(argv)
+        return importlib.import_module("cli.commands.launch").main(argv)
     kind = common_of(name)
     options, left = arguments.common(kind, argv)
     output.set_mode(getattr(options, "mode", output.MODES[0]))
     for path in options.plugin:
-        quiet.load_plugin(path)
+        startup.load_plugin(path)
     config = arguments.parse(
         getattr(configs, COMMANDS[name][0]), left, f"darts-tf {name}", options.config, kind
     )
     if options.print_config:
-        print(common.as_json(config))
+        print(cli_options.as_json(config))
         return DONE
     try:
         if name not in START_LATER:
-            quiet.start_tensorflow(_is_on_text(config))
-        with output.reserved(), quiet.logged():
+            startup.start_tensorflow(_is_on_text(config))
+        with output.reserved(), startup.logged():
             if name not in START_LATER and plugins.waiting():
                 _check_plugins(config)
-            return importlib.import_module(f"cli.{name}").run(config)
+            return importlib.import_module(f"cli.commands.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
             raise
@@ -118,9 +119,9 @@ def _run_command(name: str, argv: list[str]) -> int:
 
 def common_of(name: str) -> type:
     """The options of a command beside those of its config."""
-    from cli import common
+    from cli import options as cli_options
 
-    return common.CommonOfJobs if name in JOBS else common.Common
+    return cli_options.CommonOfJobs if name in JOBS else cli_options.Common
 
 
 def _check_plugins(config) -> None:

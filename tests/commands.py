@@ -9,7 +9,7 @@ import types
 import numpy as np
 from PIL import Image
 
-from cli import quiet
+from cli import startup
 from cli.main import COMMANDS, main
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
@@ -17,9 +17,9 @@ COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
 def replace_commands(monkeypatch, run) -> None:
     """Has every command call `run` with its config, without TensorFlow."""
-    monkeypatch.setattr(quiet, "start_tensorflow", lambda *given: None)
+    monkeypatch.setattr(startup, "start_tensorflow", lambda *given: None)
     for name in COMMANDS:
-        command = types.ModuleType(f"cli.{name}")
+        command = types.ModuleType(f"cli.commands.{name}")
         command.run = run
         monkeypatch.setitem(sys.modules, command.__name__, command)
 

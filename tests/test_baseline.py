@@ -11,7 +11,7 @@ import pytest
 from commands import one_line_of_wrong_use
 from killing import finished, started
 
-from cli import baseline as program
+from cli.commands import baseline as program
 from cli.main import main
 from darts_tf.configs import BaselineConfig, SearchConfig
 from darts_tf.errors import InputError

@@ -14,7 +14,7 @@ import pytest
 from commands import replace_commands
 
 from cli import main as program
-from cli import quiet
+from cli import startup
 from cli.main import COMMANDS, main
 from darts_tf import configs
 from darts_tf.configs.base import Config
@@ -131,7 +131,7 @@ def test_help_fits_the_terminal(capsys, monkeypatch):
 
 def test_every_command_has_its_file_and_config():
     for name, (config, _) in COMMANDS.items():
-        assert (ROOT / "cli" / f"{name}.py").is_file()
+        assert (ROOT / "cli" / "commands" / f"{name}.py").is_file()
         assert issubclass(getattr(configs, config), Config)
 
 
@@ -267,18 +267,18 @@ def test_reader_that_goes_away_leaves_no_noise():
 
 
 def test_tensorflow_starts_without_a_word_on_stderr():
-    check = "from cli import quiet; quiet.start_tensorflow(); import tensorflow; print('started')"
+    check = "from cli import startup; startup.start_tensorflow(); import tensorflow; print('started')"
     started = python("-c", check)
     assert (started.stdout, started.stderr) == ("started\n", "")
 
 
 def test_held_stderr_comes_out_when_the_block_fails(capfd):
-    with quiet.held_stderr():
+    with startup.held_stderr():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""
 
     def fail():
-        with quiet.held_stderr():
+        with startup.held_stderr():
             os.write(2, b"the reason")
             raise ImportError
 

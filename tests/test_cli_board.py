@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from commands import one_line_of_wrong_use
 
-from cli import board
+from cli.commands import board
 from darts_tf.errors import InputError
 from darts_tf.training.tensorboard import write_settings
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import arguments, main
-from cli.common import Common, CommonOfJobs
 from cli.main import COMMANDS
+from cli.options import Common, CommonOfJobs
 from darts_tf import configs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.errors import InputError

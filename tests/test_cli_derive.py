@@ -7,7 +7,7 @@ import pytest
 from beginnings import begin
 from commands import one_line_of_wrong_use
 
-from cli import derive as command_of
+from cli.commands import derive as command_of
 from cli.main import main
 from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.search.perturbation_selection import Settings

@@ -12,7 +12,7 @@ from beginnings import begin
 from commands import one_line_of_wrong_use
 from pictured import SVG
 
-from cli import plot
+from cli.commands import plot
 from cli.main import main
 from darts_tf.plots import figures, films
 from darts_tf.plots.figures import picture, plot_genotype, plot_supernet

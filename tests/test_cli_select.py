@@ -6,7 +6,7 @@ import pytest
 from commands import one_line_of_wrong_use
 from protocols import begin, leave
 
-from cli import select as program
+from cli.commands import select as program
 from cli.main import main
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics

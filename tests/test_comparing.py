@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from cli import compare as program
+from cli.commands import compare as program
 from cli.main import main
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError

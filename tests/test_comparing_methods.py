@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from cli import compare as program
+from cli.commands import compare as program
 from cli.main import main
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
 from darts_tf.runs import files

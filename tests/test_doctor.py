@@ -127,7 +127,7 @@ def test_doctor_goes_on_where_every_probe_fails(monkeypatch, capsys):
 
 @pytest.mark.usefixtures("harmless")
 def test_doctor_works_where_tensorflow_does_not_start(monkeypatch, capsys):
-    monkeypatch.setattr("cli.quiet.start_tensorflow", broken)
+    monkeypatch.setattr("cli.startup.start_tensorflow", broken)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     report = doctor(capsys)
     assert report["versions"]["TensorFlow"].startswith("failed: ModuleNotFoundError: ")

@@ -118,7 +118,7 @@ def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
     def fail(config, limit):
         raise OSError("Dataset imagenet2012 could not be downloaded: by hand\nand more")
 
-    monkeypatch.setattr("cli.export.dataset_of", fail)
+    monkeypatch.setattr("cli.commands.export.dataset_of", fail)
     output = tmp_path / "export"
     words = ["--output", str(output), "--format", "saved_model", "--check-images", "4"]
     assert main(["export", "--workdir", str(imported), *words]) == 0

@@ -11,12 +11,12 @@ import sys
 import pytest
 from launches import ROOT, SOON, ended, pids
 
-from cli import launch as command
+from cli.commands import launch as command
 from cli.main import main
 
 RUN = """
 import sys
-from cli.launch import run
+from cli.commands.launch import run
 from darts_tf.configs import LaunchConfig
 code, workers, *logs = sys.argv[1:]
 config = LaunchConfig(workers=int(workers), logs=logs[0] if logs else None)
@@ -89,7 +89,8 @@ def test_help_is_shown(ran, capsys, words):
 
 
 def test_launch_itself_imports_no_tensorflow():
-    code = "import sys; from cli.main import main; import cli.launch; main(['launch', '--help'])"
+    imports = "import sys; from cli.main import main; import cli.commands.launch"
+    code = f"{imports}; main(['launch', '--help'])"
     shown = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"],
         **{"cwd": ROOT, "capture_output": True, "text": True, "check": True, "timeout": SOON},

@@ -16,7 +16,7 @@ import pytest
 from commands import one_line_of_wrong_use, replace_commands
 from plugging import registrations_taken_back
 
-import cli.launch
+import cli.commands.launch
 from cli.main import main
 from darts_tf import plugins
 from darts_tf.runs import files
@@ -197,7 +197,7 @@ def test_workers_of_a_launch_load_the_same_scripts(searched, plugged_in, monkeyp
         commands.append(command)
         return Outcome()
 
-    monkeypatch.setattr(cli.launch, "launch", launch)
+    monkeypatch.setattr(cli.commands.launch, "launch", launch)
     job = ["search", plugged_in, "--workdir", str(tmp_path / "run"), "--space", "ghosts"]
     assert darts("launch", "--workers", 2, plugged_in, "--", job[0], *job[2:]) == 0
     assert darts("launch", "--workers", 2, "--", *job) == 0

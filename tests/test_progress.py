@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli import output
-from cli.pace import Left, Pace
-from cli.progress import EpochProgress
+from cli.progress import EpochProgress, Left, Pace
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 

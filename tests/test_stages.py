@@ -17,8 +17,8 @@ from numerics import assert_close, by_nested_tapes, floatx
 from test_relaxations import TRAIN, VALID, made_trainer, spread_alphas
 from test_sharing import drawn
 
-from cli import compare
-from cli import search as program
+from cli import jobs as program
+from cli.commands import compare
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError

@@ -6,8 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cli import quiet
-from cli.plot import PICTURES, check_output, write
+from cli import startup
+from cli.commands.plot import PICTURES, check_output, write
 from darts_tf import registry
 from darts_tf.configs import InspectConfig
 from darts_tf.costs.formulas import word_costs
@@ -60,7 +60,7 @@ def _show_primitive(name: str, channels: int) -> None:
 
     if name not in PRIMITIVES:
         raise InputError(f"{unknown_name('primitive', name, PRIMITIVES)}{registry.HINT}")
-    with quiet.held_stderr():  # of the converter
+    with startup.held_stderr():  # of the converter
         checks = check_primitive(name, channels)
     table = Table("stride", title=f"{name} with {channels} channels")
     for column in ("state", "parameters", "MACs", "from Keras", "XNNPACK parts", "left to TFLite"):

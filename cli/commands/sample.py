@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import export
-from cli import quiet
+from cli import startup
 from darts_tf.configs import SampleConfig
 from darts_tf.data.text import UNK
 from darts_tf.errors import listed
@@ -13,7 +13,7 @@ from darts_tf.errors import listed
 
 def run(config: SampleConfig) -> int:
     """Prints the prompt, as the model reads it, and the words that it goes on with."""
-    with quiet.held_stderr():
+    with startup.held_stderr():
         model = export.load_text_model(config.model)
         given = model.words.split(config.prompt)
         prompt = model.words.tokens(given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import quiet
+from cli import startup
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
@@ -12,7 +12,7 @@ from darts_tf.training.import_weights import import_run
 
 def run(config: ImportConfig) -> int:
     """Makes the run's folder, and prints what the network is."""
-    with quiet.held_stderr():
+    with startup.held_stderr():
         network = import_run(config)
     if isinstance(network, LanguageModel):
         print(

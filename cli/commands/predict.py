@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from cli import quiet
+from cli import startup
 from darts_tf.configs import PredictConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.atomic import contents
@@ -27,11 +27,11 @@ def run(config: PredictConfig) -> int:
 
 
 def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
-    quiet.start_tensorflow()
+    startup.start_tensorflow()
     import export
     from export.images import read_images
 
-    with quiet.held_stderr():
+    with startup.held_stderr():
         model = export.load(config.model)
         rows = model.probabilities(read_images(config.images, model.preprocessing))
     best = (-rows).argsort(axis=1, kind="stable")
@@ -44,7 +44,7 @@ def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:
     from export.serving.client import Refused, predictor
 
     if config.url.startswith("grpc:"):
-        quiet.import_tensorflow()  # which the official stubs bring along
+        startup.import_tensorflow()  # which the official stubs bring along
     try:
         predict = predictor(config.url, config.name, TIMEOUT)
     except ModuleNotFoundError as error:

@@ -7,9 +7,8 @@ import time
 from rich.table import Table
 
 from cli import output
-from cli.export import export_with_progress, say_what_is_missing
-from cli.search import begin, search_with_progress
-from cli.train import train_with_progress
+from cli.commands.export import export_with_progress, say_what_is_missing
+from cli.jobs import begin, search_with_progress, train_with_progress
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder

@@ -6,9 +6,8 @@ import dataclasses
 
 import keras
 
-from cli import output, several
-from cli.search import begin, follow, search_with_progress
-from cli.train import train_with_progress
+from cli import jobs, output
+from cli.jobs import begin, follow, search_with_progress, train_with_progress
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.data import lasting_name
 from darts_tf.runs import files
@@ -19,13 +18,13 @@ from darts_tf.studies.protocol import select
 
 def run(config: SelectConfig) -> int:
     """Does the protocol, or what is left of it, and prints the report and where it is."""
-    several.alone()
+    jobs.alone()
     run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
     begin("select", config)
     if config.dataset:  # others join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
-    found = several.kept_on_stop(config.workdir, lambda: select(config, _run, several.say))
-    several.show_table(protocol_report.table(found), protocol_report.notes(found))
+    found = jobs.kept_on_stop(config.workdir, lambda: select(config, _run, jobs.say))
+    jobs.show_table(protocol_report.table(found), protocol_report.notes(found))
     reports = [config.workdir / name for name in files.REPORTS]
     genotype = config.workdir / files.GENOTYPE
     output.event("end", command="select", run=config.workdir, genotype=genotype, reports=reports)

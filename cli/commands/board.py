@@ -13,7 +13,7 @@ import types
 import warnings
 from collections.abc import Iterable, Mapping
 
-from cli import quiet
+from cli import startup
 from darts_tf.configs import BoardConfig
 from darts_tf.errors import InputError, first_line, listed
 from darts_tf.runs import files
@@ -34,7 +34,7 @@ def run(config: BoardConfig) -> int:
     with tempfile.TemporaryDirectory(prefix="darts-tf-board-") as folder, _until_asked() as asked:
         links = pathlib.Path(folder)
         refresh(links, wanted)
-        with quiet.held_stderr():
+        with startup.held_stderr():
             address = launch(links, config.host, config.port)
         print(f"{listed(wanted)}; Ctrl-C ends it\n{address}", flush=True)
         while not asked.wait(REFRESH):

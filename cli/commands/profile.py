@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import output, quiet
+from cli import output, startup
 from darts_tf.configs import ProfileConfig
 from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts
@@ -22,7 +22,7 @@ def run(config: ProfileConfig) -> int:
     space = SPACES[config.space]
     parts = all_parts(target, space.nodes, space.all_primitives)
     output.say(f"{len(parts)} parts of every network of {target}, as TFLite models")
-    with quiet.held_stderr():
+    with startup.held_stderr():
         costs, factor = profiling.profile(target, config.threads, config.seconds, output.say, space)
     latency_table.save(config.output, costs, config.threads, factor)
     measured = latency_table.measured_here(config.threads)

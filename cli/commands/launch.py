@@ -10,8 +10,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from cli import arguments, quiet
-from cli.common import Common, CommonOfJobs, as_json
+from cli import arguments, startup
+from cli.options import Common, CommonOfJobs, as_json
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.runtime.processes import Outcome, launch
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     options, own = arguments.common(Common, own)
     asked, words = arguments.common(CommonOfJobs, job[1:])
     for path in (*options.plugin, *asked.plugin):
-        quiet.load_plugin(path)
+        startup.load_plugin(path)
     config = arguments.parse(LaunchConfig, own, "darts-tf launch", options.config)
     if job[0] not in JOBS:
         raise unknown_name("command", job[0], JOBS)

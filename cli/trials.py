@@ -1,38 +1,16 @@
-"""`darts-tf baseline`: cells found without a supernet."""
+"""Trials of a study, as `baseline` and `tune` print them."""
 
 from __future__ import annotations
 
-from cli import output, several
-from cli.search import begin, end_of_search, introduced, prepare
-from darts_tf.configs import BaselineConfig
+from cli import jobs, output
 from darts_tf.errors import InputError
-from darts_tf.spaces.mutation import genotype_of
-from darts_tf.studies.baseline import baseline
 from darts_tf.studies.oracles import OBJECTIVE, Bounded, seconds
-from darts_tf.studies.study import allowance_of
 from darts_tf.studies.workers import role
-from darts_tf.training.images import dataset_of, train
-
-
-def run(config: BaselineConfig) -> int:
-    """Tries genotypes, with a line for each, and prints the best."""
-    ready()
-    allowance_of(config.budget)  # what is wrong with it is told before data is loaded
-    if role() != "worker":
-        prepare(config)
-        begin("baseline", config)
-    dataset = introduced(lambda: dataset_of(config))
-    oracle = several.kept_on_stop(config.workdir, lambda: baseline(config, dataset, show, _train))
-    if role() == "worker":
-        return 0
-    summarise(oracle)
-    end_of_search("baseline", config, genotype_of(oracle.best().hyperparameters.values))
-    return 0
 
 
 def ready() -> None:
-    """As `several.alone`, and says what a chief does."""
-    several.alone()
+    """As `jobs.alone`, and says what a chief does."""
+    jobs.alone()
     if role() == "chief":
         output.say("chief: chooses what workers try, and ends when they have heard of its end")
 
@@ -76,8 +54,3 @@ def summarise(oracle: Bounded) -> None:
         f"\nbest of {len(done)}: trial {best.trial_id}, valid accuracy {best.score:.1%}; "
         f"{total:.0f} s of training"
     )
-
-
-def _train(config, genotype, dataset) -> None:
-    metrics = train(config, genotype, dataset)
-    show_made(config.workdir.name, metrics)

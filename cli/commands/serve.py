@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli import quiet
+from cli import startup
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.processes import free_ports
@@ -57,7 +57,7 @@ def _replace_by(program: str, command: list[str]) -> None:
 
 
 def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> int:
-    quiet.import_tensorflow(level=3)  # failures are reported by us
+    startup.import_tensorflow(level=3)  # failures are reported by us
     try:
         from export.serving import server
     except ModuleNotFoundError as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from cli import quiet
-from cli.search import dataset_of, show_round
+from cli import startup
+from cli.jobs import dataset_of, show_round
 from darts_tf import registry
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.budgets import Budget, parsed_budget
@@ -82,7 +82,7 @@ def _by_strength(config: DeriveConfig, alphas) -> Genotype:
     if config.budget is None:
         return derive(*alphas, edge_primitives=names, **options)
     target, budget = _target(config, begun), parsed_budget(config.budget)
-    with quiet.held_stderr():
+    with startup.held_stderr():
         costs = costs_of(config, budget.metric, target, names)
     genotype = derive_within(budget, costs, *alphas, **options)
     print(f"{Budget(budget.metric, costs.total(genotype))} of {budget}: {target}\n")

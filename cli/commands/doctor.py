@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 
-from cli import quiet
+from cli import startup
 from darts_tf.configs import DoctorConfig
 from darts_tf.runtime import diagnosis
 
@@ -15,7 +15,7 @@ def run(config: DoctorConfig) -> int:
     """Prints the lines of every section as soon as they are known; whatever fails, it goes on."""
     sections = diagnosis.sections()
     with contextlib.suppress(Exception):  # TensorFlow's own probe says why it does not start
-        quiet.start_tensorflow()
+        startup.start_tensorflow()
     report = {}
     for title, probes in sections.items():
         if not config.json:
@@ -40,4 +40,4 @@ def _held_stderr():
         tempfile.gettempdir()
     except OSError:  # nowhere to hold it, which the section on disks will say
         return contextlib.nullcontext()
-    return quiet.held_stderr()
+    return startup.held_stderr()

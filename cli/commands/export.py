@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 import export
-from cli import output, quiet
+from cli import output, startup
 from darts_tf.configs import ExportConfig, TrainConfig
 from darts_tf.data import (
     Preprocessing,
@@ -49,7 +49,7 @@ def export_with_progress(config: ExportConfig) -> dict:
     for name in config.format:
         export.FORMATS[name].check()
     own = config.calibration and image_files(config.calibration, config.calibration_images)
-    with quiet.held_stderr():
+    with startup.held_stderr():
         network, preprocessing, classes = load_run(config.workdir)
         images = _images(config, preprocessing, classes)
         if own:
@@ -130,7 +130,7 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
 
 def _export_language_model(config: ExportConfig) -> dict:
     formats = _of_text(config)
-    with quiet.held_stderr():
+    with startup.held_stderr():
         model, vocabulary = text.load_run(config.workdir)
         name = files.read_json(files.existing(config.workdir, files.DATASET)).get("name")
         return export.export_language_model(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cli import output, several
-from cli.baseline import ready, show, summarise
-from cli.search import begin
+from cli import jobs, output
+from cli.jobs import begin
+from cli.trials import ready, show, summarise
 from darts_tf.configs import TuneConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
@@ -23,7 +23,7 @@ def run(config: TuneConfig) -> int:
         begin("tune", config)
     if config.resume:
         output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
-    oracle = several.kept_on_stop(config.workdir, lambda: tune(config, show))
+    oracle = jobs.kept_on_stop(config.workdir, lambda: tune(config, show))
     if role() == "worker":
         return 0
     summarise(oracle)

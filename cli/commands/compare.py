@@ -6,11 +6,10 @@ import functools
 
 import keras
 
-from cli import output, several
-from cli.baseline import show
+from cli import jobs, output
+from cli.jobs import begin, introduced, prepare, show_round, train_with_progress
 from cli.progress import EpochProgress
-from cli.search import begin, introduced, prepare, show_round
-from cli.train import train_with_progress
+from cli.trials import show
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.runs import files
@@ -26,14 +25,14 @@ from darts_tf.training.images import dataset_of
 
 def run(config: CompareConfig) -> int:
     """Compares, and prints the table and where it is."""
-    several.alone()
+    jobs.alone()
     if config.methods:  # what is wrong is told before data is loaded
         check(config)
     else:
         named_genotypes(config.genotypes)
     prepare(config)
     begin("compare", config)
-    several.show_table(*several.kept_on_stop(config.workdir, lambda: _compared(config)))
+    jobs.show_table(*jobs.kept_on_stop(config.workdir, lambda: _compared(config)))
     written = [config.workdir / name for name in files.TABLES]
     output.event("end", command="compare", run=config.workdir, tables=written)
     output.result(f"table: {' and '.join(map(str, written))}")
@@ -46,9 +45,9 @@ def _compared(config: CompareConfig) -> tuple[list[list[str]], list[str]]:
     dataset = introduced(lambda: dataset_of(config)) if trained else None
     if config.methods:
         find = functools.partial(_find, dataset)
-        told = compare_methods(config, dataset, find, _train, several.say), config.against
+        told = compare_methods(config, dataset, find, _train, jobs.say), config.against
         return tables.method_table(*told), tables.method_notes(*told)
-    rows = compare(config, dataset, _train, several.say)
+    rows = compare(config, dataset, _train, jobs.say)
     return tables.genotype_table(rows, config.stem), tables.genotype_notes(rows)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cli import output, quiet
+from cli import output, startup
+from cli.jobs import show_perplexity
 from darts_tf.configs import EvaluateConfig
 from darts_tf.runs import files
 from darts_tf.training import text
@@ -17,11 +18,11 @@ def run(config: EvaluateConfig) -> int:
     options = {"limit": config.limit}
     if files.is_text_run(config.workdir):
         streams = config.batch_size or 1
-        with quiet.held_stderr():
+        with startup.held_stderr():
             metrics = text.evaluate(config.workdir, batch_size=streams, **options)
         show_perplexity(metrics, streams)
         return 0
-    with quiet.held_stderr():
+    with startup.held_stderr():
         metrics = evaluate(config.workdir, batch_size=config.batch_size or BATCH, **options)
     top5 = f"  top-5 {metrics['test_top5_accuracy']:.2%}" if "test_top5_accuracy" in metrics else ""
     output.result(
@@ -29,14 +30,3 @@ def run(config: EvaluateConfig) -> int:
         f"on {metrics['test_images']:,} images"
     )
     return 0
-
-
-def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
-    """Prints what `text.evaluate` found, and how: numbers of two ways do not compare."""
-    how = "each from all words before it"
-    if streams > 1:
-        how = f"in {streams} streams, each without a memory at its start: not the usual measure"
-    output.result(
-        f"test perplexity {metrics['test_perplexity']:.2f}  loss {metrics['test_loss']:.4f}  "
-        f"on {metrics['test_words']:,} words, {how}"
-    )

@@ -1,0 +1,16 @@
+"""`darts-tf search`: from a dataset to a genotype."""
+
+from __future__ import annotations
+
+from cli.jobs import begin, end_of_search, prepare, search_text, search_with_progress
+from darts_tf.configs import SearchConfig, TextSearchConfig
+
+
+def run(config: SearchConfig | TextSearchConfig) -> int:
+    """Searches, and prints the genotype as it evolves."""
+    prepare(config)
+    begin("search", config)
+    on_text = isinstance(config, TextSearchConfig)
+    genotype = (search_text if on_text else search_with_progress)(config)
+    end_of_search("search", config, genotype)
+    return 0

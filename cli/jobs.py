@@ -1,0 +1,234 @@
+"""Whole jobs as commands run them: with progress, tables, and a hint at the next command."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import tensorflow as tf
+from rich import box
+from rich.table import Table
+
+from cli import output, startup
+from cli.progress import EpochProgress, duration
+from darts_tf import plugins
+from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig, TrainConfig
+from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
+from darts_tf.errors import InputError, listed
+from darts_tf.runs import files
+from darts_tf.runs import folder as run_folder
+from darts_tf.runtime.distribution import is_chief, make_strategy, workers
+from darts_tf.runtime.signals import Interrupted
+from darts_tf.search import text as text_search
+from darts_tf.search.memory_estimate import check_memory
+from darts_tf.search.stages import search_as_asked
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES
+from darts_tf.spaces.zoo import load_genotype
+from darts_tf.training import text as text_training
+from darts_tf.training.images import dataset_of as training_dataset
+from darts_tf.training.images import scaled_to, train
+
+Found = TypeVar("Found")
+
+WORDS = ("genotype", "method", "found by")
+"""Columns of words, under these headings."""
+
+
+def alone() -> None:
+    """Makes ready for many networks one after the other, each in this process alone.
+
+    Raises:
+        InputError: this process is one of several that share every step.
+    """
+    if workers() > 1:
+        raise InputError(f"Expected one worker. Received: TF_CONFIG with {workers()} of them")
+    # a trace of its own for every network is meant, and no mistake to be warned of
+    tf.get_logger().setLevel(logging.ERROR)
+
+
+def kept_on_stop(workdir, job: Callable[[], Found]) -> Found:
+    """What a job gives; where it is stopped, how to go on is said.
+
+    Raises:
+        Interrupted: it was.
+    """
+    try:
+        return job()
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"; what is done is kept, and --workdir {workdir} --resume goes on from there",
+            getattr(stop, "signal", signal.SIGINT),
+        ) from None
+
+
+def say(line: str) -> None:
+    """Prints a line on what comes next after an empty one."""
+    output.event("next", text=line)
+    output.say(f"\n{line}")
+
+
+def show_table(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
+    """Prints a table, the first line of which has the headings, with notes below."""
+    head, *others = lines
+    output.event("table", headings=head, rows=others, notes=notes)
+    shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))  # to fit a terminal
+    for heading, *texts in zip(head, *others, strict=True):
+        # headings are folded to the width of what is below, and the methods to what is left
+        width = None if heading == "method" else max(map(len, [*heading.split(), *texts]))
+        justify = "left" if heading in WORDS else "right"
+        shown.add_column(heading, justify=justify, min_width=width, max_width=width)
+    for line in others:
+        shown.add_row(*line)
+    output.result(shown)
+    for note in notes:
+        output.result(note, "dim")
+
+
+Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
+
+
+def begin(command: str, config) -> None:
+    """Tells programs that a command begins, with its settings."""
+    output.event("start", command=command, run=config.workdir, settings=config.to_dict())
+
+
+def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
+    """Prints the genotype that was found, where it is, and what may come next."""
+    path = config.workdir / files.GENOTYPE
+    cells = dataclasses.asdict(genotype)
+    output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
+    output.result(f"\n{genotype}\n\ngenotype: {path}")
+    follow("next", f"train --genotype {path} --dataset {config.dataset} --workdir DIR")
+    if command == "search":
+        follow("look", f"report {config.workdir}")
+
+
+def follow(what: str, words: str) -> None:
+    """Tells people what may come next: another command, with the scripts that this one has run."""
+    scripts = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
+    output.say(f"{what}: darts-tf {words}{scripts}")
+
+
+def prepare(config) -> None:
+    """Checks the folder of the run and makes its strategy, before anything takes its time."""
+    if is_chief():  # it makes the folder, and may have done so already
+        run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    if config.resume:
+        output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
+    strategy = make_strategy(config.strategy, config.devices)
+    if strategy.num_replicas_in_sync > 1:
+        output.say(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}")
+
+
+def introduced(load: Callable[[], Dataset]) -> Dataset:
+    """The dataset that `load` loads, once it has been introduced on standard output."""
+    with startup.held_stderr():
+        dataset = load()
+    output.event("dataset", name=dataset.name, text=describe(dataset))
+    output.say(describe(dataset))
+    return dataset
+
+
+def dataset_of(config: SearchConfig) -> ImageDataset:
+    """The dataset of a search, once it has been introduced."""
+    return introduced(
+        lambda: load_dataset(
+            config.dataset,
+            image_size=config.image_size,
+            limit=config.limit,
+            seed=config.seed,
+            max_bad_images=config.max_bad_images,
+        )
+    )
+
+
+def search_with_progress(config: SearchConfig) -> Genotype:
+    """Searches with a line per epoch on standard output."""
+    dataset = dataset_of(config)
+    size, space = dataset.preprocessing, SPACES[config.space]
+    if config.space != DARTS:
+        names = listed(space.all_primitives)
+        output.say(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
+    first = config.stage(0) if config.stages else config
+    output.say(f"needs {check_memory(first, size.height, size.width)}")
+    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
+        reports = {"report": progress.report, "report_selection": show_round}
+        return search_as_asked(config, dataset, callbacks=(progress,), **reports)
+
+
+def show_round(done: dict) -> None:
+    """Prints what a round of a selection by perturbation has chosen, and what is left."""
+    chosen = "; ".join(words.partition(" (")[0] for words in done["chosen"])
+    left = f"about {duration(done['seconds_left'])} left"
+    output.event("selection_round", **done)
+    output.say(f"round {done['round']:>2}/{done['rounds']}  {chosen}; {left}")
+
+
+def search_text(config: TextSearchConfig) -> RecurrentGenotype:
+    """Searches on a text with a line per epoch on standard output."""
+    dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
+    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
+        return text_search.search(config, dataset, progress.report, callbacks=(progress,))
+
+
+def describe(dataset: ImageDataset | TextDataset) -> str:
+    """One line on a dataset."""
+    if isinstance(dataset, TextDataset):
+        sizes = (len(dataset.train), len(dataset.valid), len(dataset.test), len(dataset.vocabulary))
+        words = "{:,} training, {:,} valid and {:,} test words, vocabulary of {:,}".format(*sizes)
+        return f"{dataset.name}: {words}"
+    size = dataset.preprocessing
+    kind = "gray" if size.channels == 1 else "colour"
+    return (
+        f"{dataset.name}: {dataset.train.size:,} training and "
+        f"{dataset.test.size:,} test images, {size.height}x{size.width} {kind}, "
+        f"{len(dataset.classes)} classes"
+    )
+
+
+def train_with_progress(config: TrainConfig) -> dict[str, float]:
+    """Trains with a line per epoch on standard output."""
+    genotype = load_genotype(_genotype(config))
+    dataset = introduced(lambda: training_dataset(config))
+    if config.max_macs:
+        channels = scaled_to(config, genotype, dataset).channels
+        output.say(f"{channels} channels, for at most {config.max_macs:,} MACs")
+    with EpochProgress(config.epochs, run=config.workdir) as progress:
+        return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))
+
+
+def train_text(config: TextTrainConfig) -> dict[str, float]:
+    """Trains a language model with a line per epoch on standard output, and tests it."""
+    genotype = load_genotype(_genotype(config), recurrent=True)
+    dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
+    with EpochProgress(config.epochs, run=config.workdir) as progress:
+        report, callbacks = progress.report, (progress,)
+        best = text_training.train(config, genotype, dataset, report, callbacks)
+    output.result(
+        f"\nvalid perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}"
+    )
+    if not is_chief():
+        return best
+    tested = text_training.evaluate(config.workdir)
+    show_perplexity(tested)
+    return {**best, **tested}
+
+
+def _genotype(config: TrainConfig | TextTrainConfig) -> str:
+    """Its name or file; a resumed run has a copy."""
+    return str(config.workdir / files.GENOTYPE) if config.resume else config.genotype
+
+
+def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
+    """Prints what `text_training.evaluate` found, and how: numbers of two ways do not compare."""
+    how = "each from all words before it"
+    if streams > 1:
+        how = f"in {streams} streams, each without a memory at its start: not the usual measure"
+    output.result(
+        f"test perplexity {metrics['test_perplexity']:.2f}  loss {metrics['test_loss']:.4f}  "
+        f"on {metrics['test_words']:,} words, {how}"
+    )
