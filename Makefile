@@ -9,7 +9,7 @@ demo: $(VENV)/.package        ## the main job on handwritten digits, to an expor
 	$(BIN)/darts-tf demo --workdir runs/demo --overwrite
 
 test: $(VENV)/.tests          ## all tests; those of the web page skip where its runtime cannot be had
-	-$(BIN)/python -m export.web.vendoring
+	-$(BIN)/python -m darts_tf.export.web.vendoring
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; an hour
@@ -48,12 +48,13 @@ bench: $(VENV)/.package       ## the short benchmarks, some minutes; results in 
 docs: $(VENV)/.tests          ## the documentation as a site in build/site, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
-lint: $(VENV)/.tests          ## style and formatting
+lint: $(VENV)/.tests          ## style, formatting, who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 web: $(VENV)/.package         ## the runtime of `--format web`, 19 MB from the npm registry
-	$(BIN)/python -m export.web.vendoring
+	$(BIN)/python -m darts_tf.export.web.vendoring
 
 wheel: $(VENV)/.tests web     ## a wheel in dist/
 	$(BIN)/python -m pip install -qq build

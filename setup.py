@@ -6,6 +6,11 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 
+# Folders at the top of the repository that are installed inside the package, where their names
+# collide with nobody's: `cli` is `darts_tf.cli`.
+INSIDE = ("cli", "export")
+PACKAGES = find_packages(include=[f"{name}{rest}" for name in INSIDE for rest in ("", ".*")])
+
 DOCS = (
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",  # the library's page, from docstrings
@@ -20,10 +25,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=find_packages(include=["darts_tf*", "cli*", "export*"]),
+    packages=[*find_packages(include=["darts_tf*"]), *(f"darts_tf.{name}" for name in PACKAGES)],
+    package_dir={f"darts_tf.{name}": name for name in INSIDE},
     package_data={
         "darts_tf.report": ["static/*"],  # style and program of reports
-        "export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
+        "darts_tf.export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
     },
     python_requires=">=3.10",
     install_requires=[
@@ -58,13 +64,14 @@ setup(
         "test": [
             *DOCS,  # which tests build
             *("pytest>=8", "pytest-xdist>=3.7", "hypothesis>=6.100", "ruff>=0.9"),
+            "import-linter>=2.5",
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
             "openvino>=2025.0",
             "selenium>=4.20",  # the page, in a browser
         ],
     },
-    entry_points={"console_scripts": ["darts-tf = cli.main:main"]},
+    entry_points={"console_scripts": ["darts-tf = darts_tf.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",

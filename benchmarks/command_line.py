@@ -21,7 +21,9 @@ def main():
     """Whole processes, one after the other."""
 
     def answer(words):
-        subprocess.run([sys.executable, "-m", "cli", *words], check=False, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "darts_tf.cli", *words], check=False, capture_output=True
+        )
 
     results = {name: seconds(answer, words) for name, words in COMMANDS.items()}
     show("command line", ("command", "seconds"), results.items())

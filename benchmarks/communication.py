@@ -21,7 +21,7 @@ def arguments():
 
 def measure(args) -> dict:
     """Traces a step on parts of the processor and counts, for one of them."""
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     from darts_tf.configs import SearchConfig

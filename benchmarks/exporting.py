@@ -45,12 +45,12 @@ def arguments():
 
 def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
     """Exports; the seconds that every step took, by what it says, and the export's report."""
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     import numpy as np
 
-    import export
+    from darts_tf import export
     from darts_tf.data import Preprocessing
     from darts_tf.models.network import build_network
     from darts_tf.spaces.zoo import load_genotype

@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--repeat", type=int, default=3)
     args = parser.parse_args()
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     from measuring import cores, save, show

@@ -19,7 +19,7 @@ def main():
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--consumed", type=float, help="images a second that training takes")
     args = parser.parse_args()
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     import numpy as np

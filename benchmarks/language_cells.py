@@ -128,7 +128,7 @@ def trained(args, kind: str, seed: int) -> dict:
 def main():
     """Trains both kinds from every seed; prints means, deviations, and the differences."""
     args = arguments()
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow(on_text=True)
     results = [trained(args, kind, seed) for seed in args.seeds for kind in ("cell", "lstm")]

@@ -63,7 +63,7 @@ def gigaflops() -> float:
 
 def measure(args) -> dict:
     """Steps of one estimator, in this process."""
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow(on_text=True)
     import keras

@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.2, help="for each part")
     parser.add_argument("--runs", type=int, default=300, help="of each network")
     args = parser.parse_args()
-    from cli.startup import held_stderr, start_tensorflow
+    from darts_tf.cli.startup import held_stderr, start_tensorflow
 
     start_tensorflow()
     from measuring import save, show
@@ -53,11 +53,11 @@ def main():
 def predicted_and_measured(target, args) -> list[tuple[float, float]]:
     """Milliseconds of networks of random genotypes."""
     import numpy as np
+    from darts_tf.export import profiling
+    from darts_tf.export.tflite.measuring import invocation, milliseconds
 
     from darts_tf.costs.tables import CostTable, network_cost
     from darts_tf.spaces.derivation import derive
-    from export import profiling
-    from export.tflite.measuring import invocation, milliseconds
 
     random = np.random.default_rng(0)
     genotypes = [derive(*random.normal(size=(2, 14, 8))) for _ in range(args.genotypes)]

@@ -131,7 +131,7 @@ def main():
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=16)
     args = parser.parse_args()
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     import tensorflow as tf

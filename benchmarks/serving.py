@@ -82,8 +82,7 @@ def row_of(way: str, clients: int, latencies: list[float], seconds: float) -> di
 def in_process(model: pathlib.Path, content: bytes, seconds: float) -> list[dict]:
     """The SavedModel itself, with as many images at once; a request is one image."""
     import tensorflow as tf
-
-    from export.serving import folders
+    from darts_tf.export.serving import folders
 
     (base,) = folders.models(model).values()
     found = folders.versions(base)
@@ -107,7 +106,7 @@ def served(model: pathlib.Path):
     """The embedded server in a process of its own, on free ports: it, and its addresses."""
     words = ["--model", str(model), "--port", "0", "--server", "embedded"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", *words], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "darts_tf.cli", "serve", *words], stdout=subprocess.PIPE, text=True
     )
     text = ""
     while "Ctrl-C" not in text:
@@ -124,8 +123,8 @@ def served(model: pathlib.Path):
 
 def asking(url: str, model: pathlib.Path):
     """The package's own client."""
-    from export.serving import folders
-    from export.serving.client import predictor
+    from darts_tf.export.serving import folders
+    from darts_tf.export.serving.client import predictor
 
     (name,) = folders.models(model)
     return predictor(url, name, timeout=60)

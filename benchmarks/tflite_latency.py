@@ -32,7 +32,7 @@ def main():
     parser.add_argument("--threads", type=int, help="of Keras alone, with --json")
     parser.add_argument("--json", action="store_true", help="measure Keras here; print JSON alone")
     args = parser.parse_args()
-    from cli.startup import held_stderr, start_tensorflow
+    from darts_tf.cli.startup import held_stderr, start_tensorflow
 
     start_tensorflow()
     if args.json:
@@ -124,11 +124,11 @@ def learn(network, preprocessing, photos, steps: int) -> None:
 
 def written(folder: pathlib.Path, steps: int) -> dict[str, dict]:
     """Writes every TFLite file; what is to be said of each."""
-    from export import parity
-    from export.folding import fold_normalizations
-    from export.formats import FORMATS
-    from export.images import Examples, in_batches, keras_logits
-    from export.tflite.measuring import describe
+    from darts_tf.export import parity
+    from darts_tf.export.folding import fold_normalizations
+    from darts_tf.export.formats import FORMATS
+    from darts_tf.export.images import Examples, in_batches, keras_logits
+    from darts_tf.export.tflite.measuring import describe
 
     network, preprocessing, photos = network_and_photos()
     learn(network, preprocessing, photos, steps)
@@ -149,8 +149,7 @@ def written(folder: pathlib.Path, steps: int) -> dict[str, dict]:
 def calls(folder: pathlib.Path, threads: int) -> dict:
     """A function that runs a model once, for every file and runtime."""
     import numpy as np
-
-    from export.tflite.measuring import invocation
+    from darts_tf.export.tflite.measuring import invocation
 
     found = {path.stem: invocation(path, threads) for path in sorted(folder.glob("*.tflite"))}
     if importlib.util.find_spec("openvino"):
@@ -166,7 +165,7 @@ def calls(folder: pathlib.Path, threads: int) -> dict:
 
 def in_turns(calls: dict, runs: int) -> dict[str, dict]:
     """Percentiles of milliseconds, of calls spread over the whole time."""
-    from export.tflite.measuring import WARM_UP, milliseconds, percentiles
+    from darts_tf.export.tflite.measuring import WARM_UP, milliseconds, percentiles
 
     times = collections.defaultdict(list)
     for call in calls.values():

@@ -25,7 +25,7 @@ def arguments():
 
 def measure(args) -> dict:
     """Steps, in this process."""
-    from cli.startup import start_tensorflow
+    from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
     import tensorflow as tf

@@ -1,7 +1,7 @@
-"""`python -m cli` is `darts-tf`."""
+"""`python -m darts_tf.cli` is `darts-tf`."""
 
 import sys
 
-from cli.main import main
+from darts_tf.cli.main import main
 
 sys.exit(main())

@@ -87,12 +87,13 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
-    from cli import arguments, output, startup
-    from cli import options as cli_options
+    from darts_tf.cli import arguments, output, startup
+    from darts_tf.cli import options as cli_options
+
     from darts_tf import configs, plugins
 
     if name == "launch":  # the words after its -- are another command's
-        return importlib.import_module("cli.commands.launch").main(argv)
+        return importlib.import_module("darts_tf.cli.commands.launch").main(argv)
     kind = common_of(name)
     options, left = arguments.common(kind, argv)
     output.set_mode(getattr(options, "mode", output.MODES[0]))
@@ -110,7 +111,7 @@ def _run_command(name: str, argv: list[str]) -> int:
         with output.reserved(), startup.logged():
             if name not in START_LATER and plugins.waiting():
                 _check_plugins(config)
-            return importlib.import_module(f"cli.commands.{name}").run(config)
+            return importlib.import_module(f"darts_tf.cli.commands.{name}").run(config)
     except KeyboardInterrupt as stop:
         if stop.args or not hasattr(config, "resume"):
             raise
@@ -119,7 +120,7 @@ def _run_command(name: str, argv: list[str]) -> int:
 
 def common_of(name: str) -> type:
     """The options of a command beside those of its config."""
-    from cli import options as cli_options
+    from darts_tf.cli import options as cli_options
 
     return cli_options.CommonOfJobs if name in JOBS else cli_options.Common
 
@@ -158,7 +159,7 @@ def _kept(folder) -> str:
 
 
 def _fail(status: int, message: str) -> int:
-    from cli import output
+    from darts_tf.cli import output
 
     if os.environ.get(DEBUG):
         traceback.print_exc()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cli import jobs, output
+from darts_tf.cli import jobs, output
+
 from darts_tf.errors import InputError
 from darts_tf.studies.oracles import OBJECTIVE, Bounded, seconds
 from darts_tf.studies.workers import role

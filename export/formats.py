@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 
-from export import saved_model
-from export.parity import Bounds
-from export.pipeline import Format
-from export.tflite import measuring
-from export.tflite import model as tflite_model
-from export.web import page, vendoring
+from darts_tf.export import saved_model
+from darts_tf.export.parity import Bounds
+from darts_tf.export.pipeline import Format
+from darts_tf.export.tflite import measuring
+from darts_tf.export.tflite import model as tflite_model
+from darts_tf.export.web import page, vendoring
 
 
 def _tflite(variant: str, bounds: Bounds) -> Format:

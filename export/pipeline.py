@@ -12,13 +12,13 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from darts_tf.export import folder, parity, report_page
+from darts_tf.export.publishing import published
 
 import darts_tf
 from darts_tf.errors import InputError, unknown_name
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
-from export import folder, parity, report_page
-from export.publishing import published
 
 
 def nothing(path: pathlib.Path) -> dict:

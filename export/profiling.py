@@ -11,6 +11,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from darts_tf.export.folding import fold, fold_normalizations
+from darts_tf.export.images import Examples
+from darts_tf.export.tflite import model as tflite_model
+from darts_tf.export.tflite.measuring import WARM_UP, invocation, milliseconds, percentiles
+from darts_tf.export.tflite.quantization import float32
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
@@ -23,11 +28,6 @@ from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
-from export.folding import fold, fold_normalizations
-from export.images import Examples
-from export.tflite import model as tflite_model
-from export.tflite.measuring import WARM_UP, invocation, milliseconds, percentiles
-from export.tflite.quantization import float32
 
 Model = Part | Genotype
 

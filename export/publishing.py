@@ -16,9 +16,10 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
+from darts_tf.export import folder
+
 from darts_tf.errors import InputError, listed
 from darts_tf.runtime import atomic
-from export import folder
 
 LAST = (folder.PAGE, folder.REPORT)
 """The files that say what the others are."""

@@ -7,10 +7,9 @@ import sys
 import types
 
 import numpy as np
+from darts_tf.cli import startup
+from darts_tf.cli.main import COMMANDS, main
 from PIL import Image
-
-from cli import startup
-from cli.main import COMMANDS, main
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
@@ -19,7 +18,7 @@ def replace_commands(monkeypatch, run) -> None:
     """Has every command call `run` with its config, without TensorFlow."""
     monkeypatch.setattr(startup, "start_tensorflow", lambda *given: None)
     for name in COMMANDS:
-        command = types.ModuleType(f"cli.commands.{name}")
+        command = types.ModuleType(f"darts_tf.cli.commands.{name}")
         command.run = run
         monkeypatch.setitem(sys.modules, command.__name__, command)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-import export
+from darts_tf import export
 from darts_tf.configs import TrainConfig
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.network import Network, build_network

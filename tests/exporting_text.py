@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-import export
+from darts_tf import export
 from darts_tf.configs import TextTrainConfig
 from darts_tf.data import Vocabulary, load_text
 from darts_tf.models.language_model import LanguageModel, build_language_model

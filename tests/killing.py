@@ -34,7 +34,7 @@ TRAIN = (
 def started(*words, **environment) -> subprocess.Popen:
     """The program with these words, in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cli", *map(str, words)],
+        [sys.executable, "-m", "darts_tf.cli", *map(str, words)],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pathlib
 
-from export import folder
-from export.publishing import published
+from darts_tf.export import folder
+from darts_tf.export.publishing import published
 
 
 def write_export(output: pathlib.Path, contents: dict[str, str]) -> None:

@@ -15,9 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from darts_tf.cli.main import main
 from documents import ROOT, Block, Statement, flags_of, statements
-
-from cli.main import main
 
 COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -98,7 +97,7 @@ class Runner:
         programs = self.folder / ".programs"
         programs.mkdir(exist_ok=True)
         program = programs / "darts-tf"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m darts_tf.cli "$@"\n')
         program.chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
@@ -115,7 +114,7 @@ class Runner:
 
 def _alone(words: list[str]) -> int:
     """Runs a command in a process of its own: what it registers goes with it."""
-    command = [sys.executable, "-m", "cli", *words]
+    command = [sys.executable, "-m", "darts_tf.cli", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)

@@ -171,7 +171,7 @@ def quiet_environment() -> dict[str, str]:
 @contextlib.contextmanager
 def serving(folder: pathlib.Path, *words: str):
     """`darts-tf serve` on free ports, once it answers; killed at the end."""
-    command = [sys.executable, "-m", "cli", "serve", "--model", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "darts_tf.cli", "serve", "--model", str(folder), "--port", "0"]
     with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads would fill and stop it
         process = subprocess.Popen(
             [*command, "--poll-seconds", "0.1", *words],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from darts_tf.cli.main import main
 
-from cli.main import main
 from darts_tf.models.activation_memory import Made, alive, peak_memory
 from darts_tf.models.counting import costs
 from darts_tf.models.network import build_network

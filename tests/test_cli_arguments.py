@@ -12,10 +12,10 @@ import sys
 
 import pytest
 from commands import replace_commands
+from darts_tf.cli import main as program
+from darts_tf.cli import startup
+from darts_tf.cli.main import COMMANDS, main
 
-from cli import main as program
-from cli import startup
-from cli.main import COMMANDS, main
 from darts_tf import configs
 from darts_tf.configs.base import Config
 from darts_tf.errors import InputError
@@ -239,24 +239,24 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
     ],
 )
 def test_start_imports_nothing_heavy(argv, too_heavy):
-    check = f"import sys; from cli.main import main; main({argv}); print(*sys.modules)"
+    check = f"import sys; from darts_tf.cli.main import main; main({argv}); print(*sys.modules)"
     loaded = python("-c", check).stdout.split()
-    assert "cli.main" in loaded
+    assert "darts_tf.cli.main" in loaded
     assert not too_heavy & set(loaded)
 
 
 def test_module_runs_as_the_program():
-    shown = python("-m", "cli", "--help")
+    shown = python("-m", "darts_tf.cli", "--help")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert all(f"  {name} " in shown.stdout for name in COMMANDS)
-    wrong = python("-m", "cli", "search")
+    wrong = python("-m", "darts_tf.cli", "search")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "darts-tf: error: Expected --workdir. Received: none\n"
 
 
 def test_reader_that_goes_away_leaves_no_noise():
     with subprocess.Popen(
-        [sys.executable, "-m", "cli", "--help"],
+        [sys.executable, "-m", "darts_tf.cli", "--help"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -267,7 +267,9 @@ def test_reader_that_goes_away_leaves_no_noise():
 
 
 def test_tensorflow_starts_without_a_word_on_stderr():
-    check = "from cli import startup; startup.start_tensorflow(); import tensorflow; print('started')"
+    check = (
+        "from cli import startup; startup.start_tensorflow(); import tensorflow; print('started')"
+    )
     started = python("-c", check)
     assert (started.stdout, started.stderr) == ("started\n", "")
 

@@ -14,8 +14,8 @@ import urllib.request
 import pytest
 import tensorflow as tf
 from commands import one_line_of_wrong_use
+from darts_tf.cli.commands import board
 
-from cli.commands import board
 from darts_tf.errors import InputError
 from darts_tf.training.tensorboard import write_settings
 
@@ -114,7 +114,7 @@ def awaited(question, wanted):
 )
 def test_board_shows_runs_also_later_ones_until_it_is_asked_to_end(tmp_path, number):
     written(tmp_path / "many" / "one" / "tensorboard")
-    command = [sys.executable, "-m", "cli", "board", str(tmp_path / "many"), "--port", "0"]
+    command = [sys.executable, "-m", "darts_tf.cli", "board", str(tmp_path / "many"), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:

@@ -11,12 +11,12 @@ import sys
 
 import pytest
 from commands import one_line_of_wrong_use, replace_commands
+from darts_tf.cli import arguments, main
+from darts_tf.cli.main import COMMANDS
+from darts_tf.cli.options import Common, CommonOfJobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli import arguments, main
-from cli.main import COMMANDS
-from cli.options import Common, CommonOfJobs
 from darts_tf import configs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.errors import InputError
@@ -187,7 +187,7 @@ def bash(tmp_path_factory):
         pytest.skip("there is no bash")
     script = tmp_path_factory.mktemp("shell") / "completion.bash"
     with script.open("w") as file:
-        words = [sys.executable, "-m", "cli", "completion", "bash"]
+        words = [sys.executable, "-m", "darts_tf.cli", "completion", "bash"]
         done = subprocess.run(words, stdout=file, env=dict(os.environ), check=False)
     assert done.returncode == 0
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from beginnings import begin
 from commands import one_line_of_wrong_use
+from darts_tf.cli.commands import derive as command_of
+from darts_tf.cli.main import main
 
-from cli.commands import derive as command_of
-from cli.main import main
 from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.search.perturbation_selection import Settings
 from darts_tf.spaces.collapse import COLLAPSED

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from commands import one_line_of_wrong_use
+from darts_tf.cli.main import main
+from darts_tf.export import profiling
 from numerics import assert_close
 
-from cli.main import main
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.costs import latency_table
@@ -31,7 +32,6 @@ from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.callbacks import Record
-from export import profiling
 
 ALPHAS = np.random.default_rng(0).normal(size=(2, 14, 8))
 PLAIN = derive(*ALPHAS)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from beginnings import begin
 from commands import one_line_of_wrong_use
+from darts_tf.cli.commands import plot
+from darts_tf.cli.main import main
 from pictured import SVG
 
-from cli.commands import plot
-from cli.main import main
 from darts_tf.plots import figures, films
 from darts_tf.plots.figures import picture, plot_genotype, plot_supernet
 from darts_tf.runs import files
@@ -153,7 +153,8 @@ def test_wrong_use_is_one_line_and_writes_nothing(searched, here, capsys, argume
 
 
 def test_neither_tensorflow_nor_pyplot_is_started(here):
-    code = "import sys; from cli.main import main; main(['plot', 'PDARTS']); print(*sys.modules)"
+    run = "import sys; from darts_tf.cli.main import main; main(['plot', 'PDARTS'])"
+    code = f"{run}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"tensorflow", "keras", "sklearn", "matplotlib.pyplot"} & set(done.stdout.split())
 

@@ -8,8 +8,8 @@ import signal
 import pytest
 from beginnings import begin, contents, dataset
 from commands import replace_commands
+from darts_tf.cli.main import main
 
-from cli.main import main
 from darts_tf import configs
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs import folder as run_folder

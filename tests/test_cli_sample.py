@@ -7,14 +7,14 @@ import shutil
 import numpy as np
 import pytest
 from commands import one_line_of_wrong_use
+from darts_tf.cli.main import main
+from darts_tf.export.text.loading import load_text_model
+from darts_tf.export.text.sampling import choose
 from exporting_text import KNOWN, SIZE, probabilities_of, small_model, words_of
 
-import export
-from cli.main import main
+from darts_tf import export
 from darts_tf.data import SPLITTING, load_text
 from darts_tf.runs import files
-from export.text.loading import load_text_model
-from export.text.sampling import choose
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from commands import one_line_of_wrong_use
+from darts_tf.cli.commands import select as program
+from darts_tf.cli.main import main
 from protocols import begin, leave
 
-from cli.commands import select as program
-from cli.main import main
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted

@@ -13,9 +13,9 @@ import deploying
 import jsonschema
 import pytest
 import yaml
+from darts_tf.cli import arguments
 from deploying import DEPLOY, ROOT, TYPES
 
-from cli import arguments
 from darts_tf.configs import SearchConfig
 from darts_tf.runs import files as run_files
 

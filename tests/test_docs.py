@@ -12,11 +12,11 @@ import sys
 
 import pytest
 from browsing import Site, browser, require_browser
+from darts_tf.cli.arguments import flags
+from darts_tf.cli.main import COMMANDS
 from documents import ROOT
 
 import darts_tf
-from cli.arguments import flags
-from cli.main import COMMANDS
 from darts_tf import configs
 
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}

@@ -10,10 +10,10 @@ import sys
 import types
 
 import pytest
+from darts_tf.cli.main import main
 
-from cli.main import main
 from darts_tf.configs import DoctorConfig
-from darts_tf.runtime import diagnosis
+from darts_tf.runtime import diagnosis, processor
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLUSTER = {"worker": ["first:1", "second:1"]}
@@ -43,7 +43,7 @@ def broken():
 def test_whole_report_of_a_new_process():
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "XLA_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "doctor", "--json"],
+        [sys.executable, "-m", "darts_tf.cli", "doctor", "--json"],
         cwd=ROOT,
         env={**environment, "TF_DETERMINISTIC_OPS": "0"},
         capture_output=True,
@@ -127,7 +127,7 @@ def test_doctor_goes_on_where_every_probe_fails(monkeypatch, capsys):
 
 @pytest.mark.usefixtures("harmless")
 def test_doctor_works_where_tensorflow_does_not_start(monkeypatch, capsys):
-    monkeypatch.setattr("cli.startup.start_tensorflow", broken)
+    monkeypatch.setattr("darts_tf.cli.startup.start_tensorflow", broken)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     report = doctor(capsys)
     assert report["versions"]["TensorFlow"].startswith("failed: ModuleNotFoundError: ")
@@ -225,7 +225,7 @@ def test_gpu_is_described_as_far_as_tensorflow_knows_it(monkeypatch):
 def test_other_systems_than_linux_and_other_builds_are_described(monkeypatch, tmp_path):
     import tensorflow as tf
 
-    monkeypatch.setattr(diagnosis, "CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "none")
     assert diagnosis.avx512() == "unknown"
     assert diagnosis.processor() != ""
     (tmp_path / "none").write_text("model name\t: Chip: 3\nflags\t\t: sse avx512f\n")

@@ -9,13 +9,13 @@ import shutil
 
 import pytest
 from commands import replace_commands, write_images
+from darts_tf.cli import arguments
+from darts_tf.cli.main import COMMANDS, main
 from documents import PAGES, ROOT, Block, Statement, blocks, flags_of, inline, statements
 from PIL import Image
 from running_documents import Runner
 from texts import SPLITS, write_texts
 
-from cli import arguments
-from cli.main import COMMANDS, main
 from darts_tf import configs
 
 SHORT = ("docs/method.md", "docs/recurrent.md", "docs/variants.md")

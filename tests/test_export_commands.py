@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+from darts_tf.cli.main import main
+from darts_tf.export.parity import Bounds
 from exporting import FLOAT, TFLITE, probabilities_of
 from PIL import Image
 
-import export
-from cli.main import main
+from darts_tf import export
 from darts_tf.runs import files as run_files
-from export.parity import Bounds
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.inference import computes_in_half, frozen_logits, inference_copy
 from exporting import drawn_images, preprocessing_of, small_network
 
 from darts_tf.models.counting import count_params
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NONE
 from darts_tf.spaces.genotype import Genotype
-from export.folding import fold_normalizations
-from export.inference import computes_in_half, frozen_logits, inference_copy
 
 PLAIN = tuple((name, 0) for name in ALL_PRIMITIVES if name != NONE)
 EVERYTHING = Genotype((*PLAIN, PLAIN[0]), (2, 3, 4, 5, 6), (*PLAIN, PLAIN[0]), (2, 4, 6))

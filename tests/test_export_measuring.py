@@ -6,8 +6,7 @@ import itertools
 
 import pytest
 import tensorflow as tf
-
-from export.tflite import measuring
+from darts_tf.export.tflite import measuring
 
 
 def written(path, function):

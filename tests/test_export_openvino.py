@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.formats import FORMATS
+from darts_tf.export.images import Examples, keras_logits
 from exporting import drawn_images, names, preprocessing_of, small_network
 from test_export_inference import EVERYTHING
-
-from export.folding import fold_normalizations
-from export.formats import FORMATS
-from export.images import Examples, keras_logits
 
 openvino = pytest.importorskip("openvino")
 

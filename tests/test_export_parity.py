@@ -6,8 +6,7 @@ import json
 
 import numpy as np
 import pytest
-
-from export.parity import Bounds, ParityError, check, compare
+from darts_tf.export.parity import Bounds, ParityError, check, compare
 
 
 def logits(seed=0):

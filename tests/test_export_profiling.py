@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from darts_tf.export import profiling
+from darts_tf.export.tflite import measuring
 
 from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.costs.tables import network_cost
@@ -13,8 +15,6 @@ from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import Stem
 from darts_tf.models.counting import cost_table, layer_of
 from darts_tf.spaces.zoo import GENOTYPES
-from export import profiling
-from export.tflite import measuring
 
 PARTS = [
     *(Part(name, 4, 4, 7, 9, stride) for name in PRIMITIVES for stride in (1, 2)),

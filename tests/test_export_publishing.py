@@ -11,11 +11,10 @@ import sys
 
 import filelock
 import pytest
+from darts_tf.export import folder
+from darts_tf.export.publishing import published
 from exporting import tree
 from publishing import write_export
-
-from export import folder
-from export.publishing import published
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

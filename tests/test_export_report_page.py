@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import re
 
+from darts_tf.export.report_page import render
 from reading_pages import Page
 
 from darts_tf.report import html
-from export.report_page import render
 
 HOSTILE = "<script>alert('x')</script>&\"\u2028"
 LATENCY = {"1": {"p50": 1.25, "p95": 2.5}, "2": {"p50": 0.75, "p95": 1.5}}

@@ -9,15 +9,15 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.export import saved_model, warmup
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.images import Examples
 from exporting import drawn_images, names, preprocessing_of, probabilities_of, small_network
 from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from darts_tf.data import Preprocessing
 from darts_tf.models.counting import count_params
-from export import saved_model, warmup
-from export.folding import fold_normalizations
-from export.images import Examples
 
 SHAPE = Preprocessing(9, 8, 3, (0.3, 0.4, 0.5), (0.2, 0.3, 0.2), 11)
 """What predict_bytes and classify are tested with: the shorter side resized, the centre cropped."""

@@ -8,6 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from darts_tf.export import folder, parity
+from darts_tf.export.text import inference, tflite
+from darts_tf.export.text.writing import perplexity, stretch
+from darts_tf.export.tflite import measuring
 from exporting_text import (
     KNOWN,
     UNITS,
@@ -17,14 +21,10 @@ from exporting_text import (
     words_of,
 )
 
-import export
+from darts_tf import export
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
-from export import folder, parity
-from export.text import inference, tflite
-from export.text.writing import perplexity, stretch
-from export.tflite import measuring
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.export import warmup
+from darts_tf.export.text import inference, saved_model
 from exporting_text import (
     KNOWN,
     SIZE,
@@ -21,8 +23,6 @@ from exporting_text import (
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from darts_tf.data import Vocabulary
-from export import warmup
-from export.text import inference, saved_model
 
 TOKENS = {word: token for token, word in enumerate(KNOWN)}
 

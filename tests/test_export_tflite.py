@@ -7,6 +7,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
+from darts_tf.export import parity
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.formats import FORMATS
+from darts_tf.export.images import Examples, in_batches, keras_logits
+from darts_tf.export.inference import frozen_logits
+from darts_tf.export.tflite import quantization
 from exporting import drawn_images, names, preprocessing_of, small_network
 from test_export_inference import EVERYTHING
 from trained import digits_network
@@ -14,12 +20,6 @@ from trained import digits_network
 from darts_tf.data import load_dataset
 from darts_tf.models.counting import count_params
 from darts_tf.spaces.genotype import Genotype
-from export import parity
-from export.folding import fold_normalizations
-from export.formats import FORMATS
-from export.images import Examples, in_batches, keras_logits
-from export.inference import frozen_logits
-from export.tflite import quantization
 
 TFLITE = [name for name in FORMATS if name.startswith("tflite")]
 PAIRS = (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)) * 2

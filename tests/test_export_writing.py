@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.export.parity import Bounds
+from darts_tf.export.pipeline import nothing
 from exporting import (
     FLOAT,
     drawn_images,
@@ -22,11 +24,9 @@ from exporting import (
     tree,
 )
 
-import export
+from darts_tf import export
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
-from export.parity import Bounds
-from export.pipeline import nothing
 
 CASES = {
     "DARTS_V1": (8, 8, 1, "cifar"),
@@ -221,7 +221,7 @@ def test_a_folded_network_that_differs_is_never_written(tmp_path, monkeypatch):
             tf.ones_like(network.head.trainable_variables[0]) * 1e-3
         )
 
-    monkeypatch.setattr("export.writing.fold_normalizations", spoil)
+    monkeypatch.setattr("darts_tf.export.writing.fold_normalizations", spoil)
     with pytest.raises(export.ParityError, match="the folded network to differ"):
         small_export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

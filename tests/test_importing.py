@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 import pytest
 from commands import COLOURS, one_line_of_wrong_use, write_images
+from darts_tf.cli.main import main
 from golden_data import EVALUATIONS
 from state_dicts import small_state, write_npz
 
-from cli.main import main
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.models.network import logits_of
@@ -118,7 +118,7 @@ def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
     def fail(config, limit):
         raise OSError("Dataset imagenet2012 could not be downloaded: by hand\nand more")
 
-    monkeypatch.setattr("cli.commands.export.dataset_of", fail)
+    monkeypatch.setattr("darts_tf.cli.commands.export.dataset_of", fail)
     output = tmp_path / "export"
     words = ["--output", str(output), "--format", "saved_model", "--check-images", "4"]
     assert main(["export", "--workdir", str(imported), *words]) == 0

@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 from commands import one_line_of_wrong_use, write_images
+from darts_tf.cli.main import main
 from golden_data import FOLDER, Golden
 from hypothesis import strategies as st
 from numpy_reference import recurrent_step
@@ -15,7 +16,6 @@ from state_dicts import small_state, write_npz
 from texts import write_texts
 from witnessing import fuzz
 
-from cli.main import main
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError

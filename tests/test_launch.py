@@ -9,14 +9,13 @@ import subprocess
 import sys
 
 import pytest
+from darts_tf.cli.commands import launch as command
+from darts_tf.cli.main import main
 from launches import ROOT, SOON, ended, pids
-
-from cli.commands import launch as command
-from cli.main import main
 
 RUN = """
 import sys
-from cli.commands.launch import run
+from darts_tf.cli.commands.launch import run
 from darts_tf.configs import LaunchConfig
 code, workers, *logs = sys.argv[1:]
 config = LaunchConfig(workers=int(workers), logs=logs[0] if logs else None)
@@ -43,7 +42,7 @@ def ran(monkeypatch) -> list:
 def test_words_after_the_dashes_are_the_workers(ran, job):
     assert main(["launch", "--workers", "2", "--logs", "here", "--", *job]) == 0
     config = command.LaunchConfig(workers=2, logs="here")
-    assert ran == [(config, [sys.executable, "-m", "cli", *job])]
+    assert ran == [(config, [sys.executable, "-m", "darts_tf.cli", *job])]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_help_is_shown(ran, capsys, words):
 
 
 def test_launch_itself_imports_no_tensorflow():
-    imports = "import sys; from cli.main import main; import cli.commands.launch"
+    imports = "import sys; from darts_tf.cli.main import main; import darts_tf.cli.commands.launch"
     code = f"{imports}; main(['launch', '--help'])"
     shown = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"],

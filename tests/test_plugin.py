@@ -12,12 +12,12 @@ import re
 import subprocess
 import sys
 
+import darts_tf.cli.commands.launch
 import pytest
 from commands import one_line_of_wrong_use, replace_commands
+from darts_tf.cli.main import main
 from plugging import registrations_taken_back
 
-import cli.commands.launch
-from cli.main import main
 from darts_tf import plugins
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
@@ -197,11 +197,11 @@ def test_workers_of_a_launch_load_the_same_scripts(searched, plugged_in, monkeyp
         commands.append(command)
         return Outcome()
 
-    monkeypatch.setattr(cli.commands.launch, "launch", launch)
+    monkeypatch.setattr(darts_tf.cli.commands.launch, "launch", launch)
     job = ["search", plugged_in, "--workdir", str(tmp_path / "run"), "--space", "ghosts"]
     assert darts("launch", "--workers", 2, plugged_in, "--", job[0], *job[2:]) == 0
     assert darts("launch", "--workers", 2, "--", *job) == 0
-    assert commands == [[sys.executable, "-m", "cli", *job]] * 2
+    assert commands == [[sys.executable, "-m", "darts_tf.cli", *job]] * 2
 
 
 def test_devices_are_divided_before_what_is_registered_is_tried(monkeypatch, plugged_in, tmp_path):
@@ -222,7 +222,7 @@ def test_help_of_another_process_shows_names_without_tensorflow(tmp_path):
         "darts_tf.register_selection('weakest', print)\n"
         "atexit.register(lambda: print('tensorflow' in sys.modules))\n"
     )
-    command = [sys.executable, "-m", "cli", "search", "--plugin", "light.py", "--help"]
+    command = [sys.executable, "-m", "darts_tf.cli", "search", "--plugin", "light.py", "--help"]
     done = subprocess.run(
         command,
         cwd=tmp_path,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from darts_tf.cli.main import main
 from reading_pages import Page
 from reporting import (
     HOSTILE,
@@ -23,7 +24,6 @@ from reporting import (
     training,
 )
 
-from cli.main import main
 from darts_tf import configs
 from darts_tf.errors import InputError
 from darts_tf.report.findings import signs, state
@@ -309,7 +309,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path):
 def test_program_starts_no_tensorflow(tmp_path):
     folder = search(tmp_path / "run", 1)
     code = (
-        "import sys; from cli.main import main; "
+        "import sys; from darts_tf.cli.main import main; "
         f"status = main(['report', {str(folder)!r}, '-o', {str(tmp_path / 'page.html')!r}]); "
         "print(status, *{'tensorflow', 'keras'} & set(sys.modules))"
     )

@@ -8,10 +8,10 @@ import shlex
 import typing
 
 import pytest
+from darts_tf.cli.arguments import parse
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cli.arguments import parse
 from darts_tf import configs
 from darts_tf.errors import InputError
 from darts_tf.report.reproduce import COMMANDS, command_of, defaults_of, kind_of

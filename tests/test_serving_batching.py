@@ -8,10 +8,9 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from export.serving.batching import Batches, message
-from export.serving.errors import RequestError
-from export.serving.servable import Signature
+from darts_tf.export.serving.batching import Batches, message
+from darts_tf.export.serving.errors import RequestError
+from darts_tf.export.serving.servable import Signature
 
 LIMIT = 10**6
 
@@ -20,7 +19,7 @@ class Doubling(Signature):
     """Doubles x, refuses negative numbers as TensorFlow does, and notes what it was given."""
 
     def __init__(self, is_batch=True):
-        from export.serving.tensors import Spec
+        from darts_tf.export.serving.tensors import Spec
 
         self.name, self.is_batch = "doubling", is_batch
         self.inputs = self.outputs = {"x": Spec(tf.float32, (None, None) if is_batch else (1, 1))}

@@ -8,9 +8,8 @@ import sys
 
 import pytest
 from commands import one_line_of_wrong_use
+from darts_tf.cli.main import main
 from serving import drawn, png, ranked, serving, write_version
-
-from cli.main import main
 
 IMAGES = drawn(5)
 FILES = [png(image) for image in IMAGES]
@@ -115,9 +114,11 @@ def test_host_that_is_not_ours_is_wrong_use(folder, capfd):
     ],
 )
 def test_missing_package_is_named(folder, files, capfd, monkeypatch, words, module):
-    for name in [name for name in sys.modules if name.startswith(("export.serving.", module))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("darts_tf.export.serving.", module))
+    ]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("export.serving.server", raising=False)
+    monkeypatch.delattr("darts_tf.export.serving.server", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     last = folder if words[0] == "serve" else files[0]
     line = one_line_of_wrong_use(capfd, [*words, last])

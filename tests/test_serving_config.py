@@ -11,6 +11,8 @@ import sys
 
 import pytest
 from commands import one_line_of_wrong_use
+from darts_tf.export.serving import config as files
+from darts_tf.export.serving import folders
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
@@ -22,8 +24,6 @@ from serving import quiet_environment
 
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
-from export.serving import config as files
-from export.serving import folders
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ time.sleep(60)
 def command(export, *words, path=os.defpath):
     environment = {**quiet_environment(), "PATH": path}
     return {
-        "args": [sys.executable, "-m", "cli", "serve", "--model", str(export), *words],
+        "args": [sys.executable, "-m", "darts_tf.cli", "serve", "--model", str(export), *words],
         **{"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
     }
 

@@ -11,10 +11,9 @@ import threading
 import weakref
 
 import pytest
+from darts_tf.export.serving.models import Model
 from loading import Load
 from serving import WAIT, becomes, drawn, logits_of, serving, write_version
-
-from export.serving.models import Model
 
 IMAGES = drawn(2)
 BODY = {"instances": IMAGES.tolist()}

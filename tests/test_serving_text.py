@@ -8,11 +8,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.export.serving import config as serving_config
+from darts_tf.export.serving import folders
 from exporting_text import SIZE, UNITS, drawn_tokens
 from serving import quiet_environment, serving
-
-from export.serving import config as serving_config
-from export.serving import folders
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,15 @@ def test_server_answers_over_grpc(server, signatures):
 def test_predict_by_url_says_that_the_server_has_no_images(server, scheme, tmp_path):
     (tmp_path / "a.png").write_bytes(b"picture")
     url = f"grpc://{server.grpc}" if scheme == "grpc" else server.rest
-    command = [sys.executable, "-m", "cli", "predict", "--url", url, str(tmp_path / "a.png")]
+    command = [
+        sys.executable,
+        "-m",
+        "darts_tf.cli",
+        "predict",
+        "--url",
+        url,
+        str(tmp_path / "a.png"),
+    ]
     environment = quiet_environment()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     (line,) = done.stderr.splitlines()

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from darts_tf.cli import jobs as program
+from darts_tf.cli.commands import compare
 from golden_data import values
 from interrupting import Terminate
 from killing import assert_same_run
@@ -17,8 +19,6 @@ from numerics import assert_close, by_nested_tapes, floatx
 from test_relaxations import TRAIN, VALID, made_trainer, spread_alphas
 from test_sharing import drawn
 
-from cli import jobs as program
-from cli.commands import compare
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from darts_tf.cli.main import main
 from interrupting import KillAfter, Killed
 from PIL import Image
 
-import export
-from cli.main import main
+from darts_tf import export
 from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
 from darts_tf.runs import files

@@ -14,7 +14,7 @@ from exporting import small_network
 from PIL import Image
 from sklearn.datasets import load_digits
 
-import export
+from darts_tf import export
 from darts_tf.data.preprocessing import Preprocessing
 
 CLASSES = (*("zero", "one", "two", "three", "four", "five", "six", "seven"), "eight", "<b>nine & 9")

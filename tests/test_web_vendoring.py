@@ -9,12 +9,12 @@ import tarfile
 
 import pytest
 from browsing import Site
+from darts_tf.cli.main import main
+from darts_tf.export.web import vendoring
 from exporting import drawn_images, names, preprocessing_of, small_network
 
-import export
-from cli.main import main
+from darts_tf import export
 from darts_tf.errors import InputError
-from export.web import vendoring
 
 MEMBERS = {"package.json": b"{}", "dist/index.js": b"export {};"}
 
@@ -45,7 +45,9 @@ def registry(tmp_path, monkeypatch):
 
 
 def test_what_is_needed_is_unpacked_with_its_licence_and_fetched_once(registry, capsys):
-    with pytest.raises(InputError, match=r"python -m export.web.vendoring.*Received: none"):
+    with pytest.raises(
+        InputError, match=r"python -m darts_tf.export.web.vendoring.*Received: none"
+    ):
         vendoring.check()
     assert vendoring.main() == 0
     assert "@some/one 1.0.0" in capsys.readouterr().out
@@ -90,5 +92,5 @@ def test_export_without_the_runtime_says_what_to_run_and_writes_nothing(registry
         export.export(network, preprocessing, names(), tmp_path / "out", **images)
     run = ("--workdir", tmp_path / "run", "--output", tmp_path / "out", "--format", "web")
     assert main(["export", *map(str, run)]) == 2
-    assert "export.web.vendoring" in capsys.readouterr().err
+    assert "darts_tf.export.web.vendoring" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

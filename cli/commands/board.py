@@ -13,7 +13,8 @@ import types
 import warnings
 from collections.abc import Iterable, Mapping
 
-from cli import startup
+from darts_tf.cli import startup
+
 from darts_tf.configs import BoardConfig
 from darts_tf.errors import InputError, first_line, listed
 from darts_tf.runs import files

@@ -6,8 +6,8 @@ import dataclasses
 import typing
 
 import tyro
+from darts_tf.cli import main
 
-from cli import main
 from darts_tf import configs
 from darts_tf.configs import CompletionConfig
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from cli import startup
-from cli.jobs import dataset_of, show_round
+from darts_tf.cli import startup
+from darts_tf.cli.jobs import dataset_of, show_round
+
 from darts_tf import registry
 from darts_tf.configs import DeriveConfig, SearchConfig
 from darts_tf.configs.budgets import Budget, parsed_budget

@@ -6,7 +6,8 @@ import contextlib
 import json
 import tempfile
 
-from cli import startup
+from darts_tf.cli import startup
+
 from darts_tf.configs import DoctorConfig
 from darts_tf.runtime import diagnosis
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from darts_tf.cli import startup
+from darts_tf.cli.commands.plot import PICTURES, check_output, write
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cli import startup
-from cli.commands.plot import PICTURES, check_output, write
 from darts_tf import registry
 from darts_tf.configs import InspectConfig
 from darts_tf.costs.formulas import word_costs
@@ -56,7 +56,7 @@ def run(config: InspectConfig) -> int:
 
 
 def _show_primitive(name: str, channels: int) -> None:
-    from export.primitive_check import check_primitive
+    from darts_tf.export.primitive_check import check_primitive
 
     if name not in PRIMITIVES:
         raise InputError(f"{unknown_name('primitive', name, PRIMITIVES)}{registry.HINT}")

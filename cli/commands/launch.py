@@ -10,8 +10,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from cli import arguments, startup
-from cli.options import Common, CommonOfJobs, as_json
+from darts_tf.cli import arguments, startup
+from darts_tf.cli.options import Common, CommonOfJobs, as_json
+
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.runtime.processes import Outcome, launch
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         print(as_json(made if asked.print_config else config))
         return 0
     plugged_in = [f"--plugin={path}" for path in options.plugin]
-    return run(config, [sys.executable, "-m", "cli", job[0], *plugged_in, *job[1:]])
+    return run(config, [sys.executable, "-m", "darts_tf.cli", job[0], *plugged_in, *job[1:]])
 
 
 def run(config: LaunchConfig, command: Sequence[str]) -> int:

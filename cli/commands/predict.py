@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from cli import startup
+from darts_tf.cli import startup
+
 from darts_tf.configs import PredictConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.atomic import contents
@@ -28,8 +29,9 @@ def run(config: PredictConfig) -> int:
 
 def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
     startup.start_tensorflow()
-    import export
-    from export.images import read_images
+    from darts_tf.export.images import read_images
+
+    from darts_tf import export
 
     with startup.held_stderr():
         model = export.load(config.model)
@@ -41,7 +43,7 @@ def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
 
 
 def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:
-    from export.serving.client import Refused, predictor
+    from darts_tf.export.serving.client import Refused, predictor
 
     if config.url.startswith("grpc:"):
         startup.import_tensorflow()  # which the official stubs bring along

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cli import output, startup
+from darts_tf.cli import output, startup
+
 from darts_tf.configs import ProfileConfig
 from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts
@@ -14,7 +15,7 @@ from darts_tf.spaces.search_spaces import SPACES
 
 def run(config: ProfileConfig) -> int:
     """Measures, with a line for every part, and writes the table."""
-    from export import profiling
+    from darts_tf.export import profiling
 
     if config.output.is_dir():  # told before a minute is spent
         raise InputError(f"Expected output to be a file. Received: {config.output}, a folder")

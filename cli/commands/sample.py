@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import export
-from cli import startup
+from darts_tf.cli import startup
+
+from darts_tf import export
 from darts_tf.configs import SampleConfig
 from darts_tf.data.text import UNK
 from darts_tf.errors import listed

@@ -13,13 +13,14 @@ import sys
 import time
 from collections.abc import Mapping
 
-from cli import startup
+from darts_tf.cli import startup
+from darts_tf.export.serving import config as files
+from darts_tf.export.serving import folders
+
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.processes import free_ports
 from darts_tf.runtime.signals import Interrupted
-from export.serving import config as files
-from export.serving import folders
 
 NEEDS = "darts-tf[serving]"
 
@@ -59,7 +60,7 @@ def _replace_by(program: str, command: list[str]) -> None:
 def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> int:
     startup.import_tensorflow(level=3)  # failures are reported by us
     try:
-        from export.serving import server
+        from darts_tf.export.serving import server
     except ModuleNotFoundError as error:
         raise InputError(
             f"Expected {NEEDS} to be installed, or {files.BINARY} on the PATH. "

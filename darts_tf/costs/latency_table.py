@@ -11,7 +11,7 @@ from darts_tf.costs.parts import Part
 from darts_tf.costs.tables import CostTable
 from darts_tf.errors import InputError, listed, shown
 from darts_tf.runs import files
-from darts_tf.runtime.diagnosis import processor
+from darts_tf.runtime.processor import processor
 
 FORMAT = 1
 """Of the file; another number has another meaning."""

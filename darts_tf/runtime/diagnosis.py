@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import platform
 import re
 import shutil
@@ -21,6 +20,7 @@ from importlib import metadata
 import psutil
 
 from darts_tf.errors import InputError, first_line, gigabytes, shortened
+from darts_tf.runtime.processor import cpuinfo, processor
 from darts_tf.runtime.strict_json import parse_json
 
 Probe = Callable[[], str]
@@ -28,7 +28,6 @@ Probe = Callable[[], str]
 PACKAGES = ("numpy", "tensorflow-datasets", "ai-edge-litert", "protobuf")
 """What else is installed with the library and decides whether it works, besides TensorFlow."""
 
-CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 LONGEST = 400
 """Characters of a line."""
@@ -102,11 +101,6 @@ def keras_version() -> str:
 # The machine
 
 
-def processor() -> str:
-    """The processor's model."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
 def cores() -> str:
     """How many cores this process may use."""
     from darts_tf.runtime import execution
@@ -116,7 +110,7 @@ def cores() -> str:
 
 def avx512() -> str:
     """Whether the processor has AVX-512."""
-    features = _cpuinfo("flags").split()
+    features = cpuinfo("flags").split()
     return "unknown" if not features else "on" if "avx512f" in features else "off"
 
 
@@ -125,14 +119,6 @@ def onednn() -> str:
     from tensorflow.python.util import _pywrap_util_port  # it says so nowhere else
 
     return "on" if _pywrap_util_port.IsMklEnabled() else "off"
-
-
-def _cpuinfo(field: str) -> str:
-    """What Linux says about the first core; nothing on other systems."""
-    if not CPUINFO.exists():
-        return ""
-    lines = (line.partition(":") for line in CPUINFO.read_text().splitlines())
-    return next((value.strip() for name, _, value in lines if name.strip() == field), "")
 
 
 # Devices

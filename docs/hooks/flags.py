@@ -10,9 +10,9 @@ import pathlib
 import typing
 
 import tyro
+from darts_tf.cli.main import COMMANDS
 from mkdocs.structure.files import File
 
-from cli.main import COMMANDS
 from darts_tf import configs
 
 _INTRODUCTION = """# The commands

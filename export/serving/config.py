@@ -9,10 +9,11 @@ import shlex
 import stat
 from collections.abc import Mapping
 
+from darts_tf.export.serving import folders
+
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime import atomic
-from export.serving import folders
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.19.1"

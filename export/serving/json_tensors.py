@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+from darts_tf.export.serving.errors import invalid
+from darts_tf.export.serving.servable import Signature
+from darts_tf.export.serving.tensors import Spec
 
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
-from export.serving.errors import invalid
-from export.serving.servable import Signature
-from export.serving.tensors import Spec
 
 ROWS, COLUMNS = "instances", "inputs"
 BINARY_SUFFIX = "_bytes"

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from darts_tf.export.serving.errors import invalid
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
-
-from export.serving.errors import invalid
 
 STRING_BYTES = 8
 """What an element of a string tensor is counted as, beside its text."""

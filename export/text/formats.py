@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 
-from export import formats
-from export.text import saved_model, tflite
+from darts_tf.export import formats
+from darts_tf.export.text import saved_model, tflite
 
 _MODULES = {
     "saved_model": (saved_model, saved_model.write),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
-
-from export import folder
-from export.text.words import Words
-from export.tflite.metadata import AXIS_LABELS, FEATURE, PARSER, Table, content, packed
+from darts_tf.export import folder
+from darts_tf.export.text.words import Words
+from darts_tf.export.tflite.metadata import AXIS_LABELS, FEATURE, PARSER, Table, content, packed
 
 VOCABULARY = np.int8(5)  # AssociatedFileType
 

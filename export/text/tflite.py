@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from darts_tf.export.text.inference import frozen_word
+from darts_tf.export.text.metadata import described
+from darts_tf.export.text.sharing import share_table
+from darts_tf.export.text.words import Words
+from darts_tf.export.tflite.model import SIGNATURE
+from darts_tf.export.tflite.quantization import VARIANTS, edited
 
 from darts_tf.models.language_model import LanguageModel
-from export.text.inference import frozen_word
-from export.text.metadata import described
-from export.text.sharing import share_table
-from export.text.words import Words
-from export.tflite.model import SIGNATURE
-from export.tflite.quantization import VARIANTS, edited
 
 
 def write(model: LanguageModel, words: Words, path: pathlib.Path, variant: str = "float32") -> None:

@@ -1,7 +1,7 @@
 """The page's runtime: LiteRT in WebAssembly, taken from its npm packages when this is built.
 
-`python -m export.web.vendoring` (or `make web`) fetches it. Nothing of it is in the repository; it
-is in every wheel that `make wheel` makes.
+`python -m darts_tf.export.web.vendoring` (or `make web`) fetches it. Nothing of it is in the
+repository; it is in every wheel that `make wheel` makes.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def check() -> None:
     """Raises InputError unless the runtime is there, in the versions that are pinned."""
     if not _is_complete():
         raise InputError(
-            "Expected the page's runtime, which `python -m export.web.vendoring` (or `make web`) "
-            f"fetches from the npm registry. Received: none in {str(VENDOR)!r}"
+            "Expected the page's runtime, which `python -m darts_tf.export.web.vendoring` "
+            f"(or `make web`) fetches from the npm registry. Received: none in {str(VENDOR)!r}"
         )
 
 
@@ -139,7 +139,7 @@ def main() -> int:
     try:
         fetch()
     except (OSError, ValueError) as error:
-        print(f"export.web.vendoring: {error}", file=sys.stderr)
+        print(f"darts_tf.export.web.vendoring: {error}", file=sys.stderr)
         return 1
     print(f"{VENDOR}: {', '.join(_versions().splitlines())}")
     return 0
