@@ -14,7 +14,7 @@ test: $(VENV)/.tests          ## all tests; those of the web page skip where its
 
 test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; an hour
 	$(BIN)/python -m pytest -m slow
-	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/test_killing.py
+	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/training/test_checkpointing_kills.py
 
 test-cifar10: $(VENV)/.tests  ## a small network learns real images, with its log; ten minutes
 	$(BIN)/python -m pytest -m slow tests/test_cifar10.py

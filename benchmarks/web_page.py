@@ -1,6 +1,6 @@
 """The page of `--format web` in headless Chromium: size, time to load, time for a picture.
 
-PYTHONPATH=tests python benchmarks/web_page.py
+PYTHONPATH=tests/support python benchmarks/web_page.py
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import numpy as np
-from browsing import Site, browser
+from chrome import Site, browser
 from darts_tf.export.folding import fold_normalizations
 from darts_tf.export.images import Examples
 from darts_tf.export.inference import inference_copy

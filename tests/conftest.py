@@ -22,7 +22,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
 )
 
-LONGEST = ("test_killing", "test_distribution", "test_workers", "test_divergence")
+LONGEST = ("test_checkpointing_kills", "test_distribution", "test_workers", "test_divergence")
 """Modules that take minutes."""
 
 
@@ -41,7 +41,7 @@ def _seeded():
 @pytest.fixture
 def started(tmp_path):
     """A function that starts launches in a folder of their own; see `launches.starting`."""
-    from launches import starting
+    from launch_processes import starting
 
     with starting(tmp_path) as start:
         yield start
@@ -69,7 +69,7 @@ def float64():
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """A small network's export; tests leave it as it is. See `exporting.small_export`."""
-    from exporting import small_export
+    from export_fixtures import small_export
 
     return small_export(tmp_path_factory.mktemp("export") / "new" / "model")
 
@@ -85,7 +85,7 @@ def digits():
 @pytest.fixture(scope="session")
 def models(tmp_path_factory, digits):
     """A folder with a run, its export and three digits as PNG; and the run's network."""
-    from exporting import run_and_export
+    from export_fixtures import run_and_export
 
     folder = tmp_path_factory.mktemp("models")
     return folder, run_and_export(folder, digits)
@@ -94,7 +94,7 @@ def models(tmp_path_factory, digits):
 @pytest.fixture(scope="session")
 def text_models(tmp_path_factory):
     """A run on text, its export, and the model; see `exporting_text.run_and_export_text`."""
-    from exporting_text import run_and_export_text
+    from text_export_fixtures import run_and_export_text
 
     return run_and_export_text(tmp_path_factory.mktemp("text_models"))
 

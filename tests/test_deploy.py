@@ -9,12 +9,12 @@ import re
 import subprocess
 import sys
 
-import deploying
 import jsonschema
+import manifest_schemas
 import pytest
 import yaml
 from darts_tf.cli import arguments
-from deploying import DEPLOY, ROOT, TYPES
+from manifest_schemas import DEPLOY, ROOT, TYPES
 
 from darts_tf.configs import SearchConfig
 from darts_tf.runs import files as run_files
@@ -43,7 +43,7 @@ def at(manifest, path):
 
 def check(manifest) -> None:
     """Against the schema of its kind."""
-    deploying.check(manifest, KINDS[manifest["kind"]])
+    manifest_schemas.check(manifest, KINDS[manifest["kind"]])
 
 
 def pod(name):

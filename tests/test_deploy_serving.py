@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 from darts_tf.export.serving import config as files
-from deploying import DEPLOY, check
-from serving import serving, write_version
+from manifest_schemas import DEPLOY, check
+from servers import serving, write_version
 
 from darts_tf.configs import ServeConfig
 

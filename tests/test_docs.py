@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 import pytest
-from browsing import Site, browser, require_browser
+from chrome import Site, browser, require_browser
 from darts_tf.cli.arguments import flags
 from darts_tf.cli.main import COMMANDS
-from documents import ROOT
+from docs_blocks import ROOT
 
 import darts_tf
 from darts_tf import configs

@@ -11,7 +11,7 @@ import sys
 import pytest
 from importlinter.api import read_configuration
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGES = ("darts_tf", "export", "cli")
 CONTRACTS = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
 

@@ -4,7 +4,7 @@ The block
 
     <!-- source: DARTS.virtual_step -->
     ```python
-    from darts_tf.search import DARTS
+    from darts_tf.search.darts import DARTS
     ```
 
 is shown as the source of what it names: of each imported name, or of the members after the colon;

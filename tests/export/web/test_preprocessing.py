@@ -1,0 +1,108 @@
+"""What the page hands to its network is what Python's preprocessing makes of the same file."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from chrome import Site, browser, encoded, require_browser
+from darts_tf.export.web import page as web_page
+from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from darts_tf.data.preprocessing import Preprocessing
+
+
+@pytest.fixture(scope="module")
+def page():
+    """A browser at the page's scripts; neither a network nor its runtime is needed."""
+    require_browser()
+    with Site(web_page.STATIC) as site, browser() as opened:
+        opened.driver.get(f"{site.url}manifest.webmanifest")
+        yield opened
+
+
+PREPROCESSINGS = {
+    "squeezed": Preprocessing(16, 24, 3, (0.5,) * 3, (0.2,) * 3),
+    "gray": Preprocessing(8, 8, 1, (0.5,), (0.2,)),
+    "enlarged": Preprocessing(100, 90, 3, (0.5,) * 3, (0.2,) * 3),
+    "cropped": Preprocessing(21, 30, 3, (0.5,) * 3, (0.2,) * 3, shorter_side=32),
+    "gray and cropped": Preprocessing(15, 16, 1, (0.5,), (0.2,), shorter_side=18),
+}
+
+
+def noise(height: int, width: int) -> Image.Image:
+    """Colours with nothing smooth about them."""
+    pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def input_of(page, file: bytes, preprocessing: Preprocessing, upright=False) -> np.ndarray:
+    """What the page hands to the network."""
+    script = """
+    const [base64, preprocessing, upright, done] = arguments;
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    import("./preprocessing.js").then(async ({ decode, networkInput }) =>
+      Array.from(networkInput(await decode(new Blob([bytes]), upright), preprocessing))
+    ).then(done, (error) => done(String(error)));
+    """
+    arguments = base64.b64encode(file).decode(), preprocessing.to_dict(), upright
+    values = page.driver.execute_async_script(script, *arguments)
+    shape = preprocessing.height, preprocessing.width, preprocessing.channels
+    return np.array(values).reshape(shape)
+
+
+def check_same_input(page, file: bytes, preprocessing: Preprocessing) -> None:
+    expected = preprocessing.decode(file).numpy().astype(int)
+    difference = np.abs(input_of(page, file, preprocessing) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("name", PREPROCESSINGS)
+def test_input_of_the_network_is_that_of_python(page, name, kind):
+    preprocessing = PREPROCESSINGS[name]
+    same = preprocessing.height, preprocessing.width
+    for size in (same, (40, 64), (67, 35), (530, 301)):  # the last in more strips than one
+        check_same_input(page, encoded(noise(*size), kind), preprocessing)
+
+
+@pytest.mark.parametrize(
+    "kind", ["gray JPEG", "gray PNG", "GIF", "BMP", "WEBP", "gamma", "profile"]
+)
+def test_other_files_are_read_as_in_python(page, kind):
+    image, options = noise(61, 52), {}
+    if kind.startswith("gray"):
+        image = image.convert("L")
+    if kind == "WEBP":
+        options["lossless"] = True
+    if kind == "gamma":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add(b"gAMA", (100_000).to_bytes(4, "big"))
+    if kind == "profile":
+        options["icc_profile"] = swapped_profile()
+    name = {"gamma": "PNG", "profile": "PNG"}.get(kind, kind.split()[-1])
+    check_same_input(page, encoded(image, name, **options), PREPROCESSINGS["squeezed"])
+
+
+def swapped_profile() -> bytes:
+    """A colour profile that exchanges red and blue."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"?").replace(b"bXYZ", b"rXYZ").replace(b"?", b"bXYZ")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_photo_is_read_as_stored_and_turned_upright_where_that_is_wanted(page, kind):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    preprocessing = PREPROCESSINGS["cropped"]
+    file = encoded(noise(40, 64), kind, exif=turned)
+    check_same_input(page, file, preprocessing)
+    upright = encoded(ImageOps.exif_transpose(Image.open(io.BytesIO(file))), "PNG")
+    expected = preprocessing.decode(upright).numpy().astype(int)
+    found = input_of(page, file, preprocessing, upright=True)
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(found - input_of(page, file, preprocessing)).max() > 50

@@ -1,0 +1,275 @@
+"""Pictures of cells: what is in them, for all of the zoo, and that files repeat."""
+
+from __future__ import annotations
+
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from picture_strategies import SVG
+from PIL import Image
+
+import darts_tf
+from darts_tf.errors import InputError
+from darts_tf.plots import palette, sketches
+from darts_tf.plots.drawing import line_width
+from darts_tf.plots.figures import (
+    DOTS,
+    FORMATS,
+    Page,
+    composed,
+    picture,
+    plot_genotype,
+    plot_supernet,
+)
+from darts_tf.plots.palette import COLOURS, KINDS, OTHER, kind_of, readable, text_on
+from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, PRIMITIVES, edges
+from darts_tf.spaces.derivation import derive, derive_recurrent, strengths
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
+
+ZOO = [*GENOTYPES.items(), *((f"{n}-recurrent", g) for n, g in RECURRENT_GENOTYPES.items())]
+NAMES = [name for name, _ in ZOO]
+
+
+def parsed(figure):
+    return ElementTree.fromstring(picture(figure, "svg"))
+
+
+def tooltips(root):
+    return [title.text for title in root.iter(f"{SVG}title")]
+
+
+@pytest.mark.parametrize("genotype", [genotype for _, genotype in ZOO], ids=NAMES)
+def test_every_operation_has_a_box_with_its_name(genotype):
+    root = parsed(plot_genotype(genotype))
+    boxes = set(tooltips(root))
+    for sketch in sketches.of_genotype(genotype):
+        for operation in sketch.operations:
+            words = sketch.words(operation)
+            assert words.startswith(readable(operation.primitive))
+            assert words in boxes
+            assert words in root.get("aria-label")
+
+
+@pytest.mark.parametrize("cell", ["normal", "reduce"])
+def test_one_cell_is_drawn_where_one_is_asked_for(cell):
+    genotype = GENOTYPES["DARTS_V2"]
+    found = tooltips(parsed(plot_genotype(genotype, cell=cell)))
+    names = [readable(primitive) for primitive, _ in getattr(genotype, cell)]
+    assert sorted({text.partition(" from")[0] for text in found}) == sorted(set(names))
+
+
+def test_genotypes_are_taken_by_name_and_from_files(tmp_path):
+    genotype = GENOTYPES["PDARTS"]
+    genotype.save(tmp_path / "cell.json")
+    expected = picture(plot_genotype(genotype), "svg")
+    assert picture(darts_tf.plot_genotype("PDARTS"), "svg") == expected
+    assert picture(plot_genotype(tmp_path / "cell.json"), "svg") == expected
+    by_name = plot_genotype("DARTS_V2", cell="recurrent")
+    recurrent = plot_genotype(RECURRENT_GENOTYPES["DARTS_V2"])
+    assert picture(by_name, "svg") == picture(recurrent, "svg")
+
+
+# Supernets
+
+
+@pytest.fixture
+def alphas():
+    return tuple(np.random.default_rng(0).normal(size=(2, 14, 8)))
+
+
+def test_a_supernet_has_all_edges_with_their_strongest_operations(alphas):
+    found = sketches.of_alphas(alphas)
+    genotype = derive(*alphas)
+    for sketch, cell, array in zip(found, ("normal", "reduce"), alphas, strict=True):
+        weights, names = strengths(cell, array, None, PRIMITIVES)
+        assert [(op.source, op.target) for op in sketch.operations] == list(edges(4))
+        assert [op.weight for op in sketch.operations] == list(weights.max(axis=1))
+        assert [op.primitive for op in sketch.operations] == [
+            row[i] for row, i in zip(names, weights.argmax(axis=1), strict=True)
+        ]
+        kept = {(op.primitive, op.source, op.target) for op in sketch.operations if op.kept}
+        pairs = enumerate(getattr(genotype, cell))
+        assert kept == {(name, source, 2 + i // 2) for i, (name, source) in pairs}
+    assert len(tooltips(parsed(plot_supernet(alphas)))) >= 28
+
+
+def test_a_recurrent_supernet_keeps_one_edge_a_node():
+    alphas = np.random.default_rng(1).normal(size=(1, 36, 5))
+    (sketch,) = sketches.of_alphas(alphas)
+    kept = [op for op in sketch.operations if op.kept]
+    assert tuple((op.primitive, op.source) for op in kept) == derive_recurrent(*alphas).recurrent
+    assert [op.target for op in kept] == list(range(1, 9))
+    assert "none" not in {op.primitive for op in sketch.operations}
+
+
+def test_edges_that_another_genotype_keeps_are_marked_with_its_operations(alphas):
+    genotype = GENOTYPES["DARTS_V2"]
+    normal, _ = sketches.of_alphas(alphas, genotype=genotype)
+    kept = [(op.primitive, op.source) for op in normal.operations if op.kept]
+    assert sorted(kept) == sorted(genotype.normal)
+
+
+def test_strengths_are_those_of_edges_with_parameters(alphas):
+    shares = (np.linspace(-1, 1, 14), np.linspace(1, -1, 14))
+    normal, _ = sketches.of_alphas((*alphas, *shares))
+    weights, _ = strengths("normal", alphas[0], shares[0], PRIMITIVES)
+    assert [op.weight for op in normal.operations] == list(weights.max(axis=1))
+
+
+def test_widths_grow_with_strengths():
+    widths = [line_width(strength) for strength in np.linspace(0, 3, 50)]
+    assert (np.diff(widths) > 0).all()
+    given = np.linspace(0.1, 0.8, 8)
+    figure = plot_genotype("DARTS_V2", cell="normal", strengths=given)
+    drawn = {round(artist.get_linewidth(), 6) for artist in figure.axes[0].patches}
+    assert {round(line_width(strength), 6) for strength in given} <= drawn
+
+
+def test_each_part_of_an_edge_is_as_wide_as_it_is_strong():
+    given = {"normal": [0.05] * 8, "reduce": np.linspace(0.1, 0.8, 8)}
+    root = parsed(plot_genotype("DARTS_V2", strengths=given))
+    widths = re.findall(r"stroke-width: ([\d.]+)", ElementTree.tostring(root, "unicode"))
+    for strength in given["reduce"]:
+        assert sum(float(width) == pytest.approx(line_width(strength)) for width in widths) == 2
+
+
+# Colours
+
+
+@pytest.mark.parametrize("primitive", [*ALL_PRIMITIVES, *ACTIVATIONS])
+def test_every_primitive_has_a_kind_with_a_colour(primitive):
+    assert kind_of(primitive) in KINDS.values()
+    assert kind_of(primitive) in COLOURS
+
+
+def test_a_primitive_of_a_user_has_a_kind_too():
+    assert kind_of("sep_conv_9x9") == "separable convolution"
+    assert kind_of("convolve") == "convolution"
+    assert kind_of("squeeze") == OTHER
+    sketch = sketches.Sketch("normal", 1, (sketches.Operation("squeeze", 0, 2),), (2,))
+    assert "squeeze from c_{k-2} to 2" in tooltips(parsed(composed([sketch], Page({}))))
+
+
+def luminance(colour):
+    """Of WCAG 2.2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_texts_can_be_read(theme):
+    for colour in filter(None, COLOURS.values()):
+        assert contrast(colour, text_on(colour)) >= 4.5
+    assert contrast(theme.ink, theme.background) >= 7
+    assert contrast(theme.ink, theme.state) >= 7
+
+
+def test_kinds_of_images_differ_in_gray():
+    kinds = [colour for kind, colour in COLOURS.items() if kind not in (*ACTIVATIONS, "none")]
+    shades = sorted(luminance(colour or "#ffffff") for colour in kinds)
+    assert min(np.diff(shades)) > 0.04
+
+
+# Files
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_same_picture_is_the_same_file(format):
+    first, second = (
+        plot_genotype("DARTS_V1", cell="reduce", title="cells", dark=True) for _ in range(2)
+    )
+    assert picture(first, format) == picture(second, format)
+
+
+def test_files_are_what_they_are_called():
+    figure = plot_genotype("DARTS_V1", cell="reduce")
+    assert picture(figure, "pdf").startswith(b"%PDF")
+    assert b"CreationDate" not in picture(figure, "pdf")
+    for format in ("png", "gif"):
+        image = Image.open(io.BytesIO(picture(figure, format)))
+        assert image.format == format.upper()
+        assert image.size == pytest.approx(figure.get_size_inches() * DOTS, abs=1)
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_svg_can_stand_in_a_page_with_others():
+    text = picture(plot_genotype("DARTS_V1"), "svg").decode()
+    assert " id=" not in text
+    assert "<style" not in text
+    assert "<text" not in text
+
+
+def test_ids_that_are_needed_are_those_of_one_figure():
+    figures = []
+    for label in ("one", "other"):
+        figure = Figure()
+        figure.subplots().plot([0, 1], [0, 1], label=label)  # clipped, with texts
+        figure.axes[0].set_title(label)
+        figures.append(parsed(figure))
+    ids = [{e.get("id") for e in root.iter() if e.get("id")} for root in figures]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    for root, known in zip(figures, ids, strict=True):
+        text = ElementTree.tostring(root, "unicode")
+        assert set(re.findall(r'(?:url\(|href=")#([^)"]+)', text)) == known
+
+
+def test_axes_of_another_figure_are_drawn_in():
+    figure = Figure(figsize=(8, 4))
+    axes = figure.subplots(1, 2)
+    for ax, dark in zip(axes, (False, True), strict=True):
+        assert plot_genotype("DARTS_V2", cell="normal", ax=ax, dark=dark) is figure
+    assert len(set(tooltips(parsed(figure)))) == 8
+    assert figure.get_facecolor() == Figure().get_facecolor()
+
+
+def test_notebooks_show_the_figure():
+    figure = plot_genotype("DARTS_V2")
+    assert figure._repr_svg_() == picture(figure, "svg").decode()
+
+
+# Wrong use
+
+
+@pytest.mark.parametrize(
+    ("plot", "message"),
+    [
+        (lambda: plot_genotype("DARTS_V3"), "Did you mean 'DARTS_V"),
+        (lambda: plot_genotype("DARTS_V2", cell="norml"), "Did you mean 'normal'"),
+        (lambda: plot_genotype(RECURRENT_GENOTYPES["ENAS"], cell="reduce"), "one of recurrent"),
+        (lambda: plot_genotype("DARTS_V2", strengths=[1.0] * 8), "Expected strengths by cell"),
+        (lambda: plot_genotype("DARTS_V2", strengths={"normal": [1]}), "Expected 8 strengths"),
+        (lambda: plot_genotype("DARTS_V2", strengths={"nrmal": [1]}), "Did you mean 'normal'"),
+        (
+            lambda: plot_genotype("DARTS_V2", cell="normal", strengths=[np.nan] * 8),
+            "Expected 8 strengths of zero or more",
+        ),
+        (lambda: plot_supernet(np.zeros((3, 14, 8))), "Expected 1, 2 or 4 arrays"),
+        (lambda: plot_supernet(np.zeros((2, 13, 8))), "Expected one row of alphas per edge"),
+        (lambda: plot_supernet(np.full((2, 14, 8), np.inf)), "Expected finite numbers"),
+        (lambda: plot_supernet(np.zeros((1, 36, 5)), cell="normal"), "one of recurrent"),
+        (lambda: plot_supernet(np.zeros((2, 14, 8)), relaxation="soft"), "Did you mean 'softmax'"),
+        (
+            lambda: plot_supernet(np.zeros((2, 14, 8)), genotype=GENOTYPES["NASNet"]),
+            "Expected a genotype of the alphas' 4 nodes. Received: 5 nodes",
+        ),
+        (
+            lambda: plot_supernet(np.zeros((1, 36, 5)), genotype=GENOTYPES["NASNet"]),
+            "Expected a genotype with a recurrent cell",
+        ),
+        (lambda: picture(Figure(), "jpg"), "Expected format to be one of svg, png"),
+    ],
+)
+def test_wrong_use_is_told(plot, message):
+    with pytest.raises(InputError, match=message):
+        plot()

@@ -1,0 +1,60 @@
+"""Whole searches with other relaxations, regularisers and perturbations, on very little data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kill_and_resume import assert_same_run
+from stop_callbacks import Terminate
+
+from darts_tf.configs import SearchConfig
+from darts_tf.data import load_dataset
+from darts_tf.runs.alphas import load_alphas
+from darts_tf.runs.metrics import read_metrics
+from darts_tf.runtime.signals import Interrupted
+from darts_tf.search.images import search
+from darts_tf.spaces.derivation import derive
+
+pytestmark = pytest.mark.usefixtures("one_node")
+
+EVERYTHING = {"relaxation": "gumbel", "regularizer": "beta-decay", "op_dropout": 0.5}
+CHOICES = (
+    {"relaxation": "sigmoid", "partial_channels": 2},
+    {"perturb": "random", "op_dropout": 0.3},
+)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("digits", limit=32)
+
+
+def config(folder, **fields):
+    settings = {"arch_gradient": "first_order", "epochs": 2, "batch_size": 8, "space": "one_node"}
+    return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [CHOICES[0], pytest.param(CHOICES[1], marks=pytest.mark.slow)],
+    ids=lambda choice: "-".join(choice),
+)
+def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
+    folder = tmp_path / "run"
+    genotype = search(config(folder, epochs=1, **choice), dataset)
+    alphas = load_alphas(folder)
+    assert all(np.isfinite(a).all() for a in alphas)
+    assert derive(*alphas, relaxation=choice.get("relaxation", "softmax")) == genotype
+    (line,) = read_metrics(folder)
+    assert np.isfinite([line["loss"], line["arch_loss"], line["valid_loss"]]).all()
+
+
+@pytest.mark.slow
+def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
+    """In its second epoch, at another temperature and rates than the first's."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    search(config(whole, **EVERYTHING), dataset)
+    with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):
+        search(config(stopped, **EVERYTHING), dataset, callbacks=(Terminate(epoch=1, batch=0),))
+    search(config(stopped, **EVERYTHING, resume=True), dataset)
+    assert_same_run(stopped, whole)

@@ -1,0 +1,200 @@
+"""Documents and the blocks in them: what is code, and how it says that a test should run it.
+
+A block of a language that can be run is run as it stands, in the order of the page, in one folder
+that the page begins with. A comment before it says otherwise, in parts with semicolons between
+them; it is seen in the page's source, and not by its readers:
+
+    <!-- test: with --epochs 1 -->             after each command that has the flag, unless resumed
+    <!-- test: search with --epochs 1 -->      after each `darts-tf search` alone
+    <!-- test: --resume with --seeds 0,1 -->   after what is resumed
+    <!-- test: given runs/search -->           the folder has a finished run already
+    <!-- test: file my_ops.py -->              a part of a file that is there from the beginning
+    <!-- test: background -->                  runs beside the rest of the page
+    <!-- test: printed -->                     is what the block before it has printed
+    <!-- test: not run: why -->                is parsed alone
+    <!-- source -->                            imports whose sources are shown; see docs/hooks
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import shlex
+
+from darts_tf.cli import arguments
+from darts_tf.cli.main import COMMANDS, common_of
+
+from darts_tf import configs
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+RUN = ("bash", "python", "json")
+"""Languages of blocks that are run or parsed where nothing else is said."""
+
+PAGES = tuple(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "deploy/*.md")
+    for path in sorted(ROOT.glob(pattern))
+)
+
+_FENCE = "```"
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<kind>test|source)(?::(?P<directive>.*?))? -->\n)?"
+    r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_SHELL = re.compile(r"[|<>&;`]|\$\(")
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block of a page.
+
+    Attributes:
+        page: its path below the root.
+        line: where it begins, from 1.
+        language: as after the fence.
+        text: what is in it.
+        parts: of the comment before it.
+    """
+
+    page: str
+    line: int
+    language: str
+    text: str
+    parts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is more than parsed."""
+        return self.language in RUN and self.reason is None and self.file is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not run; None where it is."""
+        return self._after("not run: ")
+
+    @property
+    def file(self) -> str | None:
+        """The file that it is a part of; None where it is of none."""
+        return self._after("file ")
+
+    @property
+    def given(self) -> list[str]:
+        """Runs that are there before it."""
+        return (self._after("given ") or "").split()
+
+    def _after(self, word: str) -> str | None:
+        found = (part.removeprefix(word) for part in self.parts if part.startswith(word))
+        return next(found, None)
+
+    def further(self, statement: Statement, flags) -> list[str]:
+        """The words that the comment has put after a command.
+
+        Args:
+            statement: a `darts-tf` command.
+            flags: those that it has.
+        """
+        found = []
+        for part in self.parts:
+            who, with_, words = part.partition("with ")
+            if not with_:
+                continue
+            groups = re.findall(r"--[\w-]+(?: (?!--)\S+)*", words)
+            if who.strip() == statement.subject:
+                found += groups
+            elif not who:
+                known = (group for group in groups if group.split()[0] in flags)
+                found += () if "--resume" in statement.words else known
+        return [word for group in found for word in group.split()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """A command of a block for the shell.
+
+    Attributes:
+        text: as it stands.
+        words: of it, without assignments before the command.
+    """
+
+    text: str
+    words: tuple[str, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one `darts-tf` command and nothing for the shell to do."""
+        written = re.sub(r"\"[^\"]*\"|'[^']*'|(^|\s)#.*", "", self.text)
+        return self.words[0] == "darts-tf" and not _SHELL.search(written) and not self.assigns
+
+    @property
+    def assigns(self) -> bool:
+        """Whether variables of the environment are set before the command."""
+        return not self.text.lstrip().startswith(self.words[0])
+
+    @property
+    def subject(self) -> str:
+        """What a comment calls it: its command, or `--resume`."""
+        return "--resume" if "--resume" in self.words else self.words[1]
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page.
+
+    Raises:
+        ValueError: a fence where no block begins or ends, such as an indented one.
+    """
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = list(_BLOCK.finditer(text))
+    if text.count(_FENCE) != 2 * len(found):
+        raise ValueError(f"{page}: a fence that begins or ends no block")
+    return [_block(page, text, match) for match in found]
+
+
+def _block(page: str, text: str, match: re.Match) -> Block:
+    parts = ("source",) if match["kind"] == "source" else ()
+    if match["kind"] == "test":
+        parts = tuple(part.strip() for part in match["directive"].split(";"))
+    line = text.count("\n", 0, match.start("language")) + 1
+    return Block(page, line, match["language"], match["text"], parts)
+
+
+def statements(block: Block) -> list[Statement]:
+    """The commands of a block for the shell: lines, joined where one goes on."""
+    found, lines = [], ""
+    for line in block.text.splitlines():
+        lines += line
+        if lines.endswith("\\"):
+            lines = lines[:-1]
+            continue
+        try:
+            words = shlex.split(lines, comments=True)
+        except ValueError:  # within quotes
+            lines += "\n"
+            continue
+        command = [i for i, word in enumerate(words) if not re.match(r"[A-Z_]+=", word)]
+        if command:
+            found.append(Statement(lines, tuple(words[command[0] :])))
+        lines = ""
+    if lines:
+        raise ValueError(f"{block}: a command without an end")
+    return found
+
+
+def inline(page: str) -> list[str]:
+    """The code within the lines of a page."""
+    text = _BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    return [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+
+
+def flags_of(command: str) -> set[str]:
+    """Of a command, on images and on text."""
+    config = getattr(configs, COMMANDS[command][0])
+    kinds = (config, configs.ON_TEXT.get(config, config))
+    kinds = (*kinds, common_of(command))
+    return {"--help"} | {flag for kind in kinds for flag in arguments.flags(kind)}

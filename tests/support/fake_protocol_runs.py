@@ -1,0 +1,107 @@
+"""Runs of a protocol that compute nothing, here and in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from darts_tf.configs import SearchConfig, SelectConfig
+from darts_tf.runs import files
+from darts_tf.runs.metrics import append_metrics, append_time
+from darts_tf.spaces.zoo import GENOTYPES, load_genotype
+from darts_tf.studies import protocol
+
+FOUND = tuple(GENOTYPES.values())
+"""What the searches find, by their seeds."""
+SECONDS = {"search": 100.0, "brief": 10.0, "final": 1.0}
+SUPERNET = (0.5, 0.25, 0.125, 0.75)
+"""Valid accuracies of the searches by their seeds."""
+VALID = (0.75, 0.875, 0.875, 0.9375)
+"""Those of the brief trainings of what they found."""
+TEST = (0.96, 0.97, 0.98, 0.95)
+"""Test accuracies by the seed of the training."""
+
+
+def leave(config) -> None:
+    """Leaves what a run leaves that has ended."""
+    folder = config.workdir
+    stage, seed = folder.parent.name, int(folder.name.rpartition("-")[2])
+    is_search = isinstance(config, SearchConfig)
+    genotype = FOUND[seed] if is_search else load_genotype(config.genotype)
+    genotype.save(folder / files.GENOTYPE)
+    accuracy = {"search": SUPERNET, "brief": VALID, "final": TEST}[stage][seed]
+    watched = "test_accuracy" if stage == "final" else "valid_accuracy"
+    append_metrics(folder, {"epoch": 0, watched: 0.0})
+    append_metrics(folder, {"epoch": 1, watched: accuracy})
+    append_time(folder, 0, SECONDS[stage] / 4)
+    append_time(folder, 1, 3 * SECONDS[stage] / 4)
+    begin(config)
+
+
+def begin(config) -> None:
+    """Leaves what a run leaves that has begun."""
+    size = 32 if config.preset == "cifar10" else 8
+    channels = 3 if config.preset == "cifar10" else 1
+    images = {"height": size, "width": size, "channels": channels}
+    images |= {"mean": [0.5] * channels, "std": [0.25] * channels}
+    described = {"classes": list("0123456789"), "preprocessing": images}
+    files.write_json(config.workdir / files.DATASET, described)
+    if not isinstance(config, SearchConfig):
+        load_genotype(config.genotype).save(config.workdir / files.GENOTYPE)
+    files.write_json(config.workdir / files.CONFIG, config.to_dict())
+
+
+# Processes
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def worker(folder, log, dies: bool) -> subprocess.Popen:
+    """A process that works on a protocol in a folder; see `work`."""
+    code = (
+        f"import fake_protocol_runs; fake_protocol_runs.work({str(folder)!r}, {str(log)!r}, {dies})"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def work(folder: str, log: str, dies: bool) -> None:
+    """Joins a protocol; its first run waits until another process has begun one too.
+
+    Args:
+        folder: of the protocol.
+        log: a file that gets a line for every run that is begun.
+        dies: whether the process is killed in its first run.
+    """
+
+    def run(config):
+        line = {"job": str(config.workdir), "process": os.getpid(), "resume": config.resume}
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        begin(config)
+        while len({each["process"] for each in lines(log)}) < 2:
+            time.sleep(0.01)
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.1)
+        leave(config)
+
+    protocol.PAUSE = 0.05
+    protocol._size = lambda *given: {"params": 1, "macs": 1}
+    protocol.select(protocol.current(SelectConfig(workdir=folder)), run)
+
+
+def lines(log) -> list[dict]:
+    """What has been logged, but for a line that is being written."""
+    text = pathlib.Path(log).read_text(encoding="utf-8") if os.path.exists(log) else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]

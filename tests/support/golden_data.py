@@ -1,0 +1,132 @@
+"""The numbers of the PyTorch reference, and our supernet set to the point they were taken at."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from numerics import floatx
+
+from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.models.supernet import Supernet
+from darts_tf.search.darts import DARTS
+
+FOLDER = pathlib.Path(__file__).parents[1] / "golden"
+SMALL_SEARCH = "cnn_search_small"
+OTHER_MOMENTA = ("cnn_search_zero_momentum", "cnn_search_momentum")
+SEARCHES = (
+    SMALL_SEARCH,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in OTHER_MOMENTA),
+)
+EVALUATIONS = ("cnn_eval_cifar_darts_v2", "cnn_eval_imagenet_darts_v2")
+ALPHAS = ("alphas_normal", "alphas_reduce")
+
+
+class Golden:
+    """The arrays of one file by name, and its `meta`."""
+
+    def __init__(self, path: pathlib.Path):
+        with np.load(path) as arrays:
+            self.arrays = dict(arrays)
+        self.meta = json.loads(bytes(self.arrays.pop("meta")))
+
+    def __getitem__(self, name):
+        return self.arrays[name]
+
+    def section(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays below `prefix/`, by the rest of their names."""
+        below = f"{prefix}/"
+        return {k[len(below) :]: v for k, v in self.arrays.items() if k.startswith(below)}
+
+    def alphas(self, name: str) -> list[np.ndarray]:
+        """Normal and reduce; `{}` in the name stands for which."""
+        return [self[name.format(alphas)] for alphas in ALPHAS]
+
+
+class GoldenSearch:
+    """A trainer whose supernet, optimizers and batches are those of a golden file, in float64."""
+
+    def __init__(self, golden: Golden):
+        self.golden = golden
+        self.train = golden["x_train"], golden["y_train"]
+        self.valid = golden["x_valid"], golden["y_valid"]
+        with floatx("float64"):
+            self.supernet, self._scratch = self._new_supernet(), self._new_supernet()
+            self.trainer = self._new_trainer()
+
+    def _new_supernet(self):
+        meta = self.golden.meta
+        return Supernet(meta["channels"], meta["cells"], meta["classes"])
+
+    def _new_trainer(self):
+        """Settings of the reference, but for two places where its constants have another effect.
+
+        PyTorch clips by the norm plus 1e-6, and its Adam adds epsilon to the second moment's root
+        after the bias correction, Keras' before: both are made up for at the first step.
+        """
+        meta, norm = self.golden.meta, self.golden["grad_norm_before_clip"]
+        trainer = DARTS(
+            self.supernet,
+            weight_decay=meta["weight_decay"],
+            clip_norm=meta["grad_clip"] * norm / (norm + 1e-6),
+            arch_weight_decay=meta["arch_weight_decay"],
+        )
+        beta_1, beta_2 = meta["arch_betas"]
+        epsilon = 1e-8 * (1 - beta_2) ** 0.5
+        trainer.compile(
+            optimizer=keras.optimizers.SGD(meta["eta"], meta["momentum"]),
+            arch_optimizer=keras.optimizers.Adam(meta["arch_lr"], beta_1, beta_2, epsilon),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        return trainer
+
+    def reset(self):
+        """Back to where the golden numbers were taken."""
+        self.trainer.arch_gradient = "second_order"
+        load_reference_weights(self.supernet, self._state())
+        for optimizer in (self.trainer.optimizer, self.trainer.arch_optimizer):
+            for variable in optimizer.variables:
+                if variable is not optimizer._learning_rate:
+                    variable.assign(np.zeros(variable.shape))
+        buffers = self.golden.section("momentum_buffer")
+        if buffers:  # the velocity of Keras contains the learning rate
+            for velocity, buffer in zip(
+                self.trainer.optimizer.momentums, self.ours(buffers), strict=True
+            ):
+                velocity.assign(-self.golden.meta["eta"] * buffer)
+
+    def _state(self, **changed):
+        alphas = {name: self.golden[name] for name in ALPHAS}
+        return {**self.golden.section("weights"), **alphas, **changed}
+
+    def ours(self, arrays: dict[str, np.ndarray], statistics: bool = False) -> list[np.ndarray]:
+        """Arrays by the reference's names in the order and layouts of our `network_weights`.
+
+        Args:
+            arrays: one for each weight; or for each running mean and variance.
+            statistics: they are the latter.
+        """
+        load_reference_weights(self._scratch, self._state(**arrays))
+        return (
+            self.statistics(self._scratch) if statistics else values(self._scratch.network_weights)
+        )
+
+    @staticmethod
+    def statistics(supernet) -> list[np.ndarray]:
+        """Running means and variances of every normalisation."""
+        return values(v for v in supernet.variables if v.name.startswith("moving"))
+
+
+@functools.cache
+def search_at(path: pathlib.Path) -> GoldenSearch:
+    """The trainer of a golden file, made once; `reset` it before use."""
+    return GoldenSearch(Golden(path))
+
+
+def values(variables) -> list[np.ndarray]:
+    """Copies of what variables hold."""
+    return [np.asarray(v).copy() for v in variables]
