@@ -73,12 +73,12 @@ def test_saved_recurrent_supernet_loads_in_a_new_process(tmp_path):
 
 def test_every_registered_class_has_a_stand_in():
     found = {}
-    for path in (ROOT / PACKAGE).glob("*.py"):
+    for path in (ROOT / PACKAGE).rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and any(
                 "register_keras_serializable" in ast.unparse(line) for line in node.decorator_list
             ):
-                found[node.name] = path.stem
+                found[node.name] = ".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts)
     assert found == SAVED
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from darts_tf.configs import SearchConfig
 from darts_tf.errors import InputError, gigabytes
 from darts_tf.ops.images import halved
+from darts_tf.runtime import memory
 from darts_tf.runtime.execution import has_gpu
-from darts_tf.runtime.memory import available_bytes
 from darts_tf.spaces.cell import NONE, PRIMITIVES, SKIP, edges, reductions
 from darts_tf.spaces.search_spaces import SPACES
 
@@ -86,7 +86,7 @@ def check_memory(
     Raises:
         InputError: More than is free: it says what to change.
     """
-    needed, available = estimated_bytes(config, height, width, operations), available_bytes()
+    needed, available = estimated_bytes(config, height, width, operations), memory.available_bytes()
     if has_gpu():
         return f"about {gigabytes(needed)} of memory, most of it on the GPU"
     if needed > available:

@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("DARTS_TF_KILLS", "1"))
 """Of a search, `make test-long` sets more; of a training, which starts sooner, it is 6."""
 EPOCHS = max(6, 2 * KILLS)  # of 5 steps: a process that is killed has taken some, seldom seven
-SMALL = ("--plugin", str(ROOT / "tests" / "one_node.py"), "--space", "one_node")
+SMALL = ("--plugin", str(ROOT / "tests" / "support" / "one_node_space.py"), "--space", "one_node")
 """Cells of one node: processes start in half the time."""
 SEARCH = (
     *("search", *SMALL, "--preset", "tiny", "--limit", "60", "--batch-size", "6"),

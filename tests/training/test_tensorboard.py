@@ -101,7 +101,7 @@ def test_run_that_goes_back_or_on_has_every_epoch_once(tmp_path, drawn):
 
 def test_settings_and_end_are_hyperparameters(tmp_path, drawn, monkeypatch):
     given = []
-    monkeypatch.setattr(tensorboard.hparams.api, "hparams", given.append)
+    monkeypatch.setattr(tensorboard.api, "hparams", given.append)
     config = SearchConfig(workdir=tmp_path, channels=24, cells=6, stages=("3:8:0", "4:5:0"))
     board, happen = begun(tmp_path, config)
     happen(0)
