@@ -155,7 +155,7 @@ def _check_same(begun, config) -> None:
 
     # one dataset has several names: it is compared when it has been loaded
     then, now = ({**c.to_dict(), "dataset": None} for c in (begun, config))
-    run_folder.check_settings(begun.workdir / files.CONFIG, then, now, config.may_differ)
+    run_folder.check_same_settings(begun.workdir / files.CONFIG, then, now, config.may_differ)
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:

@@ -116,7 +116,7 @@ def follow(what: str, words: str) -> None:
 def prepare(config) -> None:
     """Checks the folder of the run and makes its strategy, before anything takes its time."""
     if is_chief():  # it makes the folder, and may have done so already
-        run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+        run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
         output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
     strategy = make_strategy(config.strategy, config.devices)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from darts_tf.errors import gigabytes
-from darts_tf.spaces.difference import in_words
+from darts_tf.spaces.difference import describe_changes
 
 
 class EpochProgress(keras.callbacks.Callback):
@@ -106,7 +106,7 @@ class EpochProgress(keras.callbacks.Callback):
         """Prints the line of an epoch, and of a search its cells or what has changed in them."""
         left = self.pace.left(done=True)
         cells = getattr(self.model, "derived", None)
-        change = in_words(self.cells, cells) if cells is not None and self.cells else None
+        change = describe_changes(self.cells, cells) if cells is not None and self.cells else None
         told = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
         output.event("epoch", run=self.run, **metrics, **told, **_numbers(left))
         self._say(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {self._line(metrics, left)}")

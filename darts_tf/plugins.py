@@ -58,7 +58,7 @@ def load_plugin(path: str | os.PathLike[str]) -> tuple[str, ...]:
     except BaseException as error:
         _take_back(before, name)
         if isinstance(error, Exception | SystemExit):
-            raise InputError(_told(path, file, error)) from error
+            raise InputError(_error_message(path, file, error)) from error
         raise
     finally:
         _running.pop()
@@ -123,7 +123,7 @@ def _take_back(before: list[tuple[str, str]], module: str) -> None:
     del sys.modules[module]
 
 
-def _told(path, file: pathlib.Path, error: BaseException) -> str:
+def _error_message(path, file: pathlib.Path, error: BaseException) -> str:
     line = _line(traceback.extract_tb(error.__traceback__), file)
     if isinstance(error, SyntaxError) and error.filename == str(file):
         line = f", line {error.lineno}"

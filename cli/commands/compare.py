@@ -19,7 +19,7 @@ from darts_tf.spaces.mutation import genotype_of
 from darts_tf.studies import tables
 from darts_tf.studies.baseline import baseline
 from darts_tf.studies.compare_genotypes import compare, named_genotypes
-from darts_tf.studies.compare_methods import check, compare_methods
+from darts_tf.studies.compare_methods import check_methods, compare_methods
 from darts_tf.training.images import dataset_of
 
 
@@ -27,7 +27,7 @@ def run(config: CompareConfig) -> int:
     """Compares, and prints the table and where it is."""
     jobs.alone()
     if config.methods:  # what is wrong is told before data is loaded
-        check(config)
+        check_methods(config)
     else:
         named_genotypes(config.genotypes)
     prepare(config)

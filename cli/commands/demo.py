@@ -21,7 +21,7 @@ def run(config: DemoConfig) -> int:
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
     for step in ("search", "train"):
-        run_folder.check(folders[step], overwrite=config.overwrite, instead="--overwrite")
+        run_folder.check_workdir(folders[step], overwrite=config.overwrite, instead="--overwrite")
     folder.check_output(folders["export"], config.overwrite)
     begin("demo", config)
     start = time.monotonic()

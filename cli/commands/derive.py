@@ -19,10 +19,10 @@ from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runs.folder import resumed
 from darts_tf.search.images import build_trainer
-from darts_tf.search.perturbation_selection import Settings, select_again
+from darts_tf.search.perturbation_selection import SelectionSettings, select_again
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.search.target import costs_of, target_of
-from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
+from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, describe_collapse
 from darts_tf.spaces.derivation import derive, derive_recurrent
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
@@ -48,7 +48,7 @@ def run(config: DeriveConfig) -> int:
     else:
         genotype = _by_strength(config, alphas)
     print(genotype)
-    if words := in_words(genotype):
+    if words := describe_collapse(genotype):
         print(f"\nwarning: {words}: {BOUNDED if config.budget else COLLAPSED}")
     if config.output:
         genotype.save(config.output)
@@ -117,5 +117,5 @@ def _by_perturbation(config: DeriveConfig) -> Genotype:
     own = {} if names == SPACES[begun.space].by_edge else {"edge_primitives": names}
     build = functools.partial(build_trainer, begun, len(dataset.classes), colours, **own)
     seed = begun.seed if config.seed is None else config.seed
-    settings = Settings(config.selection_epochs, seed, config.selection_images)
+    settings = SelectionSettings(config.selection_epochs, seed, config.selection_images)
     return select_again(begun, dataset, build, settings, show_round)

@@ -19,7 +19,7 @@ from darts_tf.studies.protocol import select
 def run(config: SelectConfig) -> int:
     """Does the protocol, or what is left of it, and prints the report and where it is."""
     jobs.alone()
-    run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+    run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
     begin("select", config)
     if config.dataset:  # others join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))

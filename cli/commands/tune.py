@@ -20,7 +20,7 @@ def run(config: TuneConfig) -> int:
     checked(config)
     allowance_of(config.budget)
     if role() != "worker":
-        run_folder.check(config.workdir, overwrite=config.overwrite, resume=config.resume)
+        run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
         begin("tune", config)
     if config.resume:
         output.say(f"going on with the settings of {config.workdir / files.CONFIG}")

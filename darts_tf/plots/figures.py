@@ -17,7 +17,7 @@ from darts_tf.plots import sketches
 from darts_tf.plots.drawing import INSIDE, TEXT, Drawing, planned, width_of
 from darts_tf.plots.gif import gif_of_images
 from darts_tf.plots.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
-from darts_tf.plots.sketches import HEADINGS, Operation, Sketch, in_words
+from darts_tf.plots.sketches import HEADINGS, Operation, Sketch, describe_sketch
 from darts_tf.plots.svg import moving, svg_of, titled
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
@@ -154,7 +154,9 @@ def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
     _legend(drawing, kinds)
     figure = axes.get_figure(root=True)
     if ax is None:
-        figure.set_gid(titled("; ".join([*list(page.titles.values())[-1:], *map(in_words, cells)])))
+        figure.set_gid(
+            titled("; ".join([*list(page.titles.values())[-1:], *map(describe_sketch, cells)]))
+        )
     return figure
 
 

@@ -75,7 +75,7 @@ class Sketch:
         return f"{readable(operation.primitive)} from {ends[0]} to {ends[1]}"
 
 
-def in_words(sketch: Sketch) -> str:
+def describe_sketch(sketch: Sketch) -> str:
     """What a cell is, for who cannot see it."""
     kept = ", ".join(sketch.words(operation) for operation in sketch.operations if operation.kept)
     return f"{HEADINGS[sketch.cell]}: {kept}"

@@ -34,7 +34,9 @@ def charts_of(metrics: Metrics) -> str:
     groups: dict[tuple[str, int], list[Line]] = {}
     for name in names:
         title, factor, ending = _kind(name)
-        line = Line(_told(name, ending) or name.replace("_", " "), _points(metrics, name, factor))
+        line = Line(
+            _line_name(name, ending) or name.replace("_", " "), _points(metrics, name, factor)
+        )
         if any(value is not None for _, value in line.points):
             groups.setdefault((title, factor), []).append(line)
     order = {title: place for place, (_, title, _) in enumerate(KINDS)}
@@ -64,8 +66,8 @@ def charts_over_each_other(runs: Iterable[tuple[str, Metrics]]) -> str:
         title, factor, ending = _kind(name)
         lines = [Line(run, _points(metrics, name, factor)) for run, metrics in runs]
         lines = [line for line in lines if any(value is not None for _, value in line.points)]
-        told = _told(name, ending)
-        found.append((len(lines), title, f"{title}, {told}" if told else title, lines))
+        line_name = _line_name(name, ending)
+        found.append((len(lines), title, f"{title}, {line_name}" if line_name else title, lines))
     most = max((count for count, *_ in found), default=0)
     found = [each[1:] for each in found if each[0] > 1 or most < 2]  # what can be compared
     order = {title: place for place, (_, title, _) in enumerate(KINDS)}
@@ -88,7 +90,7 @@ def _kind(name: str) -> tuple[str, int, str]:
     return name.replace("_", " "), 1, name
 
 
-def _told(name: str, part: str) -> str:
+def _line_name(name: str, part: str) -> str:
     own = name.removesuffix(part).removeprefix(part).strip("_").replace("_", " ")
     return NAMES.get(name) or own
 

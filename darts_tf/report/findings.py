@@ -11,7 +11,7 @@ from darts_tf import configs
 from darts_tf.report.charts import measured, number
 from darts_tf.report.run import Run
 from darts_tf.runs import files
-from darts_tf.spaces.collapse import BOUNDED, in_words
+from darts_tf.spaces.collapse import BOUNDED, describe_collapse
 from darts_tf.spaces.genotype import RecurrentGenotype
 
 UNDECIDED = 0.95
@@ -113,14 +113,14 @@ def signs(run: Run) -> list[Sign]:
     """Whether a search collapsed, by its cells and by what was measured on the way."""
     found = []
     if run.genotype:
-        words = in_words(run.genotype)
+        words = describe_collapse(run.genotype)
         hint = f": {BOUNDED}" if words and getattr(run.config, "budget", None) else ""
         if words:
             found.append(Sign(f"Degenerate: {words}{hint}.", bad=True))
         else:
             found.append(Sign(f"Nothing is degenerate about the {_cells(run)}."))
     for name, genotype in run.compared.items():
-        if words := in_words(genotype):
+        if words := describe_collapse(genotype):
             found.append(Sign(f"{name}: {words}.", bad=True))
     if hasattr(run.config, "arch_gradient"):
         found += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))

@@ -20,7 +20,7 @@ from darts_tf.report.charts import measured, number
 from darts_tf.runs import files
 from darts_tf.runs.log import reading
 from darts_tf.runtime.strict_json import parse_json
-from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies import protocol_report
 from darts_tf.studies.tables import with_deviation
@@ -184,7 +184,7 @@ def _trial(line: object) -> dict:
     chosen = {}
     if "genotype" in line:
         genotype = Genotype.from_fields(line["genotype"])
-        chosen = {"cells": str(genotype), "degenerate": in_words(genotype)}
+        chosen = {"cells": str(genotype), "degenerate": describe_collapse(genotype)}
     elif "settings" in line:
         settings = line["settings"].items()
         chosen = {name: shortened(_setting(value), 60) for name, value in settings}

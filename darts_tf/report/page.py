@@ -98,7 +98,7 @@ def render(run: Run, export: pathlib.Path | None = None) -> str:
     found = (
         ("", sections.summary(run)),
         ("Cells", sections.cells(run)),
-        ("Is it sound?", sections.in_words(run)),
+        ("Is it sound?", sections.soundness(run)),
         (run.table.title if run.table else "", sections.found_table(run.table)),
         ("How the alphas moved", sections.alphas(run)),
         ("Curves", sections.curves(run)),
@@ -144,7 +144,7 @@ def render_many(found: Sequence[Run]) -> str:
         ("Settings that differ", _differing(named)),
         ("Curves over each other", charts_over_each_other((n, run.metrics) for n, run in named)),
         ("Cells", _each(named, sections.cells)),
-        ("Are they sound?", _each(named, sections.in_words)),
+        ("Are they sound?", _each(named, sections.soundness)),
         ("What they found", _each(named, lambda run: sections.found_table(run.table))),
         ("To do the same again", _each(named, sections.reproduction)),
         ("Warnings", _each(named, sections.warnings)),

@@ -142,7 +142,7 @@ def cells(run: Run) -> str:
     return own + "".join(others)
 
 
-def in_words(run: Run) -> str:
+def soundness(run: Run) -> str:
     """Whether it collapsed."""
     found = signs(run)
     items = "".join(f"<li{' class=bad' * sign.bad}>{text(sign.words)}</li>" for sign in found)

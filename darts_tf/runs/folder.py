@@ -25,7 +25,7 @@ MAY_DIFFER = {
 """Settings that a resumed run may change: how it runs, not what it computes."""
 
 
-def check(
+def check_workdir(
     workdir: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -47,11 +47,11 @@ def check(
     """
     folder = pathlib.Path(workdir)
     with _usable(folder):
-        _check(folder, overwrite, resume, instead)
+        _check_usable(folder, overwrite, resume, instead)
     return folder
 
 
-def _check(folder: pathlib.Path, overwrite: bool, resume: bool, instead: str) -> None:
+def _check_usable(folder: pathlib.Path, overwrite: bool, resume: bool, instead: str) -> None:
     blocked = [path for path in (folder, *folder.parents) if path.is_file()]
     if blocked:
         raise InputError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
@@ -97,7 +97,7 @@ def resumed(config_class, workdir: str | os.PathLike[str]):
 
 
 @contextlib.contextmanager
-def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathlib.Path]:
+def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathlib.Path]:
     """Within this block a run has its folder for itself.
 
     Makes the folder as `config` asks, locks it, has the log written into it, and writes the files
@@ -114,23 +114,23 @@ def begun(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathl
         The folder.
 
     Raises:
-        InputError: As `check`; the folder cannot be written to, is in use, or holds a run with
-            other settings or another dataset.
+        InputError: As `check_workdir`; the folder cannot be written to, is in use, or holds a run
+            with other settings or another dataset.
     """
     folder = pathlib.Path(config.workdir)
     if not writes:
         yield folder
         return
     options = {"overwrite": config.overwrite, "resume": config.resume}
-    check(folder, **options)
+    check_workdir(folder, **options)
     described = {} if dataset is None else _description(dataset)
     if config.resume:
-        _check_same(config, folder, described)
+        _check_same_run(config, folder, described)
     with contextlib.ExitStack() as stack:
         with _usable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
-            check(folder, **options)  # nobody else can change it now
+            check_workdir(folder, **options)  # nobody else can change it now
             if not config.resume:
                 _delete_run(folder)
             stack.enter_context(_logged(folder))
@@ -162,9 +162,9 @@ def _describe(folder, config, dataset, described, genotype) -> None:
     files.write_json(folder / files.CONFIG, config.to_dict())
 
 
-def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
+def _check_same_run(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
-    check_settings(folder / files.CONFIG, before, now, config.may_differ)
+    check_same_settings(folder / files.CONFIG, before, now, config.may_differ)
     path = folder / files.DATASET
     known = files.read_json(path) if described else {}
     known = known if isinstance(known, dict) else {}
@@ -176,7 +176,7 @@ def _check_same(config, folder: pathlib.Path, described: Mapping[str, object]) -
         )
 
 
-def check_settings(
+def check_same_settings(
     path,
     begun: Mapping[str, object],
     now: Mapping[str, object],

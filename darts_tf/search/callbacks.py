@@ -14,8 +14,8 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.distribution import agreed, is_chief
 from darts_tf.search import early_stopping
 from darts_tf.search.indicators import Measure
-from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, in_words
-from darts_tf.training.callbacks import Record, of_every_run
+from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, describe_collapse
+from darts_tf.training.callbacks import Record, run_callbacks
 
 
 class MoveAlphasFrom(keras.callbacks.Callback):
@@ -84,14 +84,16 @@ class StopEarly(keras.callbacks.Callback):
 LOG = logging.getLogger("darts_tf")
 
 
-def of_every_search(config, record: Record, measure: Measure) -> list[keras.callbacks.Callback]:
+def search_callbacks(config, record: Record, measure: Measure) -> list[keras.callbacks.Callback]:
     """Indicators, what every run has, the alphas of every epoch, and the early stop."""
     stop = [StopEarly(config, record.folder)] if early_stopping.stops_early(config) else []
-    first = [measure, *of_every_run(config, record), MoveAlphasFrom(config.arch_from_epoch)]
+    first = [measure, *run_callbacks(config, record), MoveAlphasFrom(config.arch_from_epoch)]
     return [*first, KeepHistory(record.folder), *stop]
 
 
-def take_kept(config, trainer, folder: pathlib.Path, describe: Callable[[], dict]) -> None:
+def restore_best_alphas(
+    config, trainer, folder: pathlib.Path, describe: Callable[[], dict]
+) -> None:
     """Sets the alphas to those that a search which was stopped early keeps, and says why.
 
     Its weights stay those of its last epoch.
@@ -114,6 +116,6 @@ def take_kept(config, trainer, folder: pathlib.Path, describe: Callable[[], dict
 
 def warn_of_collapse(genotype, budget: str | None = None) -> None:
     """Says what is degenerate about the cells that a search has found, perhaps within a budget."""
-    words = in_words(genotype)
+    words = describe_collapse(genotype)
     if words:
         LOG.warning("%s: %s", words, BOUNDED if budget else COLLAPSED)

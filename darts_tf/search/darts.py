@@ -14,7 +14,7 @@ from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import apply_summed
 from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.search.regularizers import REGULARIZERS
-from darts_tf.training.losses import counted
+from darts_tf.training.losses import with_example_count
 from darts_tf.training.optimizers import clip, clip_then_decay, clip_to_and_fro
 from darts_tf.training.trainer import Trainer
 
@@ -152,9 +152,9 @@ class DARTS(Trainer):
         Returns:
             The scalar loss; on a replica, its share of the loss of the global batch.
         """
-        return self.looked_at(weights, alphas, batch)[0]
+        return self.loss_and_outputs_at(weights, alphas, batch)[0]
 
-    def looked_at(self, weights, alphas, batch, others=(), objective=None):
+    def loss_and_outputs_at(self, weights, alphas, batch, others=(), objective=None):
         """As `loss_at`, and what the network gives.
 
         Args:
@@ -167,7 +167,7 @@ class DARTS(Trainer):
         variables = [*self.weights_to_train, *self.network.alphas]
         mapping = [*zip(variables, [*weights, *alphas], strict=True), *others]
         with tracked_statistics(False):
-            return self.share_at(mapping, counted(batch)[0], objective)[:2]
+            return self.share_at(mapping, with_example_count(batch)[0], objective)[:2]
 
     def loss_of(self, valid_batch):
         """The function that estimators are given, `loss_at`."""
@@ -220,7 +220,7 @@ class DARTS(Trainer):
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
             without what is added to that loss: regulariser, penalty and weight decay.
         """
-        train_batch, valid_batch = counted(train_batch, valid_batch)
+        train_batch, valid_batch = with_example_count(train_batch, valid_batch)
         weights, alphas = weights or self.read(self.weights_to_train), self._alphas()
         estimate = ESTIMATORS[self.arch_gradient]
         batches = train_batch, valid_batch
@@ -233,12 +233,12 @@ class DARTS(Trainer):
             `loss` of the train batch, `arch_loss`, the loss that the alphas descend (unless they
             stay), and the compiled metrics on the train batch; means since the start of the epoch.
         """
-        train_batch, valid_batch = counted(*data)
-        before, weights, numbers = self.undoable(), self.read(self.weights_to_train), []
+        train_batch, valid_batch = with_example_count(*data)
+        before, weights, numbers = self.snapshot(), self.read(self.weights_to_train), []
         if self.moves_alphas:
             numbers, train_batch = self._arch_step(weights, train_batch, valid_batch)
         others = list(zip(self.network.alphas, self._alphas(), strict=True))
-        return self.settle(before, *self.weight_step(weights, train_batch, others, numbers))
+        return self.commit_or_undo(before, *self.weight_step(weights, train_batch, others, numbers))
 
     def _arch_step(self, weights, train_batch, valid_batch):
         """Moves the alphas; gives what they descend, its gradient's norm, and the train batch."""

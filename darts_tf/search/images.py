@@ -32,19 +32,19 @@ from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
-from darts_tf.search.callbacks import of_every_search, take_kept, warn_of_collapse
+from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.darts import DARTS
 from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.memory_estimate import check_memory
-from darts_tf.search.perturbation_selection import Settings, check_alone, select
+from darts_tf.search.perturbation_selection import SelectionSettings, check_alone, select
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.search.target import costs_of, target_of, within_budget
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.training.callbacks import Ramp, Record
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
-from darts_tf.training.loop import begun, fit
+from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.optimizers import SGD
 from darts_tf.training.schedules import (
     op_dropout_at,
@@ -135,28 +135,30 @@ def search(
         seed=config.seed,
         epochs=config.epochs,
     )
-    with begun(config, dataset, strategy, build) as (folder, trainer):
+    with run_with_trainer(config, dataset, strategy, build) as (folder, trainer):
         if is_chief():
             save_primitives(folder, by_edge)
         described = functools.partial(describe, trainer, folder, config.max_skips, within)
         record = Record(folder, described, report, writes=is_chief())
-        looks = looks_of(trainer, config, halves[1], preprocessing)
-        measure = indicators.Measure(indicators.asked_of_cells(config), looks)
+        probes = probes_of(trainer, config, halves[1], preprocessing)
+        measure = indicators.Measure(indicators.asked_of_cells(config), probes)
         fit(
             trainer,
             config,
             folder,
             image_feed(batches, steps, halves[1], preprocessing),
             callbacks=[
-                *of_every_search(config, record, measure),
+                *search_callbacks(config, record, measure),
                 *ramps(config, trainer),
                 *callbacks,
             ],
         )
-        take_kept(config, trainer, folder, described)
+        restore_best_alphas(config, trainer, folder, described)
         genotype = genotype_of(trainer, config.max_skips, within)
         if config.selection == "perturbation":
-            settings = Settings(config.selection_epochs, config.seed, config.selection_images)
+            settings = SelectionSettings(
+                config.selection_epochs, config.seed, config.selection_images
+            )
 
             def told(done):
                 epoch = config.epochs + done["round"] - 1  # for the times alone
@@ -170,10 +172,10 @@ def search(
     return genotype
 
 
-def looks_of(
+def probes_of(
     trainer: DARTS, config: SearchConfig, half: Split, preprocessing: Preprocessing
-) -> indicators.Looks:
-    """What indicators look at: the alphas' images, as they are and in their order.
+) -> indicators.Probes:
+    """Probes of an image supernet: the alphas' images, as they are and in their order.
 
     The eigenvalue is measured on the first batch of them.
     """
@@ -185,7 +187,7 @@ def looks_of(
 
     product = hessian_products(loss, trainer.network.alphas)
     measured = functools.partial(batches, HELD_OUT_BATCH)
-    return indicators.Looks(product, measuring(trainer.network, measured))
+    return indicators.Probes(product, measuring(trainer.network, measured))
 
 
 def build_trainer(

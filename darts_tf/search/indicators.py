@@ -1,6 +1,6 @@
 """What is measured of a search after every epoch, beside its losses.
 
-An indicator is a pure function `(network, looks)` that gives numbers by their names; `INDICATORS`
+An indicator is a pure function `(network, probes)` that gives numbers by their names; `INDICATORS`
 names them.
 """
 
@@ -19,8 +19,8 @@ from darts_tf.spaces.collapse import count_skips, mean_entropy
 
 
 @dataclasses.dataclass(frozen=True)
-class Looks:
-    """The dear ways to look at a supernet; they are traced when they are first taken.
+class Probes:
+    """Expensive probes of a supernet, traced on first use.
 
     Attributes:
         product: the valid loss's Hessian along the alphas, times a vector.
@@ -31,17 +31,17 @@ class Looks:
     measure: Callable[[Mixture], tuple[float, float]] | None = None
 
 
-def skips(network, looks: Looks) -> dict[str, float]:
+def skips(network, probes: Probes) -> dict[str, float]:
     """Skip connections in the cells that the alphas stand for, without any limit on them."""
-    del looks
+    del probes
     genotype = network.genotype()
     cells = ("normal", "reduce")
     return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in cells}
 
 
-def entropy(network, looks: Looks) -> dict[str, float]:
+def entropy(network, probes: Probes) -> dict[str, float]:
     """Mean entropy of the edges' softmaxed alphas, in nats, by the kind of cell."""
-    del looks
+    del probes
     names = RECURRENT_ALPHAS if len(network.alphas) == 1 else ALPHAS_NAMES[:2]
     arrays = network.alphas[: len(names)]
     return {
@@ -49,13 +49,13 @@ def entropy(network, looks: Looks) -> dict[str, float]:
     }
 
 
-def eigenvalue(network, looks: Looks) -> dict[str, float]:
+def eigenvalue(network, probes: Probes) -> dict[str, float]:
     """The dominant eigenvalue of the valid loss's Hessian along all alphas."""
     size = sum(int(np.prod(alphas.shape)) for alphas in network.alphas)
-    return {"eigenvalue": largest_eigenvalue(looks.product, size)}
+    return {"eigenvalue": largest_eigenvalue(probes.product, size)}
 
 
-def discretisation_gap(network, looks: Looks) -> dict[str, float]:
+def discretisation_gap(network, probes: Probes) -> dict[str, float]:
     """By how much accuracy falls when the edges are cut down to the strongest, weights as they are.
 
     Those are the genotype's where no limit or budget has a part in it.
@@ -64,8 +64,8 @@ def discretisation_gap(network, looks: Looks) -> dict[str, float]:
     therefore from the valid accuracy of the epoch.
     """
     mixture, names = network.mixture(), network.edge_primitives or network.primitives
-    before, _ = looks.measure(mixture)
-    after, _ = looks.measure(projected(network.genotype(), mixture, names))
+    before, _ = probes.measure(mixture)
+    after, _ = probes.measure(projected(network.genotype(), mixture, names))
     return {"discretised_accuracy": after, "discretisation_gap": before - after}
 
 
@@ -93,15 +93,15 @@ class Measure(keras.callbacks.Callback):
 
     Args:
         names: of `INDICATORS`.
-        looks: at the network that is searched.
+        probes: of the network that is searched.
     """
 
-    def __init__(self, names: Sequence[str], looks: Looks):
+    def __init__(self, names: Sequence[str], probes: Probes):
         super().__init__()
         self.names = names
-        self.looks = looks
+        self.probes = probes
 
     def on_epoch_end(self, epoch, logs=None):
         """Measures; nothing of the run changes."""
         for name in self.names:
-            logs.update(INDICATORS[name](self.model.network, self.looks))
+            logs.update(INDICATORS[name](self.model.network, self.probes))

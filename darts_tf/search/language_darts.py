@@ -7,10 +7,10 @@ import threading
 import tensorflow as tf
 
 from darts_tf.search.darts import DARTS
-from darts_tf.training.text_streams import LanguageTraining
+from darts_tf.training.text_streams import TextStreamsMixin
 
 
-class LanguageDARTS(LanguageTraining, DARTS):
+class LanguageDARTS(TextStreamsMixin, DARTS):
     """`DARTS` for a `RecurrentSupernet`.
 
     A batch is a pair `((tokens, targets), (tokens, targets))`, of the training and of the valid
@@ -24,7 +24,7 @@ class LanguageDARTS(LanguageTraining, DARTS):
 
     def loss_at(self, weights, alphas, batch):
         """As `DARTS.loss_at`, without regularisations; the batch is from `continued`."""
-        return self.looked_at(weights, alphas, batch, objective=self.plain_objective)[0]
+        return self.loss_and_outputs_at(weights, alphas, batch, objective=self.plain_objective)[0]
 
     def loss_of(self, valid_batch):
         """As `DARTS.loss_of`; the valid batch has dropout masks of its own, and leaves a state.
@@ -38,7 +38,7 @@ class LanguageDARTS(LanguageTraining, DARTS):
             if batch is not valid_batch:
                 return self.loss_at(weights, alphas, batch)
             settings = (others, self.plain_objective)
-            share, self._looked.valid = self.looked_at(weights, alphas, batch, *settings)
+            share, self._looked.valid = self.loss_and_outputs_at(weights, alphas, batch, *settings)
             return share
 
         return loss
@@ -53,5 +53,5 @@ class LanguageDARTS(LanguageTraining, DARTS):
     def _arch_step(self, weights, train_batch, valid_batch):
         """As `DARTS._arch_step`; the valid stream goes on."""
         found = super()._arch_step(weights, train_batch, valid_batch)
-        self.carry(self._looked.valid, "valid")
+        self.carry_state(self._looked.valid, "valid")
         return found

@@ -168,7 +168,7 @@ def genotype_of(choice: Choice, primitives: tuple[str, ...] | ByEdge) -> Genotyp
     return Genotype(*cells)
 
 
-def in_words(
+def describe_decision(
     decision: Decision, choice: Choice, primitives: tuple[str, ...] | ByEdge, without: dict
 ) -> str:
     """A line on what was decided, with the accuracies without each candidate."""

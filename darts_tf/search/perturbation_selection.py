@@ -76,7 +76,7 @@ class Tuner(Trainer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class SelectionSettings:
     """How cells are selected.
 
     Attributes:
@@ -108,7 +108,7 @@ class Tuning:
         config: SearchConfig,
         dataset: ImageDataset,
         half: Split,
-        settings: Settings,
+        settings: SelectionSettings,
         times: int,
     ):
         self.config, self.settings, self.times = config, settings, times
@@ -173,7 +173,7 @@ def select(
     config: SearchConfig,
     dataset: ImageDataset,
     folder: pathlib.Path,
-    settings: Settings,
+    settings: SelectionSettings,
     report: Callable[[dict], None] | None = None,
 ) -> Genotype:
     """Selects cells by perturbation, from where a selection with these settings was left.
@@ -200,14 +200,18 @@ def select(
     start = [np.asarray(part) for part in network.mixture()]
     rounds = perturbation.rounds(len(start[0]), settings.seed)
     halves = split_halves(dataset.train, config.seed)
-    looked_at = take(halves[1], limited_indices(halves[1].labels, settings.images, config.seed))
+    measured_images = take(
+        halves[1], limited_indices(halves[1].labels, settings.images, config.seed)
+    )
     measured = functools.partial(
-        evaluation_batches, looked_at, dataset.preprocessing, HELD_OUT_BATCH
+        evaluation_batches, measured_images, dataset.preprocessing, HELD_OUT_BATCH
     )
     measure = measuring(network, measured)
     tuning = Tuning(trainer, config, dataset, halves[0], settings, len(rounds) - 1)
-    kept = _Kept(folder / files.SELECTION, tuning.tuner, _described(settings, network))
-    choice, done = kept.newest(perturbation.nothing_decided(len(start[0])))
+    checkpoint = SelectionCheckpoint(
+        folder / files.SELECTION, tuning.tuner, _described(settings, network)
+    )
+    choice, done = checkpoint.newest(perturbation.nothing_decided(len(start[0])))
     began = before = time.monotonic()
     with graphs_forgotten(), graph_optimizer_off():
         for number in range(done, len(rounds)):
@@ -217,7 +221,7 @@ def select(
                 chosen.append(words)
             if number + 1 < len(rounds):
                 tuning.tune(number, perturbation.mixture_of(choice, start))
-            kept.save(number + 1, choice)
+            checkpoint.save(number + 1, choice)
             now = time.monotonic()
             if report:
                 left = (now - began) / (number + 1 - done) * (len(rounds) - number - 1)
@@ -240,19 +244,19 @@ def check_alone() -> None:
 def _decided(choice, decision, start, primitives, measure) -> tuple[perturbation.Choice, str]:
     """The choice with one decision more, and that in words, which are logged."""
     choice, without = perturbation.decide(choice, decision, start, primitives, measure)
-    words = perturbation.in_words(decision, choice, primitives, without)
+    words = perturbation.describe_decision(decision, choice, primitives, without)
     LOG.info("%s", words)
     return choice, words
 
 
-def _described(settings: Settings, network) -> dict:
+def _described(settings: SelectionSettings, network) -> dict:
     """What a selection depends on, beside the run that it belongs to."""
     arrays = [np.asarray(alphas) for alphas in network.alphas]
     digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
     return {**dataclasses.asdict(settings), "alphas": digest}
 
 
-class _Kept:
+class SelectionCheckpoint:
     """The checkpoint of a selection under way: what is decided, and the state of the tuner."""
 
     def __init__(self, folder: pathlib.Path, tuner: Tuner, described: dict):
@@ -291,7 +295,7 @@ def select_again(
     config: SearchConfig,
     dataset: ImageDataset,
     build: Callable[[], Trainer],
-    settings: Settings,
+    settings: SelectionSettings,
     report: Callable[[dict], None] | None = None,
 ) -> Genotype:
     """Selects cells by perturbation on the last checkpoint of a run, and its alphas.

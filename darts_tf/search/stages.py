@@ -75,7 +75,7 @@ def search_in_stages(
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     kept = SPACES[config.space].by_edge
-    with run_folder.begun(config, dataset, writes=is_chief()) as folder:
+    with run_folder.started_run(config, dataset, writes=is_chief()) as folder:
         for number in range(len(config.stages)):
             stage = config.stage(number)
             LOG.info("stage %d: %d cells", number + 1, stage.cells)

@@ -15,14 +15,14 @@ from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
-from darts_tf.search.callbacks import of_every_search, take_kept, warn_of_collapse
+from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.images import arch_optimizer, describe
 from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training.callbacks import Record
 from darts_tf.training.feeds import Feed, check_streams, text_feed
-from darts_tf.training.loop import begun, fit
+from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.losses import cross_entropy
 from darts_tf.training.optimizers import SGD
 
@@ -62,25 +62,25 @@ def search(
     segments = functools.partial(search_segments, dataset.train, dataset.valid)
     feed = text_feed(config, dataset, segments, spread=0.0)
     build = functools.partial(build_trainer, config, len(dataset.vocabulary))
-    with begun(config, dataset, strategy, build) as (folder, trainer):
+    with run_with_trainer(config, dataset, strategy, build) as (folder, trainer):
         described = functools.partial(describe, trainer, folder)
         record = Record(folder, described, report, writes=is_chief())
-        measure = indicators.Measure(indicators.asked_of_text(config), looks_of(trainer, feed))
+        measure = indicators.Measure(indicators.asked_of_text(config), probes_of(trainer, feed))
         fit(
             trainer,
             config,
             folder,
             feed,
-            [*of_every_search(config, record, measure), *callbacks],
+            [*search_callbacks(config, record, measure), *callbacks],
         )
-        take_kept(config, trainer, folder, described)
+        restore_best_alphas(config, trainer, folder, described)
         genotype = trainer.network.genotype()
         warn_of_collapse(genotype)
     return genotype
 
 
-def looks_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Looks:
-    """What indicators look at: the first words of the valid text, always with the same dropout."""
+def probes_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Probes:
+    """Probes of a text supernet: the first words of the validation text, with a fixed dropout."""
     seed = tf.zeros(trainer.network.seed_state.shape, trainer.network.seed_state.dtype)
     others = [(trainer.network.seed_state, seed)]
 
@@ -89,10 +89,11 @@ def looks_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Looks:
         state = tf.zeros((tokens.shape[0], trainer.network.state_units), trainer.compute_dtype)
         batch = (tokens, state), targets
         weights = trainer.read(trainer.weights_to_train)
-        return trainer.looked_at(weights, alphas, batch, others, trainer.plain_objective)[0]
+        settings = batch, others, trainer.plain_objective
+        return trainer.loss_and_outputs_at(weights, alphas, *settings)[0]
 
     first = next(iter(feed.test()))
-    return indicators.Looks(hessian_products(loss, trainer.network.alphas))
+    return indicators.Probes(hessian_products(loss, trainer.network.alphas))
 
 
 def build_trainer(config: TextSearchConfig, vocabulary: int) -> LanguageDARTS:

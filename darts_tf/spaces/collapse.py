@@ -43,7 +43,7 @@ def mean_entropy(alphas) -> float:
     return float(-(np.exp(logarithms) * logarithms).sum(axis=1).mean())
 
 
-def in_words(genotype: Genotype | RecurrentGenotype) -> str:
+def describe_collapse(genotype: Genotype | RecurrentGenotype) -> str:
     """What is degenerate about a cell, in a sentence; empty where nothing is.
 
     That is a normal cell of which more than half are skip connections, or which has no operation

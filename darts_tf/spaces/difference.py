@@ -62,7 +62,7 @@ def changes(
     return tuple(found)
 
 
-def in_words(
+def describe_changes(
     before: Genotype | RecurrentGenotype, after: Genotype | RecurrentGenotype, most: int = 3
 ) -> str:
     """A line on the edges that differ, at most so many of them by name; `SAME` where none does."""

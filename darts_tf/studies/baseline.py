@@ -78,7 +78,7 @@ def baseline(
         run=run,
         longest=config.epochs,
         mutate=lambda values, random: values_of(mutated(genotype_of(values), random)),
-        told=lambda values: {"genotype": dataclasses.asdict(genotype_of(values))},
+        describe=lambda values: {"genotype": dataclasses.asdict(genotype_of(values))},
     )
     return studied(study, dataset, ended)
 

@@ -51,7 +51,7 @@ def compare(
     fitting = {
         name: scaled(config, genotype, *sizes).channels for name, genotype in genotypes.items()
     }
-    with run_folder.begun(config, None) as folder:
+    with run_folder.started_run(config, None) as folder:
         files.write_json(folder / files.CONFIG, config.to_dict())  # it may go further than it did
         rows = [measured(config, name, genotypes[name], fitting[name], sizes) for name in genotypes]
         wanted = dict(zip(genotypes, config.genotypes, strict=True))
@@ -194,7 +194,7 @@ def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
     begun = run_folder.resumed(TrainConfig, run.workdir)
     # one dataset has several names: it is compared when it has been loaded
     then, now = ({**each.to_dict(), "dataset": None} for each in (begun, run))
-    run_folder.check_settings(run.workdir / files.CONFIG, then, now)
+    run_folder.check_same_settings(run.workdir / files.CONFIG, then, now)
     if load_genotype(run.workdir / files.GENOTYPE) != genotype:
         raise InputError(
             f"Expected {run.genotype} to be what {run.workdir} was begun with. "

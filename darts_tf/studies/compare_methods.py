@@ -19,7 +19,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics, seconds_of, times_of
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
-from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.studies.compare_genotypes import is_finished, measured, run_of, sizes_of
@@ -131,7 +131,7 @@ def compare_methods(
             raise.
     """
     sizes, seconds = sizes_of(config, dataset), parsed_allowance(config.budget).most
-    with run_folder.begun(config, None) as folder:
+    with run_folder.started_run(config, None) as folder:
         files.write_json(folder / files.CONFIG, config.to_dict())  # it may go further than it did
         rows = {method: MethodRow(method) for method in config.methods}
         jobs = [(seed, method) for seed in config.seeds for method in config.methods]
@@ -158,7 +158,7 @@ def compare_methods(
                 seconds=files.read_json(place / files.RESULT)["seconds"],
                 params=size.params,
                 macs=size.macs,
-                collapsed=bool(in_words(genotype)),
+                collapsed=bool(describe_collapse(genotype)),
             )
             for name, write in METHOD_WRITERS.items():
                 atomic.write_text(folder / name, write(list(rows.values()), config.against))
@@ -197,7 +197,7 @@ def _finish(settings: SearchConfig | BaselineConfig, find: Find, report) -> None
     files.write_json(folder / files.RESULT, {"genotype": dataclasses.asdict(genotype), **cost})
 
 
-def check(config: CompareConfig) -> None:
+def check_methods(config: CompareConfig) -> None:
     """Tries out the settings of all methods before anything takes its time.
 
     Raises:

@@ -119,7 +119,7 @@ def _refusal(config: SelectConfig) -> str:
 def _begin(config: SelectConfig) -> None:
     for tries_left in reversed(range(BEGIN_WITHIN if config.resume else 1)):
         try:
-            with run_folder.begun(config, None) as folder:
+            with run_folder.started_run(config, None) as folder:
                 if config.resume:
                     _check_more_seeds(config)
                 files.write_json(folder / files.CONFIG, config.to_dict())
@@ -238,7 +238,7 @@ def _begun_or_new(job: Job) -> SearchConfig | TrainConfig:
     # one dataset has several names, a genotype is compared below, and a bound chooses the channels
     differ = {"dataset", "genotype", *(["channels"] if getattr(wanted, "max_macs", None) else [])}
     then, now = ({**each.to_dict(), **dict.fromkeys(differ)} for each in (begun, wanted))
-    run_folder.check_settings(folder / files.CONFIG, then, now)
+    run_folder.check_same_settings(folder / files.CONFIG, then, now)
     if job.genotype is not None and load_genotype(folder / files.GENOTYPE) != job.genotype:
         raise InputError(
             f"Expected {folder} to train the cell of {wanted.genotype}. Received: another genotype"

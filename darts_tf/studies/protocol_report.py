@@ -10,7 +10,7 @@ from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
-from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies.tables import markdown_of, with_deviation
 
@@ -101,7 +101,7 @@ def _candidate(config: SelectConfig, seed: int) -> dict[str, object]:
     if searched := result_of(search):
         found |= {
             "genotype": searched["genotype"],
-            "degenerate": in_words(searched["genotype"]),
+            "degenerate": describe_collapse(searched["genotype"]),
             "supernet_valid_accuracy": searched["valid_accuracy"],
             "search_seconds": searched["seconds"],
         }

@@ -49,7 +49,7 @@ class Study:
         run: `run(values, name)` makes the trial of that name and says its outcome; a trial that has
             been made before, or begun, is not made again from the start.
         longest: epochs of the longest trial of Hyperband.
-        told: what the table of trials says of values.
+        describe: what the table of trials says of values.
         mutate: for evolution; see `oracles.EvolutionOracle`.
     """
 
@@ -59,7 +59,7 @@ class Study:
     epochs_of: Callable[[Mapping[str, object]], int]
     run: Callable[[Mapping[str, object], str], Outcome]
     longest: int
-    told: Callable[[Mapping[str, object]], dict[str, object]]
+    describe: Callable[[Mapping[str, object]], dict[str, object]]
     mutate: Callable | None = None
 
 
@@ -117,7 +117,7 @@ def studied(study: Study, dataset, ended: Callable[[Bounded, object], None]) -> 
         The oracle, with all trials; of a worker one without any.
 
     Raises:
-        InputError: as `folder.begun`, a budget too small for a trial, or what a trial raises.
+        InputError: as `folder.started_run`, a budget too small for a trial, or what a trial raises.
     """
     if study.allowance.unit == "epochs" and study.allowance.most < study.epochs_of({}):
         raise InputError(
@@ -126,22 +126,22 @@ def studied(study: Study, dataset, ended: Callable[[Bounded, object], None]) -> 
         )
     if role() == "worker":
         return _conduct(study, ended)
-    with run_folder.begun(study.config, dataset) as folder:
+    with run_folder.started_run(study.config, dataset) as folder:
         files.write_json(folder / files.CONFIG, study.config.to_dict())  # with its budget of now
 
         def kept(oracle, trial):
-            lines = (json.dumps(files.plain(_told(study, each))) for each in oracle.done())
+            lines = (json.dumps(files.plain(_table_line(study, each))) for each in oracle.done())
             atomic.write_text(folder / files.TRIALS_TABLE, "".join(f"{line}\n" for line in lines))
             ended(oracle, trial)
 
         return _conduct(study, kept)
 
 
-def _told(study: Study, trial) -> dict[str, object]:
+def _table_line(study: Study, trial) -> dict[str, object]:
     return {
         **{"trial": trial.trial_id, OBJECTIVE: trial.score, SECONDS: seconds(trial)},
         "epochs": epochs(trial, study.epochs_of),
-        **study.told(trial.hyperparameters.values),
+        **study.describe(trial.hyperparameters.values),
     }
 
 
@@ -200,7 +200,7 @@ def _check_same(config) -> None:
         )
     begun = files.read_json(path)
     now = config.to_dict()
-    run_folder.check_settings(path, begun, now, config.may_differ)
+    run_folder.check_same_settings(path, begun, now, config.may_differ)
 
 
 def allowance_of(budget: str) -> Allowance:

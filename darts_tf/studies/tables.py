@@ -167,7 +167,7 @@ class MethodRow:
         seconds: that finding the cells took.
         params: trainable numbers of the networks.
         macs: of the networks for one image.
-        collapsed: whether the cells are degenerate, see `collapse.in_words`.
+        collapsed: whether the cells are degenerate, see `describe_collapse`.
     """
 
     name: str

@@ -112,7 +112,7 @@ def tune(
         epochs_of=epochs_of,
         run=run,
         longest=most,
-        told=lambda values: {"settings": chosen_of(config, over, values)},
+        describe=lambda values: {"settings": chosen_of(config, over, values)},
     )
     return studied(study, None, ended)
 

@@ -78,7 +78,7 @@ class Record(keras.callbacks.Callback):
         writes: whether this process does; of several workers one does.
 
     Attributes:
-        told: what was reported last.
+        last_line: what was reported last.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Record(keras.callbacks.Callback):
             append_metrics(self.folder, line)
             append_time(self.folder, epoch, seconds)
         LOG.info("epoch %d took %.1f s", epoch + 1, seconds)
-        self.told = {**line, "seconds": seconds}
+        self.last_line = {**line, "seconds": seconds}
         if self.report:
-            self.report(self.told)
+            self.report(self.last_line)
 
     def _readable(self, logs):
         """Numbers, those of held-out images under this record's word for them."""
@@ -127,6 +127,6 @@ class Record(keras.callbacks.Callback):
         return readable
 
 
-def of_every_run(config, record: Record) -> list[keras.callbacks.Callback]:
+def run_callbacks(config, record: Record) -> list[keras.callbacks.Callback]:
     """Schedule, record and TensorBoard's dashboard, in the order that they depend on."""
     return [Schedule(config), record, *([Dashboard(config, record)] if record.writes else [])]

@@ -13,7 +13,7 @@ import numpy as np
 from darts_tf.errors import InputError
 from darts_tf.runs import checkpoints
 from darts_tf.runs.checkpoints import CheckpointError, Position, Writer
-from darts_tf.runs.folder import check_settings
+from darts_tf.runs.folder import check_same_settings
 from darts_tf.runtime.distribution import agreed, is_chief, workers
 from darts_tf.runtime.signals import Diverged, Interrupted, deferred
 from darts_tf.training.trainer import Trainer
@@ -23,7 +23,7 @@ LOG = logging.getLogger("darts_tf")
 _DUE = 1 << 20  # above the number of workers
 
 
-class Keeper:
+class CheckpointManager:
     """Saves a run's state and brings it back; a context manager around the run.
 
     Under a strategy of several processes all of them call the same methods at the same places, and
@@ -210,7 +210,7 @@ class Keeper:
             except CheckpointError as error:
                 LOG.warning("%s; trying the one before", error)
                 continue
-            check_settings(path, config, self.config.to_dict())
+            check_same_settings(path, config, self.config.to_dict())
             self._set(path, position, arrays)
             LOG.info("going on from %s", path)
             return position

@@ -33,9 +33,9 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.training.callbacks import Ramp, Record, of_every_run
+from darts_tf.training.callbacks import Ramp, Record, run_callbacks
 from darts_tf.training.feeds import image_feed
-from darts_tf.training.loop import begun, fit
+from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.network_trainer import accuracies, balanced, build_trainer, cross_entropy
 from darts_tf.training.schedules import drop_path_at
 
@@ -94,7 +94,7 @@ def train(
         seed=config.seed,
         epochs=config.epochs,
     )
-    with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
+    with run_with_trainer(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, watched, writes=is_chief())
         rate_at = functools.partial(drop_path_at, config)
         ramp = [Ramp(trainer.network.drop_path_rate, rate_at)] if config.drop_path else []
@@ -103,7 +103,7 @@ def train(
             config,
             folder,
             image_feed(batches, steps, dataset.test, preprocessing),
-            callbacks=[*ramp, *of_every_run(config, record), *callbacks],
+            callbacks=[*ramp, *run_callbacks(config, record), *callbacks],
         )
         if is_chief():
             trainer.take_averages()

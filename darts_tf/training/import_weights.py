@@ -175,11 +175,11 @@ def import_run(config: ImportConfig) -> keras.Model:
     """
     if config.kind not in KINDS:
         raise unknown_name("kind", config.kind, KINDS)
-    run_folder.check(config.output, overwrite=config.overwrite, instead="--overwrite")
+    run_folder.check_workdir(config.output, overwrite=config.overwrite, instead="--overwrite")
     state = read_state_dict(config.checkpoint)
     trained, dataset, genotype, network = KINDS[config.kind](config, state)
     load_reference_weights(network, state)
-    with run_folder.begun(trained, dataset, genotype) as folder:
+    with run_folder.started_run(trained, dataset, genotype) as folder:
         _LOGGER.info("importing %d arrays of %s", len(state), config.checkpoint)
         with replacing(folder / files.MODEL) as path:
             network.save(path)

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from darts_tf.runtime.distribution import assign
 from darts_tf.training import averages
-from darts_tf.training.text_streams import LanguageTraining
+from darts_tf.training.text_streams import TextStreamsMixin
 from darts_tf.training.trainer import Trainer
 
 LOG = logging.getLogger("darts_tf")
 
 
-class LanguageTrainer(LanguageTraining, Trainer):
+class LanguageTrainer(TextStreamsMixin, Trainer):
     """Trains a language model from `build_language_model` on one text.
 
     It chooses among the epochs by the loss on the text that is tested on. Once that stalls, the
@@ -26,12 +26,12 @@ class LanguageTrainer(LanguageTraining, Trainer):
     by non-monotone progress (NT-ASGD, Merity et al. 2018, algorithm 1).
 
     Args:
-        network: as in `LanguageTraining`.
+        network: as in `TextStreamsMixin`.
         batch_size: as there.
         *sizes: as there.
         epochs: of the run; 0 where nothing is chosen.
         average_after: as `stalls` takes it; None for no averages.
-        **settings: of `LanguageTraining`.
+        **settings: of `TextStreamsMixin`.
 
     Attributes:
         tested_losses: `(epochs,)`, infinite for epochs that are still to come.
@@ -89,7 +89,7 @@ class LanguageTrainer(LanguageTraining, Trainer):
 
     @contextlib.contextmanager
     def testing(self):
-        """As `LanguageTraining.testing`, with the averages in the weights' places if they count."""
+        """As `TextStreamsMixin.testing`, with the averages in the weights' places if they count."""
         held = []
         if self.averages_are_used:
             held = [(variable, variable.numpy()) for variable, _ in self.averages]
@@ -106,8 +106,8 @@ class LanguageTrainer(LanguageTraining, Trainer):
         if self.averages_are_used:
             averages.take(self.averages)
 
-    def chooses(self, epoch, logs):
-        """As `Trainer.chooses`: whether the loss is the least; begins the averages if it stalls."""
+    def is_best(self, epoch, logs):
+        """As `Trainer.is_best`: whether the loss is the least; begins the averages if it stalls."""
         earlier = self.tested_losses.numpy()[:epoch]
         losses = self.tested_losses.numpy()
         losses[epoch:] = np.inf  # of a time that the run has gone back from

@@ -32,7 +32,7 @@ from darts_tf.runtime.execution import (
 )
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.training.checkpointing import Keeper
+from darts_tf.training.checkpointing import CheckpointManager
 from darts_tf.training.feeds import Feed
 from darts_tf.training.trainer import Trainer
 
@@ -40,7 +40,7 @@ LOG = logging.getLogger("darts_tf")
 
 
 @contextlib.contextmanager
-def begun(
+def run_with_trainer(
     config,
     dataset: ImageDataset,
     strategy: tf.distribute.Strategy,
@@ -57,9 +57,9 @@ def begun(
         genotype: what is trained; None in a search.
 
     Raises:
-        InputError: as `folder.begun`.
+        InputError: as `folder.started_run`.
     """
-    with run_folder.begun(config, dataset, genotype, writes=is_chief()) as folder:
+    with run_folder.started_run(config, dataset, genotype, writes=is_chief()) as folder:
         LOG.info("%s", versions())
         make_deterministic(config.deterministic)
         keras.utils.set_random_seed(config.seed)
@@ -105,22 +105,22 @@ def fit(
         for epoch in range(position.epoch, config.epochs):
             steps = feed.steps(epoch)
             called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
-            logs = _trained(trainer, keeper, position, steps, train, iterator, called)
+            logs = _trained(trainer, manager, position, steps, train, iterator, called)
             done = Position(epoch, steps, feed.most)
-            logs |= _tested(trainer, keeper, done, test, iter(tested), feed.tests)
-            best = trainer.chooses(epoch, logs)
+            logs |= _tested(trainer, manager, done, test, iter(tested), feed.tests)
+            best = trainer.is_best(epoch, logs)
             called.on_epoch_end(epoch, logs)
             position = Position(epoch + 1, 0, feed.most)
-            keeper.save(position, best=best)
+            manager.save(position, best=best)
             if trainer.stop_training:
                 break
 
     with (
         graphs_forgotten(),
         graph_optimizer_off(),
-        Keeper(trainer, config, folder / CHECKPOINTS, feed) as keeper,
+        CheckpointManager(trainer, config, folder / CHECKPOINTS, feed) as manager,
     ):
-        position = keeper.start()
+        position = manager.start()
         if position.epoch < config.epochs:
             trainer.stop_training = False
             called.on_train_begin()
@@ -128,13 +128,13 @@ def fit(
                 try:
                     position = epochs_from(position)
                 except Diverged as error:
-                    position = keeper.go_back(error)
-            keeper.finish()
+                    position = manager.go_back(error)
+            manager.finish()
             called.on_train_end()
-        keeper.take_best()
+        manager.take_best()
 
 
-def _trained(trainer, keeper, position, steps, train, iterator, called) -> dict[str, float]:
+def _trained(trainer, manager, position, steps, train, iterator, called) -> dict[str, float]:
     """Takes the steps of an epoch that are still to be done; the metrics of all of them."""
     epoch, first = position.epoch, position.step
     if not first:
@@ -144,18 +144,18 @@ def _trained(trainer, keeper, position, steps, train, iterator, called) -> dict[
         called.on_train_batch_begin(step)
         train(iterator)
         called.on_train_batch_end(step)
-        keeper.after_step(Position(epoch, step + 1, position.steps))
+        manager.after_step(Position(epoch, step + 1, position.steps))
     found = {**trainer.results(), **trainer.gradient_norms()}
     return {name: float(value) for name, value in found.items()}
 
 
-def _tested(trainer, keeper, position, test, iterator, count) -> dict[str, float]:
+def _tested(trainer, manager, position, test, iterator, count) -> dict[str, float]:
     """Metrics on held-out batches, their names with `val_` in front as in Keras."""
-    keeper.save(position)  # whoever interrupts the test loses nothing
+    manager.save(position)  # whoever interrupts the test loses nothing
     with trainer.testing():
         for _ in range(count):
             test(iterator)
-            keeper.after_test(position)
+            manager.after_test(position)
         results = trainer.results(training=False)
     return {f"val_{name}": float(value) for name, value in results.items()}
 

@@ -22,7 +22,7 @@ def per_example(loss: Callable) -> Callable:
     return losses
 
 
-def counted(*batches) -> list[tuple]:
+def with_example_count(*batches) -> list[tuple]:
     """Batches `(x, y, n)` of `(x, y)`: n is how many examples all replicas have together."""
     if all(len(batch) == 3 for batch in batches):
         return list(batches)

@@ -67,8 +67,8 @@ class NetworkTrainer(Trainer):
         """Those of the head at the end."""
         return logits_of(outputs)
 
-    def weighed(self, labels, values):
-        """As `Trainer.weighed`, by the weights of the classes."""
+    def weighted(self, labels, values):
+        """As `Trainer.weighted`, by the weights of the classes."""
         if self.class_weights is None:
             return values
         return values * tf.gather(tf.constant(self.class_weights, values.dtype), labels)
@@ -81,11 +81,11 @@ class NetworkTrainer(Trainer):
             averages.move(self.averages, tf.where(moved, 1 - self.average_decay, 0.0))
         return results
 
-    def infer(self, x):
-        """As `Trainer.infer`, of the averages where there are some."""
+    def predict_for_test(self, x):
+        """As `Trainer.predict_for_test`, of the averages where there are some."""
         held = [(variable, tf.convert_to_tensor(average)) for variable, average in self.averages]
         with keras.StatelessScope(state_mapping=held):
-            return super().infer(x)
+            return super().predict_for_test(x)
 
     def take_averages(self) -> None:
         """Sets the network to the averages, where there are some."""

@@ -18,7 +18,7 @@ from darts_tf.plots.heat_images import heat_images
 from darts_tf.runs import files
 from darts_tf.runs.folder import MAY_DIFFER
 from darts_tf.runtime import atomic
-from darts_tf.spaces.difference import in_words
+from darts_tf.spaces.difference import describe_changes
 from darts_tf.spaces.zoo import load_genotype
 
 PATTERN = "events.out.tfevents.*"
@@ -160,7 +160,7 @@ class Dashboard(keras.callbacks.Callback):
         """Writes what is known now."""
         self.done = epoch + 1
         with self.writer.as_default(step=self.done):
-            numbers = {**self.record.told, **self._numbers()}
+            numbers = {**self.record.last_line, **self._numbers()}
             for name, value in numbers.items():
                 if isinstance(value, int | float) and name != "epoch":
                     tf.summary.scalar(tag_of(name), value)
@@ -206,7 +206,7 @@ class Dashboard(keras.callbacks.Callback):
         self._show_cells(cells, self.done)
 
     def _show_cells(self, cells, step):
-        change = f"\n\n{in_words(self.cells, cells)}" if self.cells else ""
+        change = f"\n\n{describe_changes(self.cells, cells)}" if self.cells else ""
         tf.summary.text("genotype", f"```\n{cells}\n```{change}", step)
         if cells != self.cells:  # drawing takes a while
             self.cells, self.drawn = cells, picture(plot_genotype(cells), "png")

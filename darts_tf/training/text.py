@@ -35,10 +35,10 @@ from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.spaces.genotype import RecurrentGenotype
-from darts_tf.training.callbacks import Record, of_every_run
+from darts_tf.training.callbacks import Record, run_callbacks
 from darts_tf.training.feeds import check_streams, text_feed
 from darts_tf.training.language_trainer import LanguageTrainer
-from darts_tf.training.loop import begun, fit
+from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.losses import cross_entropy
 from darts_tf.training.optimizers import SGD
 
@@ -87,9 +87,9 @@ def train(
         build_model, genotype, len(dataset.vocabulary), config.units, **config.dropouts
     )
     build = functools.partial(build_trainer, config, model)
-    with begun(config, dataset, strategy, build, genotype) as (folder, trainer):
+    with run_with_trainer(config, dataset, strategy, build, genotype) as (folder, trainer):
         record = Record(folder, dict, report, writes=is_chief())
-        fit(trainer, config, folder, feed, [*of_every_run(config, record), *callbacks])
+        fit(trainer, config, folder, feed, [*run_callbacks(config, record), *callbacks])
         if is_chief():
             trainer.take_averages()
             with replacing(folder / files.MODEL) as path:

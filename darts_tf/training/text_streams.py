@@ -13,7 +13,7 @@ from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import all_sum, assign, replica, replicas
 
 
-class LanguageTraining:
+class TextStreamsMixin:
     """What text adds to a `Trainer`, to be inherited before it.
 
     A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams; or with
@@ -131,7 +131,7 @@ class LanguageTraining:
             state = state[first : first + rows]
         return (tokens, state), targets
 
-    def carry(self, outputs, name: str = "train"):
+    def carry_state(self, outputs, name: str = "train"):
         """Keeps the state that a batch leaves behind, the same on all replicas."""
         variable, state = self.hidden[name], tf.stop_gradient(outputs["state"])
         state = tf.cast(state, variable.dtype)
@@ -155,19 +155,19 @@ class LanguageTraining:
         yield
         assign(variable, rate)
 
-    def undoable(self):
-        """As `Trainer.undoable`, and the states."""
+    def snapshot(self):
+        """As `Trainer.snapshot`, and the states."""
         states = [self.hidden["train"], self.hidden["valid"]]
-        return [*super().undoable(), *zip(states, self.read(states), strict=True)]
+        return [*super().snapshot(), *zip(states, self.read(states), strict=True)]
 
     def test_step(self, data):
         """As `Trainer.test_step`, and the state goes on."""
         x, targets = self.continued("test", data)
-        outputs = self.infer(x)
+        outputs = self.predict_for_test(x)
         self.measure(targets, outputs)
-        self.carry(outputs, "test")
+        self.carry_state(outputs, "test")
         return self.results(training=False)
 
-    def infer(self, x):
-        """As `Trainer.infer`."""
+    def predict_for_test(self, x):
+        """As `Trainer.predict_for_test`."""
         return self.call(x)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import synchronized_statistics
 from darts_tf.runtime.distribution import all_sum, apply_summed, assign, replicas
-from darts_tf.training.losses import counted, per_example
+from darts_tf.training.losses import per_example, with_example_count
 from darts_tf.training.optimizers import SGD, check_plain, clip_then_decay
 
 
@@ -112,7 +112,7 @@ class Trainer(keras.Model):
         """The logits among what the network gives."""
         return outputs
 
-    def weighed(self, labels, values) -> tf.Tensor:
+    def weighted(self, labels, values) -> tf.Tensor:
         """The examples' losses as they count in training."""
         del labels
         return values
@@ -132,14 +132,14 @@ class Trainer(keras.Model):
 
     def train_step(self, data):
         """One step of the weights; gives the metrics, means since the start of the epoch."""
-        (batch,) = counted(data)
-        before = self.undoable()
-        return self.settle(before, *self.weight_step(self.read(self.weights_to_train), batch))
+        (batch,) = with_example_count(data)
+        before, weights = self.snapshot(), self.read(self.weights_to_train)
+        return self.commit_or_undo(before, *self.weight_step(weights, batch))
 
     def test_step(self, data):
         """Loss and metrics of the network with its running statistics."""
         x, y = data
-        self.measure(y, self.infer(x))
+        self.measure(y, self.predict_for_test(x))
         return self.results(training=False)
 
     def begin_epoch(self) -> None:
@@ -152,7 +152,7 @@ class Trainer(keras.Model):
         self.reset_metrics()
         yield
 
-    def chooses(self, epoch: int, logs: dict[str, float]) -> bool:
+    def is_best(self, epoch: int, logs: dict[str, float]) -> bool:
         """Whether the run is to be kept as it is at the end of this epoch, as the best so far.
 
         Args:
@@ -162,7 +162,7 @@ class Trainer(keras.Model):
         del epoch, logs
         return False
 
-    def infer(self, x):
+    def predict_for_test(self, x):
         """What the network that is tested gives, with its running statistics."""
         return self.network(x, training=False)
 
@@ -189,7 +189,7 @@ class Trainer(keras.Model):
         for metric in self.watched:
             metric.update_state(labels, self.logits(outputs))
 
-    def carry(self, outputs) -> None:
+    def carry_state(self, outputs) -> None:
         """Hands what a train batch leaves behind to the next: nothing."""
 
     def share_at(self, mapping: Sequence[tuple[keras.Variable, tf.Tensor]], batch, objective=None):
@@ -197,7 +197,7 @@ class Trainer(keras.Model):
 
         Args:
             mapping: variables, and what they are taken to be.
-            batch: from `counted`.
+            batch: from `with_example_count`.
             objective: another than this trainer's own.
 
         Returns:
@@ -212,7 +212,7 @@ class Trainer(keras.Model):
             outputs = self.call(x, training=True)
         moved = [(v, scope.get_current_value(v)) for v in self.network.non_trainable_variables]
         values, _ = (objective or self.objective)(y, outputs)
-        share = tf.reduce_sum(self.weighed(y, values)) / tf.cast(total, values.dtype)
+        share = tf.reduce_sum(self.weighted(y, values)) / tf.cast(total, values.dtype)
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
     def weight_step(self, weights, batch, others=(), numbers=()):
@@ -220,7 +220,7 @@ class Trainer(keras.Model):
 
         Args:
             weights: the tensors that `weights_to_train` hold.
-            batch: from `counted`.
+            batch: from `with_example_count`.
             others: variables that are not trained here, and their values.
             numbers: further scalars that have to be finite.
 
@@ -243,7 +243,7 @@ class Trainer(keras.Model):
         self._descend(gradients, weights, norm, finite)
         self.norms["gradient_norm"].update_state(norm)
         self.measure(batch[1], outputs)
-        self.carry(outputs)
+        self.carry_state(outputs)
         means = ((v, old, s / replicas()) for (v, old, _), s in zip(statistics, sums, strict=True))
         return finite, [*means, *rest]
 
@@ -255,7 +255,7 @@ class Trainer(keras.Model):
             gradients = clip_then_decay(gradients, weights, *settings)
             apply_summed(self.optimizer, gradients, self.weights_to_train)
 
-    def undoable(self) -> list[tuple]:
+    def snapshot(self) -> list[tuple]:
         """What a step changes even where it is not finite: variables, with what they hold."""
         changed = [*self.trained_variables(), *self.optimizer_variables(), *self.metrics_variables]
         if isinstance(self.optimizer, SGD):  # which leaves everything as it is then
@@ -263,11 +263,11 @@ class Trainer(keras.Model):
             changed = [variable for variable in changed if id(variable) not in left]
         return list(zip(changed, self.read(changed), strict=True))
 
-    def settle(self, before, finite, moved) -> dict[str, tf.Tensor]:
+    def commit_or_undo(self, before, finite, moved) -> dict[str, tf.Tensor]:
         """Ends a step: undoes it where it is not finite, and counts that.
 
         Args:
-            before: from `undoable`, called before the step.
+            before: from `snapshot`, called before the step.
             finite: from `weight_step`.
             moved: from `weight_step`.
 

@@ -10,7 +10,7 @@ from darts_tf.cli.main import main
 from run_folders import begin
 
 from darts_tf.runs.alphas import load_alphas, save_alphas
-from darts_tf.search.perturbation_selection import Settings
+from darts_tf.search.perturbation_selection import SelectionSettings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
@@ -73,7 +73,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
     assert main([*command, *options, *more]) == 0
     ((config, name, build, settings),) = given
     assert (config.workdir, config.preset, name) == (searched, "tiny", "digits")
-    assert settings == Settings(4, seed)
+    assert settings == SelectionSettings(4, seed)
     assert build.args[1:] == (10, 1)
     assert load_genotype(output) == GENOTYPES["DARTS_V2"]
 

@@ -45,7 +45,7 @@ def dataset():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, dataset):
     """The folder of a search."""
-    with run_folder.begun(
+    with run_folder.started_run(
         SearchConfig(workdir=tmp_path_factory.mktemp("run") / "run"), dataset
     ) as folder:
         save_alphas(folder, *ALPHAS)
@@ -110,7 +110,9 @@ def test_latencies_are_bounded_by_the_table(run, table, tmp_path):
 
 def test_settings_of_the_search_hold_for_derive(tmp_path, dataset):
     fields = {"budget_channels": 5, "budget_cells": 3, "budget_image_size": 16}
-    with run_folder.begun(SearchConfig(workdir=tmp_path / "run", **fields), dataset) as folder:
+    with run_folder.started_run(
+        SearchConfig(workdir=tmp_path / "run", **fields), dataset
+    ) as folder:
         save_alphas(folder, *ALPHAS)
     out = tmp_path / "g.json"
     words = ["derive", "--workdir", str(folder), "--output", str(out)]

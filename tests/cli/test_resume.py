@@ -37,7 +37,7 @@ def folder(tmp_path):
 def trained(tmp_path):
     """The folder of a training."""
     config = configs.TrainConfig(workdir=tmp_path / "train", genotype="DARTS_V2", epochs=3)
-    with run_folder.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as made:
+    with run_folder.started_run(config, dataset(), GENOTYPES["DARTS_V2"]) as made:
         return made
 
 

@@ -340,4 +340,4 @@ def test_a_run_with_a_report_can_be_overwritten(tmp_path):
 
     folder = search(tmp_path / "run", 1)
     page_of(folder)
-    run_folder.check(folder, overwrite=True)
+    run_folder.check_workdir(folder, overwrite=True)

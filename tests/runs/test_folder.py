@@ -36,7 +36,7 @@ def test_begun_makes_new_folders_and_takes_empty_ones(tmp_path):
     for i, options in enumerate(({}, {"overwrite": True})):
         folder = tmp_path / str(i)
         folder.mkdir()
-        assert run_folder.check(str(folder), **options) == folder
+        assert run_folder.check_workdir(str(folder), **options) == folder
         assert list(folder.iterdir()) == []
         assert begin(folder, **options) == folder
         assert files.is_run(folder)
@@ -55,14 +55,14 @@ def test_begun_refuses_a_file_and_a_folder_below_one(tmp_path, options):
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "run" / "deep"):
         with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
-            run_folder.check(folder, **options)
+            run_folder.check_workdir(folder, **options)
         with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
             begin(folder, **options)
     assert contents(tmp_path) == {"file": b"x"}
 
 
 def test_check_makes_no_folder(tmp_path):
-    assert run_folder.check(tmp_path / "new") == tmp_path / "new"
+    assert run_folder.check_workdir(tmp_path / "new") == tmp_path / "new"
     assert not (tmp_path / "new").exists()
 
 
@@ -112,7 +112,7 @@ def test_begun_leaves_folders_that_are_no_runs(tmp_path, option, config):
 def test_resume_keeps_the_run_as_it_is(run):
     append_metrics(run, {"epoch": 0})
     before = contents(run)
-    assert run_folder.check(run, resume=True) == run
+    assert run_folder.check_workdir(run, resume=True) == run
     assert begin(run, resume=True) == run
     assert contents(run) == before
 
@@ -130,7 +130,7 @@ def test_resume_refuses_a_folder_without_a_run(tmp_path, there):
 @pytest.mark.parametrize("resume", [False, True])
 def test_folder_that_cannot_be_looked_at_is_refused(tmp_path, resume):
     with pytest.raises(InputError, match=r"can be read.*\(File name too long\)"):
-        run_folder.check(tmp_path / ("n" * 300), resume=resume)
+        run_folder.check_workdir(tmp_path / ("n" * 300), resume=resume)
 
 
 def test_folder_that_cannot_be_listed_is_refused(run, monkeypatch):
@@ -139,7 +139,7 @@ def test_folder_that_cannot_be_listed_is_refused(run, monkeypatch):
 
     monkeypatch.setattr(pathlib.Path, "iterdir", fail)
     with pytest.raises(InputError, match=r"can be read.*run' \(Permission denied\)"):
-        run_folder.check(run)
+        run_folder.check_workdir(run)
 
 
 READ_ONLY = OSError(errno.EROFS, "Read-only file system")
@@ -161,7 +161,10 @@ def test_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, plac
 
 def test_error_of_the_run_itself_comes_out_and_gives_the_folder_back(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run")
-    with pytest.raises(OSError, match="Read-only") as error, run_folder.begun(config, dataset()):
+    with (
+        pytest.raises(OSError, match="Read-only") as error,
+        run_folder.started_run(config, dataset()),
+    ):
         raise READ_ONLY
     assert error.value is READ_ONLY
     assert begin(tmp_path / "run", resume=True) == tmp_path / "run"
@@ -180,7 +183,7 @@ def test_beginning_that_was_killed_is_begun_again(tmp_path, last):
     assert (files.DATASET in left) == (last != files.DATASET)
     assert not files.is_run(folder)
     refused("to hold a run to resume", folder, resume=True)
-    assert run_folder.check(folder) == folder
+    assert run_folder.check_workdir(folder) == folder
     assert begin(folder) == folder
     assert set(contents(folder)) == {files.CONFIG, files.DATASET, files.LOG, files.LOCK}
 
@@ -220,7 +223,7 @@ def test_folder_of_a_running_process_is_refused_and_had_when_that_was_killed(hel
 
 def test_folder_is_refused_within_one_process_until_the_run_has_ended(tmp_path):
     folder = tmp_path / "run"
-    with run_folder.begun(configs.SearchConfig(workdir=folder), dataset()):
+    with run_folder.started_run(configs.SearchConfig(workdir=folder), dataset()):
         refused(IN_USE, folder, resume=True)
         refused(IN_USE, folder, overwrite=True)
     assert begin(folder, resume=True) == folder
@@ -254,7 +257,7 @@ def test_worker_that_does_not_write_touches_nothing(tmp_path, options):
     folder = tmp_path / "run"
     config = configs.SearchConfig(workdir=folder, **options)
     handlers = list(LOGGER.handlers)
-    with run_folder.begun(config, dataset(), writes=False) as given:
+    with run_folder.started_run(config, dataset(), writes=False) as given:
         assert given == folder
         assert not folder.exists()
         assert LOGGER.handlers == handlers
@@ -262,7 +265,7 @@ def test_worker_that_does_not_write_touches_nothing(tmp_path, options):
     before = contents(folder)
     with (
         filelock.FileLock(folder / files.LOCK),
-        run_folder.begun(config, dataset(name="other"), writes=False) as given,
+        run_folder.started_run(config, dataset(name="other"), writes=False) as given,
     ):
         LOGGER.warning("nobody writes this")
         assert given == folder

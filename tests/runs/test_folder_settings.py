@@ -31,7 +31,7 @@ def run(tmp_path):
 
 def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run", channels=4)
-    with run_folder.begun(config, dataset()) as folder:
+    with run_folder.started_run(config, dataset()) as folder:
         assert configs.SearchConfig.from_dict(files.read_json(folder / files.CONFIG)) == config
         assert files.read_json(folder / files.DATASET) == {
             **{"name": "digits", "classes": ["0", "1"], "preprocessing": {"height": 8}},
@@ -43,7 +43,7 @@ def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
 
 def test_begun_keeps_the_genotype_of_a_training(tmp_path):
     config = configs.TrainConfig(workdir=tmp_path / "run", genotype="DARTS_V2")
-    with run_folder.begun(config, dataset(), GENOTYPES["DARTS_V2"]) as folder:
+    with run_folder.started_run(config, dataset(), GENOTYPES["DARTS_V2"]) as folder:
         assert load_genotype(folder / files.GENOTYPE) == GENOTYPES["DARTS_V2"]
 
 
@@ -170,7 +170,9 @@ def log_of(folder) -> list[str]:
 def test_log_has_what_is_logged_while_the_run_goes_on(tmp_path):
     LOGGER.warning("before")
     handlers, level = list(LOGGER.handlers), LOGGER.level
-    with run_folder.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+    with run_folder.started_run(
+        configs.SearchConfig(workdir=tmp_path / "run"), dataset()
+    ) as folder:
         LOGGER.info("step one")
         logging.getLogger("darts_tf.data").warning("an image\u2028 é")
         logging.getLogger("another").warning("not ours")
@@ -185,7 +187,7 @@ def test_log_ends_with_a_run_that_fails(tmp_path):
     config = configs.SearchConfig(workdir=tmp_path / "run")
 
     def fail():
-        with run_folder.begun(config, dataset()):
+        with run_folder.started_run(config, dataset()):
             LOGGER.warning("it goes wrong")
             raise RuntimeError
 
@@ -198,7 +200,7 @@ def test_log_ends_with_a_run_that_fails(tmp_path):
 def test_log_of_a_resumed_run_goes_on_below_the_earlier_one(tmp_path):
     for resume in (False, True):
         config = configs.SearchConfig(workdir=tmp_path / "run", resume=resume)
-        with run_folder.begun(config, dataset()):
+        with run_folder.started_run(config, dataset()):
             LOGGER.info("resume: %s", resume)
     assert log_of(tmp_path / "run") == ["INFO resume: False", "INFO resume: True"]
 
@@ -215,7 +217,9 @@ def kept():
 
 def test_log_begins_with_what_was_held_back_for_it(tmp_path, kept):
     LOGGER.warning("left out %s", "a.png")
-    with run_folder.begun(configs.SearchConfig(workdir=tmp_path / "run"), dataset()) as folder:
+    with run_folder.started_run(
+        configs.SearchConfig(workdir=tmp_path / "run"), dataset()
+    ) as folder:
         LOGGER.warning("then")
     assert log_of(folder) == ["WARNING left out a.png", "WARNING then"]
     assert LOGGER.handlers == [kept]
@@ -226,6 +230,8 @@ def test_log_of_a_second_run_has_nothing_of_the_first(tmp_path, kept):
     """As in `darts-tf demo`, one process with two runs."""
     for name in ("first", "second"):
         LOGGER.warning("before the %s", name)
-        with run_folder.begun(configs.SearchConfig(workdir=tmp_path / name), dataset()) as folder:
+        with run_folder.started_run(
+            configs.SearchConfig(workdir=tmp_path / name), dataset()
+        ) as folder:
             LOGGER.info("in the %s", name)
         assert log_of(folder) == [f"WARNING before the {name}", f"INFO in the {name}"]

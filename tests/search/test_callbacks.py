@@ -21,7 +21,7 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.search import images
 from darts_tf.search.callbacks import warn_of_collapse
 from darts_tf.search.eigenvalues import hessian_products
-from darts_tf.search.indicators import INDICATORS, Looks, Measure, asked_of_cells, asked_of_text
+from darts_tf.search.indicators import INDICATORS, Measure, Probes, asked_of_cells, asked_of_text
 from darts_tf.spaces.collapse import BOUNDED, mean_entropy
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
@@ -42,9 +42,9 @@ def supernet():
 
 
 def test_skips_and_entropies_are_those_of_the_alphas(supernet):
-    looks = Looks(product=None)
+    probes = Probes(product=None)
     genotype = supernet.genotype()
-    found = INDICATORS["skips"](supernet, looks) | INDICATORS["entropy"](supernet, looks)
+    found = INDICATORS["skips"](supernet, probes) | INDICATORS["entropy"](supernet, probes)
     for i, cell in enumerate(("normal", "reduce")):
         pairs = getattr(genotype, cell)
         assert found[f"skips_{cell}"] == sum(name == "skip_connect" for name, _ in pairs)
@@ -54,8 +54,8 @@ def test_skips_and_entropies_are_those_of_the_alphas(supernet):
 def test_eigenvalue_is_that_of_the_product(supernet):
     size = sum(np.size(alphas) for alphas in supernet.alphas)
     matrix = np.diag(np.linspace(-3, 2, size))
-    looks = Looks(product=lambda vector: matrix @ vector)
-    found = INDICATORS["eigenvalue"](supernet, looks)
+    probes = Probes(product=lambda vector: matrix @ vector)
+    found = INDICATORS["eigenvalue"](supernet, probes)
     assert found == {"eigenvalue": pytest.approx(2, rel=2e-3)}
 
 
@@ -66,7 +66,7 @@ def test_gap_is_between_the_mixture_and_the_genotype(supernet):
         seen.append([np.asarray(part) for part in mixture])
         return (0.75, 1.0) if len(seen) == 1 else (0.5, 2.0)
 
-    found = INDICATORS["discretisation_gap"](supernet, Looks(None, measure))
+    found = INDICATORS["discretisation_gap"](supernet, Probes(None, measure))
     assert found == {"discretised_accuracy": 0.5, "discretisation_gap": 0.25}
     before, after = seen
     for ours, expected in zip(before, supernet.mixture(), strict=True):
@@ -103,7 +103,7 @@ def test_indicators_are_asked_for_by_settings():
 
 
 def test_measure_adds_what_is_asked_for_to_the_metrics(supernet):
-    measure = Measure(["skips", "entropy"], Looks(product=None))
+    measure = Measure(["skips", "entropy"], Probes(product=None))
     measure.set_model(types.SimpleNamespace(network=supernet))
     logs = {"loss": 1.0}
     measure.on_epoch_end(0, logs)
@@ -216,11 +216,11 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     keras.utils.set_random_seed(0)
     trainer = images.build_trainer(settings, 10, 1)
     half = dataset.train
-    looks = images.looks_of(trainer, settings, half, dataset.preprocessing)
+    probes = images.probes_of(trainer, settings, half, dataset.preprocessing)
     mixture = [np.asarray(part) for part in trainer.network.mixture()]
     x = dataset.preprocessing.normalize(half.images)
     logits = np.asarray(trainer.network(x, training=True))  # its statistics are not used
-    accuracy, _ = looks.measure(mixture)
+    accuracy, _ = probes.measure(mixture)
     assert accuracy == pytest.approx(np.mean(logits.argmax(1) == half.labels))
     vector = np.random.default_rng(0).normal(size=16)
     batch = x[:8], half.labels[:8]
@@ -229,7 +229,7 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
         return trainer.loss_at(trainer.read(trainer.weights_to_train), alphas, batch)
 
     expected = hessian_products(loss, trainer.network.alphas)(vector)
-    assert_close(looks.product(vector), expected, 1e-4)
+    assert_close(probes.product(vector), expected, 1e-4)
 
 
 def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(

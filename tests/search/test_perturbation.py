@@ -80,7 +80,7 @@ def test_selection_keeps_what_the_net_cannot_do_without_rather_than_the_largest_
     assert PRIMITIVES[choice.operations[0, 2]] == "sep_conv_3x3"
     assert "none" not in without
     assert min(without, key=without.get) == "sep_conv_3x3"
-    words = perturbation.in_words(decision, choice, PRIMITIVES, without)
+    words = perturbation.describe_decision(decision, choice, PRIMITIVES, without)
     assert words.startswith("normal edge 0 to 3: sep_conv_3x3 (accuracy without max_pool_3x3 ")
 
 
@@ -98,7 +98,7 @@ def test_edges_may_have_operations_of_their_own():
         for decision in decisions:
             choice, without = perturbation.decide(choice, decision, mixture, names, measure)
             assert "none" not in without
-            assert perturbation.in_words(decision, choice, names, without)
+            assert perturbation.describe_decision(decision, choice, names, without)
     genotype = perturbation.genotype_of(choice, names)
     assert genotype.normal == (("skip_connect", 0), ("sep_conv_3x3", 1))
     assert genotype.reduce == (("dil_conv_3x3", 1), ("skip_connect", 0))

@@ -18,7 +18,7 @@ from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.runs.checkpoints import Position
 from darts_tf.search import perturbation_selection
 from darts_tf.search.darts import DARTS
-from darts_tf.search.perturbation_selection import Settings, Tuning
+from darts_tf.search.perturbation_selection import SelectionSettings, Tuning
 
 PRIMITIVES = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
 ROUNDS = 3  # two edges and a node
@@ -109,7 +109,7 @@ def state(folder):
 def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplog):
     caplog.set_level("INFO", "darts_tf")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    whole, done = select(run, dataset, Settings(1, 0))
+    whole, done = select(run, dataset, SelectionSettings(1, 0))
     assert [line["round"] for line in done] == [1, 2, 3]
     assert {line["rounds"] for line in done} == {ROUNDS}
     assert all(len(line["chosen"]) == 2 for line in done)
@@ -118,11 +118,11 @@ def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplo
     kept = state(run)
     assert {path: path.read_bytes() for path in before} == before  # the run is as it was
 
-    assert select(run, dataset, Settings(1, 0)) == (whole, [])  # nothing is left to do
+    assert select(run, dataset, SelectionSettings(1, 0)) == (whole, [])  # nothing is left to do
     for path in checkpoints.newest(run / files.SELECTION):
         path.unlink()
-    assert select(run, dataset, Settings(1, 0), rounds=1)[0] is None
-    again, done = select(run, dataset, Settings(1, 0))
+    assert select(run, dataset, SelectionSettings(1, 0), rounds=1)[0] is None
+    again, done = select(run, dataset, SelectionSettings(1, 0))
     assert again == whole
     assert [line["round"] for line in done] == [2, 3]
     assert "the selection goes on after round 1" in caplog.messages
@@ -131,20 +131,20 @@ def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplo
 
 
 def test_selection_with_other_settings_begins_anew(run, dataset):
-    for settings in (Settings(0, 0), Settings(0, 1)):
+    for settings in (SelectionSettings(0, 0), SelectionSettings(0, 1)):
         _, done = select(run, dataset, settings, rounds=1)
         assert [line["round"] for line in done] == [1]
     alphas = [2 * array for array in load_alphas(run)]
     save_alphas(run, *alphas)
-    _, done = select(run, dataset, Settings(0, 1), rounds=2)
+    _, done = select(run, dataset, SelectionSettings(0, 1), rounds=2)
     assert [line["round"] for line in done] == [1, 2]
 
 
 def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
-    select(run, dataset, Settings(0, 0), rounds=1)
+    select(run, dataset, SelectionSettings(0, 0), rounds=1)
     (path,) = checkpoints.newest(run / files.SELECTION)
     path.write_bytes(path.read_bytes()[:100])
-    _, done = select(run, dataset, Settings(0, 0), rounds=1)
+    _, done = select(run, dataset, SelectionSettings(0, 0), rounds=1)
     assert [line["round"] for line in done] == [1]
     assert "trying the one before" in caplog.text
 
@@ -153,7 +153,7 @@ def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
     (path,) = checkpoints.newest(run / files.CHECKPOINTS)
     checkpoints.write(path.parent, Position(1, 0, 2), {}, [np.zeros(3)])
     with pytest.raises(InputError, match="whole checkpoint of this search. Received: none in"):
-        select(run, dataset, Settings(0, 0))
+        select(run, dataset, SelectionSettings(0, 0))
 
 
 def test_selection_waits_for_no_other_process(run, dataset):
@@ -161,19 +161,19 @@ def test_selection_waits_for_no_other_process(run, dataset):
         perturbation_selection.locked(run),
         pytest.raises(InputError, match="no other process is running in"),
     ):
-        select(run, dataset, Settings(0, 0))
+        select(run, dataset, SelectionSettings(0, 0))
 
 
 def test_selection_of_several_workers_is_refused(run, dataset, monkeypatch):
     monkeypatch.setattr(perturbation_selection, "workers", lambda: 2)
     with pytest.raises(InputError, match="one worker for a selection. Received: 2"):
-        select(run, dataset, Settings(0, 0))
+        select(run, dataset, SelectionSettings(0, 0))
 
 
 def test_tuning_moves_the_weights_that_are_mixed_in_and_no_alphas(dataset, tmp_path):
     trainer, settings = built(), config(tmp_path)
     network = trainer.network
-    tuning = Tuning(trainer, settings, dataset, dataset.train, Settings(1, 0), 2)
+    tuning = Tuning(trainer, settings, dataset, dataset.train, SelectionSettings(1, 0), 2)
     skips = [np.tile(np.eye(4)[1], (2, 1)).astype("float32") for _ in range(2)]
     before, alphas = np.array(network.kernel), [np.array(a) for a in network.alphas]
     tuning.tune(0, skips)
@@ -189,7 +189,7 @@ def test_tuning_moves_the_weights_that_are_mixed_in_and_no_alphas(dataset, tmp_p
 
 def test_tuning_lowers_the_loss_at_its_mixture(dataset, tmp_path):
     trainer = built()
-    tuning = Tuning(trainer, config(tmp_path), dataset, dataset.train, Settings(8, 0), 1)
+    tuning = Tuning(trainer, config(tmp_path), dataset, dataset.train, SelectionSettings(8, 0), 1)
     mixture = [np.tile(np.eye(4)[2], (2, 1)).astype("float32") for _ in range(2)]
     batches = functools.partial(evaluation_batches, dataset.train, dataset.preprocessing, 32)
     measure = measuring(trainer.network, batches)

@@ -28,7 +28,7 @@ from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search import stages
-from darts_tf.search.indicators import Looks, discretisation_gap
+from darts_tf.search.indicators import Probes, discretisation_gap
 from darts_tf.search.stages import search_in_stages, strongest
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
@@ -238,8 +238,8 @@ def test_gap_of_a_stage_is_of_the_operations_that_its_edges_have():
     kept = (EDGES[0], EDGES[2]), (EDGES[1], EDGES[2])
     network = Supernet(2, 3, nodes=1, edge_primitives=kept)
     seen = []
-    looks = Looks(None, lambda mixture: (seen.append(mixture), (0.5, 1.0))[1])
-    discretisation_gap(network, looks)
+    probes = Probes(None, lambda mixture: (seen.append(mixture), (0.5, 1.0))[1])
+    discretisation_gap(network, probes)
     genotype = network.genotype()
     for cell, pairs in enumerate((genotype.normal, genotype.reduce)):
         for primitive, source in pairs:

@@ -11,7 +11,7 @@ import pytest
 
 from darts_tf.configs import SearchConfig
 from darts_tf.spaces.cell import PRIMITIVES, edges
-from darts_tf.spaces.collapse import COLLAPSED, count_skips, in_words, mean_entropy
+from darts_tf.spaces.collapse import COLLAPSED, count_skips, describe_collapse, mean_entropy
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
@@ -41,8 +41,8 @@ def test_entropy_of_decided_edges_is_nothing():
 
 
 def test_many_skips_are_said_in_words():
-    assert in_words(with_skips(4)) == ""
-    assert in_words(with_skips(6)) == "the normal cell is 6 of 8 skip connections"
+    assert describe_collapse(with_skips(4)) == ""
+    assert describe_collapse(with_skips(6)) == "the normal cell is 6 of 8 skip connections"
 
 
 def test_remedies_are_settings_of_a_search():
@@ -53,18 +53,20 @@ def test_remedies_are_settings_of_a_search():
 
 
 def test_a_normal_cell_that_learns_nothing_is_said_in_words():
-    assert "nothing that learns" in in_words(with_skips(3, "avg_pool_3x3"))
+    assert "nothing that learns" in describe_collapse(with_skips(3, "avg_pool_3x3"))
 
 
 def test_a_linear_recurrent_cell_is_said_in_words():
-    assert "linear" in in_words(RecurrentGenotype([("identity", 0), ("identity", 1)], (1, 2)))
+    assert "linear" in describe_collapse(
+        RecurrentGenotype([("identity", 0), ("identity", 1)], (1, 2))
+    )
 
 
 @pytest.mark.parametrize("name", [*GENOTYPES, *RECURRENT_GENOTYPES])
 def test_no_published_cell_is_degenerate(name):
     for zoo in (GENOTYPES, RECURRENT_GENOTYPES):
         if name in zoo:
-            assert in_words(zoo[name]) == ""
+            assert describe_collapse(zoo[name]) == ""
 
 
 # Limits at derivation

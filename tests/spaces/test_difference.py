@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
-from darts_tf.spaces.difference import SAME, Change, changes, in_words
+from darts_tf.spaces.difference import SAME, Change, changes, describe_changes
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
@@ -68,7 +68,7 @@ def test_changes_lead_from_one_genotype_to_the_other_and_none_is_idle(pair):
 def test_order_of_a_nodes_edges_is_no_change(genotype):
     swapped = [pair for i in range(0, 8, 2) for pair in reversed(genotype.normal[i : i + 2])]
     assert changes(genotype, dataclasses.replace(genotype, normal=tuple(swapped))) == ()
-    assert in_words(genotype, genotype) == SAME
+    assert describe_changes(genotype, genotype) == SAME
 
 
 @given(genotypes, genotypes)
@@ -89,7 +89,7 @@ def test_words_name_cell_node_and_both_edges():
     assert changes(before, after) == (
         Change("normal", 2, ("sep_conv_3x3", 1), ("skip_connect", 1)),
     )
-    assert in_words(before, after) == (
+    assert describe_changes(before, after) == (
         "1 of 16 edges changed: normal node 2: sep_conv_3x3 from 1 -> skip_connect from 1"
     )
 
@@ -98,7 +98,7 @@ def test_words_of_many_changes_stay_short():
     before, after = GENOTYPES["DARTS_V1"], GENOTYPES["AmoebaNet"]
     with pytest.raises(InputError, match="the same nodes"):
         changes(before, after)  # five nodes a cell
-    found = in_words(before, GENOTYPES["DARTS_V2"], most=2)
+    found = describe_changes(before, GENOTYPES["DARTS_V2"], most=2)
     count = len(changes(before, GENOTYPES["DARTS_V2"]))
     assert found.startswith(f"{count} of 16 edges changed: normal node 3: ")
     assert found.endswith(f"; and {count - 2} more")

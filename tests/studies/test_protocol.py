@@ -17,7 +17,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
-from darts_tf.spaces.collapse import in_words
+from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies import protocol, protocol_report
 from darts_tf.studies.protocol import select
@@ -79,7 +79,8 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     assert (first["valid_accuracy"], first["supernet_valid_accuracy"]) == (VALID[3], SUPERNET[3])
     assert (first["search_seconds"], first["brief_seconds"]) == (100, 10)
     assert {name: first[name] for name in SIZE} == SIZE
-    assert [each["degenerate"] for each in found["candidates"]] == [in_words(SKIPS), "", "", ""]
+    degenerate = [each["degenerate"] for each in found["candidates"]]
+    assert degenerate == [describe_collapse(SKIPS), "", "", ""]
     best = found["best"]
     assert best["test_errors"] == {0: pytest.approx(4), 1: pytest.approx(3), 2: pytest.approx(2)}
     assert (best["test_error"], best["test_error_deviation"]) == pytest.approx((3, 1))
@@ -96,7 +97,7 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     assert text[5] == "| 4 | 0 | 75.00 | 50.00 | 3.00 | 500.00 | 100 | 10 |"
     errors = "3.00 ± 1.00 % (seed 0: 4.00, seed 1: 3.00, seed 2: 2.00)"
     assert text[7:13] == [
-        f"- search seed 3: {in_words(SKIPS)}",
+        f"- search seed 3: {describe_collapse(SKIPS)}",
         f"- best: search seed 3, test error {errors}",
         "- searches: 4 of 4 done, 400 s",
         "- brief trainings: 4 of 4 done, 40 s",

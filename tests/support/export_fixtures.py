@@ -80,7 +80,7 @@ def run_and_export(folder: pathlib.Path, digits) -> Network:
     """Writes a run, `run`, its export, `out`, and three digits as PNG; returns the network."""
     network = small_network("DARTS_V1")
     config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
-    with run_folder.begun(config, digits, network.genotype) as run:
+    with run_folder.started_run(config, digits, network.genotype) as run:
         network.save(run / "model.keras")
     images = digits.test.images[:5]
     described = (digits.preprocessing, digits.classes)

@@ -32,7 +32,7 @@ def begin(folder, given=None, **settings) -> pathlib.Path:
     """Begins a run, or again, and ends it at once."""
     given = given or dataset()
     config = configs.SearchConfig(workdir=folder, **({"dataset": given.name} | settings))
-    with run_folder.begun(config, given) as begun_folder:
+    with run_folder.started_run(config, given) as begun_folder:
         return begun_folder
 
 
@@ -73,12 +73,12 @@ def replace_or_die(source, target):
         os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
 os.replace = replace_or_die
-with run_folder.begun(config, dataset(), GENOTYPES["DARTS_V2"]):
+with run_folder.started_run(config, dataset(), GENOTYPES["DARTS_V2"]):
     print("too late")
 """
 
 _HOLDING = """
-with run_folder.begun(config, dataset()):
+with run_folder.started_run(config, dataset()):
     print("begun", flush=True)
     sys.stdin.read()
 """

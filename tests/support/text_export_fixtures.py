@@ -77,7 +77,7 @@ def run_and_export_text(folder: pathlib.Path) -> Texts:
     dataset = load_text(write_text(folder / "text"))
     assert dataset.vocabulary.words == KNOWN
     config = TextTrainConfig(workdir=folder / "run", genotype=GENOTYPE, dataset=dataset.name)
-    with run_folder.begun(config, dataset, model.genotype) as run:
+    with run_folder.started_run(config, dataset, model.genotype) as run:
         model.save(run / "model.keras")
     words = words_of()
     tokens = drawn_tokens(4, 17)

@@ -143,7 +143,7 @@ def test_record_of_another_worker_reports_and_writes_nothing(tmp_path):
 @pytest.mark.parametrize("writes", [True, False])
 def test_every_run_has_schedule_record_and_its_curves_from_one_worker(tmp_path, writes):
     record = record_of(tmp_path, dict, None, writes=writes)
-    schedule, second, *boards = callbacks.of_every_run(SearchConfig(workdir=tmp_path), record)
+    schedule, second, *boards = callbacks.run_callbacks(SearchConfig(workdir=tmp_path), record)
     assert isinstance(schedule, callbacks.Schedule)
     assert second is record
     assert [type(board) for board in boards] == [Dashboard] * writes
@@ -153,7 +153,7 @@ def test_every_run_has_schedule_record_and_its_curves_from_one_worker(tmp_path, 
 def test_rate_is_in_the_line_of_its_epoch(tmp_path):
     config = SearchConfig(workdir=tmp_path, epochs=2, learning_rate=0.5)
     record = record_of(tmp_path, dict, None)
-    used = callbacks.of_every_run(config, record)[:2]
+    used = callbacks.run_callbacks(config, record)[:2]
     together = keras.callbacks.CallbackList(used, add_history=False)
     together.set_model(record.model)
     together.on_epoch_begin(0)

@@ -90,7 +90,7 @@ def test_streams_go_on_from_the_weights_that_looked_at_them(name):
             tape.watch(held)
             value = loss(held)
         weights = trainer.virtual_step(held, tape.gradient(value, held))
-    _, outputs = trainer.looked_at(weights, alphas, before[1])
+    _, outputs = trainer.loss_and_outputs_at(weights, alphas, before[1])
     trainer.train_step((train, valid))
     assert_close(trainer.hidden["valid"], outputs["state"], 1e-10)
     moved = np.abs(states(trainer)["train"] - state).max()

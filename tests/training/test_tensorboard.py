@@ -32,13 +32,13 @@ def model(**parts):
 def begun(folder, config=None, trainer=None):
     """A dashboard of a run, and a function that has an epoch happen."""
     config = config or SearchConfig(workdir=folder, channels=24)
-    board = Dashboard(config, types.SimpleNamespace(folder=folder, told=None))
+    board = Dashboard(config, types.SimpleNamespace(folder=folder, last_line=None))
     board.set_model(trainer or model())
     board.on_train_begin()
 
     def happen(epoch, cells=None, **metrics):
         board.on_epoch_begin(epoch)
-        board.record.told = {"epoch": epoch, "loss": epoch + 0.5, **metrics}
+        board.record.last_line = {"epoch": epoch, "loss": epoch + 0.5, **metrics}
         board.model.derived = cells or CELLS[epoch % 3]
         board.on_epoch_end(epoch)
 
@@ -140,7 +140,7 @@ def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn, cells):
     board, happen = begun(tmp_path, config, types.SimpleNamespace(network=network))
     for epoch in range(2):
         board.on_epoch_begin(epoch)
-        board.record.told = {"epoch": epoch, "test_accuracy": 0.75}
+        board.record.last_line = {"epoch": epoch, "test_accuracy": 0.75}
         board.on_epoch_end(epoch)
     folder = tmp_path / "tensorboard"
     assert drawn == [cells]

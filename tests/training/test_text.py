@@ -109,9 +109,9 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.seen[epoch] = []
         if self.losses:
-            chooses = type(self.model).chooses
+            is_best = type(self.model).is_best
             said = {"val_loss": self.losses[epoch]}
-            self.model.chooses = lambda epoch, logs: chooses(self.model, epoch, said)
+            self.model.is_best = lambda epoch, logs: is_best(self.model, epoch, said)
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen[self.epoch()].append(np.array(self.model.network.bias))
