@@ -121,7 +121,7 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
     if on_text is None:
         return config_class
     if RESUME in argv:
-        text = _is_begun_as(on_text, _value_of("--workdir", argv))
+        text = _is_run_on_text(_value_of("--workdir", argv))
     else:
         dataset, preset = (
             _value_of(f"--{name}", argv) or str(stored.get(name) or "")
@@ -132,14 +132,13 @@ def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
     return on_text if text else config_class
 
 
-def _is_begun_as(config_class, workdir: str) -> bool:
-    """Whether a folder has a run with such settings, or with fewer, of an older version."""
+def _is_run_on_text(workdir: str) -> bool:
+    """Returns whether a folder holds a run on text."""
     from darts_tf.runs import files
 
     if not files.is_run(workdir):
         return False
-    names = {field.name for field in dataclasses.fields(config_class)}
-    return files.read_json(os.path.join(workdir, files.CONFIG)).keys() <= names
+    return configs.kind_of(files.read_json(os.path.join(workdir, files.CONFIG))).on_text
 
 
 def _begun(config_class, argv: Sequence[str]):

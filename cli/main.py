@@ -140,10 +140,8 @@ def _is_on_text(config) -> bool:
     from darts_tf.runs import files
 
     folder = getattr(config, "workdir", None)
-    if isinstance(config, configs.SampleConfig):
-        return True
-    if isinstance(config, configs.RunConfig) or folder is None:
-        return isinstance(config, configs.TextConfig)
+    if config.on_text or isinstance(config, configs.RunConfig) or folder is None:
+        return config.on_text
     return files.is_text_run(folder)
 
 

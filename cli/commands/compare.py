@@ -58,7 +58,7 @@ def _train(config: TrainConfig) -> None:
 
 def _find(dataset: ImageDataset, config: SearchConfig | BaselineConfig) -> Genotype:
     try:
-        if isinstance(config, SearchConfig):
+        if config.searches:
             with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
                 reports = {"report": progress.report, "report_selection": show_round}
                 return search_as_asked(config, dataset, callbacks=(progress,), **reports)

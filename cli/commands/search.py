@@ -11,7 +11,6 @@ def run(config: SearchConfig | TextSearchConfig) -> int:
     """Searches, and prints the genotype as it evolves."""
     prepare(config)
     begin("search", config)
-    on_text = isinstance(config, TextSearchConfig)
-    genotype = (search_text if on_text else search_with_progress)(config)
+    genotype = (search_text if config.on_text else search_with_progress)(config)
     end_of_search("search", config, genotype)
     return 0

@@ -36,6 +36,6 @@ def run(config: SelectConfig) -> int:
 
 
 def _run(config: SearchConfig | TrainConfig) -> None:
-    do = search_with_progress if isinstance(config, SearchConfig) else train_with_progress
+    do = search_with_progress if config.searches else train_with_progress
     do(config)
     keras.backend.clear_session()  # the next network does not need this one's memory

@@ -16,7 +16,7 @@ def run(config: TrainConfig | TextTrainConfig) -> int:
     begin("train", config)
     if config.preset in EXPECTED:
         output.say(f"preset {config.preset}: the whole recipe reaches {EXPECTED[config.preset]}")
-    if isinstance(config, TextTrainConfig):
+    if config.on_text:
         metrics = train_text(config)
     else:
         metrics = train_with_progress(config)

@@ -18,6 +18,7 @@ from darts_tf.configs.commands import (
 )
 from darts_tf.configs.costs import BudgetConfig, CostConfig, ProfileConfig
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.kinds import KINDS, kind_of
 from darts_tf.configs.run import ArchConfig, RunConfig, preset_fields
 from darts_tf.configs.serve import ServeConfig
 from darts_tf.configs.show import BoardConfig, PlotConfig, ReportConfig
@@ -38,6 +39,7 @@ __all__ = [
     "CostConfig",
     "DeriveConfig",
     "ProfileConfig",
+    "KINDS",
     "ON_TEXT",
     "RecipeConfig",
     "CompareConfig",
@@ -63,5 +65,6 @@ __all__ = [
     "TextTrainConfig",
     "TrainConfig",
     "TuneConfig",
+    "kind_of",
     "preset_fields",
 ]

@@ -89,8 +89,8 @@ def counts(name: str, value):
 class Config:
     """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
 
-    may_differ: typing.ClassVar[frozenset[str]] = frozenset()
-    """Settings that a resumed run of this kind may change, beside those of all kinds."""
+    on_text: typing.ClassVar[bool] = False
+    """Whether the work is that of a language model, rather than of a network for images."""
 
     def __post_init__(self):
         hints = _hints(type(self))
@@ -132,6 +132,31 @@ class Config:
             if name not in fields:
                 raise unknown_name("field", name, fields)
         return {n: _checked(fields[n], hints[n], value) for n, value in values.items()}
+
+
+class JobConfig(Config):
+    """Base of the settings of commands that make a run's folder.
+
+    Class attributes say what kind of run it is; `configs.kind_of` gives the class of a stored one.
+    """
+
+    command: typing.ClassVar[str]
+    """The command that makes such runs, as in `darts-tf train`."""
+    kind: typing.ClassVar[str]
+    """The kind in an error message, as in "training on text"."""
+    searches: typing.ClassVar[bool] = False
+    """Whether the run itself trains a supernet and its alphas."""
+    trains: typing.ClassVar[bool] = False
+    """Whether the run itself trains the network of a genotype."""
+    inner_runs: typing.ClassVar[str] = ""
+    """The word for the runs that it has in its folder, as in "trials"; empty for a single run."""
+    may_differ: typing.ClassVar[frozenset[str]] = frozenset()
+    """Settings that a resumed run of this kind may change, beside those of all kinds."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.overwrite and self.resume:
+            raise InputError("Expected one of overwrite and resume. Received: both")
 
 
 def _hints(config_class: type) -> dict[str, object]:

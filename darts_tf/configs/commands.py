@@ -152,6 +152,8 @@ OF_TEXT = {"units": 850, "vocabulary": 10_000}
 class SampleConfig(SeededConfig):
     """Write text that a language model makes."""
 
+    on_text = True
+
     model: pathlib.Path
     """Folder of a training run on text, of its export or SavedModel, or a .keras or .tflite
     file."""

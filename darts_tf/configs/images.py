@@ -47,7 +47,7 @@ class ImageConfig(RunConfig):
 class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, RelaxationConfig):
     """Search for cells with DARTS."""
 
-    command = "search"
+    kind = "search"
     presets = SEARCH_PRESETS
 
     preset: SearchPreset = "digits"
@@ -143,7 +143,9 @@ class RecipeConfig(ImageConfig):
 class TrainConfig(SeededConfig, RecipeConfig):
     """Train the network of a genotype from scratch, and test it."""
 
-    command = "training"
+    command = "train"
+    kind = "training"
+    trains = True
     presets = TRAIN_PRESETS
 
     genotype: str

@@ -8,7 +8,7 @@ import re
 from typing import ClassVar, Literal
 
 from darts_tf import registry
-from darts_tf.configs.base import Config, setting
+from darts_tf.configs.base import Config, JobConfig, setting
 from darts_tf.errors import InputError, shown, unknown_name
 
 # annotations are text that is read when settings are made: they follow what users register
@@ -24,15 +24,11 @@ class SeededConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig(Config):
-    """What search, training and comparison have in common.
+class RunConfig(JobConfig):
+    """What search, training and comparison have in common."""
 
-    A kind of run that there is names itself, as in "search", and has presets: by their names, the
-    fields in which they differ from its defaults.
-    """
-
-    command: ClassVar[str]
     presets: ClassVar[dict[str, dict[str, object]]]
+    """The presets of this kind of run: by name, the fields that differ from its defaults."""
 
     dataset: str
     """What to run on."""
@@ -98,9 +94,12 @@ class RunConfig(Config):
                 f"Expected learning_rate_min to be at most learning_rate={self.learning_rate}. "
                 f"Received: learning_rate_min={self.learning_rate_min}"
             )
-        if self.overwrite and self.resume:
-            raise InputError("Expected one of overwrite and resume. Received: both")
         self.profiled()
+
+    @property
+    def last_folder(self) -> pathlib.Path:
+        """Folder with the metrics, alphas and checkpoints of the run's end."""
+        return self.workdir
 
     def profiled(self) -> range:
         """The steps of this process to watch, counted from 1.
@@ -135,8 +134,7 @@ class RunConfig(Config):
             names = {field.name for field in dataclasses.fields(other)}
             if other is not cls and isinstance(values, dict) and values.keys() == names:
                 raise InputError(
-                    f"Expected the settings of a {cls.command}. "
-                    f"Received: those of a {other.command}"
+                    f"Expected the settings of a {cls.kind}. Received: those of a {other.kind}"
                 )
         return super().from_dict(values)
 
@@ -144,6 +142,9 @@ class RunConfig(Config):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArchConfig(RunConfig):
     """How a search moves the architecture parameters."""
+
+    command = "search"
+    searches = True
 
     arch_gradient: Literal[(*ESTIMATORS, *registry.ESTIMATORS)] = setting(
         "second_order", is_open=True
@@ -171,9 +172,9 @@ class ArchConfig(RunConfig):
 
 
 def _kinds(config_class: type[RunConfig]) -> list[type[RunConfig]]:
-    """The kinds of runs that there are."""
+    """Returns the kinds of runs among a class and those below it."""
     below = (each for child in config_class.__subclasses__() for each in _kinds(child))
-    return [*([config_class] if "command" in vars(config_class) else []), *below]
+    return [*([config_class] if "kind" in vars(config_class) else []), *below]
 
 
 def preset_fields(config_class: type[RunConfig], preset: str) -> dict[str, object]:

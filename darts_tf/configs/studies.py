@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from darts_tf.configs.base import RANGES, Config, counts, names, setting
+from darts_tf.configs.base import RANGES, JobConfig, counts, names, setting
 from darts_tf.configs.budgets import checked_allowance
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
 from darts_tf.configs.presets import METHODS, TRAIN_PRESETS
@@ -19,9 +19,10 @@ Method = Literal["random", "evolution", "bayesian", "hyperband"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StudyConfig(Config):
+class StudyConfig(JobConfig):
     """What all studies have in common: who chooses, and for how long."""
 
+    inner_runs = "trials"
     may_differ: ClassVar[frozenset[str]] = frozenset({"budget"})
 
     method: Method = "random"
@@ -49,7 +50,7 @@ class StudyConfig(Config):
 class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
     """Look for cells without a supernet, by training each from scratch."""
 
-    command = "baseline"
+    command = kind = "baseline"
     presets = TRAIN_PRESETS
 
     validation_split: float = setting(0.2, "from 0 to below 1")
@@ -68,6 +69,9 @@ class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TuneConfig(SeededConfig, StudyConfig):
     """Look for good settings of a search or a training on images."""
+
+    command = "tune"
+    kind = "study of settings"
 
     of: Literal["search", "train"]
     """Which command the settings are of."""
@@ -91,8 +95,6 @@ class TuneConfig(SeededConfig, StudyConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.overwrite and self.resume:
-            raise InputError("Expected one of overwrite and resume. Received: both")
         if (self.of == "train") == (self.genotype is None):
             expected = "with of=train" if self.genotype else "for of=train"
             raise InputError(
@@ -107,8 +109,10 @@ class TuneConfig(SeededConfig, StudyConfig):
 class CompareConfig(RecipeConfig):
     """Compare genotypes, or ways to find them: sizes and, trained by one recipe, test errors."""
 
-    command = "comparison"
+    command = "compare"
+    kind = "comparison"
     presets = TRAIN_PRESETS
+    inner_runs = "trainings"
     # how far it goes: its runs stand for themselves
     may_differ: ClassVar[frozenset[str]] = frozenset({"genotypes", "methods", "seeds", "train"})
 
@@ -146,18 +150,9 @@ class CompareConfig(RecipeConfig):
         if bool(self.genotypes) == bool(self.methods):
             received = "both" if self.methods else "none"
             raise InputError(f"Expected one of genotypes and methods. Received: {received}")
-        for name in ("methods" if self.methods else "genotypes", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise InputError(
-                    f"Expected {name} to name each of one or more once. "
-                    f"Received: {listed(values) or 'none'}"
-                )
-        if not all(RANGES["zero or more, below 2**32"](seed) for seed in self.seeds):
-            raise InputError(
-                f"Expected seeds to be zero or more, below 2**32. Received: {listed(self.seeds)}"
-            )
-
+        name = "methods" if self.methods else "genotypes"
+        _check_each_once(name, getattr(self, name))
+        _check_seeds("seeds", self.seeds)
         if self.methods:
             self._check_methods()
 
@@ -189,13 +184,16 @@ BRIEF = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SelectConfig(Config):
+class SelectConfig(JobConfig):
     """Search several times, choose the best cell by brief trainings, and train it in full.
 
     Every setting of the searches and of the trainings is that of the preset of this name, but for
     those that `search` and `train` give.
     """
 
+    command = "select"
+    kind = "protocol"
+    inner_runs = "runs"
     # how far it goes: its runs stand for themselves
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "final_seeds"})
 
@@ -239,8 +237,6 @@ class SelectConfig(Config):
                 "Expected validation_split above 0, so that the best cell is chosen without the "
                 f"test split. Received: validation_split={self.validation_split}"
             )
-        if self.overwrite and self.resume:
-            raise InputError("Expected one of overwrite and resume. Received: both")
         self.search_run(self.seeds[0])
         self.brief_run(self.seeds[0], "")
 
@@ -278,12 +274,14 @@ class SelectConfig(Config):
         return config_class.from_preset(self.preset, **{**given, **shared, **own})
 
 
-def _check_seeds(name: str, seeds: Iterable[int]) -> None:
-    seeds = tuple(seeds)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(
-            f"Expected {name} to name each of one or more once. Received: {listed(seeds) or 'none'}"
-        )
+def _check_each_once(name: str, values: Sequence) -> None:
+    if not values or len(set(values)) < len(values):
+        received = listed(values) or "none"
+        raise InputError(f"Expected {name} to name each of one or more once. Received: {received}")
+
+
+def _check_seeds(name: str, seeds: Sequence[int]) -> None:
+    _check_each_once(name, seeds)
     if not all(RANGES["zero or more, below 2**32"](seed) for seed in seeds):
         raise InputError(
             f"Expected {name} to be zero or more, below 2**32. Received: {listed(seeds)}"

@@ -19,6 +19,8 @@ TextTrainPreset = Literal["pydoc", "ptb", "wikitext-2", "tiny"]
 class TextConfig(RunConfig):
     """What all runs on text have in common: a language model and how it is trained."""
 
+    on_text = True
+
     dataset: str = "pydoc"
     """`pydoc` (embedded: Python's own reference), or a folder with train.txt, valid.txt and
     test.txt: a sentence a line, words divided by white space."""
@@ -66,7 +68,7 @@ class TextConfig(RunConfig):
 class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
     """Search for recurrent cells with DARTS, on a text."""
 
-    command = "search on text"
+    kind = "search on text"
     presets = TEXT_SEARCH_PRESETS
 
     preset: TextSearchPreset = "pydoc"
@@ -83,7 +85,9 @@ class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
 class TextTrainConfig(SeededConfig, TextConfig):
     """Train the language model of a recurrent genotype from scratch, and test it."""
 
-    command = "training on text"
+    command = "train"
+    kind = "training on text"
+    trains = True
     presets = TEXT_TRAIN_PRESETS
 
     preset: TextTrainPreset = "pydoc"

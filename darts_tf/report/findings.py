@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darts_tf import configs
 from darts_tf.report.charts import measured, number
 from darts_tf.report.run import Run
 from darts_tf.runs import files
@@ -42,17 +41,17 @@ def state(run: Run) -> Sign:
         return Sign(f"Finished: {run.stop}.")
     if run.table and run.table.done:
         done, wanted = run.table.done
-        return _state(done >= wanted, f"{done} of {wanted} {_things(run)}")
-    if run.table or not isinstance(run.config, configs.RunConfig):
-        return Sign("As far as it is.", bad=run.table is None)
-    if isinstance(run.config, configs.CompareConfig | configs.StudyConfig):
+        return _state(done >= wanted, f"{done} of {wanted} {run.config.inner_runs}")
+    if run.table:
+        return Sign("As far as it is.")
+    if run.config.inner_runs:
         return Sign("Not finished: nothing is done yet.", bad=True)
     stages = getattr(run.config, "stages", ())
     if stages:
         found = len(run.inside.get("Stages", ()))
         whole = found == len(stages) and len(run.metrics) >= run.config.epochs
         return _state(whole, f"stage {found} of {len(stages)}, {_epochs(run)}")
-    if not hasattr(run.config, "arch_gradient"):
+    if run.config.trains:
         kept = (run.folder / files.MODEL).is_file()
         if kept and not run.metrics:
             return Sign("Finished: its weights are imported, it was not trained here.")
@@ -72,12 +71,6 @@ def _decisions(run: Run) -> int:
 
 def _state(whole: bool, how_far: str) -> Sign:
     return Sign(f"Finished: {how_far}." if whole else f"Not finished: {how_far}.", not whole)
-
-
-def _things(run: Run) -> str:
-    if isinstance(run.config, configs.StudyConfig):
-        return "trials"
-    return "runs" if isinstance(run.config, configs.SelectConfig) else "trainings"
 
 
 def _epochs(run: Run) -> str:
@@ -102,9 +95,9 @@ def outcome(run: Run) -> tuple[str, str] | None:
     if name is None:
         return None
     values = [measured(line.get(name)) for line in run.metrics]
-    trained_text = isinstance(run.config, configs.TextTrainConfig)
+    trained_text = run.config.trains and run.config.on_text
     value = min(value for value in values if value is not None) if trained_text else values[-1]
-    of = "supernet's " if hasattr(run.config, "arch_gradient") else ""
+    of = "supernet's " if run.config.searches else ""
     told = f"{100 * value:.2f} %" if name.endswith("accuracy") else number(value)
     return of + name.replace("_", " "), told
 
@@ -122,7 +115,7 @@ def signs(run: Run) -> list[Sign]:
     for name, genotype in run.compared.items():
         if words := describe_collapse(genotype):
             found.append(Sign(f"{name}: {words}.", bad=True))
-    if hasattr(run.config, "arch_gradient"):
+    if run.config.searches:
         found += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))
         if run.stop:
             found.append(Sign(f"The search was {run.stop}."))

@@ -112,7 +112,8 @@ def render(run: Run, export: pathlib.Path | None = None) -> str:
 
 
 def _title(run: Run) -> str:
-    return f"{TITLES[run.command]}{' on text' * run.on_text}: {run.folder.resolve().name}"
+    kind = TITLES[run.config.command] + " on text" * run.config.on_text
+    return f"{kind}: {run.folder.resolve().name}"
 
 
 def _page(title: str, parts: Iterable[tuple[str, str]]) -> str:
@@ -127,7 +128,7 @@ def _exports(run: Run, export: pathlib.Path | None) -> list[Table]:
     """That which was named, or those beside a training's folder that are of its genotype."""
     if export:
         return [export_of(export)]
-    if run.command != "train" or run.genotype is None:
+    if run.config.command != "train" or run.genotype is None:
         return []
     own = files.plain(vars(run.genotype))
     beside = sorted(run.folder.resolve().parent.glob(f"*/{EXPORT}"))
@@ -171,7 +172,7 @@ def _row(name: str, run: Run):
     params, macs = run.costs or ("", "")
     bad = [sign.words for sign in signs(run) if sign.bad]
     return (
-        *(name, TITLES[run.command], state(run).words, ": ".join(outcome(run) or ("",))),
+        *(name, TITLES[run.config.command], state(run).words, ": ".join(outcome(run) or ("",))),
         *(f"{each:,}" if run.costs else "" for each in (params, macs)),
         *(sections.duration(run.seconds), "no, see below" if bad else "yes" if signs(run) else ""),
     )

@@ -6,57 +6,16 @@ import dataclasses
 import shlex
 from collections.abc import Mapping
 
-from darts_tf import configs
 from darts_tf.configs import RunConfig, preset_fields
-from darts_tf.errors import InputError, shown
-
-COMMANDS = {
-    configs.SearchConfig: "search",
-    configs.TextSearchConfig: "search",
-    configs.TrainConfig: "train",
-    configs.TextTrainConfig: "train",
-    configs.SelectConfig: "select",
-    configs.CompareConfig: "compare",
-    configs.BaselineConfig: "baseline",
-    configs.TuneConfig: "tune",
-}
-"""Commands that make runs, by their settings."""
-
-_KNOWN_BY = (
-    ("final_seeds", configs.SelectConfig),
-    ("over", configs.TuneConfig),
-    ("genotypes", configs.CompareConfig),
-    ("population", configs.BaselineConfig),
-)
-"""A setting that each has and those below it have not."""
 
 _FIRST, _NEVER = ("dataset", "preset"), ("workdir", "overwrite", "resume")
-
-
-def kind_of(settings: object) -> type:
-    """The class of stored settings.
-
-    Args:
-        settings: what the file of a run's settings holds.
-
-    Raises:
-        InputError: they are of no command.
-    """
-    if not isinstance(settings, Mapping) or "workdir" not in settings:
-        raise InputError(f"Expected the settings of a run. Received: {shown(settings)}")
-    for name, kind in _KNOWN_BY:
-        if name in settings:
-            return kind
-    text, trained = "units" in settings, "genotype" in settings
-    images = configs.TrainConfig if trained else configs.SearchConfig
-    return configs.ON_TEXT[images] if text else images
 
 
 def defaults_of(config) -> dict[str, object]:
     """What a command's settings are where none but the preset is given; required ones are left out.
 
     Args:
-        config: settings of one of `COMMANDS`.
+        config: settings of one of `configs.KINDS`.
     """
     found = {
         field.name: field.default
@@ -98,9 +57,9 @@ def words_of(config) -> list[str]:
     """The words of the command that makes a run with these settings.
 
     Args:
-        config: settings of one of `COMMANDS`.
+        config: settings of one of `configs.KINDS`.
     """
-    words = ["darts-tf", COMMANDS[type(config)]]
+    words = ["darts-tf", config.command]
     for name, value in {**differing(config), "workdir": config.workdir}.items():
         words += _flag(name, value)
     return words

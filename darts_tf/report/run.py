@@ -7,13 +7,14 @@ import pathlib
 import re
 
 from darts_tf import configs
+from darts_tf.configs import kind_of
+from darts_tf.configs.base import JobConfig
 from darts_tf.configs.presets import TRAIN_PRESETS
 from darts_tf.costs.formulas import network_costs, word_costs
 from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError, listed, shown
 from darts_tf.report.alpha_maps import Moves, moves_of
 from darts_tf.report.job_tables import Table, table_of
-from darts_tf.report.reproduce import COMMANDS, kind_of
 from darts_tf.runs import files
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of
@@ -49,7 +50,7 @@ class Run:
     """
 
     folder: pathlib.Path
-    config: object
+    config: JobConfig
     dataset: dict
     metrics: tuple[dict, ...]
     times: tuple[float, ...]
@@ -64,16 +65,6 @@ class Run:
     best: object
     log: Log
 
-    @property
-    def command(self) -> str:
-        """That has made it."""
-        return COMMANDS[type(self.config)]
-
-    @property
-    def on_text(self) -> bool:
-        """Whether it is one of language models."""
-        return isinstance(self.config, configs.TextConfig)
-
 
 def run_of(folder: pathlib.Path) -> Run:
     """What a run's folder tells.
@@ -82,13 +73,13 @@ def run_of(folder: pathlib.Path) -> Run:
         InputError: it is no run's, or one of its files holds something else than it should.
     """
     config = _config_of(folder)
-    last = getattr(config, "last_folder", folder)
+    last = folder if config.inner_runs else config.last_folder
     genotype = None
     if (folder / files.GENOTYPE).is_file():
         with reading(folder / files.GENOTYPE):
             genotype = load_genotype(folder / files.GENOTYPE, recurrent=None)
     dataset = _dataset_of(folder)
-    metrics, searches = metrics_of(last), hasattr(config, "arch_gradient")
+    metrics, searches = metrics_of(last), config.searches
     stop = None
     if searches and early_stopping.stops_early(config):
         with reading(last / files.METRICS):
@@ -214,7 +205,7 @@ def _size(values: dict, name: str) -> int:
 
 def _target(config, sizes: tuple[int, int], classes, image_channels: int) -> Target:
     """The network of a training; of a search the one that its preset trains, or its budget's."""
-    if not hasattr(config, "arch_gradient"):
+    if not config.searches:
         chosen = {name: getattr(config, name) for name in ("channels", "cells", "stem")}
     else:
         recipe, default = TRAIN_PRESETS.get(config.preset, {}), configs.TrainConfig
@@ -248,7 +239,7 @@ def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dic
         metrics = metrics_of(place)
         if metrics and parts[-1] != "probe":
             with reading(place / files.CONFIG):
-                kind = COMMANDS[kind_of(files.read_json(place / files.CONFIG))]
+                kind = kind_of(files.read_json(place / files.CONFIG)).command
             named = by_folder and parts[0] in TITLES
             group, name = (parts[0], parts[-1]) if named else (kind, " ".join(parts))
             found.setdefault(TITLES.get(group, group), []).append((name, metrics))

@@ -106,13 +106,13 @@ def _reached(run: Run) -> Iterable[tuple[str, str]]:
     if found := outcome(run):
         yield found
     if run.costs:
-        of = "as its preset trains them: " if hasattr(run.config, "arch_gradient") else ""
+        of = "as its preset trains them: " if run.config.searches else ""
         params, macs = run.costs
         yield "network", f"{of}{params:,} parameters, {macs:,} multiply-adds{_per(run)}"
 
 
 def _per(run: Run) -> str:
-    return " a word" if run.on_text else ""
+    return " a word" if run.config.on_text else ""
 
 
 def _time(run: Run) -> str:

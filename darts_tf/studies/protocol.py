@@ -222,7 +222,7 @@ def _diverges(run, settings: SearchConfig | TrainConfig) -> str:
     try:
         run(settings)
     except Diverged as error:
-        compared = isinstance(settings, SearchConfig) or settings.validation_split
+        compared = settings.searches or settings.validation_split
         if not compared or not (settings.workdir / files.GENOTYPE).exists():
             raise
         return str(error)
@@ -250,7 +250,7 @@ def _result(config: SearchConfig | TrainConfig, diverged: bool) -> dict[str, obj
     """What a run that has ended has found, and what it has cost; accuracy 0 if it diverged."""
     genotype = load_genotype(config.workdir / files.GENOTYPE)
     found = {"genotype": dataclasses.asdict(genotype), "seconds": seconds_of(config.workdir)}
-    if isinstance(config, SearchConfig):
+    if config.searches:
         accuracy = 0.0 if diverged else read_metrics(config.last_folder)[-1]["valid_accuracy"]
         return found | {"valid_accuracy": accuracy}
     if diverged:

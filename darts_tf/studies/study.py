@@ -14,7 +14,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from darts_tf.configs import SearchConfig, TextSearchConfig
+from darts_tf.configs import kind_of
 from darts_tf.configs.budgets import Allowance, parsed_allowance
 from darts_tf.errors import InputError
 from darts_tf.runs import files
@@ -216,10 +216,9 @@ def allowance_of(budget: str) -> Allowance:
 def _time_of_search(folder: str) -> float:
     settings = files.read_json(pathlib.Path(folder) / files.CONFIG) if files.is_run(folder) else {}
     what = "none there"
-    if "arch_gradient" in settings:
-        kind = TextSearchConfig if files.is_text_run(folder) else SearchConfig
-        config = run_folder.resumed(kind, folder)
-        lines = read_metrics(getattr(config, "last_folder", folder))
+    if settings and kind_of(settings).searches:
+        config = run_folder.resumed(kind_of(settings), folder)
+        lines = read_metrics(config.last_folder)
         done = len(lines) >= config.epochs or early_stopping.decide(config, lines) is not None
         what = f"one without {files.TIMES}" if done else "one that has not finished"
         if done and (found := seconds_of(folder)):

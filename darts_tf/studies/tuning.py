@@ -218,7 +218,7 @@ def _run(config: RunConfig) -> None:
     streamed = getattr(config, "random_resized_crop", False)
     settings = (config.dataset, config.image_size, config.limit, config.seed)
     dataset = _dataset(*settings, config.max_bad_images, streamed)
-    if isinstance(config, SearchConfig):
+    if config.searches:
         search_as_asked(config, dataset)
     else:
         train(config, load_genotype(config.genotype), dataset)

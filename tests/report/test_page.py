@@ -104,7 +104,7 @@ def test_every_kind_of_run_has_a_page_that_says_what_it_is(kind, tmp_path):
     text = page_of(make(tmp_path / "run"))
     for each in said:
         assert each in shown(text), each
-    assert f"darts-tf {run_of(tmp_path / 'run').command} " in shown(text)
+    assert f"darts-tf {run_of(tmp_path / 'run').config.command} " in shown(text)
     assert asked_for(text) == []
 
 

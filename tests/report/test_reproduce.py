@@ -7,49 +7,19 @@ import pathlib
 import shlex
 import typing
 
-import pytest
+from config_of_kind import GIVEN, kinds, of_kind
 from darts_tf.cli.arguments import parse
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from darts_tf import configs
 from darts_tf.errors import InputError
-from darts_tf.report.reproduce import COMMANDS, command_of, defaults_of, kind_of
-
-GIVEN = {
-    "workdir": "runs/a b",
-    "genotypes": ("DARTS_V2", "it's.json"),
-    "seeds": (3, 0),
-    "final_seeds": (7,),
-    "stages": ("3:8:0", "4:5:0.25"),
-    "over": ("learning_rate=0.01..0.1:log", "flip=true,false"),
-    "set": ("epochs=3",),
-    "search": ("epochs=3", "channels=4"),
-    "train": ("epochs=6",),
-    "budget": None,
-    "genotype": "DARTS_V2",
-}
-"""Values of settings that are texts with a meaning."""
-
-
-def kinds():
-    return pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
-
-
-def of_kind(kind, **fields):
-    required = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
-    own = {name: GIVEN[name] for name in required if name in GIVEN}
-    own |= {"of": "train"} if kind is configs.TuneConfig else {}
-    own |= {"genotype": "DARTS_V2"} if kind is configs.TuneConfig else {}
-    own |= {"genotypes": GIVEN["genotypes"]} if kind is configs.CompareConfig else {}
-    if issubclass(kind, configs.RunConfig):
-        return kind.from_preset(fields.pop("preset", "tiny"), **{**own, **fields})
-    return kind(**{**own, **fields})
+from darts_tf.report.reproduce import command_of, defaults_of
 
 
 def read_back(config):
     program, command, *argv = shlex.split(command_of(config))
-    assert (program, command) == ("darts-tf", COMMANDS[type(config)])
+    assert (program, command) == ("darts-tf", config.command)
     kind = next((i for i, t in configs.ON_TEXT.items() if t is type(config)), type(config))
     return parse(kind, argv, "darts-tf")
 
@@ -99,17 +69,6 @@ def test_command_makes_the_same_settings_again(kind, data):
     if kind in configs.ON_TEXT.values():
         config = dataclasses.replace(config, dataset="pydoc")
     assert read_back(config) == config
-
-
-@kinds()
-def test_stored_settings_tell_their_command(kind):
-    assert kind_of(of_kind(kind).to_dict()) is kind
-
-
-@pytest.mark.parametrize("settings", [None, [], {}, {"dataset": 1}, "x"], ids=repr)
-def test_what_is_no_run_is_refused(settings):
-    with pytest.raises(InputError, match="settings of a run"):
-        kind_of(settings)
 
 
 def test_defaults_are_those_of_the_preset():
