@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import tensorflow as tf
 from darts_tf.cli import output, startup
-from darts_tf.cli.progress import EpochProgress, duration
+from darts_tf.cli.progress import EpochProgress
 from rich import box
 from rich.table import Table
 
@@ -21,6 +21,7 @@ from darts_tf.errors import InputError, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
+from darts_tf.runtime.duration import duration
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search import text as text_search
 from darts_tf.search.memory_estimate import check_memory

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from darts_tf.errors import gigabytes
+from darts_tf.runtime.duration import duration
 from darts_tf.spaces.difference import describe_changes
 
 
@@ -136,13 +137,6 @@ def memory() -> int:
     if devices:
         return sum(tf.config.experimental.get_memory_info(d.name)["current"] for d in devices)
     return psutil.Process().memory_info().rss
-
-
-def duration(seconds: float) -> str:
-    """As people say it: 42 s, 7 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _numbers(left: Left) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from darts_tf.cli import jobs, output
 
 from darts_tf.errors import InputError
+from darts_tf.runtime.duration import duration
 from darts_tf.studies.oracles import OBJECTIVE, Bounded, seconds
 from darts_tf.studies.workers import role
 
@@ -29,7 +30,7 @@ def show(oracle: Bounded, trial) -> None:
         left={oracle.allowance.unit: oracle.left()},
     )
     output.say(
-        f"trial {trial.trial_id}  valid accuracy {trial.score:.1%}  {seconds(trial):.1f} s  "
+        f"trial {trial.trial_id}  valid accuracy {trial.score:.1%}  {duration(seconds(trial))}  "
         f"best {best.score:.1%} (trial {best.trial_id})  {left} left"
     )
 
@@ -53,5 +54,5 @@ def summarise(oracle: Bounded) -> None:
     best, total = oracle.best(), sum(map(seconds, done))
     output.result(
         f"\nbest of {len(done)}: trial {best.trial_id}, valid accuracy {best.score:.1%}; "
-        f"{total:.0f} s of training"
+        f"{duration(total)} of training"
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
+from darts_tf.runtime.outputs import check_output_folder
 
 REPORT = "export_report.json"
 PAGE = "report.html"
@@ -41,20 +42,10 @@ def check_output(output: pathlib.Path, overwrite: bool) -> None:
     Raises:
         InputError: it is something else.
     """
-    blocked = [path for path in (output, *output.parents) if path.is_file()]
-    if blocked:
-        raise InputError(
-            f"Expected output to be a folder. Received: output={str(output)!r}, but "
-            f"{str(blocked[0])!r} is a file"
-        )
-    if is_new(output):
-        return
-    if not overwrite:
-        raise InputError(
-            "Expected output to be a new or empty folder (or --overwrite for an earlier export). "
-            f"Received: output={str(output)!r}, which is not empty"
-        )
-    if not any(recorded(output)):
+    check_output_folder(
+        "output", output, is_new, overwrite, instead="--overwrite for an earlier export"
+    )
+    if not is_new(output) and not any(recorded(output)):
         raise InputError(
             f"Expected output to hold an export to overwrite, with its {REPORT}. "
             f"Received: output={str(output)!r}"

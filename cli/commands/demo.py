@@ -13,6 +13,7 @@ from rich.table import Table
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
+from darts_tf.runtime.duration import duration
 from darts_tf.training.images import evaluate
 
 
@@ -75,7 +76,7 @@ def _title(text: str) -> None:
 
 def _summary(genotype, tested, report, times) -> Table:
     table = Table(show_header=False, title="\ndarts-tf demo")
-    table.add_row("search", f"{times['search']:.0f} s")
+    table.add_row("search", duration(times["search"]))
     table.add_row("genotype", str(genotype))
     table.add_row("parameters", f"{report['parameters']:,}")
     table.add_row("MACs", f"{report['macs']:,}")
@@ -87,7 +88,7 @@ def _summary(genotype, tested, report, times) -> Table:
             model["path"],
             f"{model['bytes']:,} bytes, differs from Keras by {model['difference']:.1e}",
         )
-    table.add_row("everything", f"{times['all']:.0f} s")
+    table.add_row("everything", duration(times["all"]))
     return table
 
 

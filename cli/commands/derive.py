@@ -18,6 +18,7 @@ from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_primitives
 from darts_tf.runs.folder import resumed
+from darts_tf.runtime.outputs import check_output_file
 from darts_tf.search.images import build_trainer
 from darts_tf.search.perturbation_selection import SelectionSettings, select_again
 from darts_tf.search.selection_rules import by_rule
@@ -30,7 +31,8 @@ from darts_tf.spaces.search_spaces import SPACES
 
 def run(config: DeriveConfig) -> int:
     """Prints the genotype, what is degenerate about it, and what its network costs if bounded."""
-    _check_output(config)
+    if config.output:
+        check_output_file("output", config.output, config.overwrite)
     stages = config.workdir / files.STAGES
     if stages.is_dir():
         last = max(stages.iterdir(), key=lambda folder: int(folder.name))
@@ -54,15 +56,6 @@ def run(config: DeriveConfig) -> int:
         genotype.save(config.output)
         print(f"\ngenotype: {config.output}")
     return 0
-
-
-def _check_output(config: DeriveConfig) -> None:
-    path = config.output
-    if path and (path.is_dir() or (path.exists() and not config.overwrite)):
-        kind = "a folder" if path.is_dir() else "a file that is there"
-        raise InputError(
-            f"Expected output to be a new file (or --overwrite). Received: {path}, {kind}"
-        )
 
 
 def _recurrent(config: DeriveConfig, alphas) -> RecurrentGenotype:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from darts_tf.cli import startup
-from darts_tf.cli.commands.plot import PICTURES, check_output, write
+from darts_tf.cli.commands.plot import PICTURES, check_picture, write
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +41,7 @@ def run(config: InspectConfig) -> int:
     recurrent = isinstance(genotype, RecurrentGenotype)
     config = config.completed(recurrent)
     if config.picture:
-        check_output("picture", config.picture, PICTURES)
+        check_picture("picture", config.picture, PICTURES)
     if config.notation:
         print(NOTATIONS[config.notation](genotype), end="")
     elif recurrent:

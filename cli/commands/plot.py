@@ -9,6 +9,7 @@ from darts_tf.errors import InputError
 from darts_tf.runs import files
 from darts_tf.runs.alphas import chosen_genotype, load_alphas, load_history, supernet_settings
 from darts_tf.runtime import atomic
+from darts_tf.runtime.outputs import check_output_file
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
@@ -20,7 +21,7 @@ def run(config: PlotConfig) -> int:
     folder = _folder(config)
     known = FILMS if config.animate else PICTURES
     path = config.output or pathlib.Path(f"{_name(config, folder)}.{known[0]}")
-    check_output("output", path, known, config.overwrite)
+    check_picture("output", path, known, config.overwrite)
     _write(_content(config, folder, path.suffix[1:].lower()), path)
     return 0
 
@@ -38,10 +39,10 @@ def _write(content: bytes, path: pathlib.Path) -> None:
     print(f"picture: {path}")
 
 
-def check_output(
+def check_picture(
     name: str, path: pathlib.Path, known: tuple[str, ...], overwrite: bool | None = None
 ) -> None:
-    """Refuses a place for a file that is none, before anything is computed.
+    """Checks where a picture or film is written to, before it is drawn.
 
     Args:
         name: of the setting that says it.
@@ -50,18 +51,12 @@ def check_output(
         overwrite: whether a file may be replaced; None where nobody can ask for that.
 
     Raises:
-        InputError: Another suffix than the known ones, a folder, or a file that is to stay.
+        InputError: a suffix that is not known, or as `check_output_file`.
     """
     if path.suffix[1:].lower() not in known:
         endings = ", ".join(f".{suffix}" for suffix in known)
         raise InputError(f"Expected {name} to end with one of {endings}. Received: {path}")
-    if path.is_dir() or (path.exists() and not overwrite):
-        kind = "a folder" if path.is_dir() else "a file that is there"
-        hint = "" if overwrite is None else " (or --overwrite)"
-        raise InputError(f"Expected {name} to be a new file{hint}. Received: {path}, {kind}")
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir():
-        raise InputError(f"Expected {name} in a folder. Received: {path}, where {above} is a file")
+    check_output_file(name, path, overwrite)
 
 
 def _folder(config: PlotConfig) -> pathlib.Path | None:

@@ -7,8 +7,8 @@ from darts_tf.cli import output, startup
 from darts_tf.configs import ProfileConfig
 from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts
-from darts_tf.errors import InputError
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
+from darts_tf.runtime.outputs import check_output_file
 from darts_tf.search.target import checked
 from darts_tf.spaces.search_spaces import SPACES
 
@@ -17,8 +17,7 @@ def run(config: ProfileConfig) -> int:
     """Measures, with a line for every part, and writes the table."""
     from darts_tf.export import profiling
 
-    if config.output.is_dir():  # told before a minute is spent
-        raise InputError(f"Expected output to be a file. Received: {config.output}, a folder")
+    check_output_file("output", config.output, overwrite=True)  # before a minute is spent
     target = target_of(config)
     space = SPACES[config.space]
     parts = all_parts(target, space.nodes, space.all_primitives)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fractions
 import functools
 import math
 import numbers
@@ -11,7 +12,7 @@ import pathlib
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from darts_tf import registry
 from darts_tf.errors import InputError, listed, shown, unknown_name
@@ -44,7 +45,26 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+"""Units of plain numbers."""
+
+
+def parsed_amount(text: str, units: Mapping[str, int]) -> fractions.Fraction | None:
+    """Returns the exact value of a number with a unit, as in 1.2G or 30min.
+
+    Args:
+        text: the number, then the unit, in capitals or not.
+        units: the value of each unit by its name in small letters.
+
+    Returns:
+        None where the text is not such an amount.
+    """
+    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?([a-z]*)", text.strip(), re.I | re.A)
+    unit = units.get(match[3].lower()) if match else None
+    if unit is None:
+        return None
+    decimals = match[2] or ""
+    return fractions.Fraction(int(match[1] + decimals) * unit, 10 ** len(decimals))
 
 
 def count(name: str, value):
@@ -55,15 +75,13 @@ def count(name: str, value):
     """
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?([kmg]?)", value.strip(), re.I | re.A)
-    if match:
-        whole, decimals, unit = match[1], match[2] or "", match[3].lower()
-        number, rest = divmod(int(whole + decimals) * _UNITS[unit], 10 ** len(decimals))
-        if not rest:
-            return number
-    raise InputError(
-        f"Expected {name} to be a whole number, as in 600M or 1.2G. Received: {name}={shown(value)}"
-    )
+    amount = parsed_amount(value, NUMBERS)
+    if amount is None or amount.denominator != 1:
+        raise InputError(
+            f"Expected {name} to be a whole number, as in 600M or 1.2G. "
+            f"Received: {name}={shown(value)}"
+        )
+    return int(amount)
 
 
 def names(name: str, value):
@@ -101,6 +119,12 @@ class Config:
     def to_dict(self) -> dict[str, object]:
         """The fields as a JSON object: paths as text, tuples as lists."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def fields_shared_with(self, config_class: type[Config]) -> dict[str, object]:
+        """Returns the values of the fields that configs of another class have too, by name."""
+        names = {field.name for field in dataclasses.fields(config_class)}
+        own = (field.name for field in dataclasses.fields(self))
+        return {name: getattr(self, name) for name in own if name in names}
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):

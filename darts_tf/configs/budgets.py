@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from darts_tf.configs.base import NUMBERS, parsed_amount
 from darts_tf.errors import InputError, shown, unknown_name
+from darts_tf.runtime.duration import duration
 
-_NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}
 
 UNITS = {
-    "macs": _NUMBERS,
-    "params": _NUMBERS,
+    "macs": NUMBERS,
+    "params": NUMBERS,
     "bytes": _BYTES,
     "latency": {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9},
 }
@@ -48,16 +48,14 @@ def parsed_budget(text: str) -> Budget:
         raise InputError(
             f"Expected a budget as in {BUDGET_EXAMPLES}. Received: {shown(text)}"
         ) from known
-    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?([a-z]*)", amount.strip(), re.I | re.A)
-    unit = UNITS[metric].get(match[3].lower()) if match else None
-    if unit is None:
+    exact = parsed_amount(amount, UNITS[metric])
+    if exact is None:
         units = ", ".join(name or "none" for name in UNITS[metric])
         raise InputError(
             f"Expected a budget as in {BUDGET_EXAMPLES}; units of {metric}: {units}. "
             f"Received: {shown(text)}"
         )
-    decimals = match[2] or ""
-    most = int(match[1] + decimals) * unit // 10 ** len(decimals)
+    most = int(exact)
     if most < 1:
         raise InputError(f"Expected a budget above zero. Received: {shown(text)}")
     return Budget(metric, most)
@@ -83,6 +81,10 @@ def checked_budget(name: str, value):
 
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+"""Units of time."""
+
+WHOLE = {"": 1}
+"""Units of what is counted one by one."""
 
 ALLOWANCE_EXAMPLES = "trials=20, epochs=100, time=30min or like=FOLDER"
 
@@ -104,10 +106,9 @@ class Allowance(NamedTuple):
 
     def written(self, amount: float) -> str:
         """An amount in this unit, as people say it: 3 trials, 90 s, 2.5 h."""
-        if self.unit != "seconds":
-            return f"{amount:g} {self.unit if amount != 1 else self.unit[:-1]}"
-        name = max((n for n in SECONDS if SECONDS[n] <= max(amount, 1)), key=SECONDS.get)
-        return f"{amount / SECONDS[name]:.3g} {name}"
+        if self.unit == "seconds":
+            return duration(amount)
+        return f"{amount:g} {self.unit if amount != 1 else self.unit[:-1]}"
 
 
 def parsed_allowance(text: str) -> Allowance | str:
@@ -119,11 +120,11 @@ def parsed_allowance(text: str) -> Allowance | str:
     kind, _, amount = text.partition("=")
     if kind == "like" and amount:
         return amount
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([a-z]*)", amount.strip(), re.I | re.A)
-    if match and kind in ("trials", "epochs") and amount.strip().isdigit():
-        found = Allowance(kind, int(match[1]))
-    elif match and kind == "time" and match[2].lower() in SECONDS:
-        found = Allowance("seconds", float(match[1]) * SECONDS[match[2].lower()])
+    exact = parsed_amount(amount, SECONDS if kind == "time" else WHOLE)
+    if exact is not None and kind in ("trials", "epochs") and exact.denominator == 1:
+        found = Allowance(kind, int(exact))
+    elif exact is not None and kind == "time":
+        found = Allowance("seconds", float(exact))
     else:
         units = f" (units of time: {', '.join(SECONDS)})" if kind == "time" else ""
         raise InputError(

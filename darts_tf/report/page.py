@@ -16,6 +16,8 @@ from darts_tf.report.reproduce import differing
 from darts_tf.report.run import Run, run_of
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
+from darts_tf.runtime.duration import duration
+from darts_tf.runtime.outputs import check_output_file
 
 MAKER = "darts-tf report"
 """What pages say that they were made by; others are not replaced."""
@@ -73,18 +75,10 @@ def _common(folders: Sequence[pathlib.Path]) -> pathlib.Path:
 
 
 def _check_output(output: pathlib.Path) -> None:
-    """Refuses to replace what is no report."""
-    blocked = [path for path in output.parents if path.exists() and not path.is_dir()]
-    if output.is_dir() or blocked:
-        what = f"{blocked[0]} is a file" if blocked else "it is a folder"
-        raise InputError(f"Expected output to be a file. Received: {output}, but {what}")
-    if output.exists():
-        head = output.read_bytes()[:2000].decode("utf-8", errors="replace")
-        if html.made_by(MAKER) not in head:
-            raise InputError(
-                f"Expected output to be a new file or an earlier report. Received: {output}, "
-                "which is something else"
-            )
+    """Refuses to replace a file that is not a report."""
+    head = output.read_bytes()[:2000] if output.is_file() else b""
+    is_report = html.made_by(MAKER) in head.decode("utf-8", errors="replace")
+    check_output_file("output", output, overwrite=is_report, instead="an earlier report")
 
 
 def render(run: Run, export: pathlib.Path | None = None) -> str:
@@ -174,7 +168,7 @@ def _row(name: str, run: Run):
     return (
         *(name, TITLES[run.config.command], state(run).words, ": ".join(outcome(run) or ("",))),
         *(f"{each:,}" if run.costs else "" for each in (params, macs)),
-        *(sections.duration(run.seconds), "no, see below" if bad else "yes" if signs(run) else ""),
+        *(duration(run.seconds), "no, see below" if bad else "yes" if signs(run) else ""),
     )
 
 

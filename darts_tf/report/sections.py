@@ -14,6 +14,7 @@ from darts_tf.report.html import details, facts, table, text
 from darts_tf.report.job_tables import Table
 from darts_tf.report.reproduce import command_of, defaults_of, differing, has_preset
 from darts_tf.report.run import Run
+from darts_tf.runtime.duration import duration
 from darts_tf.spaces.cell import INPUTS
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
@@ -124,14 +125,6 @@ def _time(run: Run) -> str:
         if again > 0:
             told += f"; {again} epochs were done again after the run had been stopped"
     return told
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def cells(run: Run) -> str:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
+from darts_tf.runtime.outputs import check_output_folder
 
 _LOGGER = logging.getLogger("darts_tf")
 
@@ -31,6 +32,7 @@ def check_workdir(
     overwrite: bool = False,
     resume: bool = False,
     instead: str = "--overwrite, or --resume",
+    name: str = "workdir",
 ) -> pathlib.Path:
     """Checks that a run can have this folder, and changes nothing; returns its path.
 
@@ -40,6 +42,7 @@ def check_workdir(
             is left as it is.
         resume: The run that is in the folder is to be gone on with.
         instead: The flags that permit a folder with a run, for an error.
+        name: The setting that holds the path, for an error.
 
     Raises:
         InputError: The folder is not empty, holds no run to resume, or something else than a run,
@@ -47,22 +50,17 @@ def check_workdir(
     """
     folder = pathlib.Path(workdir)
     with _usable(folder):
-        _check_usable(folder, overwrite, resume, instead)
+        _check_usable(name, folder, overwrite, resume, instead)
     return folder
 
 
-def _check_usable(folder: pathlib.Path, overwrite: bool, resume: bool, instead: str) -> None:
-    blocked = [path for path in (folder, *folder.parents) if path.is_file()]
-    if blocked:
-        raise InputError(f"Expected workdir to be a folder. Received: the file {blocked[0]}")
+def _check_usable(
+    name: str, folder: pathlib.Path, overwrite: bool, resume: bool, instead: str
+) -> None:
+    check_output_folder(name, folder, _is_unused, overwrite or resume, instead)
     if resume:
         _check_run(folder, "resume")
     elif folder.is_dir() and not _is_unused(folder):
-        if not overwrite:
-            raise InputError(
-                f"Expected a new or empty folder (or {instead}). "
-                f"Received: {str(folder)!r}, which is not empty"
-            )
         _check_only_run(folder)
 
 

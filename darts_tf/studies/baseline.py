@@ -91,8 +91,7 @@ def training_of(config: BaselineConfig, folder, epochs: int) -> TrainConfig:
         folder: of the trial.
         epochs: that it is given.
     """
-    own = {field.name for field in dataclasses.fields(TrainConfig)}
-    settings = {name: value for name, value in vars(config).items() if name in own}
+    settings = config.fields_shared_with(TrainConfig)
     settings |= {"epochs": epochs, "genotype": str(folder / files.GENOTYPE), "resume": False}
     # a schedule of fewer epochs has no room for as long a warm-up
     settings["warmup_epochs"] = min(config.warmup_epochs, epochs - 1)

@@ -176,8 +176,7 @@ def run_of(
         channels: of the network's first cell.
         seed: of the run.
     """
-    own = {field.name for field in dataclasses.fields(TrainConfig)}
-    settings = {key: value for key, value in vars(config).items() if key in own}
+    settings = config.fields_shared_with(TrainConfig)
     workdir = folder / name / f"seed-{seed}"
     settings |= {"overwrite": False, "resume": files.is_run(workdir), "workdir": workdir}
     return TrainConfig(**{**settings, "genotype": genotype, "channels": channels, "seed": seed})

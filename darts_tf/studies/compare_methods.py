@@ -51,8 +51,8 @@ def search_of(
             f"Expected {listed(OWN)} as settings of the comparison, which are those of all runs. "
             f"Received: {listed(elsewhere)} in search"
         )
-    names = {field.name for field in dataclasses.fields(SearchConfig)}
-    shared = {name: getattr(config, name) for name in SHARED if name in names}
+    common = config.fields_shared_with(SearchConfig)
+    shared = {name: common[name] for name in SHARED if name in common}
     given = {**shared, **searched, **GRADIENTS[method]}
     plain = SearchConfig.from_preset(config.preset, **given, workdir=folder, seed=seed)
     waits = plain.arch_from_epoch * epochs // plain.epochs
@@ -78,8 +78,7 @@ def baseline_of(
         folder: of the study.
         seed: of the study.
     """
-    names = {field.name for field in dataclasses.fields(BaselineConfig)}
-    recipe = {name: value for name, value in vars(config).items() if name in names}
+    recipe = config.fields_shared_with(BaselineConfig)
     epochs = config.trial_epochs or max(1, config.epochs // 6)
     own = {"method": method, "budget": config.budget, "seed": seed, "workdir": folder}
     # a schedule of fewer epochs has no room for as long a warm-up

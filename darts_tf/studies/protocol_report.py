@@ -10,6 +10,7 @@ from darts_tf.configs import SelectConfig
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
+from darts_tf.runtime.duration import duration
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies.tables import markdown_of, with_deviation
@@ -171,8 +172,8 @@ def notes(found: dict) -> list[str]:
         lines.append(f"best: search seed {best['seed']}{_errors(best)}")
     for stage, name in STAGES.items():
         cost = found["stages"][stage]
-        lines.append(f"{name}: {cost['done']} of {cost['of']} done, {cost['seconds']:.0f} s")
-    return [*lines, f"all: {found['seconds']:.0f} s"]
+        lines.append(f"{name}: {cost['done']} of {cost['of']} done, {duration(cost['seconds'])}")
+    return [*lines, f"all: {duration(found['seconds'])}"]
 
 
 def _errors(best: dict) -> str:

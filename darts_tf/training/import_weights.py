@@ -175,7 +175,9 @@ def import_run(config: ImportConfig) -> keras.Model:
     """
     if config.kind not in KINDS:
         raise unknown_name("kind", config.kind, KINDS)
-    run_folder.check_workdir(config.output, overwrite=config.overwrite, instead="--overwrite")
+    run_folder.check_workdir(
+        config.output, overwrite=config.overwrite, instead="--overwrite", name="output"
+    )
     state = read_state_dict(config.checkpoint)
     trained, dataset, genotype, network = KINDS[config.kind](config, state)
     load_reference_weights(network, state)

@@ -65,7 +65,7 @@ def test_wrong_use_is_told_in_one_line(tmp_path, capfd, monkeypatch):
     assert not folder.exists()
     (tmp_path / "thesis.txt").write_text("")
     line = one_line_of_wrong_use(capfd, ["select", "--workdir", tmp_path])
-    assert "Expected a new or empty folder (or --overwrite, or --resume)" in line
+    assert "Expected workdir to be a new or empty folder (or --overwrite, or --resume)" in line
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 0}}')
     line = one_line_of_wrong_use(capfd, ["select", "--workdir", folder])
     assert "Expected one worker" in line

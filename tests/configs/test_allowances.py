@@ -45,8 +45,8 @@ def test_budget_of_nothing_is_refused(text):
         (Allowance("trials", 3), 1, "1 trial"),
         (Allowance("epochs", 9), 9, "9 epochs"),
         (Allowance("seconds", 9), 0, "0 s"),
-        (Allowance("seconds", 9), 90, "1.5 min"),
-        (Allowance("seconds", 9), 5400, "1.5 h"),
+        (Allowance("seconds", 9), 90, "90 s"),
+        (Allowance("seconds", 9), 9000, "2.5 h"),
     ],
 )
 def test_amount_is_written_as_people_say_it(allowance, amount, text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import fractions
 import json
 import pathlib
 import typing
@@ -13,12 +14,14 @@ import pytest
 
 from darts_tf import configs
 from darts_tf.configs import (
+    CompareConfig,
     ExportConfig,
     PredictConfig,
     SearchConfig,
     TextSearchConfig,
     TextTrainConfig,
     TrainConfig,
+    base,
 )
 from darts_tf.configs.presets import EXPECTED, TEXT_TRAIN_PRESETS, TRAIN_PRESETS
 
@@ -263,3 +266,24 @@ def test_predict_needs_an_image():
 def test_numpy_numbers_are_numbers():
     config = SearchConfig(workdir="run", channels=np.int64(4), learning_rate=np.float32(0.5))
     assert (config.channels, config.learning_rate) == (4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2k", 2000), (" 1.5M ", 1_500_000), ("0.1", fractions.Fraction(1, 10)), ("3", 3)],
+)
+def test_an_amount_is_exact(text, value):
+    assert base.parsed_amount(text, base.NUMBERS) == value
+
+
+@pytest.mark.parametrize("text", ["", "k", "1x", "-1", "1e3", "1.", "1" * 19, "٣"])
+def test_text_that_is_no_amount_gives_none(text):
+    assert base.parsed_amount(text, base.NUMBERS) is None
+
+
+def test_fields_shared_with_another_kind_are_projected_onto_it(tmp_path):
+    config = CompareConfig(workdir=tmp_path, genotypes=("ENAS",), channels=7, seeds=(3, 4))
+    shared = config.fields_shared_with(TrainConfig)
+    assert (shared["channels"], shared["workdir"]) == (7, tmp_path)
+    assert not {"genotypes", "seeds", "genotype", "seed"} & shared.keys()
+    assert TrainConfig(**shared, genotype="ENAS").channels == 7

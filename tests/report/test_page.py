@@ -260,7 +260,7 @@ def test_what_is_no_report_is_not_replaced(tmp_path):
     refused("an earlier report", [folder], output=mine)
     assert mine.read_text().endswith("thesis</p>")
     refused("is a file", [folder], output=mine / "report.html")
-    refused("it is a folder", [folder], output=tmp_path)
+    refused("a folder", [folder], output=tmp_path)
 
 
 def test_a_failure_leaves_the_earlier_report(tmp_path):

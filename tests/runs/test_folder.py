@@ -53,10 +53,11 @@ def test_begun_refuses_a_folder_with_files_and_names_the_way_out(run, tmp_path):
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
 def test_begun_refuses_a_file_and_a_folder_below_one(tmp_path, options):
     (tmp_path / "file").write_text("x")
+    message = "workdir to be a folder. Received: .*file(, a file|/run/deep, but .*file is a file)$"
     for folder in (tmp_path / "file", tmp_path / "file" / "run" / "deep"):
-        with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
+        with pytest.raises(InputError, match=message):
             run_folder.check_workdir(folder, **options)
-        with pytest.raises(InputError, match="workdir to be a folder. Received: the file .*file$"):
+        with pytest.raises(InputError, match=message):
             begin(folder, **options)
     assert contents(tmp_path) == {"file": b"x"}
 

@@ -244,7 +244,7 @@ def test_overwrite_takes_a_comparison_of_methods_with_its_runs(tmp_path, jobs, c
     folder = tmp_path / "run"
     assert main(words(folder)) == 130
     assert main(words(folder)) == 2
-    assert "Expected a new or empty folder" in capsys.readouterr().err
+    assert "Expected workdir to be a new or empty folder" in capsys.readouterr().err
     jobs.clear()
     assert main(words(folder, "--overwrite")) == 130
     assert len(jobs) == 8

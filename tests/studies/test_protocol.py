@@ -99,10 +99,10 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     assert text[7:13] == [
         f"- search seed 3: {describe_collapse(SKIPS)}",
         f"- best: search seed 3, test error {errors}",
-        "- searches: 4 of 4 done, 400 s",
+        "- searches: 4 of 4 done, 6.7 min",
         "- brief trainings: 4 of 4 done, 40 s",
         "- full trainings: 3 of 3 done, 3 s",
-        "- all: 443 s",
+        "- all: 7.4 min",
     ]
 
 
