@@ -11,17 +11,20 @@ import concurrent.futures
 import dataclasses
 import io
 import json
+import logging
 import os
 import pathlib
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
+
+LOG = logging.getLogger("darts_tf")
 
 FORMAT = 1
 """Of the files; a later one that this version cannot read has another number."""
@@ -156,6 +159,25 @@ def _checked(text: bytes) -> dict:
 def newest(folder: pathlib.Path) -> list[pathlib.Path]:
     """Paths of the checkpoints in a folder, the newest first."""
     return sorted(folder.glob(PATTERN), reverse=True)
+
+
+def readable(
+    paths: Iterable[pathlib.Path],
+) -> Iterator[tuple[pathlib.Path, Position, dict, list[np.ndarray]]]:
+    """Yields path, position, settings and arrays of the checkpoints that are whole, in this order.
+
+    A damaged checkpoint is logged and left out, so that the one before it is taken.
+
+    Args:
+        paths: of the checkpoints, as from `newest`.
+    """
+    for path in paths:
+        try:
+            contents = read(path)
+        except CheckpointError as error:
+            LOG.warning("%s; trying the one before", error)
+            continue
+        yield path, *contents
 
 
 class Writer:

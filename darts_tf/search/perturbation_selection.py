@@ -29,7 +29,7 @@ from darts_tf.errors import InputError
 from darts_tf.models.mixture import Mixture, measuring, mixed_by
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
-from darts_tf.runs.checkpoints import CheckpointError, Position
+from darts_tf.runs.checkpoints import Position
 from darts_tf.runs.folder import locked
 from darts_tf.runtime.distribution import distributed, workers
 from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
@@ -264,12 +264,8 @@ class SelectionCheckpoint:
 
     def newest(self, nothing: perturbation.Choice) -> tuple[perturbation.Choice, int]:
         """What is decided, after how many rounds; nothing where there is no such selection."""
-        for path in checkpoints.newest(self.folder):
-            try:
-                position, described, arrays = checkpoints.read(path)
-            except CheckpointError as error:
-                LOG.warning("%s; trying the one before", error)
-                continue
+        newest = checkpoints.newest(self.folder)
+        for _, position, described, arrays in checkpoints.readable(newest):
             state = self.tuner.state()
             wanted = [np.shape(nothing.operations), np.shape(nothing.inputs)]
             wanted += [tuple(variable.shape) for variable in state]
@@ -325,12 +321,7 @@ def select_again(
 
 def _restore(trainer: Trainer, folder: pathlib.Path) -> None:
     state = trainer.state()
-    for path in checkpoints.newest(folder):
-        try:
-            arrays = checkpoints.read(path)[2]
-        except CheckpointError as error:
-            LOG.warning("%s; trying the one before", error)
-            continue
+    for *_, arrays in checkpoints.readable(checkpoints.newest(folder)):
         if [tuple(variable.shape) for variable in state] == [np.shape(array) for array in arrays]:
             for variable, array in zip(state, arrays, strict=True):
                 variable.assign(array)

@@ -12,7 +12,7 @@ import numpy as np
 
 from darts_tf.errors import InputError
 from darts_tf.runs import checkpoints
-from darts_tf.runs.checkpoints import CheckpointError, Position, Writer
+from darts_tf.runs.checkpoints import Position, Writer
 from darts_tf.runs.folder import check_same_settings
 from darts_tf.runtime.distribution import agreed, is_chief, workers
 from darts_tf.runtime.signals import Diverged, Interrupted, deferred
@@ -204,12 +204,7 @@ class CheckpointManager:
 
     def _restored(self, paths):
         """Sets everything from the first checkpoint that is whole; None where there is none."""
-        for path in paths:
-            try:
-                position, config, arrays = checkpoints.read(path)
-            except CheckpointError as error:
-                LOG.warning("%s; trying the one before", error)
-                continue
+        for path, position, config, arrays in checkpoints.readable(paths):
             check_same_settings(path, config, self.config.to_dict())
             self._set(path, position, arrays)
             LOG.info("going on from %s", path)

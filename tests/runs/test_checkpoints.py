@@ -117,6 +117,18 @@ def test_newest_is_the_one_of_the_last_step(tmp_path):
     assert checkpoints.newest(tmp_path) == [paths[done] for done in sorted(paths, reverse=True)]
 
 
+def test_damaged_checkpoints_are_logged_and_left_out(tmp_path, caplog):
+    paths = [checkpoints.write(tmp_path, Position(i, 0, 5), {"i": i}, ARRAYS[:1]) for i in range(3)]
+    paths[2].write_bytes(paths[2].read_bytes()[:-9])
+    found = list(checkpoints.readable(checkpoints.newest(tmp_path)))
+    assert [(path, position.epoch, config) for path, position, config, _ in found] == [
+        (paths[1], 1, {"i": 1}),
+        (paths[0], 0, {"i": 0}),
+    ]
+    assert all(same((0, 0, arrays), (0, 0, ARRAYS[:1])) for *_, arrays in found)
+    assert caplog.text.count("trying the one before") == caplog.text.count(paths[2].name) == 1
+
+
 @pytest.mark.parametrize(
     ("position", "done"),
     [(Position(0, 0, 5), 0), (Position(0, 5, 5), 5), (Position(1, 0, 5), 5), (POSITION, 19)],
