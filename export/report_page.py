@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from darts_tf.report.html import details, facts, page, table, text
+from darts_tf.spaces.cell import CELLS
 
 Row = Sequence[object]
 
@@ -160,7 +161,7 @@ def _of_images(report: Mapping) -> Facts:
         ("image", f"{size}, values {given['range'][0]} to {given['range'][1]}"),
         ("classes", f"{report['classes']:,}"),
     )
-    cells = [_convolutional(report["genotype"], cell) for cell in ("normal", "reduce")]
+    cells = [_convolutional(report["genotype"], cell) for cell in CELLS]
     how = (
         ("compared on", _used(report, "check", "images")),
         ("calibrated on", _used(report, "calibration", "images")),

@@ -15,13 +15,13 @@ from darts_tf.report.job_tables import Table
 from darts_tf.report.reproduce import command_of, defaults_of, differing, has_preset
 from darts_tf.report.run import Run
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.cell import INPUTS
+from darts_tf.spaces.cell import CELLS, INPUTS
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:
     """Pictures of a genotype's cells, with tables of their pairs to unfold."""
-    names = ("recurrent",) if isinstance(genotype, RecurrentGenotype) else ("normal", "reduce")
+    names = ("recurrent",) if isinstance(genotype, RecurrentGenotype) else CELLS
     parts = (_picture(genotype, name) for name in names)
     return "".join(parts) + details("The same as tables", "".join(_tables(genotype)))
 
@@ -56,7 +56,7 @@ def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
         yield table(("node", "edge", "in the output"), rows)
         return
     header = ("node", "first edge", "second edge", "in the output")
-    for cell in ("normal", "reduce"):
+    for cell in CELLS:
         pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
         rows = []
         for node in range(INPUTS, INPUTS + len(pairs) // 2):

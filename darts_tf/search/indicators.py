@@ -15,6 +15,7 @@ import numpy as np
 from darts_tf.models.mixture import Mixture, projected
 from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
 from darts_tf.search.eigenvalues import largest_eigenvalue
+from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.collapse import count_skips, mean_entropy
 
 
@@ -35,8 +36,7 @@ def skips(network, probes: Probes) -> dict[str, float]:
     """Skip connections in the cells that the alphas stand for, without any limit on them."""
     del probes
     genotype = network.genotype()
-    cells = ("normal", "reduce")
-    return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in cells}
+    return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in CELLS}
 
 
 def entropy(network, probes: Probes) -> dict[str, float]:

@@ -19,6 +19,9 @@ Pairs = tuple[tuple[str, int], ...]
 ByEdge = tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]
 """Primitives of every edge of a normal cell, and of every edge of a reduction."""
 
+CELLS = ("normal", "reduce")
+"""Kinds of convolutional cells, in the order of the alphas."""
+
 PRIMITIVES = (
     "none",
     "max_pool_3x3",

@@ -16,6 +16,7 @@ from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import (
     ACTIVATIONS,
     ALL_PRIMITIVES,
+    CELLS,
     INPUTS,
     NONE,
     Pairs,
@@ -89,7 +90,7 @@ class Genotype(_Genotype):
     """The same for the reduction cell."""
 
     def __post_init__(self):
-        for cell in ("normal", "reduce"):
+        for cell in CELLS:
             pairs = checked_pairs(cell, getattr(self, cell))
             name = f"{cell}_concat"
             object.__setattr__(self, cell, pairs)
@@ -99,7 +100,7 @@ class Genotype(_Genotype):
 
     def __str__(self) -> str:
         """One line a cell, with short names: `sep3 0` is `("sep_conv_3x3", 0)`."""
-        return "\n".join(f"{cell}  {self._line(cell)}" for cell in ("normal", "reduce"))
+        return "\n".join(f"{cell}  {self._line(cell)}" for cell in CELLS)
 
     def _line(self, cell: str) -> str:
         texts = [f"{short_name(primitive)} {source}" for primitive, source in getattr(self, cell)]

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf.spaces.cell import INPUTS, NODES, NONE, PRIMITIVES
+from darts_tf.spaces.cell import CELLS, INPUTS, NODES, NONE, PRIMITIVES
 from darts_tf.spaces.genotype import Genotype
 
-CELLS = ("normal", "reduce")
 OPERATIONS = tuple(primitive for primitive in PRIMITIVES if primitive != NONE)
 
 Node = tuple[tuple[int, int], tuple[str, str]]

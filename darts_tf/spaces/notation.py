@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from darts_tf.errors import InputError, first_line, listed, shown
 from darts_tf.runtime.strict_json import parse_json
-from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES
+from darts_tf.spaces.cell import CELLS, INPUTS, NODES, PRIMITIVES
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 LONGEST = 100_000
@@ -139,7 +139,7 @@ def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
         )
     nodes = tuple(range(INPUTS, INPUTS + NODES))
     written = {}
-    for cell in ("normal", "reduce"):
+    for cell in CELLS:
         pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
         unknown = [primitive for primitive, _ in pairs if primitive not in PRIMITIVES]
         if concat != nodes or len(pairs) != 2 * NODES or unknown:
@@ -157,7 +157,7 @@ def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
 def _from_nni(fields: Mapping[str, object]) -> Genotype:
     """Of NNI 2.10 and 3: an operation and an input for each edge that was chosen."""
     cells = {}
-    for cell in ("normal", "reduce"):
+    for cell in CELLS:
         pairs = []
         for node in _nodes(fields, cell + r"/op_(\d+)_\d+"):
             for edge in range(2):
@@ -172,7 +172,7 @@ def _from_nni(fields: Mapping[str, object]) -> Genotype:
 def _from_old_nni(fields: Mapping[str, object]) -> Genotype:
     """Of NNI 1 and 2: an operation for each edge, and a switch that chooses edges."""
     cells = {}
-    for cell in ("normal", "reduce"):
+    for cell in CELLS:
         pairs = []
         for node in _nodes(fields, cell + r"_n(\d+)_switch"):
             chosen = _field(fields, f"{cell}_n{node}_switch")
