@@ -75,10 +75,11 @@ NAMES = (
 )
 """Everything that a run puts into its folder."""
 
-_CONFIG_HAS = (
+_RUNS_HAVE = (
     *({"dataset", "workdir", "seed"}, {"dataset", "workdir", "seeds"}),
     {"over", "workdir", "seed"},
 )
+"""Settings of which every kind of run has one set. `configs.kind_of` tells the kinds apart."""
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -102,7 +103,7 @@ def is_run(folder: str | os.PathLike[str]) -> bool:
         stored = read_json(path) if path.is_file() else None
     except InputError:
         return False
-    return isinstance(stored, dict) and any(stored.keys() >= names for names in _CONFIG_HAS)
+    return isinstance(stored, dict) and any(stored.keys() >= names for names in _RUNS_HAVE)
 
 
 def is_text_run(folder: str | os.PathLike[str]) -> bool:
