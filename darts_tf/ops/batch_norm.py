@@ -1,9 +1,9 @@
-"""Normalisation by a batch's moments whose second derivative is exact.
+"""Batch normalisation with exact first and second derivatives.
 
 The stock Keras layer takes its moments from `tf.nn.moments`, which stops the gradient of the mean
-inside the variance. First derivatives come out right, second ones do not, so the exact
+inside the variance. Its first derivatives are correct, its second ones are not, so the exact
 architecture gradient (Liu et al. 2019, eq. 6) would be silently wrong. Here the gradient and the
-gradient of the gradient are written in closed form: right, and with fewer passes over memory.
+gradient of the gradient are written in closed form, which also takes fewer passes over memory.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ def normalize(
     Args:
         x: `(batch, height, width, channels)`.
         epsilon: added to the variance.
-        scale: factor of each channel `(channels,)`, in the type of the statistics; None for 1.
-        offset: added to each channel `(channels,)`; None for 0. Needs a `scale`.
-        total: gives the sums of tensors over all replicas, where `x` is one replica's part of a
-            batch that is normalised as a whole; None where `x` is all of it. The gradients along
-            scale and offset are this replica's shares.
+        scale: factor per channel, `(channels,)`, in the dtype of the statistics; None for 1.
+        offset: added per channel, `(channels,)`; None for 0. Needs a `scale`.
+        total: sums a list of tensors over all replicas, if `x` is one replica's part of a batch
+            that is normalised as a whole; None if `x` is the whole batch. The gradients with
+            respect to scale and offset are this replica's shares.
 
     Returns:
-        `(z, mean, variance)`: with y the normalised `x`, `z = scale * y + offset`; and the batch's
-        mean and unbiased variance `(channels,)`, which are not meant to be differentiated. They
-        are float32 where `x` has 16 bits.
+        `(z, mean, variance)`: `z = scale * y + offset`, where y is the normalised `x`; and the
+        batch's mean and unbiased variance, `(channels,)`, which must not be differentiated. They
+        are float32 if `x` has 16 bits.
     """
-    statistics = []  # beside the function: as outputs they would get gradients of zeros
+    statistics = []  # not outputs of `forward`, which would give them gradients of zeros
     channels, dtype = x.shape[-1], _statistics_dtype(x)
     scaled = scale is not None
     scale = filled(1.0, (channels,), dtype) if scale is None else tf.cast(scale, dtype)
@@ -45,7 +45,7 @@ def normalize(
 
     @custom_gradient
     def forward(x, scale, offset):
-        z = []  # not kept: it costs little where a gradient reads it at all
+        z = []  # not kept: it is cheap to compute again, and gradients seldom read it
 
         def compute():
             result, mean, unbiased, count, *reserved = _forward_kernel(
@@ -69,28 +69,28 @@ def normalize(
 
 
 class _Batch(NamedTuple):
-    """What a batch tells of each channel, over all places of all images."""
+    """Statistics of a batch per channel, over all positions of all images."""
 
     mean: tf.Tensor
     variance: tf.Tensor  # biased
     r: tf.Tensor  # 1 / sqrt(variance + ε)
-    count: tf.Tensor  # of values, a scalar
+    count: tf.Tensor  # number of values per channel, a scalar
 
     @classmethod
     def of(cls, mean, unbiased, count, epsilon):
-        """From an unbiased variance."""
+        """Makes the statistics from the mean and an unbiased variance."""
         variance = unbiased / _bessel(count)
         return cls(mean, variance, tf.math.rsqrt(variance + epsilon), count)
 
 
 def _gradient(dz, x, scale, batch, epsilon, scaled, reserved, total):
-    """Gradients along x, scale and offset, which can be differentiated along dz, x and scale.
+    """Returns gradients for x, scale and offset, differentiable in dz, x and scale.
 
     With y the normalised x, r = 1 / sqrt(var + ε), γ the scale and m(·) the mean over batch and
-    places: dx = γ r (dz − m(dz) − y m(dz y)), dγ = Σ dz y, dβ = Σ dz. Of a batch that several
-    replicas share, means are over all of it, and dγ and dβ over this replica's part.
+    positions: dx = γ r (dz − m(dz) − y m(dz y)), dγ = Σ dz y, dβ = Σ dz. If several replicas share
+    a batch, means are over the whole batch, and dγ and dβ are sums over this replica's part.
 
-    Mean and variance depend on `x`; the closed forms along `x` hold that dependence, so they get
+    Mean and variance depend on `x`. The closed form for `x` contains that dependence, so they get
     no gradient of their own.
     """
     sums = []  # dγ and dβ
@@ -103,12 +103,13 @@ def _gradient(dz, x, scale, batch, epsilon, scaled, reserved, total):
         sums.extend(both)
 
         def gradient(u, *of_sums):
-            """Along dz, x and scale, of Σ u dx, and of Σ a dγ + b dβ where there is a scale.
+            """Returns the gradients of Σ u dx (+ Σ a dγ + b dβ with a scale) for dz, x and scale.
 
-            With uc, dc centred, p = m(uc y), q = m(dc y) and S = m(uc dc) − p q. Of the first,
-            along dz: A = γ r (uc − p y), which is what the kernel gives for u; along γ, the sum
-            of u dx / γ; along x: γ r² ((2 p q − S) y − q uc − p dc), written with what is at
-            hand, which is −γ r² S y − q r A − p r dx. Of the second, a y + b and a r (dc − q y).
+            Let uc, dc be u, dz centred, p = m(uc y), q = m(dc y) and S = m(uc dc) − p q.
+            The first sum has these gradients. For dz: A = γ r (uc − p y), which is the kernel's
+            result for u. For γ: Σ u dx / γ. For x: γ r² ((2 p q − S) y − q uc − p dc), computed
+            from known tensors as −γ r² S y − q r A − p r dx.
+            The second sum adds a y + b for dz, and a r (dc − q y) for x.
             """
             along_dz, *u_both = kernel(u, x, scale, batch, epsilon, reserved)
             u_both, u_of_all = u_both[:2], u_both[-2:]
@@ -135,7 +136,7 @@ def _gradient(dz, x, scale, batch, epsilon, scaled, reserved, total):
 
 
 def _affine(x, scale, offset, batch, epsilon):
-    """`scale * y + offset`, y being the normalised x."""
+    """Returns `scale * y + offset`, where y is the normalised x."""
     if x.dtype != tf.float64:
         return tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -150,12 +151,15 @@ def _affine(x, scale, offset, batch, epsilon):
 
 
 def _times(x, factors):
-    """In the type of x."""
+    """Multiplies in the dtype of x."""
     return x * tf.cast(factors, x.dtype)
 
 
 def _forward_kernel(x, scale, offset, epsilon, total):
-    """Normalised, scaled and shifted x, mean, unbiased variance, number of values, reserved."""
+    """Returns `(z, mean, unbiased variance, count, *reserved)`.
+
+    The reserved tensors are intermediate results of the fused kernel for its gradient.
+    """
     if x.dtype != tf.float64 and total is None:
         none = filled(0.0, (0,))
         z, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
@@ -173,7 +177,7 @@ def _forward_kernel(x, scale, offset, epsilon, total):
 
 
 def _backward_kernel(dz, x, scale, batch, epsilon, reserved):
-    """dx, dγ and dβ as `_gradient` says."""
+    """Returns dx, dγ and dβ as defined in `_gradient`."""
     if x.dtype == tf.float64:
         return _backward_in_parts(list, dz, x, scale, batch, epsilon, reserved)[:3]
     spaces = {f"reserve_space_{i}": space for i, space in enumerate(reserved, 1)}
@@ -183,7 +187,7 @@ def _backward_kernel(dz, x, scale, batch, epsilon, reserved):
 
 
 def _backward_in_parts(total, dz, x, scale, batch, epsilon, reserved):
-    """dx, dγ and dβ as `_gradient` says, and the latter two of the whole batch."""
+    """Returns dx, dγ and dβ as defined in `_gradient`, then dγ and dβ of the whole batch."""
     mean, _, r, count = batch
     wide = _wide(dz)
     y = (_wide(x) - mean) * r
@@ -198,17 +202,17 @@ def _statistics_dtype(x):
 
 
 def _wide(x):
-    """In the type of the statistics."""
+    """Casts to the dtype of the statistics."""
     return tf.cast(x, _statistics_dtype(x))
 
 
 def _sum(x):
-    """Over all axes but the last: as the gradient of a bias, thrice as fast as `reduce_sum`."""
+    """Sums over all axes but the last. A bias gradient is three times as fast as `reduce_sum`."""
     return tf.raw_ops.BiasAddGrad(out_backprop=x)
 
 
 def _count(x):
-    """How many values a channel has."""
+    """Returns the number of values per channel."""
     dtype = _statistics_dtype(x)
     if x.shape.is_fully_defined():
         return filled(float(x.shape.num_elements() // x.shape[-1]), (), dtype)
@@ -216,5 +220,5 @@ def _count(x):
 
 
 def _bessel(count):
-    """Bessel's n / (n − 1), which makes a variance unbiased; 1 for a single value."""
+    """Returns Bessel's correction n / (n − 1) for an unbiased variance; 1 for a single value."""
     return count / tf.maximum(count - 1, 1)

@@ -1,4 +1,4 @@
-"""Functions of two tensors that are linear in each: products, convolutions."""
+"""Functions of two tensors that are linear in each, such as matrix products and convolutions."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from darts_tf.ops.autodiff import custom_gradient, keep
 
 
 def bilinear(*partials: Callable, worth_keeping: bool = False) -> Callable:
-    """A bilinear function with its derivatives of all orders.
+    """Makes a bilinear function with derivatives of all orders.
 
-    Of a product c = p(a, b), what an upstream c sends to a is bilinear in b and c, and what it
-    sends to b is in c and a: the three are the partial derivatives of one trilinear form. So they
-    are each other's gradients, and no order needs a further function.
+    Let c = p(a, b). The gradient that an upstream c gives for a is bilinear in b and c, the one
+    for b is bilinear in c and a. The three functions are the partial derivatives of one trilinear
+    form, so they are each other's gradients and no order needs another function.
 
     Args:
-        *partials: c of (a, b), a of (b, c) and b of (c, a).
-        worth_keeping: see `keeping`.
+        *partials: the functions (a, b) -> c, (b, c) -> a and (c, a) -> b.
+        worth_keeping: if True, the result goes through `autodiff.keep`, so that a recurrence need
+            not compute it again.
 
     Returns:
-        The first of them, differentiable.
+        The first of the functions, differentiable.
     """
-    shapes = [None] * 3  # of a, b and c: a graph forgets some on its way through gradients
+    shapes = [None] * 3  # of a, b and c: gradients in a graph lose some static shapes
 
     def differentiable(i):
-        places = [i, (i + 1) % 3, (i + 2) % 3]
+        positions = [i, (i + 1) % 3, (i + 2) % 3]
 
         @custom_gradient
         def function(first, second):
             def gradient(third):
-                along_first, along_second = functions[places[1]], functions[places[2]]
+                along_first, along_second = functions[positions[1]], functions[positions[2]]
                 return along_first(second, third), along_second(third, first)
 
-            for place, tensor in zip(places[:2], (first, second), strict=True):
-                shapes[place] = shapes[place] or tensor.shape
-                tensor.set_shape(shapes[place])
+            for position, tensor in zip(positions[:2], (first, second), strict=True):
+                shapes[position] = shapes[position] or tensor.shape
+                tensor.set_shape(shapes[position])
             if i == 0 and worth_keeping:
                 (result,) = keep(lambda: [partials[0](first, second)])
             else:
                 result = partials[i](first, second)
-            shapes[places[2]] = shapes[places[2]] or result.shape
-            result.set_shape(shapes[places[2]])
+            shapes[positions[2]] = shapes[positions[2]] or result.shape
+            result.set_shape(shapes[positions[2]])
             return result, gradient
 
         return function

@@ -1,4 +1,4 @@
-"""Convolutions, with gradients that are faster than TensorFlow's where there are such.
+"""Convolutions, some with faster gradients than TensorFlow's.
 
 Padding is symmetric as in the reference: TensorFlow's own SAME pads only bottom and right when
 the stride is 2. All images are `(batch, height, width, channels)` with known height and width.
@@ -17,14 +17,23 @@ from darts_tf.ops.images import every_other, pad
 from darts_tf.ops.xnnpack import for_xnnpack
 
 STRIP = 3
-"""Columns of a depthwise kernel up to which oneDNN's gradient is fast: 12 times, for 5 and 5."""
+"""Largest number of kernel columns for which oneDNN's depthwise kernel gradient is fast.
+
+For a 5x5 kernel, strips of this width are 12 times faster than the whole kernel at once.
+"""
 
 TAPS = 25
-"""Of a depthwise kernel that XNNPACK is fast with: 7x7 take 5 times longer at once than in rows."""
+"""Largest number of depthwise kernel elements with which XNNPACK is fast.
+
+A 7x7 kernel takes 5 times longer as one operation than divided into rows.
+"""
 
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
-    """Convolution, worth keeping; `kernel` is `(rows, columns, in, out)`."""
+    """Convolves `x` with `kernel` `(rows, columns, in, out)`; the result is worth keeping.
+
+    `padding` is "SAME" or "VALID"; `stride` is one number or (rows, columns).
+    """
     raw, shape, size = tf.raw_ops, integers(*kernel.shape), tf.shape(x)
     settings = {"strides": (1, *np.broadcast_to(stride, 2), 1), "padding": padding}
     return bilinear(
@@ -42,20 +51,21 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Ten
 def depthwise(
     x: tf.Tensor, kernel, stride: int = 1, dilation: int = 1, training: bool = True
 ) -> tf.Tensor:
-    """Depthwise convolution with symmetric zero padding.
+    """Computes a depthwise convolution with symmetric zero padding.
 
     Args:
-        x: the images.
+        x: `(batch, height, width, channels)`.
         kernel: `(rows, columns, channels, 1)`, odd numbers of rows and columns.
-        stride: of the windows' centres.
-        dilation: distance of a window's places; together with a stride both are 2.
-        training: whether gradients are wanted. At inference a dilated convolution is written as
-            all devices know it.
+        stride: distance between the centres of neighbouring windows.
+        dilation: distance between neighbouring elements of a window. If both `stride` and
+            `dilation` exceed 1, both must be 2.
+        training: True if gradients are needed. At inference a dilated convolution is written with
+            operations that all devices support.
     """
     kernel = tf.cast(kernel, x.dtype)
     if stride == dilation == 2:
-        # A window of dilation 2 at even places reads even places only. The op itself is silently
-        # wrong when both are set.
+        # A window of dilation 2 at an even position reads even positions only. The op itself is
+        # silently wrong when both are set.
         x, stride, dilation = every_other(x), 1, 1
     if for_xnnpack() and kernel.shape[0] * kernel.shape[1] > TAPS:
         return _in_rows(pad(x, tuple(kernel.shape[:2])), kernel, stride)
@@ -71,20 +81,20 @@ def depthwise(
 
 
 def _in_rows(x, kernel, stride):
-    """Without padding and dilation, some of the kernel's rows at a time."""
+    """Convolves with some of the kernel's rows at a time, without padding and dilation."""
     rows, columns = kernel.shape[:2]
-    places, step = x.shape[1] - rows + 1, TAPS // columns
+    positions, step = x.shape[1] - rows + 1, TAPS // columns
     total = None
     for first in range(0, rows, step):
         part = kernel[first : first + step]
-        seen = x[:, first : first + places + part.shape[0] - 1]
-        y = tf.nn.depthwise_conv2d(seen, part, (1, stride, stride, 1), "VALID")
+        window_rows = x[:, first : first + positions + part.shape[0] - 1]
+        y = tf.nn.depthwise_conv2d(window_rows, part, (1, stride, stride, 1), "VALID")
         total = y if total is None else total + y
     return total
 
 
 def _strided(x, kernel, stride):
-    """Without padding."""
+    """Convolves with a stride and without padding."""
     size, shape = tf.shape(x), kernel.shape
     settings = {"strides": (1, stride, stride, 1), "padding": "VALID"}
     return bilinear(
@@ -97,7 +107,10 @@ def _strided(x, kernel, stride):
 
 
 def _filtered(x, kernel, dilation, native):
-    """With zeros around, at every place."""
+    """Convolves at stride 1 with zero padding, so that the size does not change.
+
+    A dilation that is not native is split into undilated convolutions of its residues.
+    """
     if dilation == 1 or for_xnnpack() or (native and knows_dilation(x.dtype)):
         return _at_once(x, kernel, dilation)
     y = tf.raw_ops.DepthwiseConv2dNative(
@@ -111,7 +124,7 @@ def _filtered(x, kernel, dilation, native):
 
 
 def _at_once(x, kernel, dilation):
-    """One operation, right where there is no dilation or `knows_dilation`."""
+    """Convolves in one operation: correct without a dilation, or if `knows_dilation`."""
     return tf.raw_ops.DepthwiseConv2dNative(
         input=x,
         filter=kernel,
@@ -122,10 +135,10 @@ def _at_once(x, kernel, dilation):
 
 
 def _residues(x, dilation, shape=(1, 1)):
-    """The places of every residue as an image of its own, with zeros around.
+    """Pads with zeros, and makes an image of the positions of each residue modulo the dilation.
 
-    A dilated window never mixes the places of different residues. The padding is part of the
-    split, which is how converters know a dilation.
+    A dilated window never mixes positions of different residues. The padding is part of the split,
+    the form in which converters recognise a dilation.
     """
     reach = [dilation * (size // 2) for size in shape[:2]]
     paddings = [[r, r + -size % dilation] for r, size in zip(reach, x.shape[1:3], strict=True)]
@@ -134,9 +147,10 @@ def _residues(x, dilation, shape=(1, 1)):
 
 @functools.cache
 def knows_dilation(dtype: tf.DType) -> bool:
-    """Whether TensorFlow's depthwise convolution is right here when dilated, at stride 1.
+    """Returns True if TensorFlow's dilated depthwise convolution is correct here, at stride 1.
 
-    oneDNN's is, and three times faster than one of residues. Others refuse or ignore a dilation.
+    oneDNN's is, and is three times faster than one by residues. Other kernels reject or ignore a
+    dilation.
     """
     with tf.init_scope():
         x = tf.reshape(tf.range(2 * 6 * 5 * 3, dtype=tf.float32) % 7, (2, 6, 5, 3))
@@ -144,10 +158,10 @@ def knows_dilation(dtype: tf.DType) -> bool:
         expected = _filtered(x, kernel, 2, native=False)
         dilated = tf.function(_at_once, autograph=False)
         try:
-            found = dilated(tf.cast(x, dtype), tf.cast(kernel, dtype), 2)
+            computed = dilated(tf.cast(x, dtype), tf.cast(kernel, dtype), 2)
         except tf.errors.UnimplementedError:
             return False
-        return bool(tf.reduce_all(found == tf.cast(expected, dtype)))
+        return bool(tf.reduce_all(computed == tf.cast(expected, dtype)))
 
 
 def _along_kernel(x, upstream, shape, dilation):
@@ -157,14 +171,14 @@ def _along_kernel(x, upstream, shape, dilation):
 
 
 def _in_strips(x, upstream, shape, stride=1, padded=False):
-    """The gradient along a depthwise kernel of this shape, some columns at a time.
+    """Computes the gradient for a depthwise kernel of this shape, some columns at a time.
 
     Args:
-        x: what the kernel's windows lie in, or what lies in the middle of it, if `padded`.
-        upstream: one value a window.
-        shape: of the kernel.
-        stride: of the windows.
-        padded: with as many zeros as windows centred on all places of `x` need.
+        x: the image that the windows read, without its zero padding if `padded`.
+        upstream: one value per window and channel.
+        shape: shape of the kernel.
+        stride: stride of the windows.
+        padded: if True, `x` is padded with zeros so that a window is centred on each position.
     """
     rows, columns, channels, _ = shape
     settings = {"strides": (1, stride, stride, 1), "out_backprop": upstream}
@@ -175,11 +189,11 @@ def _in_strips(x, upstream, shape, stride=1, padded=False):
             padding="SAME" if padded else "VALID",
             **settings,
         )
-    with tf.control_dependencies([upstream]):  # else strips of x would wait in memory from early on
+    with tf.control_dependencies([upstream]):  # otherwise strips of x are made early and kept
         x = tf.identity(x)
     reach = (upstream.shape[2] - 1) * stride + STRIP
     above, before = (rows // 2, columns // 2) if padded else (0, 0)
-    found = []
+    gradients = []
     for first in [*range(0, columns - STRIP, STRIP), columns - STRIP]:
         strip = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
             input=_columns(x, first - before, first - before + reach, above),
@@ -187,13 +201,16 @@ def _in_strips(x, upstream, shape, stride=1, padded=False):
             padding="VALID",
             **settings,
         )
-        overlap = STRIP * len(found) - first  # the last strip begins before the one before ends
-        found.append(strip[:, overlap:] if overlap else strip)
-    return tf.concat(found, 1)
+        overlap = STRIP * len(gradients) - first  # the last strip may overlap the one before it
+        gradients.append(strip[:, overlap:] if overlap else strip)
+    return tf.concat(gradients, 1)
 
 
 def _columns(x, first, last, above):
-    """Columns of an image that may begin before it and end behind it, in zeros; rows as well."""
+    """Returns columns `first` to `last` of an image, with zeros outside it.
+
+    `above` rows of zeros are added above and below.
+    """
     height, width = x.shape[1:3]
     start, end = max(first, 0), min(last, width)
     if (start, end) != (0, width):

@@ -8,9 +8,9 @@ from darts_tf.runtime.distribution import replica
 
 
 def seeds(generator, count: int) -> list[tf.Tensor]:
-    """Seeds of so many masks, from the next one of a Keras `SeedGenerator`.
+    """Returns seeds for `count` masks, derived from the next seed of a Keras `SeedGenerator`.
 
-    They are a pure function of the generator's state; replicas have their own.
+    They are a pure function of the generator's state and of the replica's number.
     """
     seed = tf.cast(generator.next(), tf.int32)
     seed = tf.random.experimental.stateless_fold_in(seed, replica())
@@ -18,6 +18,6 @@ def seeds(generator, count: int) -> list[tf.Tensor]:
 
 
 def mask(shape, rate: float, seed: tf.Tensor, dtype) -> tf.Tensor:
-    """Zeros with probability `rate`, and 1 / (1 - rate) elsewhere."""
+    """Returns a mask that is 0 with probability `rate`, and 1 / (1 - rate) elsewhere."""
     draws = tf.random.stateless_uniform(shape, seed)
     return tf.cast(tf.floor(1 - rate + draws) / (1 - rate), dtype)

@@ -1,4 +1,4 @@
-"""The operations that primitives, stems and heads are made of.
+"""Tensor functions that primitives, stems and heads are made of.
 
 Padding is symmetric as in the reference: TensorFlow's own SAME pads only bottom and right when
 the stride is 2. All images are `(batch, height, width, channels)` with known height and width.
@@ -15,33 +15,33 @@ from darts_tf.ops.xnnpack import for_xnnpack
 
 
 def fan_in_uniform(fan_in: int) -> keras.initializers.Initializer:
-    """Uniform in ±1/sqrt(fan_in), the reference's initialisation of every kernel and bias."""
+    """Returns an initializer, uniform in ±1/sqrt(fan_in), the authors' for all weights."""
     bound = fan_in**-0.5
     return keras.initializers.RandomUniform(-bound, bound)
 
 
 def halved(size: int, stride: int) -> int:
-    """Rows or columns left after a stride."""
+    """Returns the number of rows or columns after a stride."""
     return -(-size // stride)
 
 
 def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Tensor:
-    """Pads all sides so that VALID windows of `kernel` are centred on the places of `x`."""
+    """Pads all sides so that VALID windows of size `kernel` are centred on the positions of `x`."""
     rows, columns = kernel[0] // 2, kernel[1] // 2
     return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]], mode)
 
 
 def every_other(x: tf.Tensor) -> tf.Tensor:
-    """The even rows and columns."""
+    """Returns the even rows and columns."""
     if for_xnnpack():
         ones = tf.ones((1, 1, x.shape[-1], 1), x.dtype)
         return tf.nn.depthwise_conv2d(x, ones, (1, 2, 2, 1), "VALID")
-    # a pool of single places: the gradient of a slice is slow
+    # a pool with windows of one position: the gradient of a slice is slow
     return tf.nn.avg_pool2d(x, 1, 2, "VALID")
 
 
 def relu(x: tf.Tensor) -> tf.Tensor:
-    """What is above zero. Its second derivative is nothing, rather than zeros that are added."""
+    """ReLU whose second derivative is absent (None) instead of a tensor of zeros."""
 
     @custom_gradient
     def forward(x):
@@ -57,14 +57,14 @@ def relu(x: tf.Tensor) -> tf.Tensor:
 
 
 def shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """Deals the channels out anew: the first of every group, then the second of every group."""
+    """Reorders the channels: the first of every group, then the second of every group, etc."""
     size = x.shape[-1] // groups
     parts = tf.reshape(x, integers(-1, *x.shape[1:3], groups, size))
     return tf.reshape(tf.transpose(parts, (0, 1, 2, 4, 3)), integers(-1, *x.shape[1:]))
 
 
 def spread(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """A copy for every group, side by side in the channels."""
+    """Repeats `x` once per group, side by side in the channels."""
     if groups == 1:
         return x
 
@@ -76,9 +76,9 @@ def spread(x: tf.Tensor, groups: int) -> tf.Tensor:
 
 
 def folded(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """The sum of the groups side by side in the channels.
+    """Sums the groups that lie side by side in the channels.
 
-    Each of this and `spread` is the other's gradient.
+    `folded` and `spread` are each other's gradients.
     """
 
     @custom_gradient
@@ -90,7 +90,7 @@ def folded(x: tf.Tensor, groups: int) -> tf.Tensor:
 
 
 def joined(xs: list[tf.Tensor]) -> tf.Tensor:
-    """Side by side in the channels, with a gradient that is a split: TensorFlow's are slices."""
+    """Concatenates along the channels. Its gradient is one split instead of TensorFlow's slices."""
     sizes = integers(*(x.shape[-1] for x in xs))
 
     @custom_gradient
@@ -101,6 +101,6 @@ def joined(xs: list[tf.Tensor]) -> tf.Tensor:
 
 
 def add_kernel(layer: keras.layers.Layer, size: int, inputs: int, outputs: int, name: str):
-    """A square convolution kernel `(size, size, inputs, outputs)` as a weight of `layer`."""
+    """Adds a convolution kernel `(size, size, inputs, outputs)` to the weights of `layer`."""
     initializer = fan_in_uniform(size * size * inputs)
     return layer.add_weight(shape=(size, size, inputs, outputs), initializer=initializer, name=name)

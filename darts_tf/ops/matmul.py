@@ -1,4 +1,4 @@
-"""Products of every place's channels with matrices: 1x1 convolutions and weighted sums.
+"""Matrix products with the channels of every position: 1x1 convolutions and weighted sums.
 
 All images are `(batch, height, width, channels)` with known height and width.
 """
@@ -13,16 +13,16 @@ from darts_tf.ops.images import joined
 
 
 def pointwise(x: tf.Tensor, kernel, training: bool = True) -> tf.Tensor:
-    """1x1 convolution of groups that lie side by side in the channels.
+    """Computes a 1x1 convolution per group; groups lie side by side in the channels.
 
-    Products of matrices are faster on CPUs than convolutions, grouped or not: one product with the
-    kernels along the diagonal, or from `APART` on one for each group. At inference a discrete
-    network keeps to the convolution, which phones know.
+    On CPUs matrix products are faster than convolutions, grouped or not. Below `APART` channels it
+    is one product with a block-diagonal matrix, otherwise one product per group. At inference a
+    network with a single group uses the convolution, which phones support.
 
     Args:
         x: `(batch, height, width, groups * inputs)`.
         kernel: `(groups, inputs, outputs)`.
-        training: whether gradients are wanted.
+        training: True if gradients are needed.
 
     Returns:
         `(batch, height, width, groups * outputs)`.
@@ -34,11 +34,11 @@ def pointwise(x: tf.Tensor, kernel, training: bool = True) -> tf.Tensor:
 
 
 def weighted_sums(xs: list[tf.Tensor], factors: tf.Tensor) -> tf.Tensor:
-    """For every group the sum of all `xs`, each with a factor.
+    """Computes a weighted sum of all `xs` per group.
 
     Args:
-        xs: all of one shape `(batch, height, width, channels)`.
-        factors: `(len(xs), groups * channels)`.
+        xs: tensors of one shape, `(batch, height, width, channels)`.
+        factors: weight of each tensor per group and channel, `(len(xs), groups * channels)`.
 
     Returns:
         `(batch, height, width, groups * channels)`.
@@ -50,14 +50,14 @@ def weighted_sums(xs: list[tf.Tensor], factors: tf.Tensor) -> tf.Tensor:
 
 
 APART = 128
-"""Channels of all groups from which on they are multiplied one by one: 1.3 to 2 times faster.
+"""Number of channels from which one matrix product per group is used: 1.3 to 2 times faster.
 
-With fewer, a product with zeros beside the kernels is faster than the transpositions.
+With fewer channels, one product with a block-diagonal matrix is faster than the transpositions.
 """
 
 
 def _products(x, kernel, worth_keeping):
-    """Every group's channels at every place times its matrix of the kernel."""
+    """Multiplies the channels of each group, at every position, by the group's matrix."""
     apart = kernel.shape[0] > 1 and x.shape[-1] >= APART
     form = (_apart if apart else _together)(*kernel.shape, x.shape[1:3])
     return bilinear(*form, worth_keeping=worth_keeping)(x, kernel)
@@ -68,7 +68,7 @@ def _rows(x):
 
 
 def _together(groups, inputs, outputs, size):
-    """The kernels along the diagonal of one matrix. See `bilinear` for the three functions."""
+    """Returns the three functions for `bilinear`, with one block-diagonal matrix of the kernels."""
 
     def matrix(kernel):
         if groups > 1:
@@ -80,11 +80,11 @@ def _together(groups, inputs, outputs, size):
         return tf.reshape(rows, integers(-1, *size, rows.shape[-1]))
 
     def along_kernel(upstream, x):
-        found = tf.matmul(_rows(x), _rows(upstream), transpose_a=True)
+        gradient = tf.matmul(_rows(x), _rows(upstream), transpose_a=True)
         if groups > 1:
-            found = tf.reshape(found, integers(groups, inputs, groups, outputs))
-            found = tf.reduce_sum(found * diagonal_blocks(groups, x.dtype), 2)
-        return tf.reshape(found, integers(groups, inputs, outputs))
+            gradient = tf.reshape(gradient, integers(groups, inputs, groups, outputs))
+            gradient = tf.reduce_sum(gradient * diagonal_blocks(groups, x.dtype), 2)
+        return tf.reshape(gradient, integers(groups, inputs, outputs))
 
     return (
         lambda x, kernel: image(tf.matmul(_rows(x), matrix(kernel))),
@@ -96,18 +96,18 @@ def _together(groups, inputs, outputs, size):
 
 
 def _apart(groups, inputs, outputs, size):
-    """One product a group, of the groups' places one after the other."""
-    arranged = {}
+    """Returns the three functions for `bilinear`, with one matrix product per group."""
+    by_group = {}
 
     def group_by_group(x):
-        if x.ref() not in arranged:  # a gradient reads the same as another
-            places = tf.reshape(x, integers(-1, groups, x.shape[-1] // groups))
-            arranged[x.ref()] = tf.transpose(places, integers(1, 0, 2))
-        return arranged[x.ref()]
+        if x.ref() not in by_group:  # several gradients read the same tensor
+            rows = tf.reshape(x, integers(-1, groups, x.shape[-1] // groups))
+            by_group[x.ref()] = tf.transpose(rows, integers(1, 0, 2))
+        return by_group[x.ref()]
 
-    def image(places):
-        places = tf.transpose(places, integers(1, 0, 2))
-        return tf.reshape(places, integers(-1, *size, groups * places.shape[-1]))
+    def image(rows):
+        rows = tf.transpose(rows, integers(1, 0, 2))
+        return tf.reshape(rows, integers(-1, *size, groups * rows.shape[-1]))
 
     return (
         lambda x, kernel: image(tf.matmul(group_by_group(x), kernel)),

@@ -1,4 +1,4 @@
-"""Pools over windows of places, all of which lie inside the image. Images are channels-last."""
+"""Pooling over the positions inside the image: padding does not count. Images are channels-last."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from darts_tf.ops.xnnpack import for_xnnpack
 
 
 def max_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """3x3 maximum over the places inside the image."""
+    """Computes the 3x3 maximum over the positions inside the image."""
     if stride == 1:
         return _maximum(x, 3, 1, "SAME")
-    # a mirrored border repeats values that the window holds already: the maximum is unchanged
+    # a mirrored border repeats values that are already in the window: the maximum is unchanged
     x = _edges_repeated(x) if for_xnnpack() else pad(x, (3, 3), "SYMMETRIC")
     return _maximum(x, 3, stride)
 
 
 def _edges_repeated(x):
-    """The same border as slices."""
+    """Pads one position on each side with the edge values, by slices and concatenations."""
     x = tf.concat([x[:, :1], x, x[:, -1:]], 1)
     return tf.concat([x[:, :, :1], x, x[:, :, -1:]], 2)
 
 
 def _maximum(x, size, stride, padding="VALID"):
-    """Of windows, with a second derivative of our own.
+    """Computes the maximum of each window, with our own second derivative.
 
-    TensorFlow's is zero in graphs where the padding is SAME, XLA's compares and returns in 16 bits.
+    TensorFlow's is zero in graphs if the padding is SAME. XLA's compares and returns in 16 bits.
     """
     settings = {
         "ksize": (1, size, size, 1),
@@ -62,9 +62,9 @@ def _maximum(x, size, stride, padding="VALID"):
 
 
 def _at_maximum(x, values, size, stride):
-    """`values` where `x` is largest in a window; of equals the first, row by row."""
-    for axis in (2, 1):  # the largest of each window's rows, then of these
-        parts = zip(*(_places(t, axis, size, stride) for t in (x, values)), strict=True)
+    """Returns `values` where `x` is largest in each window; of equals the first, row by row."""
+    for axis in (2, 1):  # the largest in each row of a window, then the largest of these
+        parts = zip(*(_positions(t, axis, size, stride) for t in (x, values)), strict=True)
         x, values = next(parts)
         for here, value in parts:
             values = tf.where(here > x, value, values)
@@ -72,8 +72,8 @@ def _at_maximum(x, values, size, stride):
     return values
 
 
-def _places(x, axis, size, stride):
-    """The first place of every window along an axis, the second and so on."""
+def _positions(x, axis, size, stride):
+    """Yields the first position of every window along an axis, then the second, and so on."""
     length = (x.shape[axis] - size) // stride * stride + 1
     for first in range(size):
         begin, end, strides = [0, 0, 0], [0, *x.shape[1:3]], [1, 1, 1]
@@ -89,13 +89,13 @@ def _places(x, axis, size, stride):
 
 
 def halve(x: tf.Tensor) -> tf.Tensor:
-    """2x2 maximum over the places inside the image, with a stride of 2."""
+    """Computes the 2x2 maximum over the positions inside the image, with a stride of 2."""
     border = [[0, 0], *([0, size % 2] for size in x.shape[1:3]), [0, 0]]
     return _maximum(tf.pad(x, border, "SYMMETRIC"), 2, 2)
 
 
 def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """3x3 mean over the places inside the image: padding does not count."""
+    """Computes the 3x3 mean over the positions inside the image: padding does not count."""
     if stride == 1 and not for_xnnpack():
         return tf.nn.avg_pool2d(x, 3, 1, "SAME")
     nine_over_inside = tf.constant(_nine_over_inside(*x.shape[1:3], stride), x.dtype)
@@ -103,8 +103,8 @@ def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
 
 
 def _mean_of_nine(x, stride):
-    """Of 3x3 windows."""
-    if for_xnnpack():  # which averages no integers
+    """Computes the mean of 3x3 windows, without padding."""
+    if for_xnnpack():  # XNNPACK has no average pooling of integers
         ninths = tf.fill((3, 3, x.shape[-1], 1), tf.constant(1 / 9, x.dtype))
         return tf.nn.depthwise_conv2d(x, ninths, (1, stride, stride, 1), "VALID")
     return tf.nn.avg_pool2d(x, 3, stride, "VALID")
@@ -112,7 +112,11 @@ def _mean_of_nine(x, stride):
 
 @functools.lru_cache
 def _nine_over_inside(height: int, width: int, stride: int) -> np.ndarray:
-    """9 / (places of each 3x3 window that lie inside the image), `(1, height', width', 1)`."""
+    """Returns 9 / (number of positions of each 3x3 window inside the image).
+
+    Returns:
+        `(1, height', width', 1)`, where height' and width' are the sizes after the stride.
+    """
 
     def inside(size):
         centers = np.arange(0, size, stride)

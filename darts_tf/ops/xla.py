@@ -1,4 +1,4 @@
-"""Pure functions of tensors, compiled as a whole with the derivatives of two orders."""
+"""XLA compilation of pure tensor functions and their first and second derivatives."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from darts_tf.ops.autodiff import custom_gradient
 
 
 def compiled(function: Callable) -> Callable:
-    """As a smooth function of tensors that gives one tensor, each order one operation.
+    """Compiles a smooth function and each of its two derivatives into one operation.
 
-    What happens number by number costs a pass over memory an operation, and thrice as many
-    operations with each derivative. Compiled it is one pass.
+    Uncompiled, every elementwise operation takes a pass over memory, and each derivative needs
+    three times as many operations. Compiled, each order is one pass.
 
     Args:
-        function: pure; XLA compiles it once for every shape and type of its arguments.
+        function: a pure function of tensors that returns one tensor. XLA compiles it once for
+            every combination of shapes and dtypes of its arguments.
 
     Returns:
-        A function of the same arguments, twice differentiable along all.
+        A function of the same arguments, twice differentiable with respect to all of them.
     """
 
     def first(upstream, *arguments):
@@ -35,7 +36,8 @@ def compiled(function: Callable) -> Callable:
     @custom_gradient
     def differentiable(*arguments):
         def gradient(upstream):
-            gradients.get_concrete_function(upstream, *arguments)  # see custom_gradient
+            # traced outside `along`, see custom_gradient
+            gradients.get_concrete_function(upstream, *arguments)
             return along(upstream, *arguments)
 
         return value(*arguments), gradient

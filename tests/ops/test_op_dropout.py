@@ -21,7 +21,7 @@ def skips(stride=1):
 
 
 @pytest.mark.usefixtures("float64")
-def test_skips_drop_elements_of_each_edge_and_make_up_for_it():
+def test_skips_drop_elements_per_edge_and_rescale_the_rest():
     state, weights = drawn(8, 16, 16, 4), tf.constant([[0.7, 0.3], [0.2, 0.8]], "float64")
     rate = tf.constant(0.4)
     outputs = skips()(state, weights, training=True, op_dropout=(rate, SEED))
@@ -48,8 +48,8 @@ def test_shared_layer_has_the_masks_and_derivatives_of_the_layer():
     fixed = {"op_dropout": (tf.constant(0.5), SEED)}
     point = [*inputs(), *(v.value for v in mixed.trainable_variables)]
     direction = [drawn(*p.shape, seed=1 + i) for i, p in enumerate(point)]
-    ours = scalar_of(lambda m, *given: functions(m, *given, track=False, **fixed), mixed)
-    expected = scalar_of(lambda m, *given: m(*given, training=True, **fixed), mixed)
+    ours = scalar_of(lambda m, *args: functions(m, *args, track=False, **fixed), mixed)
+    expected = scalar_of(lambda m, *args: m(*args, training=True, **fixed), mixed)
     assert_close(ours(point), expected(point), 1e-12)
     assert_close(gradients(ours, point), gradients(expected, point), 1e-11)
     second = hessian_product(expected, point, direction)

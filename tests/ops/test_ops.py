@@ -1,4 +1,4 @@
-"""Operations against TensorFlow's plain ones, with their derivatives."""
+"""Tensor functions and their derivatives compared with TensorFlow's own operations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def drawn(*shape, seed=0):
 
 
 def same_derivatives(ours, plain, point):
-    """Values, gradients and products with the Hessian, eagerly and in a graph."""
+    """Compares values, gradients and Hessian-vector products, eagerly and in a graph."""
     curved = [lambda p, f=f: tf.reduce_sum(tf.sin(f(*p))) for f in (ours, plain)]
     direction = [drawn(*p.shape, seed=9 + i) for i, p in enumerate(point)]
     assert_close(ours(*point), plain(*point), 1e-13)
@@ -30,7 +30,7 @@ def same_derivatives(ours, plain, point):
 
 
 def loops(x, kernel, stride, dilation):
-    """Depthwise convolution tap by tap."""
+    """Computes a depthwise convolution as a sum over the kernel's elements."""
     rows, columns = kernel.shape[:2]
     reach = [dilation * (size // 2) for size in (rows, columns)]
     height, width = x.shape[1:3]
@@ -45,7 +45,7 @@ def loops(x, kernel, stride, dilation):
 
 
 def test_a_bilinear_function_has_derivatives_of_all_orders():
-    """The third, of a trilinear form without symmetry, against TensorFlow's own."""
+    """The third derivative of a trilinear form without symmetry equals TensorFlow's."""
     form = drawn(2, 3, 4)
     point = [drawn(2, seed=1), drawn(3, seed=2)]
     partials = ("ijk,i,j->k", "ijk,j,k->i", "ijk,k,i->j")
@@ -74,7 +74,7 @@ def test_relu_and_its_derivatives():
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation):
-    """Kernels wider than a strip among them."""
+    """Includes kernels wider than a strip."""
     point = [drawn(2, 7, 8, 3), drawn(size, size, 3, 1, seed=1)]
     same_derivatives(
         lambda x, k: convolution.depthwise(x, k, stride, dilation),
@@ -87,7 +87,7 @@ def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation)
 @pytest.mark.parametrize("inputs", [2, matmul.APART // 3 + 1])
 @pytest.mark.parametrize("groups", [1, 3])
 def test_pointwise_is_a_product_of_each_group(groups, inputs, training):
-    """Of few channels, which are multiplied together, and of many, group by group."""
+    """Covers few channels (one block-diagonal product) and many (one product per group)."""
     point = [drawn(2, 3, 4, groups * inputs), drawn(groups, inputs, 5, seed=1) / inputs]
 
     def by_groups(x, kernel):
@@ -118,10 +118,10 @@ def test_weighted_sums_add_what_groups_weigh(groups):
 
 
 @pytest.mark.parametrize("size", [3, 5])
-@pytest.mark.parametrize("places", [(6, 8), (7, 5)])
-def test_native_dilation_is_that_of_residues(size, places):
-    """In float32, where oneDNN knows it."""
-    point = [tf.cast(t, "float32") for t in (drawn(2, *places, 3), drawn(size, size, 3, 1))]
+@pytest.mark.parametrize("image_size", [(6, 8), (7, 5)])
+def test_native_dilation_is_that_of_residues(size, image_size):
+    """Uses float32, the dtype for which oneDNN supports dilation."""
+    point = [tf.cast(t, "float32") for t in (drawn(2, *image_size, 3), drawn(size, size, 3, 1))]
     native = convolution._filtered(*point, dilation=2, native=True)
     assert_close(native, loops(*point, 1, 2), 1e-5)
 

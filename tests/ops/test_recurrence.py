@@ -1,4 +1,4 @@
-"""The recurrence against the same loop written out."""
+"""The recurrence compared with an unrolled Python loop."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ FIXED = tf.constant(0.3, tf.float64)
 
 
 def step(x, state, weights, alphas, fixed):
-    """A smooth step that is linear in nothing; its statistic is the largest number of each unit.
+    """A smooth nonlinear step whose statistic is the largest value of each unit.
 
-    The product is kept over time.
+    Its matrix product is kept over time.
     """
     candidate = tf.tanh(x + product(state, weights[0]))
     state = alphas[0] * candidate + fixed * state + alphas[1] * tf.sin(state)
@@ -70,7 +70,7 @@ def test_any_number_of_steps_in_one_graph():
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_fixed_weights_leave_the_derivatives_along_alphas(order):
-    """What an estimator asks for within `weights_fixed`, and nothing else, is the same."""
+    """Only the derivatives that an estimator takes within `weights_fixed` are compared."""
     sequence, state, *rest = POINT
 
     def wanted(function):

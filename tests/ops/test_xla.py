@@ -1,4 +1,4 @@
-"""Compiled functions: the same numbers and derivatives, and one trace for all calls."""
+"""Compiled functions: values and derivatives equal the plain ones, and are traced once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POINT, DIRECTION = ([tf.constant(DRAW.normal(size=(3, 4))) for _ in range(2)] fo
 
 
 def plain(x, y):
-    """Curved in both, and in both together; the second row of y is not used."""
+    """A function nonlinear in x and in (x, y) together; the second row of y is not used."""
     return tf.tanh(x * y[:1]) + tf.sin(x) * y[2:]
 
 
@@ -46,4 +46,4 @@ def test_one_trace_for_many_calls_in_a_graph():
         return tape.gradient(result, x)
 
     step(*POINT)
-    assert len(traced) == 2  # forward, and once more within the gradient
+    assert len(traced) == 2  # once forward, and once inside the gradient

@@ -1,4 +1,4 @@
-"""What is written for XNNPACK computes what is written for TensorFlow."""
+"""Layers written for XNNPACK compute the same as those written for TensorFlow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_primitive_computes_the_same(name, stride):
     ("kernel", "parts"), [((5, 5), 1), ((7, 7), 3), ((9, 3), 2), ((11, 11), 6)]
 )
 @pytest.mark.parametrize("stride", [1, 2])
-def test_large_kernels_are_taken_in_rows(kernel, parts, stride):
+def test_large_kernels_are_divided_into_rows(kernel, parts, stride):
     draw = np.random.default_rng(0)
     x = tf.constant(draw.normal(size=(2, 12, 9, 3)), tf.float32)
     weights = tf.constant(draw.normal(size=(*kernel, 3, 1)), tf.float32)
@@ -44,7 +44,7 @@ def test_large_kernels_are_taken_in_rows(kernel, parts, stride):
     assert kinds.count("DepthwiseConv2dNative") == parts
 
 
-def test_it_ends_with_the_block_whatever_happens():
+def test_the_mode_ends_with_the_block_even_after_an_error():
     def fail():
         with written_for_xnnpack():
             assert for_xnnpack()
