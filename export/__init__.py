@@ -7,32 +7,19 @@ classify images. `export_language_model` and `load_text_model` do so for languag
 
 from __future__ import annotations
 
-import importlib
+from darts_tf import lazy
 
-_HOME = {
-    "FORMATS": "formats",
-    "TEXT_FORMATS": "text.formats",
-    "Exported": "loading",
-    "ExportedText": "text.loading",
-    "ParityError": "parity",
-    "Words": "text.words",
-    "export": "writing",
-    "export_language_model": "text.writing",
-    "load": "loading",
-    "load_text_model": "text.loading",
-    "sample": "text.sampling",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    """Imports a public name from its module."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """Public names, imported or not."""
-    return [*globals(), *__all__]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "formats": ("FORMATS",),
+        "loading": ("Exported", "load"),
+        "parity": ("ParityError",),
+        "text.formats": ("TEXT_FORMATS",),
+        "text.loading": ("ExportedText", "load_text_model"),
+        "text.sampling": ("sample",),
+        "text.words": ("Words",),
+        "text.writing": ("export_language_model",),
+        "writing": ("export",),
+    },
+)

@@ -88,7 +88,7 @@ def test_rooms_import_what_their_contract_says():
 
 
 def test_package_itself_imports_little_until_asked():
-    assert IMPORTS["darts_tf"] == {"darts_tf.keras_registration"}
+    assert IMPORTS["darts_tf"] == {"darts_tf.keras_registration", "darts_tf.lazy"}
 
 
 def test_light_modules_load_without_tensorflow():
