@@ -38,7 +38,8 @@ setup(
         "tensorflow-datasets>=4.9.7",
         "importlib_resources>=5",  # tensorflow-datasets downloads with it, undeclared
         "tensorboard>=2.19",
-        "keras-tuner>=1.4.7",  # baselines and hyperparameters
+        # baselines and hyperparameters; bounded, since `studies/oracles.py` uses private members
+        "keras-tuner>=1.4.7,<1.5",
         "grpcio>=1.60",  # between its chief and workers
         "ai-edge-litert>=2.3",
         "litert-quantizer>=0.11",

@@ -73,7 +73,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
 
     def pre_create_trial(self) -> None:
         """KerasTuner asks again at once where no trial can begin yet."""
-        if self._is_worker():
+        if role() == "worker":
             time.sleep(WAIT)
 
     def run_trial(self, trial) -> Outcome:
@@ -97,7 +97,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
 
     def save(self) -> None:
         """The oracle's state is all that there is."""
-        if not self._is_worker():
+        if role() != "worker":
             self.oracle.save()
 
 

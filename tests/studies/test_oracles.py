@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import collections
+import inspect
 
 import keras_tuner
 import numpy as np
 import pytest
 from oracle_trials import PLACES, VALUES, end, made, score_of
 
+from darts_tf.studies import oracles
 from darts_tf.studies.oracles import METHODS, OBJECTIVE, Bounded, EvolutionOracle
+
+PRIVATE_MEMBERS = (
+    "_duplicate",
+    "_get_oracle_fname",
+    "_get_trial_dir",
+    "_random_values",
+    "_retry_queue",
+    "_save_trial",
+)
+"""What `oracles.py` uses of `keras_tuner.Oracle` that KerasTuner does not promise to keep."""
 
 
 def conducted(oracle, most=1000, tuner="tuner0"):
@@ -171,3 +184,29 @@ def test_evolution_changes_one_hyperparameter_of_any_kind(tmp_path):
         assert sum(child[name] != values[name] for name in values) == 1
         assert 0.01 <= child["rate"] <= 0.1
         assert child["fixed"] == 1
+
+
+@pytest.mark.parametrize("name", PRIVATE_MEMBERS)
+def test_private_member_of_keras_tuner_is_still_there(name):
+    objective = keras_tuner.Objective(OBJECTIVE, "max")
+    assert hasattr(keras_tuner.Oracle(objective), name), (
+        f"KerasTuner {keras_tuner.__version__} has no Oracle.{name}, which "
+        "darts_tf/studies/oracles.py uses: adapt it, or lower the bound of keras-tuner in setup.py"
+    )
+
+
+def test_private_members_of_keras_tuner_are_those_listed():
+    tree = ast.parse(inspect.getsource(oracles))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    private = {name for name in used | defined if name.startswith("_") and name[:2] != "__"}
+    ours = {name for name in defined if not hasattr(keras_tuner.Oracle, name)}
+    assert private - ours == {*PRIVATE_MEMBERS}
+
+
+def test_keras_tuner_writes_trials_by_the_private_method_that_is_replaced(tmp_path, monkeypatch):
+    oracle = made(tmp_path, "random")
+    saved = []
+    monkeypatch.setattr(Bounded, "_save_trial", lambda self, trial: saved.append(trial.trial_id))
+    end(oracle, oracle.create_trial("tuner0"))
+    assert {*saved} == {"0000"}
