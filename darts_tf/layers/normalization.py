@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import keras
 import tensorflow as tf
 
 from darts_tf.ops.batch_norm import normalize
 from darts_tf.ops.constants import filled
+from darts_tf.runtime import switches
 from darts_tf.runtime.distribution import all_sum, replicas
 
-_state = threading.local()
 
-
-@contextlib.contextmanager
-def tracked_statistics(track: bool) -> Iterator[None]:
-    """Within this block training passes move the running statistics, or leave them alone.
+def tracked_statistics(track: bool) -> AbstractContextManager[None]:
+    """Context manager: training passes update the running statistics, or leave them alone.
 
     The virtual steps of the bilevel gradient look at the network in places where it never goes:
     they must not leave a trace in its running mean and variance.
     """
-    previous = tracking()
-    _state.tracking = track
-    try:
-        yield
-    finally:
-        _state.tracking = previous
+    return switches.TRACKING.hold(track)
 
 
 def tracking() -> bool:
-    """Whether a training pass moves the running statistics now."""
-    return getattr(_state, "tracking", True)
+    """Returns whether a training pass updates the running statistics."""
+    return switches.TRACKING.value
 
 
-@contextlib.contextmanager
-def synchronized_statistics(synchronize: bool) -> Iterator[None]:
-    """Within this block training passes normalise by the statistics of all replicas' images."""
-    previous = synchronized()
-    _state.synchronized = synchronize
-    try:
-        yield
-    finally:
-        _state.synchronized = previous
+def synchronized_statistics(synchronize: bool) -> AbstractContextManager[None]:
+    """Context manager: training passes normalise by the statistics of all replicas' images."""
+    return switches.SYNCHRONIZED.hold(synchronize)
 
 
 def synchronized() -> bool:
-    """Whether a training pass takes the statistics of all replicas now."""
-    return getattr(_state, "synchronized", False) and replicas() > 1
+    """Returns whether a training pass takes the statistics of all replicas."""
+    return switches.SYNCHRONIZED.value and replicas() > 1
 
 
 @keras.saving.register_keras_serializable("darts_tf")

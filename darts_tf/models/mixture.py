@@ -8,36 +8,28 @@ mixtures cost no tracing.
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import tensorflow as tf
 
 from darts_tf.layers.normalization import tracked_statistics
+from darts_tf.runtime import switches
 from darts_tf.spaces.cell import edges, nodes_of
 from darts_tf.spaces.genotype import Genotype
 
 Mixture = Sequence
 
-_state = threading.local()  # every replica is traced by a thread of its own
 
-
-@contextlib.contextmanager
-def mixed_by(mixture: Mixture) -> Iterator[None]:
-    """Within this block supernets mix by this rather than by their alphas."""
-    before = given_mixture()
-    _state.mixture = [tf.convert_to_tensor(part) for part in mixture]
-    try:
-        yield
-    finally:
-        _state.mixture = before
+def mixed_by(mixture: Mixture) -> AbstractContextManager[None]:
+    """Context manager: supernets mix by this rather than by their alphas."""
+    return switches.MIXTURE.hold([tf.convert_to_tensor(part) for part in mixture])
 
 
 def given_mixture() -> list[tf.Tensor] | None:
-    """What `mixed_by` gives here; None outside of it."""
-    return getattr(_state, "mixture", None)
+    """Returns the mixture that `mixed_by` set; None outside of it."""
+    return switches.MIXTURE.value
 
 
 def projected(genotype: Genotype, mixture: Mixture, primitives) -> list[np.ndarray]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-_state = threading.local()
+from darts_tf.runtime import switches
 
 
 def custom_gradient(function: Callable) -> Callable:
@@ -42,68 +42,44 @@ def custom_gradient(function: Callable) -> Callable:
     return differentiable
 
 
-@contextlib.contextmanager
-def weights_fixed(order: int) -> Iterator[None]:
-    """Within this block derivatives along weights are not needed from this order on.
+def weights_fixed(order: int) -> AbstractContextManager[None]:
+    """Context manager: derivatives along weights are not needed from this order on.
 
     That saves time alone: 1 where only a gradient along the alphas is wanted, 2 where the gradient
     along the weights is to be differentiated along the alphas. Derivatives along weights that are
     taken all the same are missing.
     """
-    before = weights_fixed_from()
-    _state.fixed_from = order
-    try:
-        yield
-    finally:
-        _state.fixed_from = before
+    return switches.WEIGHTS_FIXED_FROM.hold(order)
 
 
 def weights_fixed_from() -> int:
-    """The lowest order whose derivatives along weights are not needed; 3 where all are."""
-    return getattr(_state, "fixed_from", 3)
-
-
-_mode_state = threading.local()
+    """Returns the lowest order whose derivatives along weights are not needed; 3 by default."""
+    return switches.WEIGHTS_FIXED_FROM.value
 
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[list[tf.Tensor]]]:
-    """Within this block the results of `keep` are collected in the list that it gives."""
+    """Context manager: collects the results of `keep` in the list that it gives."""
     results = []
-    with _mode(recorded=results):
+    with switches.RECORDED.hold(results), switches.REPLAYED.hold(None):
         yield results
 
 
 @contextlib.contextmanager
 def replaying(results: list[list[tf.Tensor]]) -> Iterator[None]:
-    """Within this block `keep` gives what was recorded, in the same order, and computes nothing."""
-    with _mode(replayed=iter(results)):
+    """Context manager: `keep` returns recorded results in the same order, and computes nothing."""
+    with switches.REPLAYED.hold(iter(results)), switches.RECORDED.hold(None):
         yield
-
-
-@contextlib.contextmanager
-def _mode(recorded=None, replayed=None):
-    before = _current()
-    _mode_state.mode = recorded, replayed
-    try:
-        yield
-    finally:
-        _mode_state.mode = before
-
-
-def _current():
-    return getattr(_mode_state, "mode", (None, None))
 
 
 def keep(compute: Callable[[], list[tf.Tensor]]) -> list[tf.Tensor]:
-    """What `compute` gives, or gave when it was recorded.
+    """Returns what `compute` gives, or what it gave when it was recorded.
 
     A replayed result is connected to nothing: this is for the inside of custom gradients.
     """
-    recorded, replayed = _current()
-    if replayed is not None:
-        return next(replayed)
+    if switches.REPLAYED.value is not None:
+        return next(switches.REPLAYED.value)
     results = compute()
-    if recorded is not None:
-        recorded.append(results)
+    if switches.RECORDED.value is not None:
+        switches.RECORDED.value.append(results)
     return results

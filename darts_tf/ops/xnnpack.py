@@ -6,24 +6,16 @@ same; what is written so may not run in TensorFlow itself.
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
-_state = threading.local()
+from darts_tf.runtime import switches
 
 
-@contextlib.contextmanager
-def written_for_xnnpack() -> Iterator[None]:
-    """Within this block layers are traced in XNNPACK's operations, for inference alone."""
-    previous = for_xnnpack()
-    _state.written = True
-    try:
-        yield
-    finally:
-        _state.written = previous
+def written_for_xnnpack() -> AbstractContextManager[None]:
+    """Context manager: layers are traced in XNNPACK's operations, for inference alone."""
+    return switches.FOR_XNNPACK.hold(True)
 
 
 def for_xnnpack() -> bool:
-    """Whether that is so now."""
-    return getattr(_state, "written", False)
+    """Returns whether layers are traced in XNNPACK's operations."""
+    return switches.FOR_XNNPACK.value

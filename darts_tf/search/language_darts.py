@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import tensorflow as tf
 
+from darts_tf.runtime.switches import Switch
 from darts_tf.search.darts import DARTS
 from darts_tf.training.text_streams import TextStreamsMixin
 
@@ -20,7 +19,7 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
 
     def __init__(self, network, batch_size: int, **settings):
         super().__init__(network, batch_size, **{"clip_virtual_step": True, **settings})
-        self._looked = threading.local()  # every replica is traced by a thread of its own
+        self._valid_state = Switch(None)  # of each replica, which a thread of its own traces
 
     def loss_at(self, weights, alphas, batch):
         """As `DARTS.loss_at`, without regularisations; the batch is from `continued`."""
@@ -38,7 +37,8 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
             if batch is not valid_batch:
                 return self.loss_at(weights, alphas, batch)
             settings = (others, self.plain_objective)
-            share, self._looked.valid = self.loss_and_outputs_at(weights, alphas, batch, *settings)
+            share, state = self.loss_and_outputs_at(weights, alphas, batch, *settings)
+            self._valid_state.value = state
             return share
 
         return loss
@@ -52,6 +52,7 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
 
     def _arch_step(self, weights, train_batch, valid_batch):
         """As `DARTS._arch_step`; the valid stream goes on."""
-        found = super()._arch_step(weights, train_batch, valid_batch)
-        self.carry_state(self._looked.valid, "valid")
-        return found
+        with self._valid_state.hold(None):
+            results = super()._arch_step(weights, train_batch, valid_batch)
+            self.carry_state(self._valid_state.value, "valid")
+        return results
