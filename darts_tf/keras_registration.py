@@ -1,8 +1,8 @@
-"""Has Keras find the classes in a saved model without importing TensorFlow for that.
+"""Registers the classes of saved models with Keras, without importing Keras or TensorFlow.
 
 `keras.saving.load_model` knows a class once the module that registers it has been imported, and
-imports none by itself but Keras' own. `import darts_tf` must not import TensorFlow either. So when
-Keras is imported, before or after, it is given stand-ins that import the class when it is needed.
+imports no modules but Keras' own. `import darts_tf` must not import TensorFlow either. So Keras is
+given stand-ins, whether it is imported before or after, that import a class when it is needed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SAVED = {
     "BatchNormalization": "layers.normalization",
     "SGD": "training.optimizers",
 }
-"""Registered classes, and the modules where they are."""
+"""Registered classes and their modules, relative to the package."""
 
 
 def register() -> None:
-    """Gives Keras the stand-ins, now if it has been imported and otherwise as soon as it is."""
+    """Gives Keras the stand-ins: now if it has been imported, otherwise as soon as it is."""
     keras = sys.modules.get("keras")
     if keras:
         _give_stand_ins(keras)
@@ -34,7 +34,7 @@ def register() -> None:
 
 
 class _StandIn:
-    """Rebuilds an object of a class from its config, as the class itself does."""
+    """Stand-in for a class: imports it when an object is rebuilt from its config."""
 
     def __init__(self, name: str):
         self.name = name
@@ -51,7 +51,7 @@ def _give_stand_ins(keras) -> None:
 
 
 class _KerasFinder:
-    """Finds Keras as the others do, and has it know of the stand-ins when it has run."""
+    """Import hook: gives Keras the stand-ins once its module has run, and removes itself."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":
@@ -67,5 +67,5 @@ class _KerasFinder:
                 _give_stand_ins(module)
                 sys.meta_path.remove(self)
 
-            spec.loader.exec_module = run_and_register  # who only looks for Keras runs nothing
+            spec.loader.exec_module = run_and_register  # `find_spec` alone runs nothing
         return spec
