@@ -1,7 +1,7 @@
-"""What users have registered beside what is built in, by name. Plain data: it imports nothing.
+"""Entries that users have registered, by kind and name. Plain data: it imports nothing.
 
-`extending` puts things here, after it has checked them. The dicts of what is built in are looked up
-together with these, so that whoever knows a name of the ones knows those of the others.
+`register` adds entries here after it has checked them. Built-in entries and these are looked up
+together, so that code that knows a built-in name knows users' names too.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 PRIMITIVES: dict[str, Callable] = {}
-"""`(channels, stride, affine, groups) -> layer`, as in `primitives.PRIMITIVES`."""
+"""`(channels, stride, affine, groups) -> layer`, as in `layers.primitives.PRIMITIVES`."""
 SPACES: dict[str, object] = {}
-"""Those of `search_spaces.SPACES`."""
+"""Search spaces, as in `spaces.search_spaces.SPACES`."""
 DATASETS: dict[str, Callable] = {}
 """`() -> (classes, train, test)`, as in `data.sources.EMBEDDED`."""
 ESTIMATORS: dict[str, Callable] = {}
-"""Those of `estimators.ESTIMATORS`."""
+"""Estimators of the architecture gradient, as in `search.estimators.ESTIMATORS`."""
 SELECTIONS: dict[str, Callable] = {}
-"""`(alphas, primitives) -> Genotype`: how the cells of a search are chosen; see `extending`."""
+"""`(alphas, primitives) -> Genotype`: chooses the cells of a search; see `register`."""
 
 KINDS: Mapping[str, dict] = {
     "primitive": PRIMITIVES,
@@ -26,12 +26,12 @@ KINDS: Mapping[str, dict] = {
     "estimator": ESTIMATORS,
     "selection": SELECTIONS,
 }
-"""All of them, by what an error calls one."""
+"""The dicts by the noun that error messages use for an entry."""
 
 HINT = " If it is one of your own, --plugin FILE gives it."
-"""What an error of an unknown name goes on with, where users may have names of their own."""
+"""End of the error for an unknown name of a kind that users can register."""
 
 
 def names() -> tuple[str, ...]:
-    """Every name that there is, of all kinds."""
+    """Returns every registered name, of all kinds."""
     return tuple(name for kind in KINDS.values() for name in kind)

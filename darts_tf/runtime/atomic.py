@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Atomic files: written beside their place, then renamed into it. And locks between processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, and renames it to `path` when the block succeeds.
 
     A reader sees the old file or the new one, never a part of it; if the block raises, the
-    temporary file goes and the old one stays. Folders on the way are made. The temporary name
+    temporary file is deleted and the old one stays. Missing folders are created. The temporary name
     keeps the suffix of `path`, since some writers choose the format by it.
     """
     path = pathlib.Path(path)
@@ -34,14 +34,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def contents(path: pathlib.Path, expected: str) -> bytes:
-    """The bytes of a file that somebody has named.
+    """Returns the bytes of a file that a user has named.
 
     Args:
-        path: of the file.
-        expected: what it should be, as in "an image file".
+        path: path of the file.
+        expected: what it should be, for the error message, such as "an image file".
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
@@ -51,10 +51,14 @@ def contents(path: pathlib.Path, expected: str) -> bytes:
 
 @contextlib.contextmanager
 def locked(lock: pathlib.Path, refusal: str) -> Iterator[None]:
-    """Within this block no other process has the lock; a process that dies gives it back.
+    """Context manager: holds a lock between processes, released also if this process dies.
+
+    Args:
+        lock: path of the lock file.
+        refusal: message of the error.
 
     Raises:
-        InUse: with this refusal, where another process has it.
+        InUse: another process holds the lock.
     """
     import filelock  # late: genotypes are files too, and need no lock
 

@@ -1,4 +1,4 @@
-"""One model on several devices: `tf.distribute`, and the few things that are ours beside it.
+"""Training on several devices: strategies of `tf.distribute`, and sums over replicas.
 
 Every replica computes its share of the loss of a global batch. What must hold for the whole batch
 (gradients, losses, statistics) is the sum of the shares, which `all_sum` gives to all replicas.
@@ -18,22 +18,21 @@ from darts_tf.runtime.execution import on_device
 from darts_tf.runtime.strict_json import parse_json
 
 THREADS = 4
-"""Operations that a part of the processor may have under way: those that wait for other parts
-hold a thread."""
+"""Threads for each part of the processor: an operation that waits for other parts holds one."""
 
 
 def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribute.Strategy:
-    """The strategy of a run; asked for again, the same one.
+    """Returns the strategy of a run; equal arguments return the same object.
 
-    Several parts of a processor, or workers, must be asked for before TensorFlow runs its first
+    Several parts of a processor, or workers, must be requested before TensorFlow runs its first
     operation.
 
     Args:
         name: `"one"`, `"mirrored"` (devices of this host), `"multi_worker"` (the hosts of
-            TF_CONFIG), `"tpu"`, or `"auto"`: `multi_worker` where TF_CONFIG names several workers,
+            TF_CONFIG), `"tpu"`, or `"auto"`: `multi_worker` if TF_CONFIG names several workers,
             `mirrored` for several devices, else `one`.
-        devices: of this host, GPUs where there are some, else parts of the processor; by default
-            one, and all GPUs with `mirrored`.
+        devices: number of devices of this host: GPUs if it has any, else parts of the processor.
+            By default one, and all GPUs with `mirrored`.
 
     Returns:
         TensorFlow's default strategy for one device.
@@ -127,18 +126,18 @@ _STRATEGIES = {"one": _one, "mirrored": _mirrored, "multi_worker": _multi_worker
 
 
 def cluster() -> tuple[int, int]:
-    """How many workers TF_CONFIG names, and which of them this process is; (1, 0) without.
+    """Returns the number of workers in TF_CONFIG and the rank of this process; (1, 0) without it.
 
     Raises:
-        InputError: TF_CONFIG is something else than TensorFlow's description of a cluster.
+        InputError: TF_CONFIG is not TensorFlow's description of a cluster.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
         return 1, 0
     try:
-        described = parse_json(text.encode())
-        task = described.get("task", {})
-        names = described.get("cluster", {})
+        config = parse_json(text.encode())
+        task = config.get("task", {})
+        names = config.get("cluster", {})
         chiefs, others = len(names.get("chief", ())), len(names.get("worker", ()))
         rank = int(task.get("index", 0)) + (chiefs if task.get("type") == "worker" else 0)
     except (AttributeError, TypeError, ValueError) as error:
@@ -150,30 +149,30 @@ def cluster() -> tuple[int, int]:
 
 
 def workers() -> int:
-    """How many processes share the work."""
+    """Returns the number of processes that share the work."""
     return cluster()[0]
 
 
 def is_chief() -> bool:
-    """Whether this process is the one that writes."""
+    """Returns whether this process is the one that writes files."""
     return cluster()[1] == 0
 
 
 def replicas() -> int:
-    """How many replicas share the work, in the strategy around the caller."""
+    """Returns the number of replicas in the current strategy."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def replica() -> tf.Tensor | int:
-    """The number of the replica that calls, from 0."""
+    """Returns the index of the calling replica, from 0."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group if replicas() > 1 else 0
 
 
 def all_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The sum over all replicas of each tensor, on every replica; one collective operation.
+    """Sums each tensor over all replicas, in one collective operation; every replica gets the sums.
 
     Args:
-        tensors: of one type.
+        tensors: tensors of one dtype.
     """
     if replicas() == 1:
         return list(tensors)
@@ -182,10 +181,10 @@ def all_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def distributed(strategy: tf.distribute.Strategy, make: Callable):
-    """A dataset whose elements are parts of global batches, one for each replica.
+    """Returns a dataset whose elements are parts of global batches, one for each replica.
 
     Args:
-        strategy: of the replicas; with one of them this is simply the dataset, on its device.
+        strategy: with one replica the result is simply the dataset, on its device.
         make: `make()` gives whole batches, `make(part=(first, here, replicas))` the parts of
             replicas `first` to `first + here - 1`, one after another, batch by batch.
     """
@@ -200,27 +199,27 @@ def distributed(strategy: tf.distribute.Strategy, make: Callable):
 
 
 def handle(variable) -> tf.Tensor:
-    """The resource of a Keras or TensorFlow variable; in a replica, of its own copy."""
+    """Returns the resource of a Keras or TensorFlow variable; in a replica, of its own copy."""
     variable = variable.value if isinstance(variable, keras.Variable) else variable
     return variable.handle
 
 
 def assign(variable, value: tf.Tensor) -> None:
-    """Sets a replica's own copy of a variable, to what all other replicas set theirs to.
+    """Assigns a replica's copy of a variable. All replicas must assign the same value.
 
-    It takes no part in the exchange that TensorFlow's `assign` makes of this, and may stand in a
+    Unlike TensorFlow's `assign` it exchanges nothing with other replicas, so it may be used in a
     branch.
     """
     tf.raw_ops.AssignVariableOp(resource=handle(variable), value=value)
 
 
 def apply_summed(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
-    """An update by gradients that are sums over all replicas, which Keras sums once more."""
+    """Applies gradients that are already summed over all replicas; Keras sums them once more."""
     optimizer.apply([g / replicas() for g in gradients], variables)
 
 
 def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The sum of a number over all processes; all of them must call this at the same place."""
+    """Sums a number over all processes, which must all call this at the same place."""
     if workers() == 1:
         return value
     sums = strategy.experimental_local_results(_summing(strategy)(tf.constant(value, tf.int64)))
@@ -229,7 +228,7 @@ def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
 
 @functools.cache
 def _summing(strategy):
-    """A function that sums a number over all replicas."""
+    """Returns a function that sums a number over all replicas."""
 
     def summed(value):
         return strategy.run(lambda number: all_sum([number])[0], args=(value,))

@@ -1,4 +1,4 @@
-"""How TensorFlow runs: threads, precision, compilation, determinism; not what it computes."""
+"""Execution settings of TensorFlow: threads, precision, compilation, determinism."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 
 CHAINS = 8
-"""Operations that a cell has ready at a time, about: one chain per primitive on two states."""
+"""Operations of a cell that are ready at a time, roughly: one per primitive on two states."""
 
 
 def prefer_parallel_operations(chains: int = CHAINS) -> None:
@@ -19,31 +19,31 @@ def prefer_parallel_operations(chains: int = CHAINS) -> None:
 
     A cell is many small operations side by side. Splitting each of them over all cores costs more
     than it gains: with one thread each, a search step is a fifth faster on two cores. Does nothing
-    where the user has set TF_NUM_INTRAOP_THREADS or TF_NUM_INTEROP_THREADS, or TensorFlow runs
-    already.
+    if the user has set TF_NUM_INTRAOP_THREADS or TF_NUM_INTEROP_THREADS, or if TensorFlow has
+    already started.
 
     Args:
         chains: how many operations are ready at a time; 1 for a recurrence.
     """
     if {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"} & set(os.environ):
         return
-    with contextlib.suppress(RuntimeError):  # it runs already
+    with contextlib.suppress(RuntimeError):  # it has already started
         tf.config.threading.set_intra_op_parallelism_threads(-(-cores() // chains))
         tf.config.threading.set_inter_op_parallelism_threads(cores())
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Returns the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU."""
+    """Returns whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def compiles(jit_compile: str) -> bool:
-    """Whether to compile with XLA: `"on"`, `"off"`, or `"auto"`, which is where a GPU is.
+    """Returns whether to compile with XLA: `"on"`, `"off"`, or `"auto"` (only on a GPU).
 
     XLA's depthwise convolutions are 10 to 20 times slower than TensorFlow's on CPUs.
     """
@@ -51,9 +51,9 @@ def compiles(jit_compile: str) -> bool:
 
 
 def make_deterministic(deterministic: bool) -> None:
-    """Has TensorFlow use deterministic operations alone from now on, if that is asked for.
+    """Restricts TensorFlow to deterministic operations, if `deterministic`.
 
-    It cannot be taken back in a process.
+    This cannot be undone within a process.
     """
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -61,7 +61,7 @@ def make_deterministic(deterministic: bool) -> None:
 
 @contextlib.contextmanager
 def dtype_policy(policy: str) -> Iterator[None]:
-    """Within this block new layers have this policy: they take it from a global setting."""
+    """Context manager: gives new layers this dtype policy, which Keras keeps globally."""
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -72,7 +72,7 @@ def dtype_policy(policy: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def graphs_forgotten() -> Iterator[None]:
-    """At the end of this block TensorFlow lets go of the graphs that were traced in it.
+    """Context manager: frees the graphs that were traced in the block, at its end.
 
     Under a strategy Keras' optimizers sum gradients by an operation with a custom gradient, whose
     function TensorFlow registers for good, and with it the graph of the whole step: half a gigabyte
@@ -90,7 +90,7 @@ def graphs_forgotten() -> Iterator[None]:
 
 @contextlib.contextmanager
 def graph_optimizer_off() -> Iterator[None]:
-    """Without TensorFlow's graph optimiser: it takes longer on a large graph than it saves."""
+    """Context manager: turns off the graph optimizer, too slow on a large graph."""
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
@@ -100,7 +100,7 @@ def graph_optimizer_off() -> Iterator[None]:
 
 
 def on_device(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches that are copied to the GPU, if there is one, while the step before runs."""
+    """Copies batches to the GPU, if there is one, while the previous step runs."""
     if not has_gpu():
         return batches
     return batches.apply(tf.data.experimental.prefetch_to_device("/GPU:0"))

@@ -1,4 +1,4 @@
-"""Memory that this process may still take."""
+"""Memory that this process can still allocate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int:
-    """Memory that this process may still take: of the machine, or of its control group."""
+    """Returns the bytes still available to the machine, or to its control group if fewer."""
     available = psutil.virtual_memory().available
     try:
         limit = int((CGROUP / "memory.max").read_text())

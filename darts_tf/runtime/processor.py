@@ -1,4 +1,4 @@
-"""The processor's model and features. Without TensorFlow, which `diagnosis` asks for the rest."""
+"""Model and features of the processor, found without TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def processor() -> str:
-    """The processor's model."""
+    """Returns the processor's model."""
     return cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def cpuinfo(field: str) -> str:
-    """What Linux says about the first core; nothing on other systems."""
+    """Returns a field of /proc/cpuinfo for the first core; an empty string on other systems."""
     if not CPUINFO.exists():
         return ""
     lines = (line.partition(":") for line in CPUINFO.read_text().splitlines())

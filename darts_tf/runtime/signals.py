@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: it finishes its step, keeps what it has, and says how to go on."""
+"""Signals that end a run: it finishes its step, saves its state, and prints how to resume."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ASKED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to end and has kept all that it needs to go on.
+    """A run was interrupted, and has saved all that it needs to resume.
 
     Attributes:
         signal: the number of the signal.
@@ -23,20 +23,20 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Diverged(RuntimeError):
-    """Steps one after another whose numbers are not finite."""
+    """Several steps in a row had numbers that are not finite."""
 
 
 class Signals:
-    """What was asked for so far: `received` is the number of the first signal, or None."""
+    """Signals noted so far: `received` is the number of the first one, or None."""
 
     received: int | None = None
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Signals]:
-    """Within this block the first Ctrl-C or SIGTERM is noted; a second one acts as always.
+    """Context manager: notes the first Ctrl-C or SIGTERM; a second one acts as usual.
 
-    In another thread than the main one, which gets no signals, nothing changes.
+    Does nothing outside the main thread, since only the main thread receives signals.
     """
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""JSON that anybody may have written: parsed and bounded, never trusted."""
+"""JSON from untrusted sources: parsed strictly, with limits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from darts_tf.errors import InputError, shown
 
 DEEPEST = 32
-"""Levels of lists and objects: far more than any file of ours has, and than Python can recurse."""
+"""Most levels of lists and objects: more than our files have, fewer than Python can recurse."""
 
 
 def parse_json(text: str | bytes):
-    """What JSON text says, in Python's plain values.
+    """Parses JSON into plain Python values.
 
     Args:
-        text: or its bytes in UTF-8.
+        text: JSON, as text or as bytes in UTF-8.
 
     Raises:
         InputError: Not UTF-8, not JSON (with line and column), a key twice in one object, or
@@ -43,16 +43,16 @@ _TOO_DEEP = f"Expected JSON of at most {DEEPEST} levels. Received: JSON nested t
 
 
 def _with_each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = {}
+    values = {}
     for key, value in pairs:
-        if key in found:
+        if key in values:
             raise InputError(f"Expected JSON with every key once. Received: {shown(key)} twice")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def _is_deeper(value, levels: int) -> bool:
-    """Level by level, since recursion is what a deep value would exhaust."""
+    """Walks level by level, since a deep value would exhaust recursion."""
     level = [value]
     for _ in range(levels):
         level = [item for parent in level for item in _items(parent)]
