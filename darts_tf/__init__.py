@@ -9,34 +9,35 @@ from darts_tf import keras_registration, lazy
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    {
-        "spaces.genotype": ("Genotype", "RecurrentGenotype"),
-        "spaces.derivation": ("derive", "derive_recurrent"),
-        "spaces.zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
-        "spaces.cell": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
-        "models.supernet": ("Supernet",),
-        "search.darts": ("DARTS",),
-        "models.recurrent_supernet": ("RecurrentSupernet",),
-        "layers.mixed_recurrent_cell": ("MixedRecurrentCell",),
-        "layers.recurrent_cells": ("RecurrentCell",),
-        "models.language_model": ("LanguageModel", "build_language_model"),
-        "search.language_darts": ("LanguageDARTS",),
-        "training.language_trainer": ("LanguageTrainer",),
-        "layers.primitives": ("Primitive",),
-        "layers.normalization": ("BatchNormalization",),
-        "register": (
-            *("register_dataset", "register_estimator", "register_primitive"),
-            *("register_selection", "register_space"),
-        ),
-        "plugins": ("load_plugin",),
-        "models.network": ("Network", "build_network", "load_network"),
-        "models.counting": ("count_macs", "count_params"),
-        "models.reference_weights": ("load_reference_weights",),
-        "plots.figures": ("plot_genotype", "plot_supernet"),
-        "data": ("load_dataset", "load_text"),
-    },
-)
+HOMES = {
+    "spaces.genotype": ("Genotype", "RecurrentGenotype"),
+    "spaces.derivation": ("derive", "derive_recurrent"),
+    "spaces.zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
+    "spaces.cell": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
+    "models.supernet": ("Supernet",),
+    "search.darts": ("DARTS",),
+    "models.recurrent_supernet": ("RecurrentSupernet",),
+    "layers.mixed_recurrent_cell": ("MixedRecurrentCell",),
+    "layers.recurrent_cells": ("RecurrentCell",),
+    "models.language_model": ("LanguageModel", "build_language_model"),
+    "search.language_darts": ("LanguageDARTS",),
+    "training.language_trainer": ("LanguageTrainer",),
+    "layers.primitives": ("Primitive",),
+    "layers.normalization": ("BatchNormalization",),
+    "register": (
+        *("register_dataset", "register_estimator", "register_primitive"),
+        *("register_selection", "register_space"),
+    ),
+    "plugins": ("load_plugin",),
+    "models.network": ("Network", "build_network", "load_network"),
+    "models.counting": ("count_macs", "count_params"),
+    "models.reference_weights": ("load_reference_weights",),
+    "plots.figures": ("plot_genotype", "plot_supernet"),
+    "data.corpora": ("load_text",),
+    "data.sources": ("load_dataset",),
+}
+"""Public names by the module that defines them."""
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, HOMES)
 
 keras_registration.register()

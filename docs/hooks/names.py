@@ -20,12 +20,13 @@ def on_files(files, config):
 
 def page() -> str:
     """A heading for every name, under which its docstring is shown."""
-    names = sorted(darts_tf.__all__, key=str.lower)
-    return "\n".join([_INTRODUCTION, *map(_entry, names)])
+    home = {name: module for module, names in darts_tf.HOMES.items() for name in names}
+    names = sorted(home, key=str.lower)
+    return "\n".join([_INTRODUCTION, *(_entry(name, home[name]) for name in names)])
 
 
-def _entry(name: str) -> str:
+def _entry(name: str, module: str) -> str:
     return (
-        f"::: darts_tf.{darts_tf._HOME[name]}.{name}\n"
+        f"::: darts_tf.{module}.{name}\n"
         f"    options:\n      heading: darts_tf.{name}\n      toc_label: {name}\n"
     )
