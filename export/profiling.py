@@ -25,7 +25,7 @@ from darts_tf.models.counting import layer_of
 from darts_tf.models.network import build_network
 from darts_tf.ops.images import joined
 from darts_tf.ops.xnnpack import written_for_xnnpack
-from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.derivation import derive_genotype
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
@@ -73,9 +73,8 @@ def profile(
     """
     parts = all_parts(target, space.nodes, space.all_primitives)
     draw = np.random.default_rng(2019)
-    shapes = [(len(cell), len(cell[0])) for cell in space.by_edge]
     networks = [
-        derive(*(draw.normal(size=shape) for shape in shapes), edge_primitives=space.by_edge)
+        derive_genotype(space, [draw.normal(size=shape) for shape in space.shapes])
         for _ in range(NETWORKS)
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -20,12 +20,12 @@ from darts_tf.cli.main import main
 
 from darts_tf import plugins
 from darts_tf.runs import files
-from darts_tf.runs.alphas import load_alphas, load_primitives
+from darts_tf.runs.alphas import load_alphas, load_space
 from darts_tf.runtime import distribution
 from darts_tf.runtime.processes import Outcome
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.search_spaces import SPACES, Space
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_run_holds_names_and_no_script(searched):
 
 def test_run_says_what_its_columns_are(searched, plugged_in):
     plugins.load_plugin(plugged_in.partition("=")[2])
-    assert load_primitives(searched / "search") == SPACES["ghosts"].by_edge == BY_EDGE
+    assert load_space(searched / "search") == SPACES["ghosts"] == Space(2, BY_EDGE)
 
 
 def test_primitive_is_shown_with_its_export_check(plugged_in, capsys):

@@ -312,7 +312,7 @@ def test_cells_of_a_space_are_counted():
 def test_reduction_has_the_primitives_of_the_normal_cell_unless_given():
     darts_tf.register_space("mine", 3, normal=["skip_connect", "sep_conv_5x5"])
     space = SPACES["mine"]
-    assert space.by_edge == ((("skip_connect", "sep_conv_5x5"),) * len(edges(3)),) * 2
+    assert space.candidates == ((("skip_connect", "sep_conv_5x5"),) * len(edges(3)),) * 2
     assert space.of_supernet() == {"nodes": 3, "primitives": ("skip_connect", "sep_conv_5x5")}
 
 
@@ -446,17 +446,17 @@ def test_built_in_estimators_pass_that_check(name):
 def test_rule_that_chooses_no_cells_is_refused_before_a_search(rule, says):
     darts_tf.register_selection("mine", rule)
     with pytest.raises(InputError, match=says):
-        by_rule("mine", SPACES["s2"].by_edge)
+        by_rule("mine", SPACES["s2"])
 
 
 def test_rule_is_given_alphas_and_what_their_columns_are():
     given = []
     darts_tf.register_selection("mine", lambda *args: given.append(args) or GENOTYPE)
     alphas = [np.ones((14, 2)), np.ones((14, 2)), np.ones(14), np.ones(14)]
-    assert by_rule("mine", SPACES["s2"].by_edge, over_edges=True)(*alphas) == GENOTYPE
+    assert by_rule("mine", SPACES["s2"], over_edges=True)(*alphas) == GENOTYPE
     first, last = ([array.shape for array in each[0]] for each in given)
     assert first == last == [(14, 2), (14, 2), (14,), (14,)]
-    assert given[-1][1] is SPACES["s2"].by_edge
+    assert given[-1][1] is SPACES["s2"].candidates
 
 
 GENOTYPE = Genotype([("skip_connect", 0)] * 2, [2], [("skip_connect", 0)] * 2, [2])

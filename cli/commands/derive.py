@@ -16,7 +16,7 @@ from darts_tf.costs.parts import Target
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
-from darts_tf.runs.alphas import load_alphas, load_primitives
+from darts_tf.runs.alphas import load_alphas, load_space
 from darts_tf.runs.folder import resumed
 from darts_tf.runtime.outputs import check_output_file
 from darts_tf.search.images import build_trainer
@@ -24,9 +24,8 @@ from darts_tf.search.perturbation_selection import SelectionSettings, select_aga
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, describe_collapse
-from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.derivation import derive_genotype, derive_recurrent
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces.search_spaces import SPACES
 
 
 def run(config: DeriveConfig) -> int:
@@ -45,7 +44,7 @@ def run(config: DeriveConfig) -> int:
     elif config.selection == "perturbation":
         genotype = _by_perturbation(config)
     elif config.selection in registry.SELECTIONS:
-        choose = by_rule(config.selection, load_primitives(config.workdir), len(alphas) > 2)
+        choose = by_rule(config.selection, load_space(config.workdir), len(alphas) > 2)
         genotype = choose(*alphas)
     else:
         genotype = _by_strength(config, alphas)
@@ -72,12 +71,12 @@ def _recurrent(config: DeriveConfig, alphas) -> RecurrentGenotype:
 def _by_strength(config: DeriveConfig, alphas) -> Genotype:
     begun = resumed(SearchConfig, config.workdir)
     options = {"relaxation": begun.relaxation, "max_skips": config.max_skips}
-    names = load_primitives(config.workdir)
+    space = load_space(config.workdir)
     if config.budget is None:
-        return derive(*alphas, edge_primitives=names, **options)
+        return derive_genotype(space, alphas, **options)
     target, budget = _target(config, begun), parsed_budget(config.budget)
     with startup.held_stderr():
-        costs = costs_of(config, budget.metric, target, names)
+        costs = costs_of(config, budget.metric, target, space)
     genotype = derive_within(budget, costs, *alphas, **options)
     print(f"{Budget(budget.metric, costs.total(genotype))} of {budget}: {target}\n")
     return genotype
@@ -106,9 +105,8 @@ def _by_perturbation(config: DeriveConfig) -> Genotype:
         )
     dataset = dataset_of(begun)
     colours = dataset.preprocessing.channels
-    names = load_primitives(config.workdir)
-    own = {} if names == SPACES[begun.space].by_edge else {"edge_primitives": names}
-    build = functools.partial(build_trainer, begun, len(dataset.classes), colours, **own)
+    space = load_space(config.workdir)
+    build = functools.partial(build_trainer, begun, len(dataset.classes), colours, space)
     seed = begun.seed if config.seed is None else config.seed
     settings = SelectionSettings(config.selection_epochs, seed, config.selection_images)
     return select_again(begun, dataset, build, settings, show_round)

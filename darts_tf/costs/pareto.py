@@ -21,7 +21,7 @@ from darts_tf.configs.budgets import Budget
 from darts_tf.costs.tables import CellCosts
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import NONE, SKIP, Pairs, by_node
-from darts_tf.spaces.derivation import derive, strengths
+from darts_tf.spaces.derivation import derive_genotype, strengths
 from darts_tf.spaces.genotype import Genotype
 
 
@@ -67,19 +67,14 @@ def derive_within(
     Raises:
         InputError: no cells cost as little, with the least that some do; or as `derive`.
     """
-    options = {"relaxation": relaxation, "max_skips": max_skips}
-    same = isinstance(costs.primitives[0], str)
-    plain = derive(
-        *alphas, **{"primitives" if same else "edge_primitives": costs.primitives}, **options
-    )
+    plain = derive_genotype(costs.space, alphas, relaxation, max_skips)
     if costs.total(plain) <= budget.most:
         return plain
     left = budget.most - costs.constant
     over = alphas[2:] or (None, None)
     names = [costs.names(0), costs.names(1)]
     of_cells = [
-        strengths(cell, alphas[i], over[i], names[i], relaxation)[0]
-        for i, cell in enumerate(("normal", "reduce"))
+        strengths(costs.space, cell, alphas[cell], over[cell], relaxation) for cell in range(2)
     ]
     # edges' kinds of operations: skip connections where they are limited, those that are never
     # derived, and all others

@@ -15,8 +15,9 @@ import numpy as np
 
 from darts_tf.costs.parts import Part, Target, ends, parts_of, places
 from darts_tf.errors import InputError, listed
-from darts_tf.spaces.cell import NODES, PRIMITIVES, ByEdge, Pairs, edges
+from darts_tf.spaces.cell import INPUTS, Pairs
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +65,14 @@ class CellCosts:
         constant: of what all networks of one target have.
         normal: `(edges, primitives)`, of every primitive on every edge, in all normal cells.
         reduce: the same of the reduction cells.
-        primitives: what the columns stand for, on all edges or, of both cells, on each.
+        space: of the cells, which names the columns.
     """
 
     metric: str
     constant: int
     normal: np.ndarray
     reduce: np.ndarray
-    primitives: tuple[str, ...] | ByEdge
+    space: Space
 
     def names(self, cell: int) -> np.ndarray:
         """What the columns of each row stand for, `(edges, primitives)`, of `normal` or `reduce`.
@@ -79,55 +80,46 @@ class CellCosts:
         Args:
             cell: 0 or 1.
         """
-        same = isinstance(self.primitives[0], str)
-        shape = (self.normal, self.reduce)[cell].shape
-        return np.broadcast_to(self.primitives if same else self.primitives[cell], shape)
+        return np.array(self.space.candidates[cell])
 
     def total(self, genotype: Genotype) -> int:
         """The cost of the network of a genotype."""
         cells = ((genotype.normal, self.normal), (genotype.reduce, self.reduce))
-        sums = (self._cell(*cell, self.names(i)) for i, cell in enumerate(cells))
+        sums = (self._cell(*cell, self.space.candidates[i]) for i, cell in enumerate(cells))
         return self.constant + sum(sums)
 
-    def _cell(self, pairs: Pairs, costs: np.ndarray, names: np.ndarray) -> int:
-        rows = {edge: row for row, edge in enumerate(edges(len(pairs) // 2))}
-        places = ((rows[source, 2 + i // 2], name) for i, (name, source) in enumerate(pairs))
-        return sum(int(costs[row, names[row].tolist().index(name)]) for row, name in places)
+    def _cell(self, pairs: Pairs, costs: np.ndarray, names) -> int:
+        rows = self.space.rows
+        places = ((rows[source, INPUTS + i // 2], name) for i, (name, source) in enumerate(pairs))
+        return sum(int(costs[row, names[row].index(name)]) for row, name in places)
 
 
-def cell_costs(
-    table: CostTable,
-    target: Target,
-    nodes: int = NODES,
-    primitives: tuple[str, ...] | ByEdge = PRIMITIVES,
-) -> CellCosts:
+def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -> CellCosts:
     """The costs of all choices in the network that a search is for.
 
     Args:
         table: what its parts cost.
         target: the network.
-        nodes: of both cells.
-        primitives: the candidates, on all edges or, of both cells, on each.
+        space: of the search.
 
     Raises:
-        InputError: parts of it are not in the table.
+        InputError: parts of it are not in the table, or cells of another topology.
     """
-    stacked = places(target, (nodes, nodes), (nodes, nodes))
+    space.check_darts_cells()
+    stacked = places(target, (space.nodes,) * 2, (space.nodes,) * 2)
     constant = collections.Counter(ends(target, stacked[-1]))
-    same, rows = isinstance(primitives[0], str), edges(nodes)
-    cells = [((tuple(primitives),) * len(rows)) if same else primitives[cell] for cell in (0, 1)]
     on_edges = []
     for place in stacked:
         constant.update(place.fixed())
-        choices = zip(rows, cells[place.reduction], strict=True)
+        choices = zip(space.edges, space.candidates[place.reduction], strict=True)
         on_edges.append([[place.edge(name, edge[0]) for name in names] for edge, names in choices])
     wanted = [*constant, *(part for place in on_edges for row in place for part in row if part)]
     table.check(dict.fromkeys(wanted), target)
-    sums = [np.zeros((len(rows), len(cell[0])), np.int64) for cell in cells]
+    sums = [np.zeros(shape, np.int64) for shape in space.shapes]
     for place, found in zip(stacked, on_edges, strict=True):
         costs = [[table.costs[part] if part else 0 for part in row] for row in found]
         sums[place.reduction] += np.array(costs, np.int64)
-    return CellCosts(table.metric, table.total(constant), *sums, primitives)
+    return CellCosts(table.metric, table.total(constant), *sums, space)
 
 
 def network_cost(table: CostTable, target: Target, genotype: Genotype) -> int:

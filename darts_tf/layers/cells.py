@@ -15,7 +15,7 @@ from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.layers.normalization import tracking
 from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, ReLUConvBN, views
 from darts_tf.ops.images import halved, joined, shuffle
-from darts_tf.spaces.cell import INPUTS, edges
+from darts_tf.spaces.cell import INPUTS
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -45,34 +45,35 @@ class SearchCell(keras.layers.Layer):
         reduction: whether the edges from the two inputs have stride 2.
         reduction_previous: whether the cell before was a reduction, so that the input from two
             cells ago is twice as large.
-        nodes: intermediate states.
-        primitives: candidates on every edge, or a tuple of them for each edge.
+        space: the search space, which has the nodes and the candidates on every edge.
         partial: see `MixedOp`.
         shared: where the mixed operations' graphs are shared with other cells.
+
+    Raises:
+        InputError: a space of another topology than these cells have.
     """
 
-    def __init__(
-        self, channels, reduction, reduction_previous, nodes, primitives, partial=1, shared=None
-    ):
+    def __init__(self, channels, reduction, reduction_previous, space, partial=1, shared=None):
         super().__init__(autocast=False)  # the alphas stay in float32
+        space.check_darts_cells()
         self.channels = channels
         self.reduction = reduction
-        self.nodes = nodes
+        self.nodes = space.nodes
         self.partial = partial
         self.shared = shared or Shared()
-        self.rows = {edge: row for row, edge in enumerate(edges(nodes))}
+        self.rows = space.rows
         self.preprocess0 = preprocess(channels, reduction_previous, affine=False)
         self.preprocess1 = preprocess(channels, False, affine=False)
         self.mixed = [
-            self._mixed_op(source, 2 if reduction and source < INPUTS else 1, primitives)
-            for source in range(INPUTS + nodes - 1)
+            self._mixed_op(source, 2 if reduction and source < INPUTS else 1, space)
+            for source in range(INPUTS + space.nodes - 1)
         ]
 
-    def _mixed_op(self, source, stride, primitives):
+    def _mixed_op(self, source, stride, space):
         leaving = [self.rows[edge] for edge in sorted(self.rows) if edge[0] == source]
-        if isinstance(primitives[0], str):
-            return MixedOp(self.channels, stride, len(leaving), primitives, self.partial)
-        theirs = tuple(primitives[row] for row in leaving)
+        if space.primitives:
+            return MixedOp(self.channels, stride, len(leaving), space.primitives, self.partial)
+        theirs = tuple(space.candidates[int(self.reduction)][row] for row in leaving)
         return PrunedMixedOp(self.channels, stride, theirs, self.partial)
 
     def build(self, s0_shape, s1_shape):

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.runtime import switches
-from darts_tf.spaces.cell import edges, nodes_of
+from darts_tf.spaces.cell import INPUTS
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import Space
 
 Mixture = Sequence
 
@@ -32,22 +33,19 @@ def given_mixture() -> list[tf.Tensor] | None:
     return switches.MIXTURE.value
 
 
-def projected(genotype: Genotype, mixture: Mixture, primitives) -> list[np.ndarray]:
+def projected(genotype: Genotype, mixture: Mixture, space: Space) -> list[np.ndarray]:
     """The mixture in which a genotype's operations alone are left, each with the factor 1.
 
     Args:
-        genotype: derived from a search with these primitives.
+        genotype: derived from a search in this space.
         mixture: any of the supernet; its shapes are taken.
-        primitives: what the columns stand for, on all edges or, of both cells, on each.
+        space: of the search.
     """
-    same = isinstance(primitives[0], str)
     found = [np.zeros(part.shape, np.float32) for part in mixture]
-    rows = {edge: row for row, edge in enumerate(edges(nodes_of(len(found[0]))))}
     for cell, pairs in enumerate((genotype.normal, genotype.reduce)):
         for i, (primitive, source) in enumerate(pairs):
-            row = rows[source, 2 + i // 2]
-            names = primitives if same else primitives[cell][row]
-            found[cell][row, names.index(primitive)] = 1
+            row = space.rows[source, INPUTS + i // 2]
+            found[cell][row, space.candidates[cell][row].index(primitive)] = 1
             for shares in found[2 + cell :: 2]:
                 shares[row] = 1
     return found

@@ -10,6 +10,7 @@ from darts_tf.models.language_model import RecurrentModel
 from darts_tf.spaces.cell import RECURRENT_NODES, RECURRENT_PRIMITIVES
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.search_spaces import recurrent_space
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -61,7 +62,7 @@ class RecurrentSupernet(RecurrentModel):
         }
         cell = MixedRecurrentCell(units, hidden_dropout, nodes, primitives, dtype=dtype)
         super().__init__(cell, vocabulary, dropouts, dtype=dtype, **kwargs)
-        self.primitives = cell.primitives
+        self.space = recurrent_space(nodes, primitives)
 
     @property
     def alphas(self) -> list[keras.Variable]:
@@ -75,9 +76,9 @@ class RecurrentSupernet(RecurrentModel):
 
     def genotype(self) -> RecurrentGenotype:
         """The discrete cell that the alphas stand for now (sec. 2.4)."""
-        return derive_recurrent(np.asarray(self.cell.alphas), primitives=self.primitives)
+        return derive_recurrent(np.asarray(self.cell.alphas), primitives=self.space.primitives)
 
     def get_config(self):
         """Constructor arguments."""
-        own = {"nodes": self.cell.nodes, "primitives": self.primitives}
+        own = {"nodes": self.cell.nodes, "primitives": self.space.primitives}
         return {**super().get_config(), **own}

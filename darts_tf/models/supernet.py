@@ -15,8 +15,9 @@ from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED
 from darts_tf.layers.stems import Stem, check_images
 from darts_tf.models.mixture import given_mixture
 from darts_tf.ops import dropout
-from darts_tf.spaces.cell import INPUTS, NODES, PRIMITIVES, checked_by_edge, edges, reductions
-from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.cell import CELLS, NODES, PRIMITIVES, reductions
+from darts_tf.spaces.derivation import derive_genotype
+from darts_tf.spaces.search_spaces import space_of
 
 
 @keras.saving.register_keras_serializable("darts_tf")
@@ -30,6 +31,7 @@ class Supernet(keras.Model):
     virtual weights and to either side of them too, see the same draws, and the next step others.
 
     Attributes:
+        space: what the cells are chosen from.
         alphas: `[normal, reduce]`, variables `(edges, primitives)`; all normal cells share one and
             all reduction cells the other. With partial channels there are two more of `(edges,)`
             for the edges as a whole, in the same order.
@@ -99,23 +101,14 @@ class Supernet(keras.Model):
             "op_dropout": op_dropout,
             "edge_primitives": edge_primitives,
         }
-        self.primitives = tuple(primitives)
-        self.edge_primitives = edge_primitives and checked_by_edge(edge_primitives, nodes)
+        self.space = space_of(nodes, primitives, edge_primitives)
         self.stem = Stem("cifar", stem_multiplier * channels)
         self.cells = []
         previous, shared = False, Shared()
         for reduction in reductions(cells):
             channels *= 2 if reduction else 1
             self.cells.append(
-                SearchCell(
-                    channels,
-                    reduction,
-                    previous,
-                    nodes,
-                    self.edge_primitives[reduction] if edge_primitives else self.primitives,
-                    partial_channels,
-                    shared,
-                )
+                SearchCell(channels, reduction, previous, self.space, partial_channels, shared)
             )
             previous = reduction
         self.head = ClassifierHead(classes)
@@ -123,16 +116,14 @@ class Supernet(keras.Model):
 
     def _build_all(self, image_channels):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
-        rows = len(edges(self._config["nodes"]))
-        columns = [len(each[0]) for each in self.edge_primitives or [[self.primitives]] * 2]
-        shapes = {"alphas": [(rows, count) for count in columns]}
+        shapes = {"alphas": self.space.shapes}
         if self._config["partial_channels"] > 1:
-            shapes["edges"] = [(rows,)] * 2
+            shapes["edges"] = [(rows,) for rows, _ in self.space.shapes]
         noise = keras.initializers.RandomNormal(stddev=1e-3)
         self.alphas = [
             self.add_weight(shape=shape, initializer=noise, name=f"{name}_{kind}", autocast=False)
             for name, both in shapes.items()
-            for kind, shape in zip(("normal", "reduce"), both, strict=True)
+            for kind, shape in zip(CELLS, both, strict=True)
         ]
         self.stem.build((None, None, None, image_channels))
         s0 = s1 = (None, None, None, self.stem.channels)
@@ -213,18 +204,13 @@ class Supernet(keras.Model):
 
     def _over_edges(self, alphas):
         """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
-        sizes = [INPUTS + node for node in range(self._config["nodes"])]
+        sizes = [into.stop - into.start for into in self.space.rows_by_node]
         return tf.concat([tf.nn.softmax(part) for part in tf.split(alphas, sizes)], 0)
 
     def genotype(self, max_skips: int | None = None):
         """The discrete cells that the alphas stand for now (sec. 2.4); see `derive`."""
-        return derive(
-            *map(np.asarray, self.alphas),
-            primitives=self.primitives,
-            relaxation=self._config["relaxation"],
-            edge_primitives=self.edge_primitives,
-            max_skips=max_skips,
-        )
+        alphas = [np.asarray(array) for array in self.alphas]
+        return derive_genotype(self.space, alphas, self._config["relaxation"], max_skips)
 
     def get_config(self):
         """Constructor arguments."""

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from darts_tf.spaces.cell import by_node, edges, nodes_of, recurrent_edges, recurrent_nodes_of
+from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.search_spaces import Space
 
 CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
 """Pixels of a number's box, of one with a name, of the labels' width and the heading's height."""
@@ -23,43 +24,42 @@ EDGE = "whole edge"
 """What stands above the shares of edges with alphas of their own."""
 
 
-def heat_images(
-    alphas: Sequence, primitives, relaxation: str = "softmax", edge_primitives=None
-) -> dict[str, bytes]:
+def heat_images(alphas: Sequence, space: Space, relaxation: str = "softmax") -> dict[str, bytes]:
     """PNG files by the kind of cell: `normal` and `reduce`, or `recurrent`.
 
     Args:
         alphas: the arrays of a supernet.
-        primitives: what their columns stand for.
+        space: of the search, which names the columns.
         relaxation: which weights they have, a name in `derivation.STRENGTHS`.
-        edge_primitives: as `derive` takes them.
     """
-    weights = [STRENGTHS[relaxation](np.asarray(array, np.float64)) for array in alphas[:2]]
-    if len(alphas) == 1:
-        labels = recurrent_edges(recurrent_nodes_of(len(weights[0])))
-        return {"recurrent": heat_map(weights[0], _labels(labels), primitives)}
-    found = {}
-    for place, cell in enumerate(("normal", "reduce")):
-        names = edge_primitives[place] if edge_primitives else primitives
+    labels = [f"{source} -> {target}" for source, target in space.edges]
+    images = {}
+    for number, cell in enumerate(("recurrent",) if len(alphas) == 1 else CELLS):
+        weights = STRENGTHS[relaxation](np.asarray(alphas[number], np.float64))
         shares = None
         if len(alphas) > 2:
-            shares = _shares(np.asarray(alphas[2 + place], np.float64))
-        labels = _labels(edges(nodes_of(len(weights[place]))))
-        found[cell] = heat_map(weights[place], labels, names, shares)
-    return found
+            shares = _shares(np.asarray(alphas[2 + number], np.float64), space)
+        images[cell] = heat_map(weights, labels, space.candidates[number], shares)
+    return images
 
 
-def heat_map(weights: np.ndarray, rows: Sequence[str], columns, shares=None) -> bytes:
-    """A PNG file.
+def heat_map(
+    weights: np.ndarray,
+    rows: Sequence[str],
+    candidates: Sequence[Sequence[str]],
+    shares: np.ndarray | None = None,
+) -> bytes:
+    """A PNG file of the weights of a cell. Where candidates differ, the boxes name them.
 
     Args:
         weights: (edges, primitives) array, from 0 to 1.
         rows: what stands on the left.
-        columns: what stands above; or of every edge what stands in its boxes.
+        candidates: names of the operations of every edge.
         shares: (edges,) array of one more column, or None.
     """
-    same = isinstance(columns[0], str)
-    headings = [*(columns if same else [""] * len(columns[0])), *([] if shares is None else [EDGE])]
+    same = len(set(candidates)) == 1
+    headings = [*(candidates[0] if same else [""] * len(candidates[0]))]
+    headings += [] if shares is None else [EDGE]
     if shares is not None:
         weights = np.column_stack([weights, shares])
     wide, high = CELL if same else NAMED_CELL
@@ -75,7 +75,8 @@ def heat_map(weights: np.ndarray, rows: Sequence[str], columns, shares=None) -> 
             left, top = LABEL + column * wide, LINE + row * high
             box = (left, top, left + wide - 2, top + high - 2)
             draw.rectangle(box, fill=colour_of(weight))
-            name = "" if same or column == len(columns[row]) else f"{columns[row][column]} "
+            own = [] if same else candidates[row]  # without the share, which is the last column
+            name = f"{own[column]} " if column < len(own) else ""
             ink = "white" if weight > 0.4 else "black"
             _write(draw, f"{name}{weight:.2f}", (left + wide / 2 - 1, middle - 1), ink)
     file = io.BytesIO()
@@ -89,14 +90,10 @@ def colour_of(weight: float) -> tuple[int, ...]:
     return tuple(round(low + share * (high - low)) for low, high in zip(LOW, HIGH, strict=True))
 
 
-def _labels(pairs) -> list[str]:
-    return [f"{source} -> {target}" for source, target in pairs]
-
-
-def _shares(over_edges: np.ndarray) -> np.ndarray:
+def _shares(over_edges: np.ndarray, space: Space) -> np.ndarray:
     """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
     softmax = STRENGTHS["softmax"]
-    return np.concatenate([softmax(over_edges[None, into])[0] for into in by_node(len(over_edges))])
+    return np.concatenate([softmax(over_edges[None, into])[0] for into in space.rows_by_node])
 
 
 def _write(draw, text, middle, ink):

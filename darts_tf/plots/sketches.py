@@ -11,16 +11,19 @@ from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.plots.palette import readable
 from darts_tf.spaces.cell import (
     INPUTS,
-    NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
-    edges,
-    nodes_of,
-    recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import NEVER, STRENGTHS, derive, derive_recurrent, strengths
+from darts_tf.spaces.derivation import (
+    STRENGTHS,
+    derive,
+    derive_recurrent,
+    space_of_alphas,
+    strengths,
+)
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import Space, recurrent_space
 
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""
@@ -152,18 +155,18 @@ def of_alphas(
     if recurrent:
         _chosen(CELLS[2:], cell)
         found = derive_recurrent(*alphas, primitives=primitives)
-        return (_recurrent(alphas[0], primitives, genotype or found),)
-    options = {"primitives": primitives, "edge_primitives": edge_primitives}
-    genotype = genotype or derive(*alphas, relaxation=relaxation, **options)
-    by_cell = edge_primitives or (primitives, primitives)
-    return tuple(
-        _mixed(name, *_of_cell(alphas, CELLS.index(name)), by_cell, relaxation, genotype)
-        for name in _chosen(CELLS[:2], cell)
-    )
-
-
-def _of_cell(alphas, number: int):
-    return alphas[number], alphas[number + 2] if len(alphas) == 4 else None
+        space = recurrent_space(recurrent_nodes_of(len(alphas[0])), primitives)
+        return (_recurrent(space, alphas[0], genotype or found),)
+    names = {"primitives": primitives, "edge_primitives": edge_primitives}
+    genotype = genotype or derive(*alphas, relaxation=relaxation, **names)
+    sketches = []
+    for name in _chosen(CELLS[:2], cell):
+        number = CELLS.index(name)
+        space = space_of_alphas(number, alphas[number], **names)
+        over_edges = alphas[number + 2] if len(alphas) == 4 else None
+        weights = strengths(space, number, alphas[number], over_edges, relaxation)
+        sketches.append(_mixed(name, space, weights, genotype))
+    return tuple(sketches)
 
 
 def _kept(genotype, cell: str, nodes: int) -> Sketch:
@@ -178,23 +181,18 @@ def _kept(genotype, cell: str, nodes: int) -> Sketch:
     return discrete
 
 
-def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
-    names = by_cell[CELLS.index(cell)]
-    weights, names = strengths(cell, alphas, over_edges, names, relaxation)
-    nodes = nodes_of(len(weights))
-    discrete = _kept(genotype, cell, nodes)
-    return Sketch(cell, nodes, _strongest(edges(nodes), weights, names, discrete), discrete.concat)
+def _mixed(cell: str, space: Space, weights: np.ndarray, genotype) -> Sketch:
+    names = space.candidates[CELLS.index(cell)]
+    discrete = _kept(genotype, cell, space.nodes)
+    operations = _strongest(space.edges, weights, names, discrete)
+    return Sketch(cell, space.nodes, operations, discrete.concat)
 
 
-def _recurrent(alphas, primitives, genotype) -> Sketch:
-    weights = STRENGTHS["softmax"](np.asarray(alphas, np.float64))
-    names = np.broadcast_to(primitives, weights.shape)
-    weights = np.where(names == NONE, NEVER, weights)
-    nodes = recurrent_nodes_of(len(weights))
-    discrete = _kept(genotype, "recurrent", nodes)
-    pairs = recurrent_edges(nodes)
-    operations = _strongest(pairs, weights, names, discrete)
-    return Sketch("recurrent", nodes, operations, discrete.concat)
+def _recurrent(space: Space, alphas, genotype) -> Sketch:
+    discrete = _kept(genotype, "recurrent", space.nodes)
+    weights = strengths(space, 0, alphas)
+    operations = _strongest(space.edges, weights, space.candidates[0], discrete)
+    return Sketch("recurrent", space.nodes, operations, discrete.concat)
 
 
 def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]:
@@ -204,6 +202,6 @@ def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]
     for place, row, candidates in zip(pairs, weights, names, strict=True):
         column = int(row.argmax())
         if kept.get(place) in candidates:
-            column = list(candidates).index(kept[place])
-        found.append(Operation(str(candidates[column]), *place, float(row[column]), place in kept))
+            column = candidates.index(kept[place])
+        found.append(Operation(candidates[column], *place, float(row[column]), place in kept))
     return tuple(found)

@@ -13,20 +13,19 @@ from darts_tf.errors import InputError, shown
 from darts_tf.report.charts import Axis, Line, line_chart
 from darts_tf.report.html import text
 from darts_tf.runs import files
-from darts_tf.runs.alphas import load_history, load_primitives
+from darts_tf.runs.alphas import load_history, load_space
 from darts_tf.spaces.cell import (
     ALL_PRIMITIVES,
+    CELLS,
     INPUTS,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
-    ByEdge,
-    by_node,
-    edges,
     nodes_of,
     recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import STRENGTHS, derive, derive_recurrent
+from darts_tf.spaces.derivation import STRENGTHS, derive_genotype, derive_recurrent
+from darts_tf.spaces.search_spaces import Space, space_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,35 +91,33 @@ def moves_of(
         if len(arrays) == 1:
             cells = (_recurrent(arrays[0]),)
         else:
-            options = {"relaxation": relaxation, "max_skips": max_skips}
-            cells = _convolutional(arrays, {"edge_primitives": _names(folder, arrays), **options})
+            cells = _convolutional(arrays, _space(folder, arrays), relaxation, max_skips)
     except (InputError, ValueError, IndexError) as error:
         raise InputError(f"{path}: {error}") from error
     return Moves(epochs, cells, relaxation)
 
 
-def _names(folder: pathlib.Path, arrays) -> ByEdge:
-    """What the columns stand for, on every edge of both cells."""
+def _space(folder: pathlib.Path, arrays) -> Space:
+    """The space of the search: that of its file, or the paper's with the nodes of the alphas."""
     if (folder / files.EDGE_PRIMITIVES).is_file():
-        return load_primitives(folder)
-    normal, reduce = ((PRIMITIVES,) * array.shape[1] for array in arrays[:2])
-    return normal, reduce
+        return load_space(folder)
+    return space_of(nodes_of(arrays[0].shape[1]), PRIMITIVES)
 
 
-def _convolutional(arrays, options) -> tuple[CellMoves, ...]:
-    derived = [derive(*parts, **options) for parts in zip(*arrays, strict=True)]
+def _convolutional(arrays, space: Space, relaxation: str, max_skips) -> tuple[CellMoves, ...]:
+    epochs = zip(*arrays, strict=True)
+    derived = [derive_genotype(space, alphas, relaxation, max_skips) for alphas in epochs]
     cells = []
-    for i, cell in enumerate(("normal", "reduce")):
-        alphas, own = arrays[i], options["edge_primitives"][i]
+    for i, cell in enumerate(CELLS):
+        alphas, own = arrays[i], space.candidates[i]
         columns = tuple(sorted({name for row in own for name in row}, key=_order))
         weights = np.full((*alphas.shape[:2], len(columns)), np.nan)
         for row, candidates in enumerate(own):
             places = [columns.index(name) for name in candidates]
-            weights[:, row, places] = _weights(alphas, options["relaxation"])[:, row]
-        shares = _shares(arrays[2 + i]) if len(arrays) > 2 else None
-        rows = edges(nodes_of(alphas.shape[1]))
-        kept = tuple(_places(getattr(each, cell), rows, columns) for each in derived)
-        cells.append(CellMoves(cell, rows, columns, weights, shares, kept))
+            weights[:, row, places] = _weights(alphas, relaxation)[:, row]
+        shares = _shares(arrays[2 + i], space) if len(arrays) > 2 else None
+        kept = tuple(_places(getattr(each, cell), space.edges, columns) for each in derived)
+        cells.append(CellMoves(cell, space.edges, columns, weights, shares, kept))
     return tuple(cells)
 
 
@@ -136,9 +133,9 @@ def _weights(alphas: np.ndarray, relaxation: str) -> np.ndarray:
     return STRENGTHS[relaxation](flat).reshape(alphas.shape)
 
 
-def _shares(parameters: np.ndarray) -> np.ndarray:
+def _shares(parameters: np.ndarray, space: Space) -> np.ndarray:
     """The softmax over the edges into each node."""
-    parts = [parameters[:, rows] for rows in by_node(parameters.shape[1])]
+    parts = [parameters[:, rows] for rows in space.rows_by_node]
     return np.concatenate([_weights(part, "softmax") for part in parts], axis=1)
 
 

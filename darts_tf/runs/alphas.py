@@ -12,10 +12,10 @@ from darts_tf.errors import SHOWN, InputError, first_line, shortened, shown, unk
 from darts_tf.runs import files
 from darts_tf.runs.files import ALPHAS
 from darts_tf.runtime import atomic
-from darts_tf.spaces.cell import ByEdge, checked_by_edge, nodes_of
+from darts_tf.spaces.cell import nodes_of
 from darts_tf.spaces.derivation import STRENGTHS
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces.search_spaces import DARTS, SPACES
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, space_of
 from darts_tf.spaces.zoo import load_genotype
 
 
@@ -61,24 +61,24 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def save_primitives(folder: str | os.PathLike[str], by_edge: ByEdge) -> None:
-    """Writes the primitives of every edge, where they are others than the paper's."""
-    if by_edge != SPACES[DARTS].by_edge:
-        files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, by_edge)
+def save_space(folder: str | os.PathLike[str], space: Space) -> None:
+    """Writes the primitives of every edge, where they differ from the paper's."""
+    if space != SPACES[DARTS]:
+        files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, space.candidates)
 
 
-def load_primitives(folder: str | os.PathLike[str]) -> ByEdge:
-    """The primitives of every edge of the normal cell and of the reduction, in a search on images.
+def load_space(folder: str | os.PathLike[str]) -> Space:
+    """The space of a search on images: that of its primitives by edge, or the paper's.
 
     Raises:
         InputError: the file holds something else, or primitives that nobody has registered here.
     """
     path = pathlib.Path(folder) / files.EDGE_PRIMITIVES
     if not path.exists():
-        return SPACES[DARTS].by_edge
+        return SPACES[DARTS]
     stored = files.read_json(path)
     try:
-        return checked_by_edge(stored, nodes_of(len(stored[0])))
+        return space_of(nodes_of(len(stored[0])), edge_primitives=stored)
     except (TypeError, LookupError) as error:
         expected = "Expected lists of primitives by cell and edge"
         raise InputError(f"{path}: {expected}. Received: {shown(stored)}") from error
@@ -87,7 +87,7 @@ def load_primitives(folder: str | os.PathLike[str]) -> ByEdge:
 
 
 def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
-    """What `figures.plot_supernet` has to know of the search in a folder.
+    """The arguments of `figures.plot_supernet` that describe the search in a folder.
 
     Raises:
         InputError: The folder holds no search, or one in stages, whose folders hold one each.
@@ -107,7 +107,8 @@ def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
     if relaxation not in STRENGTHS:
         raise unknown_name(f"the relaxation in {path / files.CONFIG}", relaxation, STRENGTHS)
     own = (path / files.EDGE_PRIMITIVES).exists()
-    return {"relaxation": relaxation} | ({"edge_primitives": load_primitives(path)} if own else {})
+    settings = {"relaxation": relaxation}
+    return settings | ({"edge_primitives": load_space(path).candidates} if own else {})
 
 
 def chosen_genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenotype | None:

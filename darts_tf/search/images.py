@@ -27,7 +27,7 @@ from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
 from darts_tf.runs import files
-from darts_tf.runs.alphas import save_alphas, save_primitives
+from darts_tf.runs.alphas import save_alphas, save_space
 from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.runtime.execution import compiles
@@ -41,7 +41,7 @@ from darts_tf.search.perturbation_selection import SelectionSettings, check_alon
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.search.target import costs_of, target_of, within_budget
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
-from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp, Record
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
 from darts_tf.training.loop import fit, run_with_trainer
@@ -59,7 +59,7 @@ def search(
     dataset: ImageDataset,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-    edge_primitives=None,
+    space: Space | None = None,
     report_selection: Callable[[dict], None] | None = None,
 ) -> Genotype:
     """Searches for cells on half of the training images for the weights and half for the alphas.
@@ -73,7 +73,7 @@ def search(
         dataset: what to search on; the test split is not touched.
         report: called with every epoch's metrics.
         callbacks: further Keras callbacks.
-        edge_primitives: as `Supernet` takes them, in place of those of the settings' space.
+        space: the search space of a stage, in place of that of the settings.
         report_selection: called with every round of a selection by perturbation; see `select`.
 
     Returns:
@@ -104,26 +104,27 @@ def search(
     check_image_size(preprocessing.height, preprocessing.width, "cifar")
     halves = split_halves(dataset.train, config.seed)
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
-    by_edge = edge_primitives or SPACES[config.space].by_edge
-    operations = len(edge_primitives[0][0]) if edge_primitives else None
+    operations = space.columns[0] if space else None
+    space = space or SPACES[config.space]
+    space.check_darts_cells()
     check_memory(config, preprocessing.height, preprocessing.width, operations)
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
     target = target_of(config, config.preset, len(dataset.classes), *sizes)
     limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
     if config.selection in registry.SELECTIONS:
-        within = by_rule(config.selection, by_edge, config.partial_channels > 1)
+        within = by_rule(config.selection, space, config.partial_channels > 1)
     else:
-        within = within_budget(config, target, by_edge, **limits)
+        within = within_budget(config, target, space, **limits)
     penalty = None
     if config.cost is not None:
-        costs = costs_of(config, config.cost, target, by_edge)
+        costs = costs_of(config, config.cost, target, space)
         penalty = cost_penalty(costs, config.cost_weight)
     build = functools.partial(
         build_trainer,
         config,
         len(dataset.classes),
         preprocessing.channels,
-        edge_primitives,
+        space,
         penalty,
     )
     batches = functools.partial(
@@ -137,7 +138,7 @@ def search(
     )
     with run_with_trainer(config, dataset, strategy, build) as (folder, trainer):
         if is_chief():
-            save_primitives(folder, by_edge)
+            save_space(folder, space)
         described = functools.partial(describe, trainer, folder, config.max_skips, within)
         record = Record(folder, described, report, writes=is_chief())
         probes = probes_of(trainer, config, halves[1], preprocessing)
@@ -194,12 +195,19 @@ def build_trainer(
     config: SearchConfig,
     classes: int,
     image_channels: int,
-    edge_primitives=None,
+    space: Space | None = None,
     penalty: Callable | None = None,
 ) -> DARTS:
-    """The compiled trainer of a new supernet, with the reference's optimizers."""
-    space = SPACES[config.space]
-    names = {"nodes": space.nodes, "edge_primitives": edge_primitives}
+    """The compiled trainer of a new supernet, with the reference's optimizers.
+
+    Args:
+        config: the settings of the search.
+        classes: number of labels.
+        image_channels: 3 for color, 1 for grayscale.
+        space: the search space; by default that of the settings.
+        penalty: of the alphas, added to the loss that they descend.
+    """
+    space = space or SPACES[config.space]
     supernet = Supernet(
         config.channels,
         config.cells,
@@ -209,7 +217,7 @@ def build_trainer(
         relaxation=config.relaxation,
         perturb=config.perturb,
         op_dropout=config.op_dropout,
-        **(names if edge_primitives else space.of_supernet()),
+        **space.of_supernet(),
     )
     trainer = DARTS(
         supernet,

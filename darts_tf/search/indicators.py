@@ -63,9 +63,9 @@ def discretisation_gap(network, probes: Probes) -> dict[str, float]:
     Both accuracies are with the statistics of each batch, see `measuring`; the first one differs
     therefore from the valid accuracy of the epoch.
     """
-    mixture, names = network.mixture(), network.edge_primitives or network.primitives
+    mixture = network.mixture()
     before, _ = probes.measure(mixture)
-    after, _ = probes.measure(projected(network.genotype(), mixture, names))
+    after, _ = probes.measure(projected(network.genotype(), mixture, network.space))
     return {"discretised_accuracy": after, "discretisation_gap": before - after}
 
 

@@ -8,7 +8,7 @@ from darts_tf.ops.images import halved
 from darts_tf.runtime import memory
 from darts_tf.runtime.execution import has_gpu
 from darts_tf.spaces.cell import NONE, PRIMITIVES, SKIP, edges, reductions
-from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.search_spaces import SPACES, Space
 
 PASSES = {"first_order": 1, "finite_difference": 2, "second_order": 3}
 """Passes whose results wait in memory at a time; of second order a backward pass too."""
@@ -49,7 +49,7 @@ def estimated_bytes(
             left. By default those of the settings' space.
     """
     space = SPACES[config.space]
-    share = operations / len(PRIMITIVES) if operations else _share(space.by_edge)
+    share = operations / len(PRIMITIVES) if operations else _share(space)
     rows = len(edges(space.nodes))
     kept, largest = 0, 0
     channels = config.channels
@@ -68,10 +68,12 @@ def estimated_bytes(
     return int(tensors + PROGRAM + GRAPH[name] * config.cells)
 
 
-def _share(by_edge) -> float:
+def _share(space: Space) -> float:
     """What an edge keeps on average, as a share of what one of the paper's does."""
     kept = [
-        sum(_KEPT_BY.get(name, _KEPT_USUALLY) for name in row) for cell in by_edge for row in cell
+        sum(_KEPT_BY.get(name, _KEPT_USUALLY) for name in row)
+        for cell in space.candidates
+        for row in cell
     ]
     return sum(kept) / len(kept) / _KEPT
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from darts_tf.spaces.cell import INPUTS, NONE, ByEdge, edges, nodes_of
+from darts_tf.spaces.cell import CELLS, INPUTS, NONE, edges, nodes_of
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import Space
 
-CELLS = ("normal", "reduce")
 EDGE, NODE = "edge", "node"
 UNDECIDED = -1
 
@@ -104,7 +104,7 @@ def decide(
     choice: Choice,
     decision: Decision,
     mixture: Sequence[np.ndarray],
-    primitives: tuple[str, ...] | ByEdge,
+    space: Space,
     measure: Callable[[list[np.ndarray]], tuple[float, float]],
 ) -> tuple[Choice, dict[str | int, float]]:
     """Decides one thing by leaving out each candidate in turn.
@@ -116,8 +116,7 @@ def decide(
         choice: what is decided already.
         decision: what is to be.
         mixture: that of the alphas.
-        primitives: what its columns stand for, on all edges or, of both cells, on each; `none` is
-            no candidate.
+        space: of the search; `none` is no candidate.
         measure: accuracy and loss of the supernet mixed so.
 
     Returns:
@@ -127,7 +126,7 @@ def decide(
     now, cell = mixture_of(choice, mixture), decision.cell
     operations, inputs, without = choice.operations.copy(), choice.inputs.copy(), {}
     if decision.kind == EDGE:
-        names = _names(primitives, cell, decision.index)
+        names = space.candidates[cell][decision.index]
         for column, name in enumerate(names):
             if name != NONE:
                 masked = [part.copy() for part in now]
@@ -150,32 +149,24 @@ def _needed(without: dict) -> list:
     return sorted(without, key=lambda candidate: (without[candidate][0], -without[candidate][1]))
 
 
-def _names(primitives: tuple[str, ...] | ByEdge, cell: int, row: int) -> tuple[str, ...]:
-    """What the columns stand for on an edge."""
-    return primitives if isinstance(primitives[0], str) else primitives[cell][row]
-
-
-def genotype_of(choice: Choice, primitives: tuple[str, ...] | ByEdge) -> Genotype:
+def genotype_of(choice: Choice, space: Space) -> Genotype:
     """The cells, once everything is decided."""
-    rows = {edge: row for row, edge in enumerate(edges(choice.inputs.shape[1]))}
     cells = []
     for cell, inputs in enumerate(choice.inputs):
         places = [(int(s), INPUTS + node) for node, kept in enumerate(inputs) for s in kept]
-        chosen = [(rows[place], choice.operations[cell, rows[place]]) for place in places]
-        names = [_names(primitives, cell, row)[column] for row, column in chosen]
+        chosen = [space.rows[place] for place in places]
+        names = [space.candidates[cell][row][choice.operations[cell, row]] for row in chosen]
         pairs = [(name, place[0]) for name, place in zip(names, places, strict=True)]
         cells += [pairs, range(INPUTS, INPUTS + len(inputs))]
     return Genotype(*cells)
 
 
-def describe_decision(
-    decision: Decision, choice: Choice, primitives: tuple[str, ...] | ByEdge, without: dict
-) -> str:
+def describe_decision(decision: Decision, choice: Choice, space: Space, without: dict) -> str:
     """A line on what was decided, with the accuracies without each candidate."""
     cell, index = CELLS[decision.cell], decision.index
     if decision.kind == EDGE:
-        source, target = edges(choice.inputs.shape[1])[index]
-        names = _names(primitives, decision.cell, index)
+        source, target = space.edges[index]
+        names = space.candidates[decision.cell][index]
         chosen = names[choice.operations[decision.cell, index]]
         what = f"{cell} edge {source} to {target}: {chosen}"
     else:

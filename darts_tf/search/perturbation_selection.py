@@ -196,7 +196,6 @@ def select(
     """
     check_alone()
     network = trainer.network
-    names = network.edge_primitives or network.primitives
     start = [np.asarray(part) for part in network.mixture()]
     rounds = perturbation.rounds(len(start[0]), settings.seed)
     halves = split_halves(dataset.train, config.seed)
@@ -217,7 +216,7 @@ def select(
         for number in range(done, len(rounds)):
             chosen = []
             for decision in rounds[number]:
-                choice, words = _decided(choice, decision, start, names, measure)
+                choice, words = _decided(choice, decision, start, network.space, measure)
                 chosen.append(words)
             if number + 1 < len(rounds):
                 tuning.tune(number, perturbation.mixture_of(choice, start))
@@ -228,7 +227,7 @@ def select(
                 times = {"seconds": now - before, "seconds_left": left}
                 report({"round": number + 1, "rounds": len(rounds), "chosen": chosen, **times})
             before = now
-    return perturbation.genotype_of(choice, names)
+    return perturbation.genotype_of(choice, network.space)
 
 
 def check_alone() -> None:
@@ -241,10 +240,10 @@ def check_alone() -> None:
         raise InputError(f"Expected one worker for a selection. Received: {workers()} of them")
 
 
-def _decided(choice, decision, start, primitives, measure) -> tuple[perturbation.Choice, str]:
+def _decided(choice, decision, start, space, measure) -> tuple[perturbation.Choice, str]:
     """The choice with one decision more, and that in words, which are logged."""
-    choice, without = perturbation.decide(choice, decision, start, primitives, measure)
-    words = perturbation.describe_decision(decision, choice, primitives, without)
+    choice, without = perturbation.decide(choice, decision, start, space, measure)
+    words = perturbation.describe_decision(decision, choice, space, without)
     LOG.info("%s", words)
     return choice, words
 

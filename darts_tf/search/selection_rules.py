@@ -8,16 +8,16 @@ import numpy as np
 
 from darts_tf import registry
 from darts_tf.errors import InputError, in_one_line, shown
-from darts_tf.spaces.cell import ByEdge
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import Space
 
 
-def by_rule(name: str, by_edge: ByEdge, over_edges: bool = False) -> Callable[..., Genotype]:
+def by_rule(name: str, space: Space, over_edges: bool = False) -> Callable[..., Genotype]:
     """A function of alphas: the cells that a registered rule chooses.
 
     Args:
         name: of the rule.
-        by_edge: what the columns of the alphas stand for.
+        space: what the columns of the alphas stand for.
         over_edges: whether edges have alphas of their own.
 
     Raises:
@@ -26,15 +26,15 @@ def by_rule(name: str, by_edge: ByEdge, over_edges: bool = False) -> Callable[..
     rule = registry.SELECTIONS[name]
 
     def chosen(*alphas) -> Genotype:
-        genotype = rule([np.array(part, np.float64) for part in alphas], by_edge)
+        genotype = rule([np.array(part, np.float64) for part in alphas], space.candidates)
         if not isinstance(genotype, Genotype):
             raise InputError(
                 f"Expected the selection {name} to give a Genotype. Received: {shown(genotype)}"
             )
         return genotype
 
-    zeros = [np.zeros((len(cell), len(cell[0]))) for cell in by_edge]
-    zeros += [np.zeros(len(cell)) for cell in by_edge if over_edges]
+    zeros = [np.zeros(shape) for shape in space.shapes]
+    zeros += [np.zeros(rows) for rows, _ in space.shapes if over_edges]
     try:
         chosen(*zeros)  # a rule that cannot is told before a search rather than after it
     except InputError:

@@ -24,7 +24,7 @@ from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.images import search
 from darts_tf.spaces.derivation import STRENGTHS
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.search_spaces import SPACES, Space
 
 LOG = logging.getLogger("darts_tf")
 
@@ -74,7 +74,7 @@ def search_in_stages(
         OSError: as there.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
-    kept = SPACES[config.space].by_edge
+    space = SPACES[config.space]
     with run_folder.started_run(config, dataset, writes=is_chief()) as folder:
         for number in range(len(config.stages)):
             stage = config.stage(number)
@@ -82,10 +82,10 @@ def search_in_stages(
             if number:  # the first has all
                 alphas = load_alphas(config.stage(number - 1).workdir)[:2]
                 count = config.stage_operations[number]
-                kept = strongest(kept, alphas, count, config.relaxation)
+                space = strongest(space, alphas, count, config.relaxation)
             stage = dataclasses.replace(stage, resume=config.resume and files.is_run(stage.workdir))
             try:
-                genotype = search(stage, dataset, report, callbacks, kept if number else None)
+                genotype = search(stage, dataset, report, callbacks, space if number else None)
             except Interrupted as stop:
                 message = str(stop).replace(str(stage.workdir), str(config.workdir))
                 raise Interrupted(f" in stage {number + 1}{message}", stop.signal) from stop
@@ -94,19 +94,19 @@ def search_in_stages(
     return genotype
 
 
-def strongest(primitives, alphas, count: int, relaxation: str = "softmax"):
-    """On every edge the operations with the largest weights, in the order that they had.
+def strongest(space: Space, alphas, count: int, relaxation: str = "softmax") -> Space:
+    """The space that keeps on every edge the operations with the largest weights, in their order.
 
     Args:
-        primitives: names by cell and edge.
+        space: of the alphas.
         alphas: an array `(edges, primitives)` for each cell.
         count: how many to keep; `none` is one like all.
         relaxation: a name in `derivation.STRENGTHS`.
     """
-    found = []
-    for cell, rows in zip(primitives, alphas, strict=True):
+    candidates = []
+    for cell, rows in zip(space.candidates, alphas, strict=True):
         weights = STRENGTHS[relaxation](np.asarray(rows, np.float64))
         order = np.argsort(-weights, axis=1, kind="stable")[:, :count]
         kept = zip(cell, np.sort(order, axis=1), strict=True)
-        found.append(tuple(tuple(names[i] for i in columns) for names, columns in kept))
-    return tuple(found)
+        candidates.append(tuple(tuple(names[i] for i in columns) for names, columns in kept))
+    return dataclasses.replace(space, candidates=tuple(candidates))

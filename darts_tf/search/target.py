@@ -16,7 +16,6 @@ from darts_tf.costs.tables import CellCosts, cell_costs
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
 from darts_tf.models.counting import cost_table
-from darts_tf.spaces.cell import ByEdge, nodes_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
@@ -69,7 +68,7 @@ def checked(target: Target) -> Target:
 
 
 def costs_of(
-    config: BudgetConfig, metric: str, target: Target, by_edge: ByEdge = SPACES[DARTS].by_edge
+    config: BudgetConfig, metric: str, target: Target, space: Space = SPACES[DARTS]
 ) -> CellCosts:
     """What every choice in the cells adds to the cost of a network.
 
@@ -77,29 +76,28 @@ def costs_of(
         config: names the table of latencies, where they are the metric.
         metric: a key of `budgets.UNITS`.
         target: the network.
-        by_edge: what its edges are chosen from.
+        space: of its cells.
 
     Raises:
         InputError: the table cannot be used, or has not all parts of the network.
     """
-    space = Space(nodes_of(len(by_edge[0])), by_edge)
     if metric == latency_table.METRIC:
         threads = None if config.latency_of_any_machine else config.latency_threads
         table = latency_table.load(config.latency_table, threads)
     else:
         table = cost_table(metric, all_parts(target, space.nodes, space.all_primitives))
-    return cell_costs(table, target, space.nodes, by_edge)
+    return cell_costs(table, target, space)
 
 
 def within_budget(
-    config: BudgetConfig, target: Target, by_edge: ByEdge = SPACES[DARTS].by_edge, **options
+    config: BudgetConfig, target: Target, space: Space = SPACES[DARTS], **options
 ) -> Callable[..., Genotype] | None:
     """A function of alphas: the best cells within the budget; None where there is none.
 
     Args:
         config: settings of the budget.
         target: the network that it is for.
-        by_edge: what its edges are chosen from.
+        space: of its cells.
         **options: of `derive_within`.
 
     Raises:
@@ -108,7 +106,7 @@ def within_budget(
     if config.budget is None:
         return None
     budget = parsed_budget(config.budget)
-    costs = costs_of(config, budget.metric, target, by_edge)
+    costs = costs_of(config, budget.metric, target, space)
     equal = [np.zeros(table.shape) for table in (costs.normal, costs.reduce)]
     derived = functools.partial(derive_within, budget, costs, **options)
     derived(*equal)  # a budget that no cells meet is told at once

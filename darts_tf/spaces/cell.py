@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 import numbers
+from itertools import accumulate
 
 from darts_tf import registry
-from darts_tf.errors import InputError, listed, shown, unknown_name
+from darts_tf.errors import InputError, shown, unknown_name
 
 Pairs = tuple[tuple[str, int], ...]
 
-ByEdge = tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]
-"""Primitives of every edge of a normal cell, and of every edge of a reduction."""
+CELLS = ("normal", "reduce")
+"""Kinds of convolutional cells, in the order of the alphas."""
 
 CELLS = ("normal", "reduce")
 """Kinds of convolutional cells, in the order of the alphas."""
@@ -54,7 +55,7 @@ RECURRENT_NODES = 8
 """Nodes of a recurrent cell in the paper, beside state 0."""
 
 INPUTS = 2
-"""Input states of a cell."""
+"""Input states of a convolutional cell."""
 
 NODES = 4
 """Nodes of a cell in the paper."""
@@ -65,64 +66,46 @@ def known_primitives() -> tuple[str, ...]:
     return (*ALL_PRIMITIVES, *registry.PRIMITIVES)
 
 
-def edges(nodes: int = NODES) -> tuple[tuple[int, int], ...]:
+def edges(nodes: int = NODES, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
     """The (source, target) pairs of a cell in the order of the rows of the alphas.
 
     Node by node, sources ascending: (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), ...; 14 for 4 nodes.
     """
-    targets = range(INPUTS, INPUTS + nodes)
+    targets = range(inputs, inputs + nodes)
     return tuple((source, target) for target in targets for source in range(target))
 
 
-def by_node(rows: int) -> list[slice]:
+def by_node(rows: int, inputs: int = INPUTS) -> list[slice]:
     """The rows of the edges into each node."""
-    ends = [sum(INPUTS + i for i in range(node + 1)) for node in range(nodes_of(rows))]
-    return [slice(end - INPUTS - node, end) for node, end in enumerate(ends)]
+    counts = range(inputs, inputs + nodes_of(rows, inputs))
+    return [slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
 
 
-def checked_by_edge(primitives, nodes: int = NODES) -> ByEdge:
-    """The candidates of every edge of a normal cell and of every edge of a reduction, as tuples.
+def nodes_of(rows: int, inputs: int = INPUTS) -> int:
+    """The number of nodes of a cell whose alphas have `rows` rows: 4 for 14.
 
-    Raises:
-        InputError: Other edges than those of two cells, or edges of a cell with other numbers of
-            candidates, of which one at least is not `none`; or an unknown one.
-    """
-    found = tuple(tuple(tuple(names) for names in cell) for cell in primitives)
-    rows = len(edges(nodes))
-    lengths = [{len(names) for names in cell} for cell in found]
-    if [len(cell) for cell in found] != [rows] * 2 or any(len(each) != 1 for each in lengths):
-        raise InputError(
-            f"Expected primitives of the {rows} edges of two cells, as many on every edge of a "
-            f"cell. Received: {[[len(names) for names in cell] for cell in found]} of them"
-        )
-    for names in (names for cell in found for names in cell):
-        for name in names:
-            if name not in known_primitives():
-                raise unknown_primitive("primitive", name, known_primitives())
-        if not set(names) - {NONE}:
-            raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
-    return found
-
-
-def nodes_of(rows: int) -> int:
-    """How many nodes a cell has whose alphas have `rows` rows: 4 for 14.
+    Args:
+        rows: number of edges.
+        inputs: input states of the cell, 1 or 2.
 
     Raises:
         InputError: No number of nodes has that many edges.
     """
-    return _nodes(rows, INPUTS, "2 rows for one node, 5 for two, 9 for three, 14 for four")
-
-
-def _nodes(rows: int, inputs: int, examples: str) -> int:
-    """As `nodes_of`, of a cell whose nodes take one of the `inputs` or of the nodes before."""
     # nodes * (nodes + 2 * inputs - 1) / 2 = rows, solved for nodes
     more = 2 * inputs - 1
     nodes = (math.isqrt(more**2 + 8 * rows) - more) // 2 if rows > 0 else 0
     if nodes < 1 or nodes * (nodes + more) != 2 * rows:
         raise InputError(
-            f"Expected one row of alphas per edge: {examples}, and so on. Received: rows={rows}"
+            f"Expected one row of alphas per edge: {_ROWS[inputs]}, and so on. "
+            f"Received: rows={rows}"
         )
     return nodes
+
+
+_ROWS = {
+    1: "1 row for one node, 3 for two, 6 for three, 36 for eight",
+    2: "2 rows for one node, 5 for two, 9 for three, 14 for four",
+}
 
 
 def reductions(cells: int) -> list[bool]:
@@ -151,16 +134,16 @@ def recurrent_edges(nodes: int = RECURRENT_NODES) -> tuple[tuple[int, int], ...]
 
     Node by node, sources ascending: (0, 1), (0, 2), (1, 2), (0, 3), ...; 36 for 8 nodes.
     """
-    return tuple((source, target) for target in range(1, nodes + 1) for source in range(target))
+    return edges(nodes, inputs=1)
 
 
 def recurrent_nodes_of(rows: int) -> int:
-    """How many nodes a recurrent cell has whose alphas have `rows` rows: 8 for 36.
+    """The number of nodes of a recurrent cell whose alphas have `rows` rows: 8 for 36.
 
     Raises:
         InputError: No number of nodes has that many edges.
     """
-    return _nodes(rows, 1, "1 row for one node, 3 for two, 6 for three, 36 for eight")
+    return nodes_of(rows, inputs=1)
 
 
 def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(ACTIVATIONS)) -> int:

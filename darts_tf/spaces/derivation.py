@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import (
+    CELLS,
     INPUTS,
     NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
     SKIP,
     Pairs,
-    by_node,
     check_limit,
-    edges,
     nodes_of,
     recurrent_nodes_of,
 )
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.search_spaces import Space, recurrent_space, space_of
 
 NEVER, LEFT_OUT = -2.0, -1.0
 """Strengths of `none`, and of a skip connection that a limit leaves out: below all others."""
@@ -64,11 +64,58 @@ def derive(
         InputError: An array of another shape, a number that is not finite, or a limit that is
             negative or that these primitives cannot meet.
     """
-    check_limit(max_skips, primitives)
-    names = edge_primitives or (primitives, primitives)
-    normal = alphas_normal, edges_normal, names[0], relaxation
-    normal = _derive_cell("normal", *normal, max_skips=max_skips)
-    reduce = _derive_cell("reduce", alphas_reduce, edges_reduce, names[1], relaxation)
+    normal, reduce = (
+        space_of_alphas(cell, alphas, primitives, edge_primitives)
+        for cell, alphas in enumerate((alphas_normal, alphas_reduce))
+    )
+    return _genotype(
+        derive_cell(normal, 0, alphas_normal, edges_normal, relaxation, max_skips),
+        derive_cell(reduce, 1, alphas_reduce, edges_reduce, relaxation),
+    )
+
+
+def space_of_alphas(cell: int, alphas, primitives=PRIMITIVES, edge_primitives=None) -> Space:
+    """The space of DARTS' cells that the alphas of one of its cells belong to.
+
+    Args:
+        cell: index of the cell in `CELLS`, for errors.
+        alphas: `(edges, primitives)` array, which says how many nodes there are.
+        primitives: as in `derive`.
+        edge_primitives: as in `derive`; the number of nodes follows from it where it is given.
+
+    Raises:
+        InputError: as `derive`.
+    """
+    if edge_primitives:
+        return space_of(nodes_of(len(edge_primitives[0])), edge_primitives=edge_primitives)
+    alphas = _checked_alphas(f"alphas_{CELLS[cell]}", alphas, (None, len(primitives)))
+    return space_of(nodes_of(len(alphas)), primitives)
+
+
+def derive_genotype(
+    space: Space, alphas: Sequence, relaxation: str = "softmax", max_skips: int | None = None
+) -> Genotype:
+    """The discrete cells that the alphas of a search in a space stand for; see `derive`.
+
+    Args:
+        space: of the search.
+        alphas: the arrays of a supernet: `(edges, primitives)` of the normal and of the reduction
+            cell, and `(edges,)` of both where edges have alphas of their own.
+        relaxation: as in `derive`.
+        max_skips: as in `derive`.
+
+    Raises:
+        InputError: as `derive`; or the cells of the space are no cells of a genotype.
+    """
+    space.check_darts_cells()
+    over_edges = alphas[2:] or (None, None)
+    return _genotype(
+        derive_cell(space, 0, alphas[0], over_edges[0], relaxation, max_skips),
+        derive_cell(space, 1, alphas[1], over_edges[1], relaxation),
+    )
+
+
+def _genotype(normal: Pairs, reduce: Pairs) -> Genotype:
     return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
 
 
@@ -88,57 +135,48 @@ def derive_recurrent(
     Raises:
         InputError: An array of another shape, or a number that is not finite.
     """
-    columns = [i for i, primitive in enumerate(primitives) if primitive != NONE]
-    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)), recurrent_nodes_of)
-    weights = _softmax(alphas)[:, columns]
-    pairs, start = [], 0
-    for node in range(recurrent_nodes_of(len(weights))):
-        rows = weights[start : start + node + 1]
-        source = int(rows.max(axis=1).argmax())
-        pairs.append((primitives[columns[rows[source].argmax()]], source))
-        start += len(rows)
-    return RecurrentGenotype(tuple(pairs), tuple(range(1, len(pairs) + 1)))
+    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)))
+    space = recurrent_space(recurrent_nodes_of(len(alphas)), primitives)
+    return RecurrentGenotype(derive_cell(space, 0, alphas), tuple(range(1, space.nodes + 1)))
 
 
-def strengths(
-    cell: str, alphas, over_edges, primitives, relaxation: str = "softmax"
-) -> tuple[np.ndarray, np.ndarray]:
-    """What derivation compares, and the primitives that it is of: arrays (edges, primitives).
+def derive_cell(
+    space: Space,
+    cell: int,
+    alphas,
+    over_edges=None,
+    relaxation: str = "softmax",
+    max_skips: int | None = None,
+) -> Pairs:
+    """The operations that a discrete cell keeps, for a cell of any topology.
 
     Args:
-        cell: `"normal"` or `"reduce"`, for errors.
-        alphas: as in `derive`, of this cell.
-        over_edges: the parameters of its edges, as in `derive`.
-        primitives: those of all edges, or a tuple for each.
+        space: of the search.
+        cell: index of the kind of cell in `space.candidates`.
+        alphas: `(edges, primitives)` array.
+        over_edges: `(edges,)` array of the edges' own parameters, or None.
         relaxation: as in `derive`.
+        max_skips: most skip connections, as in `derive`.
 
     Returns:
-        The weights of the mixtures, times the shares of the edges where these have parameters, a
-        share of 1 being that of edges that are alike; `NEVER` for `none`. And the names.
+        (primitive, source) pairs, node by node. Where a node keeps some of its edges, its
+        strongest edge is the first; where it keeps all, they are in the order of `space.edges`.
 
     Raises:
         InputError: as `derive`.
     """
-    same = isinstance(primitives[0], str)
-    shape = (None, len(primitives)) if same else np.shape(primitives)
-    alphas = _checked_alphas(f"alphas_{cell}", alphas, shape)
-    names, weights = np.broadcast_to(primitives, alphas.shape), STRENGTHS[relaxation](alphas)
-    if over_edges is not None:
-        over_edges = _checked_alphas(f"edges_{cell}", over_edges, (len(weights),))
-        for into in by_node(len(weights)):
-            weights[into] *= _softmax(over_edges[None, into]).T * len(weights[into])
-    return np.where(names == NONE, NEVER, weights), names
-
-
-def _derive_cell(cell: str, *parameters, max_skips: int | None = None) -> Pairs:
-    """The pairs of a cell; see `strengths` for the parameters."""
-    weights, names = strengths(cell, *parameters)
-    sources = [source for source, _ in edges(nodes_of(len(weights)))]
+    names = space.candidates[cell]
+    check_limit(max_skips, tuple(dict.fromkeys(name for row in names for name in row)))
+    weights = strengths(space, cell, alphas, over_edges, relaxation)
     while True:
-        kept = [place for into in by_node(len(weights)) for place in _strongest(weights, into)]
-        skips = [place for place in kept if names[place] == SKIP]
+        kept = [
+            place
+            for into in space.rows_by_node
+            for place in _strongest(weights, into, space.edges_per_node)
+        ]
+        skips = [(row, column) for row, column in kept if names[row][column] == SKIP]
         if max_skips is None or len(skips) <= max_skips:
-            return tuple((str(names[place]), sources[place[0]]) for place in kept)
+            return tuple((names[row][column], space.edges[row][0]) for row, column in kept)
         weakest = min(skips, key=lambda place: weights[place])
         if weights[weakest] == LEFT_OUT:
             raise InputError(
@@ -148,10 +186,48 @@ def _derive_cell(cell: str, *parameters, max_skips: int | None = None) -> Pairs:
         weights[weakest] = LEFT_OUT
 
 
-def _strongest(weights: np.ndarray, into: slice) -> list[tuple[int, int]]:
-    """Row and column of the best operations of the two strongest edges into a node."""
+def strengths(
+    space: Space, cell: int, alphas, over_edges=None, relaxation: str = "softmax"
+) -> np.ndarray:
+    """What derivation compares on the edges of a cell: an array `(edges, primitives)`.
+
+    Args:
+        space: of the search.
+        cell: index of the kind of cell in `space.candidates`.
+        alphas: `(edges, primitives)` array.
+        over_edges: `(edges,)` array of the edges' own parameters, or None.
+        relaxation: as in `derive`.
+
+    Returns:
+        The weights of the mixtures, times the shares of the edges where these have parameters, a
+        share of 1 being that of edges that are alike; `NEVER` for `none` where the space does not
+        allow it.
+
+    Raises:
+        InputError: as `derive`.
+    """
+    suffix = f"_{CELLS[cell]}" if len(space.candidates) == len(CELLS) else ""
+    alphas = _checked_alphas(f"alphas{suffix}", alphas, space.shapes[cell])
+    weights = STRENGTHS[relaxation](alphas)
+    if over_edges is not None:
+        over_edges = _checked_alphas(f"edges{suffix}", over_edges, (len(weights),))
+        for into in space.rows_by_node:
+            weights[into] *= _softmax(over_edges[None, into]).T * len(weights[into])
+    if space.allow_none:
+        return weights
+    return np.where(np.array(space.candidates[cell]) == NONE, NEVER, weights)
+
+
+def _strongest(weights: np.ndarray, into: slice, count: int | None) -> list[tuple[int, int]]:
+    """Row and column of the best operations of the `count` strongest edges into a node, or of all.
+
+    The strongest comes first; all are in their order.
+    """
     rows = weights[into]
-    order = np.argsort(-rows.max(axis=1), kind="stable")[:2]
+    if count is None:
+        order = range(len(rows))
+    else:
+        order = np.argsort(-rows.max(axis=1), kind="stable")[:count]
     return [(int(into.start + i), int(rows[i].argmax())) for i in order]
 
 
@@ -172,9 +248,7 @@ def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
     return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
 
 
-def _checked_alphas(
-    name: str, alphas, shape: tuple[int | None, ...], nodes_of: Callable[[int], int] = nodes_of
-) -> np.ndarray:
+def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndarray:
     """Finite numbers in an array of this shape, None standing for the edges of some cell."""
     alphas = np.asarray(alphas, dtype=np.float64)
     fits = len(shape) == alphas.ndim and all(
@@ -188,5 +262,4 @@ def _checked_alphas(
     if not np.isfinite(alphas).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(alphas))[0])
         raise InputError(f"Expected finite numbers. Received: {name}{list(place)}={alphas[place]}")
-    nodes_of(len(alphas))
     return alphas

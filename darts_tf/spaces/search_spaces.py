@@ -1,4 +1,4 @@
-"""Search spaces: how many nodes a cell has, and which primitives its edges choose from.
+"""Search spaces: the cells that a search chooses from, and how cells are counted in them.
 
 Plain data, no TensorFlow. `SPACES` names them; users add their own by `register_space`.
 """
@@ -9,74 +9,225 @@ import collections
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 
 from darts_tf import registry
-from darts_tf.errors import InputError, shown
-from darts_tf.spaces.cell import NODES, NONE, PRIMITIVES, SKIP, ByEdge, checked_by_edge, edges
+from darts_tf.errors import InputError, listed, shown
+from darts_tf.spaces.cell import (
+    CELLS,
+    INPUTS,
+    NODES,
+    NONE,
+    PRIMITIVES,
+    RECURRENT_PRIMITIVES,
+    SKIP,
+    by_node,
+    edges,
+    known_primitives,
+    unknown_primitive,
+)
 
 MOST_NODES = 12
-"""Of a cell: more edges than 102 are a mistake rather than a space."""
+"""Most nodes of a registered space: more edges than 102 are a mistake rather than a space."""
+
+OUTPUTS = ("concat", "mean", "last")
+"""How a cell makes its output: it concatenates its nodes, averages them, or returns the last."""
+
+Candidates = tuple[tuple[tuple[str, ...], ...], ...]
+"""Names of primitives by kind of cell, by edge, and by column of the alphas."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """A search space.
+    """A search space: the topology of its cells, and the primitives that every edge chooses from.
+
+    A node reads the input states and the nodes before it, and adds up its edges. The defaults
+    describe the cells of DARTS: two inputs, two edges per node, all nodes concatenated. A space of
+    one input with an operation on every edge is that of NAS-Bench-201 (Dong and Yang 2020).
 
     Attributes:
-        nodes: of both cells.
-        by_edge: primitives by cell, normal and reduction, and by edge, in the order of
-            `cell.edges`; as many on every edge of a cell.
+        nodes: number of nodes of a cell.
+        candidates: names of the primitives by kind of cell (normal and reduction, or one kind
+            alone) and by edge, in the order of `edges`; as many on every edge of a cell.
+        inputs: number of input states, 1 or 2.
+        edges_per_node: how many edges a node keeps in a derived cell, the strongest ones; None for
+            all. Each has one operation.
+        allow_none: whether a derived cell may have `none` on an edge.
+        output: how a cell makes its output, one of `OUTPUTS`.
+
+    Raises:
+        InputError: no such topology, or candidates of another number of edges.
     """
 
     nodes: int
-    by_edge: ByEdge
+    candidates: Candidates
+    inputs: int = INPUTS
+    edges_per_node: int | None = 2
+    allow_none: bool = False
+    output: str = "concat"
+
+    def __post_init__(self):
+        if self.inputs not in (1, 2):
+            raise InputError(f"Expected cells of 1 or 2 inputs. Received: inputs={self.inputs}")
+        if self.edges_per_node is not None and self.edges_per_node < 1:
+            raise InputError(
+                "Expected edges_per_node to be positive, or None for all edges. "
+                f"Received: edges_per_node={self.edges_per_node}"
+            )
+        if self.output not in OUTPUTS:
+            raise InputError(
+                f"Expected output to be one of {', '.join(OUTPUTS)}. "
+                f"Received: output={shown(self.output)}"
+            )
+        if any(len(cell) != len(self.edges) for cell in self.candidates):
+            raise InputError(
+                f"Expected primitives of the {len(self.edges)} edges of every cell. "
+                f"Received: {[len(cell) for cell in self.candidates]} edges"
+            )
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """The (source, target) pairs of a cell, in the order of the rows of the alphas."""
+        return edges(self.nodes, self.inputs)
+
+    @property
+    def rows(self) -> dict[tuple[int, int], int]:
+        """The row of the alphas by (source, target) pair."""
+        return {edge: row for row, edge in enumerate(self.edges)}
+
+    @property
+    def rows_by_node(self) -> list[slice]:
+        """The rows of the edges into each node."""
+        return by_node(len(self.edges), self.inputs)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The number of primitives on an edge, by kind of cell."""
+        return tuple(len(cell[0]) for cell in self.candidates)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The shape `(edges, primitives)` of the alphas, by kind of cell."""
+        return tuple((len(self.edges), columns) for columns in self.columns)
 
     @property
     def primitives(self) -> tuple[str, ...] | None:
-        """The primitives of all edges; None where edges differ."""
-        (first, *_), _ = self.by_edge
-        alike = all(names == first for cell in self.by_edge for names in cell)
+        """The primitives of all edges of all cells; None where edges differ."""
+        (first, *_), *_ = self.candidates
+        alike = all(names == first for cell in self.candidates for names in cell)
         return first if alike else None
 
     @property
     def all_primitives(self) -> tuple[str, ...]:
         """Each primitive of any edge, once."""
-        return tuple(dict.fromkeys(name for cell in self.by_edge for row in cell for name in row))
-
-    @property
-    def columns(self) -> tuple[int, int]:
-        """How many primitives an edge of a normal cell has, and one of a reduction."""
-        normal, reduce = self.by_edge
-        return len(normal[0]), len(reduce[0])
-
-    def of_supernet(self) -> dict[str, object]:
-        """What a `Supernet` of this space is made with."""
-        if self.primitives:
-            return {"nodes": self.nodes, "primitives": self.primitives}
-        return {"nodes": self.nodes, "edge_primitives": self.by_edge}
+        names = (name for cell in self.candidates for row in cell for name in row)
+        return tuple(dict.fromkeys(names))
 
     def cells(self) -> int:
-        """How many pairs of a normal and a reduction cell can be derived; see `count_cells`."""
-        return math.prod(_cells(self.nodes, cell) for cell in self.by_edge)
+        """Counts the cells that can be derived; where there are two kinds, the pairs of them."""
+        return math.prod(self._count(cell) for cell in self.candidates)
+
+    def _count(self, cell: tuple[tuple[str, ...], ...]) -> int:
+        """The product over nodes of the sum, over the edges kept, of the product of choices."""
+        left_out = set() if self.allow_none else {NONE}
+        counts = [len(set(names) - left_out) for names in cell]
+        total = 1
+        for into in self.rows_by_node:
+            kept = min(self.edges_per_node or len(counts[into]), len(counts[into]))
+            total *= sum(map(math.prod, itertools.combinations(counts[into], kept)))
+        return total
+
+    def check_darts_cells(self) -> None:
+        """Refuses a space whose cells genotypes and networks cannot represent.
+
+        Raises:
+            InputError: another topology than that of DARTS' cells, or not two kinds of cells.
+        """
+        topology = {name: getattr(self, name) for name in _DARTS_TOPOLOGY}
+        if topology != _DARTS_TOPOLOGY or len(self.candidates) != len(CELLS):
+            wanted = ", ".join(f"{name}={value}" for name, value in _DARTS_TOPOLOGY.items())
+            received = ", ".join(f"{name}={value}" for name, value in topology.items())
+            raise InputError(
+                f"Expected a space of normal and reduction cells with {wanted}: genotypes and "
+                f"networks have no others. Received: {len(self.candidates)} kinds of cells with "
+                f"{received}"
+            )
+
+    def of_supernet(self) -> dict[str, object]:
+        """The arguments of a `Supernet` of this space.
+
+        Raises:
+            InputError: as `check_darts_cells`.
+        """
+        self.check_darts_cells()
+        if self.primitives:
+            return {"nodes": self.nodes, "primitives": self.primitives}
+        return {"nodes": self.nodes, "edge_primitives": self.candidates}
 
 
-def _cells(nodes: int, cell) -> int:
-    """The product over the nodes of the sum, over pairs of edges, of their numbers' product."""
-    into = collections.defaultdict(list)
-    for (_, target), names in zip(edges(nodes), cell, strict=True):
-        into[target].append(len(set(names) - {NONE}))
-    pairs = (itertools.combinations(numbers, 2) for numbers in into.values())
-    return math.prod(sum(a * b for a, b in of_node) for of_node in pairs)
+_DARTS_TOPOLOGY = {
+    field.name: field.default
+    for field in dataclasses.fields(Space)
+    if field.default is not dataclasses.MISSING
+}
+"""The topology of DARTS' cells, by field of `Space`."""
+
+
+def space_of(
+    nodes: int = NODES,
+    primitives: Iterable[str] = PRIMITIVES,
+    edge_primitives: Iterable | None = None,
+) -> Space:
+    """The space of DARTS' cells that the arguments of public functions describe.
+
+    Args:
+        nodes: number of nodes of both cells.
+        primitives: names of the candidates on every edge.
+        edge_primitives: in their place those of each edge of a normal cell and of each edge of a
+            reduction, as many on every edge of a cell; None for the same on all edges.
+
+    Raises:
+        InputError: edge primitives of other edges than those of two cells, of different numbers,
+            of which none but `none` can be derived, or an unknown one.
+    """
+    if not edge_primitives:
+        return Space(nodes, ((tuple(primitives),) * len(edges(nodes)),) * 2)
+    candidates = tuple(tuple(tuple(names) for names in cell) for cell in edge_primitives)
+    rows = len(edges(nodes))
+    lengths = [{len(names) for names in cell} for cell in candidates]
+    if [len(cell) for cell in candidates] != [rows] * 2 or any(len(each) != 1 for each in lengths):
+        raise InputError(
+            f"Expected primitives of the {rows} edges of two cells, as many on every edge of a "
+            f"cell. Received: {[[len(names) for names in cell] for cell in candidates]} of them"
+        )
+    for names in (names for cell in candidates for names in cell):
+        for name in names:
+            if name not in known_primitives():
+                raise unknown_primitive("primitive", name, known_primitives())
+        if not set(names) - {NONE}:
+            raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
+    return Space(nodes, candidates)
+
+
+def recurrent_space(nodes: int, primitives: Iterable[str] = RECURRENT_PRIMITIVES) -> Space:
+    """The space of recurrent cells: each node keeps one edge, and the nodes are averaged.
+
+    Args:
+        nodes: number of nodes.
+        primitives: names of the candidates on every edge.
+    """
+    candidates = ((tuple(primitives),) * len(edges(nodes, inputs=1)),)
+    return Space(nodes, candidates, inputs=1, edges_per_node=1, output="mean")
 
 
 def checked_space(nodes=NODES, primitives=None, normal=None, reduce=None) -> Space:
-    """The space of these cells.
+    """The space that a user registers, checked.
 
     Args:
-        nodes: of a cell.
-        primitives: names of the candidates of every edge; by default the paper's.
+        nodes: number of nodes of a cell.
+        primitives: names of the candidates on every edge; by default the paper's.
         normal: in their place those of a normal cell: names, or a list of them for each edge.
-        reduce: the same of a reduction; by default those of the normal cell.
+        reduce: those of a reduction, likewise; by default those of the normal cell.
 
     Raises:
         InputError: a number of nodes that cannot be, unknown primitives, or edges that do not fit.
@@ -89,15 +240,16 @@ def checked_space(nodes=NODES, primitives=None, normal=None, reduce=None) -> Spa
         raise InputError("Expected primitives, or normal and reduce. Received: both")
     primitives = PRIMITIVES if primitives is None else primitives
     normal = primitives if normal is None else normal
-    cells = [_by_edge(cell, nodes) for cell in (normal, normal if reduce is None else reduce)]
-    space = Space(nodes, checked_by_edge(cells, nodes))
-    for names in (names for cell in space.by_edge for names in cell):
+    cells = [_on_edges(cell, nodes) for cell in (normal, normal if reduce is None else reduce)]
+    space = space_of(nodes, edge_primitives=cells)
+    for names in (names for cell in space.candidates for names in cell):
         if len(set(names)) < len(names):
             raise InputError(f"Expected each primitive once on an edge. Received: {shown(names)}")
     return space
 
 
-def _by_edge(cell, nodes: int):
+def _on_edges(cell, nodes: int):
+    """The primitives of each edge, given as names for all of them or as a list for each."""
     if isinstance(cell, str) or not isinstance(cell, list | tuple) or not cell:
         raise InputError(f"Expected a list of primitives. Received: {shown(cell)}")
     if all(isinstance(name, str) for name in cell):
@@ -108,7 +260,7 @@ def _by_edge(cell, nodes: int):
 
 
 DARTS = "darts"
-"""The paper's: four nodes, eight primitives."""
+"""Name of the paper's space: four nodes, eight primitives."""
 
 _BUILT_IN = {
     DARTS: checked_space(),
@@ -118,4 +270,4 @@ _BUILT_IN = {
 }
 
 SPACES = collections.ChainMap(registry.SPACES, _BUILT_IN)
-"""By the name that `--space` takes."""
+"""Search spaces by the name that `--space` takes."""

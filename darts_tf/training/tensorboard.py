@@ -197,9 +197,8 @@ class Dashboard(keras.callbacks.Callback):
         network = self.model.network
         maps = heat_images(
             list(map(tf.convert_to_tensor, network.alphas)),
-            network.primitives,
+            network.space,
             getattr(self.config, "relaxation", "softmax"),
-            getattr(network, "edge_primitives", None),
         )
         for cell, png in maps.items():
             write_picture(f"alphas/{cell}", png, self.done)

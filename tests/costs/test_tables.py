@@ -14,6 +14,7 @@ from darts_tf.models.counting import METRICS, cost_table, count_macs, count_para
 from darts_tf.models.network import build_network
 from darts_tf.spaces.cell import edges
 from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.search_spaces import space_of
 from darts_tf.spaces.zoo import GENOTYPES
 
 TARGETS = {
@@ -62,7 +63,7 @@ def test_published_counts_are_met():
 def test_arrays_sum_to_the_same(metric, nodes):
     target = TARGETS["imagenet"]
     table = cost_table(metric, all_parts(target, nodes))
-    costs = cell_costs(table, target, nodes)
+    costs = cell_costs(table, target, space_of(nodes))
     assert costs.normal.shape == costs.reduce.shape == (len(edges(nodes)), 8)
     for seed in range(5):
         genotype = derive(*drawn(seed, nodes))

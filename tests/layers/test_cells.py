@@ -14,6 +14,7 @@ from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.layers.primitives import PRIMITIVES as LAYERS
 from darts_tf.layers.primitives import FactorizedReduce, Identity, ReLUConvBN
 from darts_tf.spaces.cell import PRIMITIVES, edges
+from darts_tf.spaces.search_spaces import space_of
 from darts_tf.spaces.zoo import GENOTYPES
 
 CHANNELS = 4
@@ -98,7 +99,7 @@ def explicit_cell(cell, s0, s1, weights):
 
 @pytest.mark.parametrize(("reduction", "previous"), [(False, False), (False, True), (True, False)])
 def test_search_cell_adds_the_mixed_edges_of_every_node(reduction, previous):
-    cell = SearchCell(CHANNELS, reduction, previous, 2, PRIMITIVES)
+    cell = SearchCell(CHANNELS, reduction, previous, space_of(2))
     s1 = drawn(2, 6, 6, 5, seed=1)
     s0 = drawn(2, 12, 12, 3) if previous else drawn(2, 6, 6, 3)
     cell.build(s0.shape, s1.shape)
@@ -110,7 +111,7 @@ def test_search_cell_adds_the_mixed_edges_of_every_node(reduction, previous):
 
 def test_search_cell_reads_alphas_node_by_node_with_inputs_ascending():
     """With nothing but scaled skips the nodes are known sums of the two inputs."""
-    cell = SearchCell(CHANNELS, False, False, 3, ("none", "skip_connect"))
+    cell = SearchCell(CHANNELS, False, False, space_of(3, ("none", "skip_connect")))
     s0, s1 = drawn(2, 4, 4, 3), drawn(2, 4, 4, 5, seed=1)
     cell.build(s0.shape, s1.shape)
     a = np.arange(1.0, 10) / 10

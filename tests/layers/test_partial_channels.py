@@ -19,6 +19,7 @@ from darts_tf.ops.pooling import halve
 from darts_tf.search.darts import DARTS
 from darts_tf.spaces.cell import PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.search_spaces import space_of
 
 CHANNELS, PARTIAL = 8, 4
 
@@ -71,7 +72,8 @@ def test_first_channels_are_mixed_and_the_others_pass(stride):
 @pytest.mark.usefixtures("float64")
 def test_node_is_the_shuffled_sum_of_its_edges():
     """With nothing but skips, known by hand: an edge gives its weight times its state."""
-    cell = SearchCell(CHANNELS, False, False, 1, ("none", "skip_connect"), PARTIAL)
+    space = space_of(1, ("none", "skip_connect"))
+    cell = SearchCell(CHANNELS, False, False, space, PARTIAL)
     s0, s1 = drawn(2, 4, 4, 3), drawn(2, 4, 4, 5, seed=1)
     cell.build(s0.shape, s1.shape)
     edge_weights = tf.constant([0.25, 0.75], "float64")

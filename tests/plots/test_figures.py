@@ -26,8 +26,9 @@ from darts_tf.plots.figures import (
     plot_supernet,
 )
 from darts_tf.plots.palette import COLOURS, KINDS, OTHER, kind_of, readable, text_on
-from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, PRIMITIVES, edges
+from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, CELLS, edges
 from darts_tf.spaces.derivation import derive, derive_recurrent, strengths
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 ZOO = [*GENOTYPES.items(), *((f"{n}-recurrent", g) for n, g in RECURRENT_GENOTYPES.items())]
@@ -84,8 +85,9 @@ def alphas():
 def test_a_supernet_has_all_edges_with_their_strongest_operations(alphas):
     found = sketches.of_alphas(alphas)
     genotype = derive(*alphas)
-    for sketch, cell, array in zip(found, ("normal", "reduce"), alphas, strict=True):
-        weights, names = strengths(cell, array, None, PRIMITIVES)
+    space = SPACES[DARTS]
+    for i, (sketch, cell, array) in enumerate(zip(found, CELLS, alphas, strict=True)):
+        weights, names = strengths(space, i, array), space.candidates[i]
         assert [(op.source, op.target) for op in sketch.operations] == list(edges(4))
         assert [op.weight for op in sketch.operations] == list(weights.max(axis=1))
         assert [op.primitive for op in sketch.operations] == [
@@ -116,7 +118,7 @@ def test_edges_that_another_genotype_keeps_are_marked_with_its_operations(alphas
 def test_strengths_are_those_of_edges_with_parameters(alphas):
     shares = (np.linspace(-1, 1, 14), np.linspace(1, -1, 14))
     normal, _ = sketches.of_alphas((*alphas, *shares))
-    weights, _ = strengths("normal", alphas[0], shares[0], PRIMITIVES)
+    weights = strengths(SPACES[DARTS], 0, alphas[0], shares[0])
     assert [op.weight for op in normal.operations] == list(weights.max(axis=1))
 
 

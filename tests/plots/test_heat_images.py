@@ -18,8 +18,9 @@ from darts_tf.plots.heat_images import (
     colour_of,
     heat_images,
 )
-from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES, by_node, edges
+from darts_tf.spaces.cell import PRIMITIVES, by_node, edges
 from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, recurrent_space
 
 
 def drawn(shape, seed=0):
@@ -38,7 +39,7 @@ def corner(picture, row, column, cell=CELL):
 @pytest.mark.parametrize("relaxation", STRENGTHS)
 def test_every_box_has_the_colour_of_its_weight(relaxation):
     alphas = [drawn((14, 8)), drawn((14, 8), 1)]
-    maps = heat_images(alphas, PRIMITIVES, relaxation)
+    maps = heat_images(alphas, SPACES[DARTS], relaxation)
     assert list(maps) == ["normal", "reduce"]
     for png, array in zip(maps.values(), alphas, strict=True):
         picture, weights = pixels(png), STRENGTHS[relaxation](array)
@@ -48,7 +49,7 @@ def test_every_box_has_the_colour_of_its_weight(relaxation):
 
 def test_edges_with_alphas_of_their_own_have_a_column_more():
     over = [drawn(14, 2), drawn(14, 3)]
-    maps = heat_images([drawn((14, 8)), drawn((14, 8)), *over], PRIMITIVES)
+    maps = heat_images([drawn((14, 8)), drawn((14, 8)), *over], SPACES[DARTS])
     for png, array in zip(maps.values(), over, strict=True):
         picture = pixels(png)
         for into in by_node(len(edges())):
@@ -58,7 +59,7 @@ def test_edges_with_alphas_of_their_own_have_a_column_more():
 
 
 def test_a_recurrent_cell_has_one_picture():
-    maps = heat_images([drawn((36, 5))], RECURRENT_PRIMITIVES)
+    maps = heat_images([drawn((36, 5))], recurrent_space(8))
     (png,) = maps.values()
     assert list(maps) == ["recurrent"]
     assert pixels(png).shape == (LINE + 36 * CELL[1], LABEL + 5 * CELL[0], 3)
@@ -67,14 +68,14 @@ def test_a_recurrent_cell_has_one_picture():
 def test_edges_with_operations_of_their_own_have_names_in_their_boxes():
     names = tuple(tuple(PRIMITIVES[i % 3 : i % 3 + 4] for i in range(14)) for _ in range(2))
     alphas = [drawn((14, 4)), drawn((14, 4), 1)]
-    named = pixels(heat_images(alphas, PRIMITIVES, edge_primitives=names)["normal"])
+    named = pixels(heat_images(alphas, Space(4, names))["normal"])
     assert named.shape[1] == LABEL + 4 * NAMED_CELL[0]
     weights = STRENGTHS["softmax"](alphas[0])
     assert corner(named, 13, 3, NAMED_CELL) == colour_of(weights[13, 3])
-    others = tuple(tuple(PRIMITIVES[4:8] for _ in range(14)) for _ in range(2))
-    assert not np.array_equal(
-        named, pixels(heat_images(alphas, PRIMITIVES, edge_primitives=others)["normal"])
-    )
+    others = tuple(tuple(PRIMITIVES[i % 4 + 1 : i % 4 + 5] for i in range(14)) for _ in range(2))
+    differs = pixels(heat_images(alphas, Space(4, others))["normal"])
+    assert named.shape == differs.shape
+    assert not np.array_equal(named, differs)
 
 
 def test_colours_go_from_light_to_dark():

@@ -82,7 +82,7 @@ def test_gap_is_between_the_mixture_and_the_genotype(supernet):
 def test_projected_mixture_weighs_kept_edges_as_a_whole():
     network = Supernet(4, 3, 3, nodes=2, primitives=PRIMITIVES, partial_channels=2)
     mixture = network.mixture()
-    normal, _, edges_normal, edges_reduce = projected(network.genotype(), mixture, PRIMITIVES)
+    normal, _, edges_normal, edges_reduce = projected(network.genotype(), mixture, network.space)
     assert edges_normal.tolist() == normal.sum(1).tolist()
     assert edges_reduce.sum() == 4
 

@@ -15,11 +15,14 @@ from darts_tf.search.cost_penalty import cost_penalty, expected_cost
 from darts_tf.search.darts import DARTS
 from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.spaces.cell import edges
+from darts_tf.spaces.search_spaces import Space, space_of
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 ROWS = edges(2)
 DRAW = np.random.default_rng(0)
-COSTS = CellCosts("macs", 1000, *DRAW.integers(0, 10**4, (2, len(ROWS), len(FEW))), FEW)
+COSTS = CellCosts(
+    "macs", 1000, *DRAW.integers(0, 10**4, (2, len(ROWS), len(FEW))), space_of(2, FEW)
+)
 ALPHAS = [tf.constant(array) for array in DRAW.normal(size=(2, len(ROWS), len(FEW)))]
 OVER_EDGES = [tf.constant(array) for array in DRAW.normal(size=(2, len(ROWS)))]
 
@@ -50,8 +53,8 @@ def test_expected_cost_is_the_mean_of_all_cells():
 def test_cells_may_have_primitives_of_their_own():
     """A reduction without `none`: as with one that costs nothing and is never drawn."""
     kept = [0, 2]
-    by_edge = ((FEW,) * len(ROWS), (tuple(FEW[i] for i in kept),) * len(ROWS))
-    costs = CellCosts("macs", 1000, COSTS.normal, COSTS.reduce[:, kept], by_edge)
+    candidates = ((FEW,) * len(ROWS), (tuple(FEW[i] for i in kept),) * len(ROWS))
+    costs = CellCosts("macs", 1000, COSTS.normal, COSTS.reduce[:, kept], Space(2, candidates))
     alphas = [ALPHAS[0], tf.gather(ALPHAS[1], kept, axis=1)]
     assert_close(expected_cost(costs, alphas), expected_cost(COSTS, ALPHAS), 1e-14)
 

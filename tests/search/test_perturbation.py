@@ -12,9 +12,11 @@ from darts_tf.models.supernet import Supernet
 from darts_tf.search import perturbation
 from darts_tf.search.perturbation import EDGE, NODE, Decision
 from darts_tf.spaces.cell import PRIMITIVES, edges
+from darts_tf.spaces.search_spaces import Space, space_of
 
 NODES = 3
 ROWS = len(edges(NODES))
+SPACE = space_of(NODES)
 EVEN = [np.full((ROWS, len(PRIMITIVES)), 1 / len(PRIMITIVES)) for _ in range(2)]
 
 
@@ -39,7 +41,7 @@ def chosen(worth, seed=0):
     choice, measure = perturbation.nothing_decided(ROWS), measured_by(worth)
     for decisions in perturbation.rounds(ROWS, seed):
         for decision in decisions:
-            choice, _ = perturbation.decide(choice, decision, EVEN, PRIMITIVES, measure)
+            choice, _ = perturbation.decide(choice, decision, EVEN, SPACE, measure)
     return choice
 
 
@@ -62,7 +64,7 @@ def best_by_hand(worth):
 def test_selection_finds_what_is_worth_most(seed):
     """Where worths add up, the order of the choices does not matter."""
     worth = worths(seed)
-    genotype = perturbation.genotype_of(chosen(worth, seed), PRIMITIVES)
+    genotype = perturbation.genotype_of(chosen(worth, seed), SPACE)
     assert [genotype.normal, genotype.reduce] == best_by_hand(worth)
     assert genotype.normal_concat == (2, 3, 4)
 
@@ -75,18 +77,18 @@ def test_selection_keeps_what_the_net_cannot_do_without_rather_than_the_largest_
         part[:, PRIMITIVES.index("skip_connect")] = 0.93
     decision = Decision(0, EDGE, 2)
     choice, without = perturbation.decide(
-        perturbation.nothing_decided(ROWS), decision, mixture, PRIMITIVES, measured_by(worth)
+        perturbation.nothing_decided(ROWS), decision, mixture, SPACE, measured_by(worth)
     )
     assert PRIMITIVES[choice.operations[0, 2]] == "sep_conv_3x3"
     assert "none" not in without
     assert min(without, key=without.get) == "sep_conv_3x3"
-    words = perturbation.describe_decision(decision, choice, PRIMITIVES, without)
+    words = perturbation.describe_decision(decision, choice, SPACE, without)
     assert words.startswith("normal edge 0 to 3: sep_conv_3x3 (accuracy without max_pool_3x3 ")
 
 
 def test_edges_may_have_operations_of_their_own():
     """As those of a space whose edges differ: columns are named by the edge they are of."""
-    names = ((("skip_connect", "none"), ("dil_conv_3x3", "sep_conv_3x3")),) * 2
+    space = Space(1, ((("skip_connect", "none"), ("dil_conv_3x3", "sep_conv_3x3")),) * 2)
     worth = np.array([[[3.0, 0.0], [1.0, 2.0]], [[0.0, 3.0], [2.0, 1.0]]])
     mixture = [np.full((2, 2), 0.5)] * 2
 
@@ -96,10 +98,10 @@ def test_edges_may_have_operations_of_their_own():
     choice = perturbation.nothing_decided(2)
     for decisions in perturbation.rounds(2, 0):
         for decision in decisions:
-            choice, without = perturbation.decide(choice, decision, mixture, names, measure)
+            choice, without = perturbation.decide(choice, decision, mixture, space, measure)
             assert "none" not in without
-            assert perturbation.describe_decision(decision, choice, names, without)
-    genotype = perturbation.genotype_of(choice, names)
+            assert perturbation.describe_decision(decision, choice, space, without)
+    genotype = perturbation.genotype_of(choice, space)
     assert genotype.normal == (("skip_connect", 0), ("sep_conv_3x3", 1))
     assert genotype.reduce == (("dil_conv_3x3", 1), ("skip_connect", 0))
 
@@ -108,7 +110,7 @@ def test_equal_accuracies_are_told_apart_by_the_loss():
     def measure(mixture):
         return 0.5, 2.0 if mixture[1][4, 6] == 0 else 1.0
 
-    decided = perturbation.nothing_decided(ROWS), Decision(1, EDGE, 4), EVEN, PRIMITIVES
+    decided = perturbation.nothing_decided(ROWS), Decision(1, EDGE, 4), EVEN, SPACE
     choice, _ = perturbation.decide(*decided, measure)
     assert choice.operations[1, 4] == 6
     choice, _ = perturbation.decide(*decided, lambda mixture: (0.5, 1.0))
@@ -119,9 +121,7 @@ def test_a_trial_masks_one_operation_and_leaves_the_rest():
     calls = []
     choice = perturbation.nothing_decided(ROWS)
     choice.operations[0, 0] = 4
-    perturbation.decide(
-        choice, Decision(0, EDGE, 3), EVEN, PRIMITIVES, measured_by(worths(), calls)
-    )
+    perturbation.decide(choice, Decision(0, EDGE, 3), EVEN, SPACE, measured_by(worths(), calls))
     assert len(calls) == 7
     for column, (normal, reduce) in enumerate(calls, 1):
         expected = EVEN[0].copy()
@@ -147,9 +147,9 @@ def test_rounds_decide_everything_once_in_an_order_of_the_seed():
 def test_mixture_of_all_choices_is_that_of_the_genotype():
     edge_shares = [np.full(ROWS, 0.3) for _ in range(2)]
     choice = chosen(worths())
-    genotype = perturbation.genotype_of(choice, PRIMITIVES)
+    genotype = perturbation.genotype_of(choice, SPACE)
     found = perturbation.mixture_of(choice, [*EVEN, *edge_shares])
-    expected = projected(genotype, [*EVEN, *edge_shares], PRIMITIVES)
+    expected = projected(genotype, [*EVEN, *edge_shares], SPACE)
     for ours, theirs in zip(found[:2], expected[:2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert ours.sum() == 2 * NODES

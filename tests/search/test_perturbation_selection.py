@@ -19,6 +19,7 @@ from darts_tf.runs.checkpoints import Position
 from darts_tf.search import perturbation_selection
 from darts_tf.search.darts import DARTS
 from darts_tf.search.perturbation_selection import SelectionSettings, Tuning
+from darts_tf.spaces.search_spaces import space_of
 
 PRIMITIVES = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
 ROUNDS = 3  # two edges and a node
@@ -32,7 +33,7 @@ def dataset():
 class Mixed(keras.Model):
     """Logits that are a mixture of linear ones: all that a selection asks of a supernet."""
 
-    primitives, edge_primitives = PRIMITIVES, None
+    space = space_of(1, PRIMITIVES)
 
     def __init__(self):
         super().__init__()

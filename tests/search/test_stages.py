@@ -30,8 +30,8 @@ from darts_tf.runtime.signals import Interrupted
 from darts_tf.search import stages
 from darts_tf.search.indicators import Probes, discretisation_gap
 from darts_tf.search.stages import search_in_stages, strongest
-from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.search_spaces import Space, space_of
 from darts_tf.studies import tuning
 
 EDGES = (
@@ -124,7 +124,7 @@ def test_supernet_of_edges_is_saved_and_derived_by_their_names(tmp_path):
     copy = keras.saving.load_model(tmp_path / "supernet.keras")
     x = tf.ones((2, 8, 8, 3))
     assert_close(copy(x), supernet(x), 1e-6)
-    assert copy.edge_primitives == FEW
+    assert copy.space.candidates == FEW
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,8 @@ def test_supernet_refuses_other_edges(wrong, message):
 def test_strongest_operations_are_kept_in_their_order():
     alphas = [[0.1, 0.3, 0.2, 0.0], [4.0, 3.0, 2.0, 5.0]]
     names = (("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3"),) * 2
-    assert strongest((names,), (alphas,), 2) == (
-        (("max_pool_3x3", "skip_connect"), ("none", "sep_conv_3x3")),
-    )
+    kept = (("max_pool_3x3", "skip_connect"), ("none", "sep_conv_3x3"))
+    assert strongest(Space(1, (names, names)), (alphas, alphas), 2) == Space(1, (kept, kept))
 
 
 def config(folder, **fields):
@@ -167,7 +166,7 @@ def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, on
     genotype = search_in_stages(small(whole), dataset)
     first, last = (load_alphas(whole / files.STAGES / name) for name in "12")
     assert [a.shape for a in (*first, *last)] == [(2, 8)] * 2 + [(2, 2)] * 2
-    kept = strongest(((PRIMITIVES,) * 2,) * 2, first, 2)
+    kept = strongest(space_of(1), first, 2).candidates
     named = files.read_json(whole / files.STAGES / "2" / files.EDGE_PRIMITIVES)
     assert named == [[list(names) for names in cell] for cell in kept]
     assert derive(*last, edge_primitives=kept) == genotype

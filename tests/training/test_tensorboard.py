@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.runs import files
-from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES
+from darts_tf.spaces.search_spaces import DARTS, SPACES, recurrent_space
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 from darts_tf.training import tensorboard
 from darts_tf.training.tensorboard import Dashboard, tag_of
@@ -24,7 +24,7 @@ CELLS = [GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V2"]]
 def model(**parts):
     """What a dashboard asks of a trainer."""
     alphas = [keras.Variable(np.zeros((14, 8)))] * 2
-    network = types.SimpleNamespace(alphas=alphas, primitives=PRIMITIVES, **parts)
+    network = types.SimpleNamespace(alphas=alphas, space=SPACES[DARTS], **parts)
     optimizer = keras.optimizers.Adam(0.25)
     return types.SimpleNamespace(network=network, arch_optimizer=optimizer, derived=CELLS[0])
 
@@ -152,7 +152,7 @@ def test_training_has_its_cells_once_and_no_alphas(tmp_path, drawn, cells):
 def test_search_on_text_has_one_heat_map(tmp_path, drawn):
     trainer = model()
     trainer.network.alphas = [keras.Variable(np.zeros((36, 5)))]
-    trainer.network.primitives = RECURRENT_PRIMITIVES
+    trainer.network.space = recurrent_space(8)
     _, happen = begun(tmp_path, TextSearchConfig(workdir=tmp_path), trainer)
     happen(0, cells=next(iter(RECURRENT_GENOTYPES.values())), valid_perplexity=99.0)
     found = tags_of(tmp_path / "tensorboard")
