@@ -6,6 +6,7 @@ together with these, so that whoever knows a name of the ones knows those of the
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 
 PRIMITIVES: dict[str, Callable] = {}
@@ -14,8 +15,8 @@ SPACES: dict[str, object] = {}
 """Those of `search_spaces.SPACES`."""
 DATASETS: dict[str, Callable] = {}
 """`() -> (classes, train, test)`, as in `data.sources.EMBEDDED`."""
-ESTIMATORS: dict[str, Callable] = {}
-"""Those of `estimators.ESTIMATORS`."""
+ESTIMATORS: dict[str, object] = {}
+"""`configs.estimators.Estimator` objects."""
 SELECTIONS: dict[str, Callable] = {}
 """`(alphas, primitives) -> Genotype`: how the cells of a search are chosen; see `extending`."""
 
@@ -32,6 +33,17 @@ HINT = " If it is one of your own, --plugin FILE gives it."
 """What an error of an unknown name goes on with, where users may have names of their own."""
 
 
-def names() -> tuple[str, ...]:
-    """Every name that there is, of all kinds."""
-    return tuple(name for kind in KINDS.values() for name in kind)
+def resolved(function: Callable | str) -> Callable:
+    """Returns a function, imported where its module and name are given, as `"module:name"`.
+
+    Entries name functions so where the table must be readable without TensorFlow.
+    """
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def names() -> tuple[tuple[str, str], ...]:
+    """Returns the kind and the name of everything that is registered."""
+    return tuple((kind, name) for kind, entries in KINDS.items() for name in entries)
