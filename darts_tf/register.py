@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from darts_tf import plugins, registry
-from darts_tf.configs.run import ESTIMATORS
+from darts_tf.configs.estimators import ESTIMATORS, Estimator
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
 from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
 from darts_tf.errors import InputError, shown
@@ -25,7 +25,7 @@ TAKEN = {
     ),
     "space": tuple(SPACES.maps[-1]),
     "dataset": ("digits", *EMBEDDED_TEXTS),
-    "estimator": ESTIMATORS,
+    "estimator": tuple(ESTIMATORS.maps[-1]),
     "selection": ("strength", "perturbation"),
 }
 """Names that nobody can register, by the kind of what they name."""
@@ -122,7 +122,8 @@ def register_estimator(name: str, function: Callable) -> None:
     Args:
         name: a new one, an identifier.
         function: `(loss, weights, alphas, train, valid, virtual_step) -> (valid_loss, gradients)`,
-            see `gradients`. It is tried on a loss of three numbers before it is used.
+            see `search.estimators`. Or such a function with its traits, an `Estimator` of
+            `configs.estimators`. It is tried on a loss of three numbers before it is used.
 
     Raises:
         InputError: a name that is taken or no identifier, or a function that gives something else.
@@ -134,7 +135,8 @@ def register_estimator(name: str, function: Callable) -> None:
 
         check_estimator(name, function)
 
-    _add("estimator", name, function, check)
+    entry = function if isinstance(function, Estimator) else Estimator(function)
+    _add("estimator", name, entry, check)
 
 
 def register_selection(name: str, rule: Callable) -> None:

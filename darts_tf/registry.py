@@ -6,6 +6,7 @@ together, so that code that knows a built-in name knows users' names too.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 
 PRIMITIVES: dict[str, Callable] = {}
@@ -14,8 +15,8 @@ SPACES: dict[str, object] = {}
 """Search spaces, as in `spaces.search_spaces.SPACES`."""
 DATASETS: dict[str, Callable] = {}
 """`() -> (classes, train, test)`, as in `data.sources.EMBEDDED`."""
-ESTIMATORS: dict[str, Callable] = {}
-"""Estimators of the architecture gradient, as in `search.estimators.ESTIMATORS`."""
+ESTIMATORS: dict[str, object] = {}
+"""Estimators of the architecture gradient, `configs.estimators.Estimator` objects."""
 SELECTIONS: dict[str, Callable] = {}
 """`(alphas, primitives) -> Genotype`: chooses the cells of a search; see `register`."""
 
@@ -32,6 +33,17 @@ HINT = " If it is one of your own, --plugin FILE gives it."
 """End of the error for an unknown name of a kind that users can register."""
 
 
-def names() -> tuple[str, ...]:
-    """Returns every registered name, of all kinds."""
-    return tuple(name for kind in KINDS.values() for name in kind)
+def resolved(function: Callable | str) -> Callable:
+    """Returns a function, imported where its module and name are given, as `"module:name"`.
+
+    Entries name functions so where the table must be readable without TensorFlow.
+    """
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def names() -> tuple[tuple[str, str], ...]:
+    """Returns the kind and the name of everything that is registered."""
+    return tuple((kind, name) for kind, entries in KINDS.items() for name in entries)

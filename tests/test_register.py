@@ -13,13 +13,14 @@ from clean_registry import registrations_taken_back
 import darts_tf
 from darts_tf import plugins, register, registry
 from darts_tf.configs import DeriveConfig, SearchConfig
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.configs.run import ESTIMATORS as ESTIMATOR_NAMES
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import EMBEDDED, load_dataset
 from darts_tf.errors import InputError
 from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.layers.primitives import PRIMITIVES
-from darts_tf.search.estimators import ESTIMATORS, first_order
+from darts_tf.search.estimators import first_order
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, count_cells, edges
 from darts_tf.spaces.genotype import Genotype, short_name

@@ -189,7 +189,7 @@ def _hints(config_class: type) -> dict[str, object]:
 
 
 @functools.cache
-def _hints_with(config_class: type, names: tuple[str, ...]) -> dict[str, object]:
+def _hints_with(config_class: type, names: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """Once for a class and what is registered, since Python evaluates their text each time."""
     return typing.get_type_hints(config_class)
 

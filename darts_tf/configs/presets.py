@@ -5,6 +5,8 @@ The defaults themselves are the preset `digits`, and of runs on text `pydoc`.
 
 from __future__ import annotations
 
+from darts_tf.configs.estimators import ESTIMATORS
+
 # Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
 _CIFAR10_SEARCH = {
     **{"dataset": "cifar10", "epochs": 50, "channels": 16, "cells": 8},
@@ -114,9 +116,7 @@ TEXT_TRAIN_PRESETS = {
 """Training settings on text by the preset's name."""
 
 GRADIENTS = {
-    "first_order": {"arch_gradient": "first_order"},
-    "second_order": {"arch_gradient": "second_order"},
-    "finite_difference": {"arch_gradient": "finite_difference"},
+    **{name: {"arch_gradient": name} for name in ESTIMATORS.maps[-1]},
     "partial_channels": {"arch_gradient": "first_order", "partial_channels": 4},
     "perturbation": {"arch_gradient": "first_order", "selection": "perturbation"},
 }

@@ -7,12 +7,9 @@ import pathlib
 import re
 from typing import ClassVar, Literal
 
-from darts_tf import registry
 from darts_tf.configs.base import Config, JobConfig, setting
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError, shown, unknown_name
-
-# annotations are text that is read when settings are made: they follow what users register
-ESTIMATORS = ("second_order", "first_order", "finite_difference")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,9 +143,8 @@ class ArchConfig(RunConfig):
     command = "search"
     searches = True
 
-    arch_gradient: Literal[(*ESTIMATORS, *registry.ESTIMATORS)] = setting(
-        "second_order", is_open=True
-    )
+    # annotations are text that is read when settings are made: they follow what users register
+    arch_gradient: Literal[(*ESTIMATORS,)] = setting("second_order", is_open=True)
     """How the architecture's gradient is computed: exactly, without the virtual step (faster), or
     by the paper's approximation."""
     arch_from_epoch: int = setting(0, "zero or more")

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import apply_summed
-from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.losses import with_example_count
 from darts_tf.training.optimizers import clip, clip_then_decay, clip_to_and_fro
@@ -30,7 +30,7 @@ class DARTS(Trainer):
 
     Args:
         network: a supernet.
-        arch_gradient: `"first_order"`, `"second_order"` (exact) or `"finite_difference"`.
+        arch_gradient: how the alphas' gradient is estimated, a name in `estimators.ESTIMATORS`.
         weight_decay: L2 on the weights, part of their gradient.
         clip_norm: largest global norm of the weights' gradient; None for no clipping.
         arch_weight_decay: L2 on the alphas, part of their gradient.
@@ -205,7 +205,7 @@ class DARTS(Trainer):
         """As the virtual step takes them, and a function that takes their upstreams back."""
         if not self.clip_virtual_step or self.clip_norm is None:
             return gradients, list
-        exact = self.arch_gradient != "finite_difference"
+        exact = ESTIMATORS[self.arch_gradient].exact
         return (clip if exact else clip_to_and_fro)(gradients, self.clip_norm)
 
     def arch_gradients(self, train_batch, valid_batch, weights=None):

@@ -1,6 +1,7 @@
 """Gradients of the valid loss with respect to the architecture (Liu et al. 2019, sec. 2.3).
 
-An estimator is a pure function; `ESTIMATORS` names them. All take
+An estimator is a pure function; `configs.estimators.ESTIMATORS` has them by name, with their
+traits. All take
 
 - `loss(weights, alphas, batch)`, which gives a scalar,
 - `weights` and `alphas`, two lists of arrays: w and α,
@@ -18,13 +19,11 @@ derivative. What is returned is the whole, on every replica.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from darts_tf import registry
 from darts_tf.errors import InputError, in_one_line, shown
 from darts_tf.ops.autodiff import weights_fixed
 from darts_tf.runtime.distribution import all_sum
@@ -82,16 +81,6 @@ def finite_difference(
     return valid_loss, all_sum(_add(direct, implicit))
 
 
-_BUILT_IN = {
-    "first_order": first_order,
-    "second_order": second_order,
-    "finite_difference": finite_difference,
-}
-
-ESTIMATORS = collections.ChainMap(registry.ESTIMATORS, _BUILT_IN)
-"""These, and those that users have registered."""
-
-
 def _arch_gradients(loss, weights, alphas, batch):
     """A replica's share of the loss and of its gradient along the alphas."""
     with weights_fixed(1), tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -140,7 +129,7 @@ def check_estimator(name: str, function: Callable) -> None:
 
     Args:
         name: of the estimator.
-        function: as those of `estimators.ESTIMATORS`.
+        function: as those above.
 
     Raises:
         InputError: it fails, or gives no scalar and a finite gradient for each of the alphas.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from darts_tf.configs import SearchConfig
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError, gigabytes
 from darts_tf.ops.images import halved
 from darts_tf.runtime import memory
@@ -10,22 +11,13 @@ from darts_tf.runtime.execution import has_gpu
 from darts_tf.spaces.cell import NONE, PRIMITIVES, SKIP, edges, reductions
 from darts_tf.spaces.search_spaces import SPACES, Space
 
-PASSES = {"first_order": 1, "finite_difference": 2, "second_order": 3}
-"""Passes whose results wait in memory at a time; of second order a backward pass too."""
-
-WORKING = {"first_order": 1, "finite_difference": 2, "second_order": 2}
-"""Backward passes' own memory at its peak, in multiples of `_OWN` tensors of the largest state."""
-
-GRAPH = {"first_order": 90e6, "finite_difference": 120e6, "second_order": 150e6}
-"""Bytes of graph for each cell, about."""
-
 FRAGMENTS = 1.1
 """What the allocator holds for what is in use."""
 
 PROGRAM = 1.0e9
 """Bytes of Python, TensorFlow and Keras."""
 
-_KEPT, _OWN, _FLOAT = 6, 30, 4  # tensors an edge, tensors of the largest operation, bytes
+_KEPT, _OWN, _FLOAT = 6, 30, 4  # tensors an edge, tensors of a backward pass, bytes
 
 _KEPT_BY = {"dil_conv_3x3": 1, "dil_conv_5x5": 1, "conv_7x1_1x7": 1}
 _KEPT_BY |= dict.fromkeys((NONE, SKIP, "max_pool_3x3", "avg_pool_3x3"), 0)
@@ -60,12 +52,11 @@ def estimated_bytes(
         mixed = node // config.partial_channels
         kept += rows * (share * _KEPT * mixed + (node - mixed))
         largest = max(largest, share * space.nodes * mixed)
-    # of an estimator of a user's own the most is assumed
-    name = config.arch_gradient if config.arch_gradient in PASSES else "second_order"
-    tensors = FRAGMENTS * (PASSES[name] * kept + WORKING[name] * _OWN * largest)
+    estimator = ESTIMATORS[config.arch_gradient]
+    tensors = FRAGMENTS * (estimator.passes * kept + estimator.working_memory * _OWN * largest)
     if config.precision != "float32":
         tensors *= 0.6  # the results are half as large, what works on them in part
-    return int(tensors + PROGRAM + GRAPH[name] * config.cells)
+    return int(tensors + PROGRAM + estimator.graph_bytes * config.cells)
 
 
 def _share(space: Space) -> float:
@@ -92,11 +83,12 @@ def check_memory(
     if has_gpu():
         return f"about {gigabytes(needed)} of memory, most of it on the GPU"
     if needed > available:
+        leanest = min(ESTIMATORS.maps[-1], key=lambda name: ESTIMATORS[name].passes)
         raise InputError(
             f"Expected a search that fits into the {gigabytes(available)} of memory that are "
             f"free. Received: one that needs about {gigabytes(needed)}, with "
             f"batch_size={config.batch_size}, channels={config.channels}, "
-            f"arch_gradient={config.arch_gradient!r}; lower the first two, take first_order, or "
+            f"arch_gradient={config.arch_gradient!r}; lower the first two, take {leanest}, or "
             f"mix fewer channels, --partial-channels 4"
         )
     return f"about {gigabytes(needed)} of memory, of {gigabytes(available)} that are free"

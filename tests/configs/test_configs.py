@@ -212,7 +212,10 @@ def test_unknown_preset_is_named_with_the_known_ones():
         ({"seed": -1}, "seed to be zero or more"),
         ({"dataset": 3}, "dataset to be a text. Received: dataset=3"),
         ({"workdir": 3}, "workdir to be a path. Received: workdir=3"),
-        ({"arch_gradient": "second"}, "one of second_order, .*Did you mean 'second_order'?"),
+        (
+            {"arch_gradient": "second"},
+            "one of first_order, second_order, .*Did you mean 'second_order'?",
+        ),
         (
             {"preset": "cifar"},
             "Expected preset to be one of digits, cifar10, pc-darts, p-darts, tiny",

@@ -13,10 +13,10 @@ from numerics import assert_close, by_nested_tapes, floatx
 from tiny_searches import TRAIN, VALID, made_trainer, softmaxed, spread_alphas, tiny
 
 from darts_tf.configs import SearchConfig
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.layers.relaxations import RELAXATIONS, gumbel, gumbel_noise
-from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import STRENGTHS, derive
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numerics import floatx
 from replica_trainers import batches, distance, made, mirrored, stepped, widened
 
-from darts_tf.search.estimators import ESTIMATORS
+from darts_tf.configs.estimators import ESTIMATORS
 
 ONE = tf.distribute.get_strategy()
 BOUNDS = {"float32": 1e-6, "float64": 1e-12}

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from numerics import assert_close
 
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.costs.tables import CellCosts
 from darts_tf.search.cost_penalty import cost_penalty, expected_cost
 from darts_tf.search.darts import DARTS
-from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.spaces.cell import edges
 from darts_tf.spaces.search_spaces import Space, space_of
 

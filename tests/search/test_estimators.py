@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from numerics import assert_close, by_nested_tapes, relative_error
 
-from darts_tf.search.estimators import ESTIMATORS, finite_difference, first_order, second_order
+from darts_tf import registry
+from darts_tf.configs import SearchConfig
+from darts_tf.configs.estimators import ESTIMATORS, Estimator
+from darts_tf.errors import InputError
+from darts_tf.search.darts import DARTS
+from darts_tf.search.estimators import finite_difference, first_order, second_order
 
 XI, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 DRAW = np.random.default_rng(0)
@@ -192,3 +198,49 @@ def test_first_order_needs_no_train_batch_or_step():
         tape.watch(ALPHAS)
         loss = value(ALPHAS)
     assert_close(gradients, tape.gradient(loss, ALPHAS), 1e-14)
+
+
+class TwoWeights(keras.Model):
+    """A network with one array of weights and one of alphas."""
+
+    def __init__(self):
+        super().__init__()
+        self.network_weights = [self.add_weight(shape=(2,), initializer="ones")]
+        self.alphas = [self.add_weight(shape=(2,), initializer="ones")]
+        self.built = True
+
+    def call(self, x, training=False):
+        return x * self.network_weights[0] * self.alphas[0]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_new_estimator_is_one_entry(monkeypatch, exact):
+    """Settings know its name, a search calls its function and obeys its traits."""
+    calls = []
+
+    def function(loss, weights, alphas, train, valid, virtual_step):
+        calls.append(virtual_step)
+        return first_order(loss, weights, alphas, train, valid, virtual_step)
+
+    with pytest.raises(InputError, match="arch_gradient"):
+        SearchConfig(workdir="run", arch_gradient="mine")
+    monkeypatch.setitem(registry.ESTIMATORS, "mine", Estimator(function, exact=exact))
+    assert SearchConfig(workdir="run", arch_gradient="mine").arch_gradient == "mine"
+
+    trainer = DARTS(TwoWeights(), "mine", clip_norm=1.0, clip_virtual_step=True, weight_decay=0.0)
+    sgd = keras.optimizers.SGD(1.0)
+    trainer.compile(sgd, "adam", keras.losses.MeanSquaredError(reduction=None))
+    batch = tf.ones((1, 2)), tf.zeros((1, 2))
+    loss, (gradient,) = trainer.arch_gradients(batch, batch)
+    assert_close([loss], [1.0], 1e-6)
+    assert_close([gradient], [np.ones(2)], 1e-6)
+    (virtual_step,) = calls
+
+    # a gradient of norm 2, clipped to 1: the way back is the derivative, or is clipped instead
+    gradients = [tf.constant([2.0, 0.0])]
+    with tf.GradientTape() as tape:
+        tape.watch(gradients)
+        (virtual,) = virtual_step([tf.zeros(2)], gradients)
+    assert_close([virtual], [[-1.0, 0.0]], 1e-6)
+    (slope,) = tape.gradient(virtual, gradients, output_gradients=tf.constant([-4.0, 0.0]))
+    assert_close([slope], [[0.0, 0.0] if exact else [0.5, 0.0]], 1e-6)

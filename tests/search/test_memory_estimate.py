@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import psutil
 import pytest
 
+from darts_tf import registry
 from darts_tf.configs import SearchConfig
+from darts_tf.configs.estimators import ESTIMATORS, Estimator
 from darts_tf.runtime import memory
 from darts_tf.search import memory_estimate
 
@@ -55,9 +59,29 @@ def test_estimate_grows_with_the_batch_and_falls_with_precision_and_partial_chan
         assert memory_estimate.estimated_bytes(config(channels=16, **less), 32, 32) < base
 
 
+def test_traits_of_the_estimator_decide(monkeypatch):
+    base = memory_estimate.estimated_bytes(config(), 32, 32)
+    for trait, more in {"passes": 4, "working_memory": 3, "graph_bytes": 2e8}.items():
+        for value, sign in ((more, 1), (0, -1)):
+            entry = dataclasses.replace(ESTIMATORS["second_order"], **{trait: value})
+            monkeypatch.setitem(registry.ESTIMATORS, "mine", entry)
+            changed = memory_estimate.estimated_bytes(config(arch_gradient="mine"), 32, 32)
+            assert sign * (changed - base) > 0, (trait, value)
+
+
+def test_plain_function_of_a_user_is_assumed_to_need_the_most(monkeypatch):
+    monkeypatch.setitem(registry.ESTIMATORS, "mine", Estimator(lambda *given: None))
+    needed = {
+        name: memory_estimate.estimated_bytes(config(arch_gradient=name), 32, 32)
+        for name in ESTIMATORS
+    }
+    assert needed["mine"] == max(needed.values())
+
+
 def test_search_that_cannot_fit_is_refused_with_what_to_change(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
-    with pytest.raises(ValueError, match=r"the 1.0 GB.*batch_size=64, .*--partial-channels 4"):
+    says = r"the 1.0 GB.*batch_size=64, .*take first_order, .*--partial-channels 4"
+    with pytest.raises(ValueError, match=says):
         memory_estimate.check_memory(config(), 32, 32)
 
 

@@ -11,9 +11,9 @@ from numerics import assert_close, floatx
 from recurrent_golden import LOSS
 from replica_trainers import mirrored
 
+from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.models.language_model import build_language_model
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
-from darts_tf.search.estimators import ESTIMATORS
 from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 from darts_tf.training.language_trainer import LanguageTrainer
