@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from darts_tf.spaces.cell import by_node, edges, nodes_of, recurrent_edges, recurrent_nodes_of
-from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.cell import edges, nodes_of, recurrent_edges, recurrent_nodes_of
+from darts_tf.spaces.derivation import edge_shares, weights_of
 
 CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
 """Pixels of a number's box, of one with a name, of the labels' width and the heading's height."""
@@ -34,16 +34,14 @@ def heat_images(
         relaxation: which weights they have, a name in `derivation.STRENGTHS`.
         edge_primitives: as `derive` takes them.
     """
-    weights = [STRENGTHS[relaxation](np.asarray(array, np.float64)) for array in alphas[:2]]
+    weights = [weights_of(array, relaxation) for array in alphas[:2]]
     if len(alphas) == 1:
         labels = recurrent_edges(recurrent_nodes_of(len(weights[0])))
         return {"recurrent": heat_map(weights[0], _labels(labels), primitives)}
     found = {}
     for place, cell in enumerate(("normal", "reduce")):
         names = edge_primitives[place] if edge_primitives else primitives
-        shares = None
-        if len(alphas) > 2:
-            shares = _shares(np.asarray(alphas[2 + place], np.float64))
+        shares = edge_shares(alphas[2 + place]) if len(alphas) > 2 else None
         labels = _labels(edges(nodes_of(len(weights[place]))))
         found[cell] = heat_map(weights[place], labels, names, shares)
     return found
@@ -91,12 +89,6 @@ def colour_of(weight: float) -> tuple[int, ...]:
 
 def _labels(pairs) -> list[str]:
     return [f"{source} -> {target}" for source, target in pairs]
-
-
-def _shares(over_edges: np.ndarray) -> np.ndarray:
-    """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
-    softmax = STRENGTHS["softmax"]
-    return np.concatenate([softmax(over_edges[None, into])[0] for into in by_node(len(over_edges))])
 
 
 def _write(draw, text, middle, ink):

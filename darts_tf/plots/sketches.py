@@ -11,7 +11,6 @@ from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.plots.palette import readable
 from darts_tf.spaces.cell import (
     INPUTS,
-    NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
     edges,
@@ -19,7 +18,13 @@ from darts_tf.spaces.cell import (
     recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import NEVER, STRENGTHS, derive, derive_recurrent, strengths
+from darts_tf.spaces.derivation import (
+    STRENGTHS,
+    derive,
+    derive_recurrent,
+    recurrent_strengths,
+    strengths,
+)
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 CELLS = ("normal", "reduce", "recurrent")
@@ -187,9 +192,8 @@ def _mixed(cell, alphas, over_edges, by_cell, relaxation, genotype) -> Sketch:
 
 
 def _recurrent(alphas, primitives, genotype) -> Sketch:
-    weights = STRENGTHS["softmax"](np.asarray(alphas, np.float64))
+    weights = recurrent_strengths(alphas, primitives)
     names = np.broadcast_to(primitives, weights.shape)
-    weights = np.where(names == NONE, NEVER, weights)
     nodes = recurrent_nodes_of(len(weights))
     discrete = _kept(genotype, "recurrent", nodes)
     pairs = recurrent_edges(nodes)

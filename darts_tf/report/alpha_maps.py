@@ -20,13 +20,12 @@ from darts_tf.spaces.cell import (
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
     ByEdge,
-    by_node,
     edges,
     nodes_of,
     recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import STRENGTHS, derive, derive_recurrent
+from darts_tf.spaces.derivation import derive, derive_recurrent, edge_shares, weights_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +115,8 @@ def _convolutional(arrays, options) -> tuple[CellMoves, ...]:
         weights = np.full((*alphas.shape[:2], len(columns)), np.nan)
         for row, candidates in enumerate(own):
             places = [columns.index(name) for name in candidates]
-            weights[:, row, places] = _weights(alphas, options["relaxation"])[:, row]
-        shares = _shares(arrays[2 + i]) if len(arrays) > 2 else None
+            weights[:, row, places] = weights_of(alphas[:, row], options["relaxation"])
+        shares = edge_shares(arrays[2 + i]) if len(arrays) > 2 else None
         rows = edges(nodes_of(alphas.shape[1]))
         kept = tuple(_places(getattr(each, cell), rows, columns) for each in derived)
         cells.append(CellMoves(cell, rows, columns, weights, shares, kept))
@@ -127,19 +126,6 @@ def _convolutional(arrays, options) -> tuple[CellMoves, ...]:
 def _order(name: str) -> tuple:
     known = ALL_PRIMITIVES.index(name) if name in ALL_PRIMITIVES else len(ALL_PRIMITIVES)
     return known, len(name), name
-
-
-def _weights(alphas: np.ndarray, relaxation: str) -> np.ndarray:
-    if not np.isfinite(alphas).all():
-        raise InputError("Expected finite numbers. Received: others")
-    flat = alphas.reshape(-1, alphas.shape[-1]).astype(np.float64)
-    return STRENGTHS[relaxation](flat).reshape(alphas.shape)
-
-
-def _shares(parameters: np.ndarray) -> np.ndarray:
-    """The softmax over the edges into each node."""
-    parts = [parameters[:, rows] for rows in by_node(parameters.shape[1])]
-    return np.concatenate([_weights(part, "softmax") for part in parts], axis=1)
 
 
 def _places(pairs, rows, columns) -> frozenset[tuple[int, int]]:
@@ -155,12 +141,12 @@ def _recurrent(alphas: np.ndarray) -> CellMoves:
     columns = RECURRENT_PRIMITIVES
     if alphas.shape[2] != len(columns):
         raise InputError(f"Expected {len(columns)} columns. Received: {alphas.shape[2]}")
-    weights, kept = _weights(alphas, "softmax"), []
+    kept = []
     for each in alphas:
         pairs = enumerate(derive_recurrent(each).recurrent, 1)
         places = ((rows.index((source, i)), columns.index(name)) for i, (name, source) in pairs)
         kept.append(frozenset(places))
-    return CellMoves("recurrent", rows, columns, weights, None, tuple(kept))
+    return CellMoves("recurrent", rows, columns, weights_of(alphas), None, tuple(kept))
 
 
 MOST_EPOCHS = 200

@@ -88,16 +88,28 @@ def derive_recurrent(
     Raises:
         InputError: An array of another shape, or a number that is not finite.
     """
-    columns = [i for i, primitive in enumerate(primitives) if primitive != NONE]
-    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)), recurrent_nodes_of)
-    weights = _softmax(alphas)[:, columns]
+    weights = recurrent_strengths(alphas, primitives)
     pairs, start = [], 0
     for node in range(recurrent_nodes_of(len(weights))):
         rows = weights[start : start + node + 1]
         source = int(rows.max(axis=1).argmax())
-        pairs.append((primitives[columns[rows[source].argmax()]], source))
+        pairs.append((primitives[rows[source].argmax()], source))
         start += len(rows)
     return RecurrentGenotype(tuple(pairs), tuple(range(1, len(pairs) + 1)))
+
+
+def recurrent_strengths(alphas, primitives: tuple[str, ...] = RECURRENT_PRIMITIVES) -> np.ndarray:
+    """Returns what `derive_recurrent` compares: `(edges, primitives)`, `NEVER` for `none`.
+
+    Args:
+        alphas: as in `derive_recurrent`.
+        primitives: what the columns stand for.
+
+    Raises:
+        InputError: as `derive_recurrent`.
+    """
+    alphas = _checked_alphas("alphas", alphas, (None, len(primitives)), recurrent_nodes_of)
+    return np.where(np.array(primitives) == NONE, NEVER, weights_of(alphas))
 
 
 def strengths(
@@ -122,11 +134,12 @@ def strengths(
     same = isinstance(primitives[0], str)
     shape = (None, len(primitives)) if same else np.shape(primitives)
     alphas = _checked_alphas(f"alphas_{cell}", alphas, shape)
-    names, weights = np.broadcast_to(primitives, alphas.shape), STRENGTHS[relaxation](alphas)
+    names, weights = np.broadcast_to(primitives, alphas.shape), weights_of(alphas, relaxation)
     if over_edges is not None:
         over_edges = _checked_alphas(f"edges_{cell}", over_edges, (len(weights),))
+        shares = edge_shares(over_edges)
         for into in by_node(len(weights)):
-            weights[into] *= _softmax(over_edges[None, into]).T * len(weights[into])
+            weights[into] *= shares[into, None] * len(weights[into])
     return np.where(names == NONE, NEVER, weights), names
 
 
@@ -155,17 +168,59 @@ def _strongest(weights: np.ndarray, into: slice) -> list[tuple[int, int]]:
     return [(int(into.start + i), int(rows[i].argmax())) for i in order]
 
 
-def _softmax(rows: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+def _softmax(alphas: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def _sigmoid(rows: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -rows))
+def _sigmoid(alphas: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -alphas))
 
 
 STRENGTHS = {"softmax": _softmax, "sigmoid": _sigmoid, "gumbel": _softmax}
 """By the relaxation of a search: the weights of operations that its alphas stand for."""
+
+
+def weights_of(alphas, relaxation: str = "softmax") -> np.ndarray:
+    """Returns the weights of operations that alphas stand for (Liu et al. 2019, eq. 2).
+
+    Args:
+        alphas: `(..., primitives)` array.
+        relaxation: a name in `STRENGTHS`.
+
+    Returns:
+        A float64 array of the same shape.
+    """
+    return STRENGTHS[relaxation](np.asarray(alphas, np.float64))
+
+
+def edge_shares(over_edges) -> np.ndarray:
+    """Returns the softmax over the edges into each node (Xu et al. 2020, eq. 3).
+
+    Args:
+        over_edges: `(..., edges)` array of the parameters of edges.
+
+    Returns:
+        A float64 array of the same shape; the shares of a node's edges sum to 1.
+    """
+    over_edges = np.asarray(over_edges, np.float64)
+    nodes = by_node(over_edges.shape[-1])
+    return np.concatenate([_softmax(over_edges[..., into]) for into in nodes], axis=-1)
+
+
+def mean_entropy(alphas) -> float:
+    """Returns the mean over the edges of the entropy of their softmaxed alphas, in nats.
+
+    It begins near the logarithm of the number of primitives and is 0 where all edges are decided.
+
+    Args:
+        alphas: (edges, primitives) array.
+    """
+    alphas = np.asarray(alphas, np.float64)
+    shifted = alphas - alphas.max(axis=1, keepdims=True)
+    # from logarithms, so that a weight too small for a float64 adds 0 instead of NaN
+    logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-(np.exp(logarithms) * logarithms).sum(axis=1).mean())
 
 
 def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
