@@ -18,7 +18,7 @@ from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
 from darts_tf.models.counting import checked_target, genotype_costs
 from darts_tf.models.scaling import scaled
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
 from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
 
@@ -99,12 +99,12 @@ def _show_network(genotype: Genotype, config: InspectConfig) -> None:
     )
 
 
-def _cell_table(cell: str, genotype: Genotype) -> Table:
-    pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
-    table = Table("node", "first edge", "second edge", "in the output", title=f"{cell} cell")
-    for node in range(len(pairs) // 2):
-        edges = [f"{primitive} of {source}" for primitive, source in pairs[2 * node : 2 * node + 2]]
-        table.add_row(str(node + 2), *edges, "yes" if node + 2 in concat else "no")
+def _cell_table(cell: str, genotype: Genotype | RecurrentGenotype) -> Table:
+    concat = "concat" if cell == "recurrent" else f"{cell}_concat"
+    header, rows = cell_table(cell, getattr(genotype, cell), getattr(genotype, concat))
+    table = Table(*header, title=CELL_TITLES[cell])
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -121,10 +121,6 @@ def _cost_table(costs: list[Cost], peaks: list[int], image_size: int) -> Table:
 
 
 def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> None:
-    nodes = Table("node", "activation", "of state", "in the output", title="recurrent cell")
-    for node, (activation, source) in enumerate(genotype.recurrent, 1):
-        in_output = "yes" if node in genotype.concat else "no"
-        nodes.add_row(str(node), activation, str(source), in_output)
     title = f"language model of {config.units:,} units and {config.vocabulary:,} words"
     table = Table("part", title=title, box=box.SIMPLE, pad_edge=False)
     for column in ("parameters", "MACs a word"):
@@ -133,6 +129,6 @@ def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> 
     for part in parts:
         table.add_row(part.name, f"{part.params:,}", f"{part.macs:,}")
     console = Console()
-    console.print(nodes, table)
+    console.print(_cell_table("recurrent", genotype), table)
     console.print(f"parameters {sum(part.params for part in parts):,}")
     console.print(f"MACs {sum(part.macs for part in parts):,} a word (matrix products)")

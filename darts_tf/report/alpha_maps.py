@@ -26,6 +26,7 @@ from darts_tf.spaces.cell import (
     recurrent_nodes_of,
 )
 from darts_tf.spaces.derivation import derive, derive_recurrent, edge_shares, weights_of
+from darts_tf.spaces.genotype import CELL_TITLES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +156,7 @@ MOST_EPOCHS = 200
 SPREAD = 0.05
 """Weights that differ by less look alike."""
 
-TITLES = {"normal": "Normal cell", "reduce": "Reduction cell", "recurrent": "Recurrent cell"}
+TITLES = {cell: title.capitalize() for cell, title in CELL_TITLES.items()}
 
 WEIGHED = {
     "softmax": "softmax of its alphas",
