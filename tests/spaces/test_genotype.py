@@ -71,7 +71,7 @@ def test_genotype_is_hashable_and_takes_lists_and_numpy_integers():
     assert type(lists.normal[0][1]) is int
 
 
-def test_str_is_one_short_line_a_cell():
+def test_str_is_one_line_a_cell():
     assert str(V2).splitlines() == [
         "normal  sep_conv_3x3 0, sep_conv_3x3 1 | sep_conv_3x3 0, sep_conv_3x3 1 | "
         "sep_conv_3x3 1, skip_connect 0 | skip_connect 0, dil_conv_3x3 2 -> 2 3 4 5",
