@@ -15,14 +15,10 @@ from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
 from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
 from darts_tf.errors import InputError, shown
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES
-from darts_tf.spaces.genotype import short_name
 from darts_tf.spaces.search_spaces import SPACES, checked_space
 
 TAKEN = {
-    "primitive": (
-        *(*ALL_PRIMITIVES, *map(short_name, ALL_PRIMITIVES)),
-        *(ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM),
-    ),
+    "primitive": (*ALL_PRIMITIVES, ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM),
     "space": tuple(SPACES.maps[-1]),
     "dataset": ("digits", *EMBEDDED_TEXTS),
     "estimator": tuple(ESTIMATORS.maps[-1]),

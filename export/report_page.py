@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from darts_tf.report.html import details, facts, page, table, text
 from darts_tf.spaces.cell import CELLS
+from darts_tf.spaces.genotype import CELL_TITLES, cell_table
 
 Row = Sequence[object]
 
@@ -161,7 +162,7 @@ def _of_images(report: Mapping) -> Facts:
         ("image", f"{size}, values {given['range'][0]} to {given['range'][1]}"),
         ("classes", f"{report['classes']:,}"),
     )
-    cells = [_convolutional(report["genotype"], cell) for cell in CELLS]
+    cells = [_cell(report["genotype"], cell, f"{cell}_concat") for cell in CELLS]
     how = (
         ("compared on", _used(report, "check", "images")),
         ("calibrated on", _used(report, "calibration", "images")),
@@ -179,12 +180,7 @@ def _of_text(report: Mapping) -> Facts:
         ("vocabulary", f"{report['vocabulary']:,} words"),
         ("words", _SPLITTING.get(report["splitting"], report["splitting"])),
     )
-    pairs, concat = report["genotype"]["recurrent"], report["genotype"]["concat"]
-    rows = [
-        (f"node {i}", f"{activation} of {source}", "yes" if i in concat else "no")
-        for i, (activation, source) in enumerate(pairs, 1)
-    ]
-    cells = [("recurrent cell", ("node", "edge", "in the output"), rows)]
+    cells = [_cell(report["genotype"], "recurrent", "concat")]
     streams = report["check_streams"]
     how = (
         ("compared on", f"{_used(report, 'check', 'words')}, in {streams} streams"),
@@ -202,13 +198,9 @@ _MEASURES = (
 _SPLITTING = {"spaces": "divided by white space", "pydoc": "small letters, marks apart"}
 
 
-def _convolutional(genotype: Mapping, cell: str):
-    pairs, concat = genotype[cell], genotype[f"{cell}_concat"]
-    rows = []
-    for node in range(len(pairs) // 2):
-        edges = (f"{op} of {source}" for op, source in pairs[2 * node : 2 * node + 2])
-        rows.append((f"node {node + 2}", *edges, "yes" if node + 2 in concat else "no"))
-    return f"{cell} cell", ("node", "first edge", "second edge", "in the output"), rows
+def _cell(genotype: Mapping, cell: str, concat: str):
+    header, rows = cell_table(cell, genotype[cell], genotype[concat])
+    return CELL_TITLES[cell], header, rows
 
 
 def _used(report: Mapping, use: str, things: str) -> str:

@@ -10,15 +10,15 @@ from rich.table import Table
 
 from darts_tf import registry
 from darts_tf.configs import InspectConfig
-from darts_tf.costs.formulas import word_costs
+from darts_tf.costs.activation_memory import peak_memory
+from darts_tf.costs.formulas import Cost, word_costs
+from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError, unknown_name
 from darts_tf.layers.primitives import PRIMITIVES
-from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
-from darts_tf.models.activation_memory import peak_memory
-from darts_tf.models.counting import costs, count_elementwise, count_macs, count_params
-from darts_tf.models.network import build_network
+from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
+from darts_tf.models.counting import checked_target, genotype_costs
 from darts_tf.models.scaling import scaled
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
 from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
 
@@ -77,48 +77,43 @@ def _show_primitive(name: str, channels: int) -> None:
 
 def _show_network(genotype: Genotype, config: InspectConfig) -> None:
     size = config.image_size or USUAL_SIZE[config.stem]
-    check_image_size(size, size, config.stem)
     classes = config.classes or USUAL_CLASSES[config.stem]
     config = scaled(config, genotype, classes, size, config.image_channels)
-    network = build_network(
-        genotype,
-        channels=config.channels,
-        cells=config.cells,
-        classes=classes,
-        stem=config.stem,
-        auxiliary=False,
-        image_channels=config.image_channels,
-    )
+    sizes = (config.channels, config.cells, size, size, config.stem, classes)
+    target = checked_target(Target(*sizes, config.image_channels))
+    costs, peaks = genotype_costs(target, genotype), peak_memory(target, genotype)
     console = Console()
     console.print(_cell_table("normal", genotype), _cell_table("reduce", genotype))
-    console.print(_cost_table(network, size))
-    macs, elementwise = count_macs(network, size), count_elementwise(network, size)
+    console.print(_cost_table(costs, peaks, size))
+    params, macs, elementwise = (
+        sum(getattr(component, name) for component in costs)
+        for name in ("params", "macs", "elementwise")
+    )
     if config.max_macs:
         console.print(f"{config.channels} channels, for at most {config.max_macs:,} MACs")
-    console.print(f"parameters {count_params(network):,}")
+    console.print(f"parameters {params:,}")
     console.print(f"MACs {macs:,} (convolutions and dense layers)")
     console.print(f"MACs {macs + elementwise:,} (and 2 x normalised + rectified values)")
-    peak = max(peak_memory(network, size))
-    console.print(f"memory {peak:,} bytes (most activations alive at once: one image, float32)")
+    console.print(
+        f"memory {max(peaks):,} bytes (most activations alive at once: one image, float32)"
+    )
 
 
-def _cell_table(cell: str, genotype: Genotype) -> Table:
-    pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
-    table = Table("node", "first edge", "second edge", "in the output", title=f"{cell} cell")
-    for node in range(len(pairs) // 2):
-        edges = [f"{primitive} of {source}" for primitive, source in pairs[2 * node : 2 * node + 2]]
-        table.add_row(str(node + 2), *edges, "yes" if node + 2 in concat else "no")
+def _cell_table(cell: str, genotype: Genotype | RecurrentGenotype) -> Table:
+    concat = "concat" if cell == "recurrent" else f"{cell}_concat"
+    header, rows = cell_table(cell, getattr(genotype, cell), getattr(genotype, concat))
+    table = Table(*header, title=CELL_TITLES[cell])
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _cost_table(network, image_size: int) -> Table:
+def _cost_table(costs: list[Cost], peaks: list[int], image_size: int) -> Table:
     title = f"network on {image_size}x{image_size} images"
     table = Table("part", title=title, box=box.SIMPLE, pad_edge=False)  # rows fit a terminal
     for column in ("parameters", "MACs", "element-\nwise", "memory\n(kB)", "output"):
         table.add_column(column, justify="right")
-    for part, peak in zip(
-        costs(network, image_size), peak_memory(network, image_size), strict=True
-    ):
+    for part, peak in zip(costs, peaks, strict=True):
         numbers = (part.params, part.macs, part.elementwise, peak / 1000)
         counts = (f"{n:,.0f}" for n in numbers)
         table.add_row(part.name, *counts, f"{part.height}x{part.width}x{part.channels}")
@@ -126,10 +121,6 @@ def _cost_table(network, image_size: int) -> Table:
 
 
 def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> None:
-    nodes = Table("node", "activation", "of state", "in the output", title="recurrent cell")
-    for node, (activation, source) in enumerate(genotype.recurrent, 1):
-        in_output = "yes" if node in genotype.concat else "no"
-        nodes.add_row(str(node), activation, str(source), in_output)
     title = f"language model of {config.units:,} units and {config.vocabulary:,} words"
     table = Table("part", title=title, box=box.SIMPLE, pad_edge=False)
     for column in ("parameters", "MACs a word"):
@@ -138,6 +129,6 @@ def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> 
     for part in parts:
         table.add_row(part.name, f"{part.params:,}", f"{part.macs:,}")
     console = Console()
-    console.print(nodes, table)
+    console.print(_cell_table("recurrent", genotype), table)
     console.print(f"parameters {sum(part.params for part in parts):,}")
     console.print(f"MACs {sum(part.macs for part in parts):,} a word (matrix products)")

@@ -1,15 +1,29 @@
-"""Parameters and multiply-accumulates of networks in closed form: no layer is built.
+"""Costs of networks in closed form, by the papers' conventions. No layer is built.
 
-The rules are those of `counting`, whose results a test holds these against.
+The cost of a network is the sum over its parts. `part_cost` has a formula for every part of the
+built-in spaces, but none for a primitive that a user has registered: callers that can build layers
+pass `models.counting.part_cost`, which measures those. Tests compare the formulas with the weights
+of networks that are built, and with plain NumPy that counts while it computes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from darts_tf.costs.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target, parts_of
-from darts_tf.costs.tables import CostTable, network_cost
+from darts_tf.costs.parts import (
+    ADD,
+    CLASSIFIER,
+    CONCAT,
+    PREPROCESS,
+    RELU,
+    STEM,
+    Part,
+    Target,
+    stacked_parts,
+)
+from darts_tf.costs.tables import CostTable
 from darts_tf.spaces.cell import ALL_PRIMITIVES, SKIP
 from darts_tf.spaces.genotype import Genotype
 
@@ -18,6 +32,52 @@ _SEPARABLE = {
     **{f"dil_conv_{size}x{size}": (size, 1) for size in (3, 5)},
 }
 """Rows of the depthwise kernel, and how often the sequence is applied."""
+
+ROW_AND_COLUMN = "conv_7x1_1x7"
+
+CIFAR_STEM, IMAGENET_STEM = _STEMS = (f"{STEM}_cifar", f"{STEM}_imagenet")
+
+_KNOWN = frozenset((*ALL_PRIMITIVES, *_STEMS, PREPROCESS, RELU, ADD, CONCAT, CLASSIFIER))
+"""Names of the parts that a formula is known of."""
+
+
+class PartCost(NamedTuple):
+    """The cost of one part for one image.
+
+    Attributes:
+        params: trainable numbers.
+        macs: multiply-accumulates of convolutions and dense layers.
+        elementwise: two for every normalised value and one for every rectified one.
+        kernels: arrays of weights, without those of normalisations.
+    """
+
+    params: int
+    macs: int
+    elementwise: int
+    kernels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The cost of the stem, a cell or the classifier of a network for one image.
+
+    Attributes:
+        name: of the component.
+        params: trainable numbers.
+        macs: multiply-accumulates of convolutions and dense layers.
+        elementwise: two for every normalised value and one for every rectified one.
+        height: rows of the output.
+        width: columns of the output.
+        channels: of the output.
+    """
+
+    name: str
+    params: int
+    macs: int
+    elementwise: int
+    height: int
+    width: int
+    channels: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,82 +120,165 @@ def word_costs(
     ]
 
 
+def part_cost(part: Part) -> PartCost | None:
+    """Returns the cost of a part; None if no formula is known, as for a user's primitive."""
+    if part.name not in _KNOWN:
+        return None
+    kernels = _kernels(part)
+    params = sum(inputs * outputs * size for inputs, outputs, size, _ in kernels)
+    macs = sum(inputs * outputs * size * places for inputs, outputs, size, places in kernels)
+    arrays = len(kernels)
+    if part.name == CLASSIFIER:
+        params, arrays = params + part.channels, arrays + 1  # the bias
+    elif part.name in (PREPROCESS, SKIP) and part.stride == 2:
+        arrays += 1  # half of the channels see even places, the others odd ones
+    normalised = _normalised(part)
+    params += 2 * sum(channels for channels, _ in normalised)
+    elementwise = 2 * sum(channels * places for channels, places in normalised) + _rectified(part)
+    return PartCost(params, macs, elementwise, arrays)
+
+
+def component_costs(
+    target: Target, genotype: Genotype, cost_of: Callable[[Part], PartCost | None] = part_cost
+) -> list[Cost] | None:
+    """Returns the cost of every component of a network, from the stem to the classifier.
+
+    Args:
+        target: the network, without auxiliary head.
+        genotype: its cells.
+        cost_of: gives the cost of a part.
+
+    Returns:
+        One entry each for the stem, the cells and the classifier; None if the cost of a part is
+        not known.
+    """
+    rows = []
+    for component in stacked_parts(target, genotype):
+        counted = [(cost_of(part), count) for part, count in component.parts.items()]
+        if any(cost is None for cost, _ in counted):
+            return None
+        sums = (sum(cost[i] * count for cost, count in counted) for i in range(3))
+        rows.append(Cost(component.name, *sums, *component.size, component.channels))
+    return rows
+
+
 def network_costs(target: Target, genotype: Genotype) -> tuple[int, int] | None:
-    """Parameters and multiply-accumulates for one image.
+    """Returns parameters and multiply-accumulates for one image.
 
     Args:
         target: the network, without auxiliary head.
         genotype: its cells.
 
     Returns:
-        Both; None where a cell has an operation that no formula is known of.
+        Both; None if a cell has an operation without a formula.
     """
-    parts = parts_of(target, genotype)
-    named = {primitive for primitive, _ in (*genotype.normal, *genotype.reduce)}
-    if not named <= set(ALL_PRIMITIVES):
+    rows = component_costs(target, genotype)
+    if rows is None:
         return None
-    tables = [cost_table(metric, parts) for metric in ("params", "macs")]
-    params, macs = (network_cost(table, target, genotype) for table in tables)
-    return params, macs
+    return sum(row.params for row in rows), sum(row.macs for row in rows)
 
 
-def cost_table(metric: str, parts: Iterable[Part]) -> CostTable:
-    """What parts cost; the metric is `"params"` or `"macs"`."""
-    count = {"params": _params, "macs": _macs}[metric]
-    return CostTable(metric, {part: count(part) for part in parts}, f"the table of {metric}")
+PART, KERNEL = 280, 400
+"""Bytes of a TFLite file that describe the operations of a part, and those for a kernel of it.
+
+Names are among them, which have numbers that grow with the layers that a process has made before.
+"""
+
+METADATA = 10_000
+"""Bytes of a TFLite file that are for those who read it: inputs, classes, preprocessing."""
 
 
-def _params(part: Part) -> int:
-    kernels = sum(inputs * outputs * size for inputs, outputs, size, _ in _kernels(part))
-    if part.name == CLASSIFIER:
-        return kernels + part.channels  # a bias
-    return kernels + 2 * sum(_normalised(part))
+def _bytes(part: Part, cost: PartCost) -> int:
+    """Returns the bytes of a part in a float32 TFLite file, a few percent more than it has."""
+    once = METADATA if part.name == CLASSIFIER else 0
+    return 4 * cost.params + KERNEL * cost.kernels + PART + once
 
 
-def _macs(part: Part) -> int:
-    return sum(inputs * outputs * size * places for inputs, outputs, size, places in _kernels(part))
+METRICS: dict[str, Callable[[Part, PartCost], int]] = {
+    "macs": lambda part, cost: cost.macs,
+    "params": lambda part, cost: cost.params,
+    "bytes": _bytes,
+}
+"""Metrics of a budget by their names: functions of a part and its cost."""
+
+
+def cost_table(
+    metric: str, parts: Iterable[Part], cost_of: Callable[[Part], PartCost] = part_cost
+) -> CostTable:
+    """Returns the costs of parts by one metric.
+
+    Args:
+        metric: a key of `METRICS`.
+        parts: of networks; `cost_of` must know them all.
+        cost_of: gives the cost of a part.
+    """
+    costs = {part: METRICS[metric](part, cost_of(part)) for part in parts}
+    return CostTable(metric, costs, f"the table of {metric}")
+
+
+def _places(part: Part) -> int:
+    """Places of the output."""
+    return _divided(part.height, part.stride) * _divided(part.width, part.stride)
 
 
 def _kernels(part: Part) -> list[tuple[int, int, int, int]]:
-    """Inputs, outputs and places of every kernel, and the places of what it gives.
+    """Inputs, outputs and places of every kernel, and the places of its output.
 
     A depthwise kernel counts as one of a single input.
     """
-    inputs, channels = part.inputs, part.channels
-    rows, columns = _divided(part.height, part.stride), _divided(part.width, part.stride)
+    inputs, channels, places = part.inputs, part.channels, _places(part)
     if part.name == CLASSIFIER:
         return [(inputs, channels, 1, 1)]
-    if part.name in (PREPROCESS, SKIP):
-        return [(inputs, channels, 1, rows * columns)]
+    if _is_pointwise(part):
+        return [(inputs, channels, 1, places)]
     if part.name in _SEPARABLE:
         size, rounds = _SEPARABLE[part.name]
-        places = rows * columns
         return [(1, channels, size**2, places), (channels, channels, 1, places)] * rounds
-    if part.name == "conv_7x1_1x7":
-        along_columns = (channels, channels, 7, part.height * columns)
-        return [along_columns, (channels, channels, 7, rows * columns)]
-    return _of_stem(part)
+    if part.name == ROW_AND_COLUMN:
+        along_columns = (channels, channels, 7, part.height * _divided(part.width, part.stride))
+        return [along_columns, (channels, channels, 7, places)]
+    if part.name in _STEMS:
+        layers = stem_layers(part)
+        inputs = [part.inputs, *(outputs for outputs, _ in layers)]
+        return [(inputs[i], *layer[:1], 9, layer[1]) for i, layer in enumerate(layers)]
+    return []
 
 
-def _of_stem(part: Part) -> list[tuple[int, int, int, int]]:
-    """The kernels of a stem; of what has no weights none."""
-    found, inputs, rows, columns = [], part.inputs, part.height, part.width
-    for outputs in _normalised(part) if part.name.startswith(STEM) else ():
-        stride = 1 if part.stride == 1 else 2
-        rows, columns = _divided(rows, stride), _divided(columns, stride)
-        found.append((inputs, outputs, 9, rows * columns))
-        inputs = outputs
-    return found
+def _is_pointwise(part: Part) -> bool:
+    """Whether a part brings channels and size to those of its cell, by a 1x1 convolution."""
+    return part.name == PREPROCESS or (part.name == SKIP and part.stride == 2)
 
 
-def _normalised(part: Part) -> list[int]:
-    """Channels of every normalisation."""
-    if part.name == f"{STEM}_imagenet":
-        return [part.channels // 2, part.channels, part.channels]
+def _normalised(part: Part) -> list[tuple[int, int]]:
+    """Channels and places of every normalisation."""
+    if part.name in _STEMS:
+        return stem_layers(part)
+    one = (part.channels, _places(part))
     if part.name in _SEPARABLE:
-        return [part.channels] * _SEPARABLE[part.name][1]
-    has_one = (PREPROCESS, SKIP, "conv_7x1_1x7", f"{STEM}_cifar")
-    return [part.channels] if part.name in has_one else []
+        return [one] * _SEPARABLE[part.name][1]
+    return [one] if _is_pointwise(part) or part.name == ROW_AND_COLUMN else []
+
+
+def _rectified(part: Part) -> int:
+    """How many values are rectified."""
+    read = part.height * part.width * part.inputs
+    if part.name in _STEMS:
+        return sum(channels * places for channels, places in stem_layers(part)[:-1])
+    if part.name in _SEPARABLE:
+        return read + (_SEPARABLE[part.name][1] - 1) * part.channels * _places(part)
+    return read if _is_pointwise(part) or part.name == ROW_AND_COLUMN else 0
+
+
+def stem_layers(part: Part) -> list[tuple[int, int]]:
+    """Channels and places of the output of every convolution of a stem."""
+    if part.name == CIFAR_STEM:
+        return [(part.channels, part.height * part.width)]
+    layers = []
+    rows, columns = part.height, part.width
+    for channels in (part.channels // 2, part.channels, part.channels):
+        rows, columns = _divided(rows, 2), _divided(columns, 2)
+        layers.append((channels, rows * columns))
+    return layers
 
 
 def _divided(side: int, stride: int) -> int:

@@ -168,18 +168,48 @@ def ends(target: Target, last: Place) -> list[Part]:
     ]
 
 
+class Component(NamedTuple):
+    """The stem, a cell or the classifier of a network.
+
+    Attributes:
+        name: as in `cell 3 (normal)`.
+        parts: how often it has each part.
+        size: rows and columns of its output.
+        channels: of its output.
+    """
+
+    name: str
+    parts: collections.Counter[Part]
+    size: tuple[int, int]
+    channels: int
+
+
+def places_of(target: Target, genotype: Genotype) -> list[Place]:
+    """Where the cells of a genotype's network are."""
+    nodes = tuple(len(pairs) // 2 for pairs in (genotype.normal, genotype.reduce))
+    concats = (len(genotype.normal_concat), len(genotype.reduce_concat))
+    return places(target, nodes, concats)
+
+
+def stacked_parts(target: Target, genotype: Genotype) -> list[Component]:
+    """Returns the components of a genotype's network, from the stem to the classifier."""
+    stacked = places_of(target, genotype)
+    stem, classifier = ends(target, stacked[-1])
+    size = _divided((stem.height, stem.width), stem.stride)
+    components = [Component("stem", collections.Counter([stem]), size, stem.channels)]
+    for i, place in enumerate(stacked):
+        counts = collections.Counter(place.fixed())
+        pairs = genotype.reduce if place.reduction else genotype.normal
+        counts.update(part for part in (place.edge(*pair) for pair in pairs) if part)
+        name = f"cell {i} ({'reduction' if place.reduction else 'normal'})"
+        components.append(Component(name, counts, place.output, place.concat * place.channels))
+    last = Component(CLASSIFIER, collections.Counter([classifier]), (1, 1), target.classes)
+    return [*components, last]
+
+
 def parts_of(target: Target, genotype: Genotype) -> collections.Counter[Part]:
     """How often each part is in the network of a genotype."""
-    cells = (genotype.normal, genotype.reduce)
-    concats = (genotype.normal_concat, genotype.reduce_concat)
-    nodes = tuple(len(pairs) // 2 for pairs in cells)
-    stacked = places(target, nodes, tuple(map(len, concats)))
-    found = collections.Counter(ends(target, stacked[-1]))
-    for place in stacked:
-        found.update(place.fixed())
-        pairs = (place.edge(*pair) for pair in cells[place.reduction])
-        found.update(part for part in pairs if part)
-    return found
+    return sum((each.parts for each in stacked_parts(target, genotype)), collections.Counter())
 
 
 def all_parts(target: Target, nodes: int = NODES, primitives=PRIMITIVES) -> list[Part]:

@@ -14,7 +14,7 @@ from darts_tf.layers.graph_sharing import Shared
 from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.layers.normalization import tracking
 from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, ReLUConvBN, views
-from darts_tf.ops.images import halved, joined, shuffle
+from darts_tf.ops.images import joined, shuffle
 from darts_tf.spaces.cell import INPUTS
 
 
@@ -185,8 +185,3 @@ class Cell(keras.layers.Layer):
         op = self.ops[index]
         y = op(seen[self.pairs[index][1]][op.reads], training=training)
         return y * factors[index] if index in factors else y
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of the output for the previous cell's rows and columns."""
-        stride = 2 if self.reduction else 1
-        return halved(height, stride), halved(width, stride)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 import tensorflow as tf
 
@@ -36,10 +34,6 @@ class ClassifierHead(keras.layers.Layer):
     def call(self, x):
         """`(batch, height, width, features)` to logits `(batch, classes)`."""
         return tf.matmul(tf.reduce_mean(x, (1, 2)), self.kernel) + self.bias
-
-    def macs(self):
-        """Multiply-accumulates for one image."""
-        return math.prod(self.kernel.shape)
 
 
 class AuxiliaryHead(keras.layers.Layer):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import built_normalization
-from darts_tf.ops.images import add_kernel, halved, pad
+from darts_tf.ops.images import add_kernel, pad
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
 """Rows and columns an image needs so that 2x2 places are left after all reductions."""
@@ -86,29 +84,3 @@ class Stem(keras.layers.Layer):
             x = self.norms[i](x, training=training)
             outputs.append(x)
         return outputs[0] if self.kind == "cifar" else (outputs[1], outputs[2])
-
-    def macs(self, height, width):
-        """Multiply-accumulates for one image."""
-        sizes = self.output_sizes(height, width)
-        return sum(
-            rows * columns * math.prod(kernel.shape)
-            for (rows, columns), kernel in zip(sizes, self.kernels, strict=True)
-        )
-
-    def elementwise(self, height, width):
-        """Two for every normalised value and one for every rectified one, for one image."""
-        values = [
-            rows * columns * outputs
-            for (rows, columns), outputs in zip(
-                self.output_sizes(height, width), self.outputs, strict=True
-            )
-        ]
-        return 2 * sum(values) + sum(values[:-1])
-
-    def output_sizes(self, height, width):
-        """Rows and columns after each convolution."""
-        sizes = []
-        for stride in self.strides:
-            height, width = halved(height, stride), halved(width, stride)
-            sizes.append((height, width))
-        return sizes

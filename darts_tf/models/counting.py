@@ -1,48 +1,27 @@
-"""Parameters and multiply-accumulates of networks, by the papers' two conventions.
+"""Costs of networks, users' primitives among them, and of models that exist.
 
-Language models have the first of them alone: matrix products.
+The numbers come from the closed forms of `costs.formulas`; only the layers of users' primitives are
+built to be measured. Language models have matrix products only.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import keras
 
-from darts_tf.costs.formulas import word_costs
-from darts_tf.costs.parts import CLASSIFIER, PREPROCESS, STEM, Part
+from darts_tf.costs import formulas
+from darts_tf.costs.formulas import Cost, PartCost, component_costs, word_costs
+from darts_tf.costs.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target
 from darts_tf.costs.tables import CostTable
+from darts_tf.errors import InputError
 from darts_tf.layers.cells import preprocess
 from darts_tf.layers.heads import ClassifierHead
 from darts_tf.layers.primitives import PRIMITIVES
-from darts_tf.layers.stems import Stem
+from darts_tf.layers.stems import MINIMUM_CHANNELS, Stem, check_image_size
 from darts_tf.models.language_model import RecurrentModel
-from darts_tf.spaces.cell import INPUTS
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What a part of a network costs for one image.
-
-    Attributes:
-        name: of the part.
-        params: trainable numbers.
-        macs: multiply-accumulates of convolutions and dense layers.
-        elementwise: two for every normalised value and one for every rectified one.
-        height: rows of the output.
-        width: columns of the output.
-        channels: of the output.
-    """
-
-    name: str
-    params: int
-    macs: int
-    elementwise: int
-    height: int
-    width: int
-    channels: int
+from darts_tf.spaces.genotype import Genotype
 
 
 def count_params(model: keras.Model) -> int:
@@ -86,32 +65,44 @@ def count_elementwise(network: keras.Model, image_size: int | tuple[int, int] = 
 
 
 def costs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> list[Cost]:
-    """What every part costs and gives, from stem to classifier."""
-    stem = network.stem
-    image = (image_size, image_size) if isinstance(image_size, int) else image_size
-    sizes = stem.output_sizes(*image)
-    previous, size = sizes[-2:] if len(sizes) > 1 else sizes * 2
-    parts = [_cost("stem", stem, stem.macs(*image), stem.elementwise(*image), size, stem.channels)]
-    for i, cell in enumerate(network.cells):
-        kind = "reduction" if cell.reduction else "normal"
-        counts = [_cell_total(cell, previous, size, what) for what in ("macs", "elementwise")]
-        previous, size = size, cell.output_size(*size)
-        channels = len(cell.concat) * cell.channels
-        parts.append(_cost(f"cell {i} ({kind})", cell, *counts, size, channels))
-    head = network.head
-    return [*parts, _cost("classifier", head, head.macs(), 0, (1, 1), head.classes)]
+    """Returns the cost of the stem, of every cell and of the classifier of a network."""
+    height, width = (image_size,) * 2 if isinstance(image_size, int) else image_size
+    target = Target(
+        channels=network.cells[0].channels,
+        cells=len(network.cells),
+        height=height,
+        width=width,
+        stem=network.stem_kind,
+        classes=network.head.classes,
+        image_channels=network.image_channels,
+    )
+    return genotype_costs(target, network.genotype)
 
 
-def _cost(name, layer, macs, elementwise, size, channels):
-    return Cost(name, size_of(layer.trainable_variables), macs, elementwise, *size, channels)
+def genotype_costs(target: Target, genotype: Genotype) -> list[Cost]:
+    """Returns the cost of every component of a genotype's network, without building it.
+
+    Args:
+        target: the network, without auxiliary head.
+        genotype: its cells.
+    """
+    return component_costs(target, genotype, part_cost)
 
 
-def _cell_total(cell, previous, size, what):
-    """The sum of one count, a method's name, over the parts of a cell."""
-    placed = [(cell.preprocess0, previous), (cell.preprocess1, size)]
-    for op, (_, source) in zip(cell.ops, cell.pairs, strict=True):
-        placed.append((op, size if source < INPUTS else cell.output_size(*size)))
-    return sum(getattr(layer, what)(*at) for layer, at in placed)
+def checked_target(target: Target) -> Target:
+    """Returns the target, if there is such a network.
+
+    Raises:
+        InputError: too few channels, or images that are too small.
+    """
+    check_image_size(target.height, target.width, target.stem)
+    least = MINIMUM_CHANNELS[target.stem]
+    if target.channels < least:
+        raise InputError(
+            f"Expected at least {least} channels for the {target.stem} stem. "
+            f"Received: {target.channels}"
+        )
+    return target
 
 
 def size_of(variables: Iterable[keras.Variable]) -> int:
@@ -138,48 +129,24 @@ def _new_layer(part: Part):
     return Stem(stem, part.channels) if kind == STEM else None
 
 
+def part_cost(part: Part) -> PartCost:
+    """Returns the cost of a part: by a formula, or measured on the layer of a user's primitive."""
+    return formulas.part_cost(part) or _measured(part, layer_of(part))
+
+
+def _measured(part: Part, layer: keras.layers.Layer) -> PartCost:
+    """Counts the weights of a layer; its methods say how much it computes."""
+    size = (part.height, part.width)
+    weights = layer.trainable_variables
+    kernels = [variable for variable in weights if variable.name not in ("gamma", "beta")]
+    return PartCost(size_of(weights), layer.macs(*size), layer.elementwise(*size), len(kernels))
+
+
 def cost_table(metric: str, parts: Iterable[Part]) -> CostTable:
-    """What parts cost by a metric.
+    """Returns the costs of parts by one metric, users' primitives among them.
 
     Args:
-        metric: a key of `METRICS`.
+        metric: a key of `formulas.METRICS`.
         parts: of networks.
     """
-    costs = {part: METRICS[metric](part, layer_of(part)) for part in parts}
-    return CostTable(metric, costs, f"the table of {metric}")
-
-
-def _macs(part: Part, layer: keras.layers.Layer | None) -> int:
-    if layer is None:
-        return 0
-    return layer.macs() if part.name == CLASSIFIER else layer.macs(part.height, part.width)
-
-
-def _params(part: Part, layer: keras.layers.Layer | None) -> int:
-    return 0 if layer is None else size_of(layer.trainable_variables)
-
-
-PART, KERNEL = 280, 400
-"""Bytes of a TFLite file that describe the operations of a part, and those for a kernel of it.
-
-Names are among them, which have numbers that grow with the layers that a process has made before.
-"""
-
-METADATA = 10_000
-"""Bytes of a TFLite file that are for those who read it: inputs, classes, preprocessing."""
-
-
-def _bytes(part: Part, layer: keras.layers.Layer | None) -> int:
-    """Of a TFLite file in float32, a few percent more than it has."""
-    once = METADATA if part.name == CLASSIFIER else 0
-    variables = layer.trainable_variables if layer else []
-    kernels = [variable for variable in variables if variable.name not in ("gamma", "beta")]
-    return 4 * size_of(variables) + KERNEL * len(kernels) + PART + once
-
-
-METRICS: dict[str, Callable[[Part, keras.layers.Layer | None], int]] = {
-    "macs": _macs,
-    "params": _params,
-    "bytes": _bytes,
-}
-"""Costs by their names: functions of a part and its layer."""
+    return formulas.cost_table(metric, parts, part_cost)

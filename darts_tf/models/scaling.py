@@ -6,10 +6,10 @@ import dataclasses
 import functools
 import math
 
+from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
-from darts_tf.models.counting import count_macs
-from darts_tf.models.network import build_network
+from darts_tf.models.counting import genotype_costs
 from darts_tf.spaces.genotype import Genotype
 
 
@@ -30,7 +30,7 @@ def largest_channels(
 
     Every convolution and the classifier have the network's channels at one end or at both, so
     that the multiply-accumulates are `a n**2 + b n` for `n` times the fewest channels: the counts
-    of two tiny networks tell `a` and `b`, and so the count of every other.
+    for `n` = 1 and 2 give `a` and `b`, and so the count of every other network.
 
     Args:
         genotype: the cells.
@@ -45,19 +45,14 @@ def largest_channels(
         InputError: even the fewest channels cost more, or the images are too small.
     """
     fewest = MINIMUM_CHANNELS[stem]
-    check_image_size(*((image_size,) * 2 if isinstance(image_size, int) else image_size), stem)
+    size = (image_size,) * 2 if isinstance(image_size, int) else image_size
+    check_image_size(*size, stem)
     once, twice = (
-        count_macs(
-            build_network(
-                genotype,
-                times * fewest,
-                cells,
-                classes,
-                stem=stem,
-                auxiliary=False,
-                image_channels=image_channels,
-            ),
-            image_size,
+        sum(
+            component.macs
+            for component in genotype_costs(
+                Target(times * fewest, cells, *size, stem, classes, image_channels), genotype
+            )
         )
         for times in (1, 2)
     )

@@ -18,7 +18,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from darts_tf.plots.layout import Layout, arrange
-from darts_tf.plots.palette import COLOURS, Theme, faded, kind_of, readable, text_on
+from darts_tf.plots.palette import COLOURS, Theme, faded, kind_of, text_on
 from darts_tf.plots.sketches import Operation, Sketch
 from darts_tf.plots.svg import moving, titled
 from darts_tf.spaces.cell import INPUTS
@@ -159,7 +159,7 @@ class Drawing:
             **{"facecolor": face, "edgecolor": edge, "linewidth": 1.0, "zorder": 4, "gid": gid},
         )
         self.add(shape)
-        name = readable(operation.primitive)
+        name = operation.primitive
         if height == BOX:
             self.text(name, centre, TEXT, ink, gid)
         else:

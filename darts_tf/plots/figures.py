@@ -16,10 +16,10 @@ from darts_tf.errors import unknown_name
 from darts_tf.plots import sketches
 from darts_tf.plots.drawing import INSIDE, TEXT, Drawing, planned, width_of
 from darts_tf.plots.gif import gif_of_images
-from darts_tf.plots.palette import COLOURS, DARK, LIGHT, Theme, kind_of, readable
-from darts_tf.plots.sketches import HEADINGS, Operation, Sketch, describe_sketch
+from darts_tf.plots.palette import COLOURS, DARK, LIGHT, Theme, kind_of
+from darts_tf.plots.sketches import Operation, Sketch, describe_sketch
 from darts_tf.plots.svg import moving, svg_of, titled
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
 MARGIN, HEADING, BETWEEN, SWATCH = 14.0, 22.0, 16.0, 10.0
@@ -133,7 +133,7 @@ def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
     """A figure of cells one above the other, or a part of one, with a legend."""
     theme = DARK if page.dark else LIGHT
     primitives = {operation.primitive for operation in _drawn(cells, page)}
-    width = max(width_of(readable(name)) for name in sorted(primitives)) + 2 * INSIDE
+    width = max(width_of(name) for name in sorted(primitives)) + 2 * INSIDE
     plans = [planned(cell, width, page.weighed and _is_supernet(cell)) for cell in cells]
     kinds = _legend_of(primitives, cells)
     inside = max([*(plan.layout.width for plan in plans), _legend_width(kinds)])
@@ -146,7 +146,7 @@ def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
         _heading(drawing, title, top, TITLE, moving(key) if page.variants else None)
     top -= HEADING * bool(page.titles)
     for number, plan in enumerate(plans):
-        _heading(drawing, HEADINGS[plan.sketch.cell], top, TEXT)
+        _heading(drawing, CELL_TITLES[plan.sketch.cell], top, TEXT)
         top -= HEADING + plan.layout.height
         drawing.offset = (MARGIN + (inside - plan.layout.width) / 2, top)
         drawing.cell(plan, page.variants[number] if page.variants else None)

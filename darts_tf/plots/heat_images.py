@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.derivation import edge_shares, weights_of
 from darts_tf.spaces.search_spaces import Space
 
 CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
@@ -35,10 +35,8 @@ def heat_images(alphas: Sequence, space: Space, relaxation: str = "softmax") -> 
     labels = [f"{source} -> {target}" for source, target in space.edges]
     images = {}
     for number, cell in enumerate(("recurrent",) if len(alphas) == 1 else CELLS):
-        weights = STRENGTHS[relaxation](np.asarray(alphas[number], np.float64))
-        shares = None
-        if len(alphas) > 2:
-            shares = _shares(np.asarray(alphas[2 + number], np.float64), space)
+        weights = weights_of(alphas[number], relaxation)
+        shares = edge_shares(alphas[2 + number], space) if len(alphas) > 2 else None
         images[cell] = heat_map(weights, labels, space.candidates[number], shares)
     return images
 
@@ -88,12 +86,6 @@ def colour_of(weight: float) -> tuple[int, ...]:
     """Darker for more; small weights, which most of them are, differ the most."""
     share = float(np.clip(weight, 0, 1)) ** 0.5
     return tuple(round(low + share * (high - low)) for low, high in zip(LOW, HIGH, strict=True))
-
-
-def _shares(over_edges: np.ndarray, space: Space) -> np.ndarray:
-    """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
-    softmax = STRENGTHS["softmax"]
-    return np.concatenate([softmax(over_edges[None, into])[0] for into in space.rows_by_node])
 
 
 def _write(draw, text, middle, ink):

@@ -1,4 +1,4 @@
-"""How operations look in pictures: what kind each is, its colour, its name as people read it.
+"""How operations look in pictures: what kind each is, and its colour.
 
 The colours are those of Okabe and Ito, which people with any colour vision tell apart; each
 has another lightness, so that they differ in gray print too, for which their purple is darker.
@@ -63,11 +63,6 @@ def kind_of(primitive: str) -> str:
     """The kind of a primitive: a value of `KINDS`, or `OTHER`."""
     fitting = (start for start in KINDS if primitive.startswith(start))
     return KINDS.get(max(fitting, key=len, default=""), OTHER)
-
-
-def readable(primitive: str) -> str:
-    """`sep conv 3x3` of `sep_conv_3x3`."""
-    return "skip" if primitive == "skip_connect" else primitive.replace("_", " ")
 
 
 def faded(colour: str, into: str, share: float) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from darts_tf.errors import InputError, shown, unknown_name
-from darts_tf.plots.palette import readable
 from darts_tf.spaces.cell import (
     INPUTS,
     PRIMITIVES,
@@ -22,13 +21,17 @@ from darts_tf.spaces.derivation import (
     space_of_alphas,
     strengths,
 )
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import (
+    CELL_TITLES,
+    Genotype,
+    RecurrentGenotype,
+    edge_words,
+    state_words,
+)
 from darts_tf.spaces.search_spaces import Space, recurrent_space
 
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""
-HEADINGS = dict(zip(CELLS, ("normal cell", "reduction cell", "recurrent cell"), strict=True))
-"""The same for people."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +70,16 @@ class Sketch:
         """How many states there are, the output left out."""
         return self.nodes + (1 if self.recurrent else INPUTS)
 
-    def state_name(self, state: int) -> str:
-        """The name of a state in words: inputs as in the papers' figures, nodes as in genotypes."""
-        inputs = () if self.recurrent else ("c_{k-2}", "c_{k-1}")
-        return inputs[state] if state < len(inputs) else str(state)
-
     def words(self, operation: Operation) -> str:
-        """What an operation is and between which states it lies, in words."""
-        ends = self.state_name(operation.source), self.state_name(operation.target)
-        return f"{readable(operation.primitive)} from {ends[0]} to {ends[1]}"
+        """Returns what an operation is and between which states it lies, in words."""
+        edge = edge_words(self.cell, operation.primitive, operation.source)
+        return f"{edge} to {state_words(self.cell, operation.target)}"
 
 
 def describe_sketch(sketch: Sketch) -> str:
     """What a cell is, for who cannot see it."""
     kept = ", ".join(sketch.words(operation) for operation in sketch.operations if operation.kept)
-    return f"{HEADINGS[sketch.cell]}: {kept}"
+    return f"{CELL_TITLES[sketch.cell]}: {kept}"
 
 
 def of_genotype(

@@ -24,7 +24,13 @@ from darts_tf.spaces.cell import (
     recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import STRENGTHS, derive_genotype, derive_recurrent
+from darts_tf.spaces.derivation import (
+    derive_genotype,
+    derive_recurrent,
+    edge_shares,
+    weights_of,
+)
+from darts_tf.spaces.genotype import CELL_TITLES
 from darts_tf.spaces.search_spaces import Space, space_of
 
 
@@ -114,8 +120,8 @@ def _convolutional(arrays, space: Space, relaxation: str, max_skips) -> tuple[Ce
         weights = np.full((*alphas.shape[:2], len(columns)), np.nan)
         for row, candidates in enumerate(own):
             places = [columns.index(name) for name in candidates]
-            weights[:, row, places] = _weights(alphas, relaxation)[:, row]
-        shares = _shares(arrays[2 + i], space) if len(arrays) > 2 else None
+            weights[:, row, places] = weights_of(alphas[:, row], relaxation)
+        shares = edge_shares(arrays[2 + i], space) if len(arrays) > 2 else None
         kept = tuple(_places(getattr(each, cell), space.edges, columns) for each in derived)
         cells.append(CellMoves(cell, space.edges, columns, weights, shares, kept))
     return tuple(cells)
@@ -124,19 +130,6 @@ def _convolutional(arrays, space: Space, relaxation: str, max_skips) -> tuple[Ce
 def _order(name: str) -> tuple:
     known = ALL_PRIMITIVES.index(name) if name in ALL_PRIMITIVES else len(ALL_PRIMITIVES)
     return known, len(name), name
-
-
-def _weights(alphas: np.ndarray, relaxation: str) -> np.ndarray:
-    if not np.isfinite(alphas).all():
-        raise InputError("Expected finite numbers. Received: others")
-    flat = alphas.reshape(-1, alphas.shape[-1]).astype(np.float64)
-    return STRENGTHS[relaxation](flat).reshape(alphas.shape)
-
-
-def _shares(parameters: np.ndarray, space: Space) -> np.ndarray:
-    """The softmax over the edges into each node."""
-    parts = [parameters[:, rows] for rows in space.rows_by_node]
-    return np.concatenate([_weights(part, "softmax") for part in parts], axis=1)
 
 
 def _places(pairs, rows, columns) -> frozenset[tuple[int, int]]:
@@ -152,12 +145,12 @@ def _recurrent(alphas: np.ndarray) -> CellMoves:
     columns = RECURRENT_PRIMITIVES
     if alphas.shape[2] != len(columns):
         raise InputError(f"Expected {len(columns)} columns. Received: {alphas.shape[2]}")
-    weights, kept = _weights(alphas, "softmax"), []
+    kept = []
     for each in alphas:
         pairs = enumerate(derive_recurrent(each).recurrent, 1)
         places = ((rows.index((source, i)), columns.index(name)) for i, (name, source) in pairs)
         kept.append(frozenset(places))
-    return CellMoves("recurrent", rows, columns, weights, None, tuple(kept))
+    return CellMoves("recurrent", rows, columns, weights_of(alphas), None, tuple(kept))
 
 
 MOST_EPOCHS = 200
@@ -166,7 +159,7 @@ MOST_EPOCHS = 200
 SPREAD = 0.05
 """Weights that differ by less look alike."""
 
-TITLES = {"normal": "Normal cell", "reduce": "Reduction cell", "recurrent": "Recurrent cell"}
+TITLES = {cell: title.capitalize() for cell, title in CELL_TITLES.items()}
 
 WEIGHED = {
     "softmax": "softmax of its alphas",

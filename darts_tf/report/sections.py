@@ -15,8 +15,8 @@ from darts_tf.report.job_tables import Table
 from darts_tf.report.reproduce import command_of, defaults_of, differing, has_preset
 from darts_tf.report.run import Run
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.cell import CELLS, INPUTS
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.cell import CELLS
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cell_table
 
 
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:
@@ -49,21 +49,11 @@ def _inline(svg: bytes) -> str:
 
 def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
     if isinstance(genotype, RecurrentGenotype):
-        rows = [
-            (f"node {i}", f"{activation} of {source}", "yes" if i in genotype.concat else "no")
-            for i, (activation, source) in enumerate(genotype.recurrent, 1)
-        ]
-        yield table(("node", "edge", "in the output"), rows)
+        yield table(*cell_table("recurrent", genotype.recurrent, genotype.concat))
         return
-    header = ("node", "first edge", "second edge", "in the output")
     for cell in CELLS:
         pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
-        rows = []
-        for node in range(INPUTS, INPUTS + len(pairs) // 2):
-            both = pairs[2 * (node - INPUTS) :][:2]
-            edges = (f"{primitive} of {source}" for primitive, source in both)
-            rows.append((f"node {node}", *edges, "yes" if node in concat else "no"))
-        yield f"<h3>{TITLES[cell]}</h3>" + table(header, rows)
+        yield f"<h3>{TITLES[cell]}</h3>" + table(*cell_table(cell, pairs, concat))
 
 
 FEW = 4

@@ -16,7 +16,8 @@ from darts_tf.models.mixture import Mixture, projected
 from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
 from darts_tf.search.eigenvalues import largest_eigenvalue
 from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.collapse import count_skips, mean_entropy
+from darts_tf.spaces.collapse import count_skips
+from darts_tf.spaces.derivation import mean_entropy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.images import search
-from darts_tf.spaces.derivation import STRENGTHS
+from darts_tf.spaces.derivation import weights_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 
@@ -105,7 +105,7 @@ def strongest(space: Space, alphas, count: int, relaxation: str = "softmax") -> 
     """
     candidates = []
     for cell, rows in zip(space.candidates, alphas, strict=True):
-        weights = STRENGTHS[relaxation](np.asarray(rows, np.float64))
+        weights = weights_of(rows, relaxation)
         order = np.argsort(-weights, axis=1, kind="stable")[:, :count]
         kept = zip(cell, np.sort(order, axis=1), strict=True)
         candidates.append(tuple(tuple(names[i] for i in columns) for names, columns in kept))

@@ -13,9 +13,7 @@ from darts_tf.costs import latency_table
 from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.costs.tables import CellCosts, cell_costs
-from darts_tf.errors import InputError
-from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
-from darts_tf.models.counting import cost_table
+from darts_tf.models.counting import checked_target, cost_table
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
@@ -48,23 +46,7 @@ def target_of(
     side, stem = config.budget_image_size, chosen("stem")
     size = image_size if side is None else (side, side)
     sizes = (chosen("channels"), chosen("cells"), *size)
-    return checked(Target(*sizes, stem, classes, image_channels))
-
-
-def checked(target: Target) -> Target:
-    """The same, unless there is no such network.
-
-    Raises:
-        InputError: too few channels, or images that are too small.
-    """
-    check_image_size(target.height, target.width, target.stem)
-    least = MINIMUM_CHANNELS[target.stem]
-    if target.channels < least:
-        raise InputError(
-            f"Expected at least {least} channels for the {target.stem} stem. "
-            f"Received: {target.channels}"
-        )
-    return target
+    return checked_target(Target(*sizes, stem, classes, image_channels))
 
 
 def costs_of(

@@ -6,8 +6,6 @@ little else, which the supernet's accuracy does not show (Zela et al. 2020).
 
 from __future__ import annotations
 
-import numpy as np
-
 from darts_tf.spaces.cell import SKIP, Pairs
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
@@ -27,20 +25,6 @@ BOUNDED = "a small budget does that"
 def count_skips(pairs: Pairs) -> int:
     """Skip connections among the (primitive, input) pairs of a cell."""
     return sum(primitive == SKIP for primitive, _ in pairs)
-
-
-def mean_entropy(alphas) -> float:
-    """Mean over the edges of the entropy of their softmaxed alphas, in nats.
-
-    It begins near the logarithm of the number of primitives and is 0 where all edges are decided.
-
-    Args:
-        alphas: (edges, primitives) array.
-    """
-    alphas = np.asarray(alphas, np.float64)
-    shifted = alphas - alphas.max(axis=1, keepdims=True)
-    logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-(np.exp(logarithms) * logarithms).sum(axis=1).mean())
 
 
 def describe_collapse(genotype: Genotype | RecurrentGenotype) -> str:

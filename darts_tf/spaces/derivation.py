@@ -208,11 +208,12 @@ def strengths(
     """
     suffix = f"_{CELLS[cell]}" if len(space.candidates) == len(CELLS) else ""
     alphas = _checked_alphas(f"alphas{suffix}", alphas, space.shapes[cell])
-    weights = STRENGTHS[relaxation](alphas)
+    weights = weights_of(alphas, relaxation)
     if over_edges is not None:
         over_edges = _checked_alphas(f"edges{suffix}", over_edges, (len(weights),))
+        shares = edge_shares(over_edges, space)
         for into in space.rows_by_node:
-            weights[into] *= _softmax(over_edges[None, into]).T * len(weights[into])
+            weights[into] *= shares[into, None] * len(weights[into])
     if space.allow_none:
         return weights
     return np.where(np.array(space.candidates[cell]) == NONE, NEVER, weights)
@@ -231,17 +232,60 @@ def _strongest(weights: np.ndarray, into: slice, count: int | None) -> list[tupl
     return [(int(into.start + i), int(rows[i].argmax())) for i in order]
 
 
-def _softmax(rows: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+def _softmax(alphas: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def _sigmoid(rows: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -rows))
+def _sigmoid(alphas: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -alphas))
 
 
 STRENGTHS = {"softmax": _softmax, "sigmoid": _sigmoid, "gumbel": _softmax}
 """By the relaxation of a search: the weights of operations that its alphas stand for."""
+
+
+def weights_of(alphas, relaxation: str = "softmax") -> np.ndarray:
+    """Returns the weights of operations that alphas stand for (Liu et al. 2019, eq. 2).
+
+    Args:
+        alphas: `(..., primitives)` array.
+        relaxation: a name in `STRENGTHS`.
+
+    Returns:
+        A float64 array of the same shape.
+    """
+    return STRENGTHS[relaxation](np.asarray(alphas, np.float64))
+
+
+def edge_shares(over_edges, space: Space) -> np.ndarray:
+    """Returns the softmax over the edges into each node (Xu et al. 2020, eq. 3).
+
+    Args:
+        over_edges: `(..., edges)` array of the parameters of edges.
+        space: of the search, which says which edges lead into one node.
+
+    Returns:
+        A float64 array of the same shape; the shares of a node's edges sum to 1.
+    """
+    over_edges = np.asarray(over_edges, np.float64)
+    shares = [_softmax(over_edges[..., into]) for into in space.rows_by_node]
+    return np.concatenate(shares, axis=-1)
+
+
+def mean_entropy(alphas) -> float:
+    """Returns the mean over the edges of the entropy of their softmaxed alphas, in nats.
+
+    It begins near the logarithm of the number of primitives and is 0 where all edges are decided.
+
+    Args:
+        alphas: (edges, primitives) array.
+    """
+    alphas = np.asarray(alphas, np.float64)
+    shifted = alphas - alphas.max(axis=1, keepdims=True)
+    # from logarithms, so that a weight too small for a float64 adds 0 instead of NaN
+    logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-(np.exp(logarithms) * logarithms).sum(axis=1).mean())
 
 
 def _all_nodes(pairs: Pairs) -> tuple[int, ...]:

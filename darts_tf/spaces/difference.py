@@ -1,4 +1,4 @@
-"""What is another in a genotype than in the one before, in words."""
+"""The edges that differ between two genotypes, in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import Pairs
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, edge_words
 
 SAME = "cells as before"
 """What is said where nothing has changed."""
@@ -32,9 +32,9 @@ class Change:
     after: tuple[str, int]
 
     def __str__(self) -> str:
-        """As in `normal node 2: sep_conv_3x3 from 0 -> skip_connect from 0`."""
-        (then, source), (now, input_now) = self.before, self.after
-        return f"{self.cell} node {self.node}: {then} from {source} -> {now} from {input_now}"
+        """As in `normal node 2: sep_conv_3x3 from input 0 -> skip_connect from input 0`."""
+        before, after = (edge_words(self.cell, *pair) for pair in (self.before, self.after))
+        return f"{self.cell} node {self.node}: {before} -> {after}"
 
 
 def changes(

@@ -8,14 +8,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import (
     ACTIVATIONS,
-    ALL_PRIMITIVES,
     CELLS,
     INPUTS,
     NONE,
@@ -99,11 +97,11 @@ class Genotype(_Genotype):
             )
 
     def __str__(self) -> str:
-        """One line a cell, with short names: `sep3 0` is `("sep_conv_3x3", 0)`."""
+        """One line per cell: `sep_conv_3x3 0` is the pair `("sep_conv_3x3", 0)`."""
         return "\n".join(f"{cell}  {self._line(cell)}" for cell in CELLS)
 
     def _line(self, cell: str) -> str:
-        texts = [f"{short_name(primitive)} {source}" for primitive, source in getattr(self, cell)]
+        texts = [f"{primitive} {source}" for primitive, source in getattr(self, cell)]
         nodes = (", ".join(texts[i : i + 2]) for i in range(0, len(texts), 2))
         concat = " ".join(map(str, getattr(self, f"{cell}_concat")))
         return f"{' | '.join(nodes)} -> {concat}"
@@ -140,12 +138,50 @@ class RecurrentGenotype(_Genotype):
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
 
 
-def short_name(primitive: str) -> str:
-    """`sep3` of `sep_conv_3x3`: how a genotype is printed. Names of users stay as they are."""
-    if primitive not in ALL_PRIMITIVES:
-        return primitive
-    word, _, size = re.match(r"([a-z]+)(_[a-z]+)?_?(\d*)", primitive).groups()
-    return word + size
+CELL_TITLES = {
+    "normal": "normal cell",
+    "reduce": "reduction cell",
+    "recurrent": "recurrent cell",
+}
+"""Cells of genotypes as they are called in texts for people."""
+
+
+def state_words(cell: str, state: int) -> str:
+    """Returns the name of a state in texts for people: `input 0`, `node 2`.
+
+    Args:
+        cell: a key of `CELL_TITLES`.
+        state: its number in genotypes.
+    """
+    inputs = 1 if cell == "recurrent" else INPUTS
+    return f"{'input' if state < inputs else 'node'} {state}"
+
+
+def edge_words(cell: str, primitive: str, source: int) -> str:
+    """Returns how an edge is written for people: `dil_conv_3x3 from node 2`."""
+    return f"{primitive} from {state_words(cell, source)}"
+
+
+def cell_table(cell: str, pairs, concat) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Returns a cell as a table for people, a row for each node.
+
+    Args:
+        cell: a key of `CELL_TITLES`.
+        pairs: its (operation, input state) pairs.
+        concat: states that make its output.
+
+    Returns:
+        The header and the rows.
+    """
+    recurrent = cell == "recurrent"
+    count, first = (1, 1) if recurrent else (2, INPUTS)
+    edges = ("edge",) if recurrent else ("first edge", "second edge")
+    rows = []
+    for node in range(first, first + len(pairs) // count):
+        own = pairs[count * (node - first) :][:count]
+        texts = (edge_words(cell, *pair) for pair in own)
+        rows.append((f"node {node}", *texts, "yes" if node in concat else "no"))
+    return ("node", *edges, "in the output"), rows
 
 
 def checked_pairs(name: str, pairs) -> Pairs:

@@ -8,8 +8,7 @@ import pathlib
 from collections.abc import Mapping
 
 from darts_tf.errors import InputError, unknown_name
-from darts_tf.spaces.cell import ALL_PRIMITIVES
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, short_name
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.notation import parse
 
 
@@ -66,14 +65,11 @@ class PublishedRecurrent(Found):
     ptb_params: float
 
 
-_BY_SHORT = {short_name(primitive): primitive for primitive in ALL_PRIMITIVES}
-
-
 def _cell(text: str):
     """Reads one cell as `str(genotype)` writes it."""
     nodes, concat = text.split(" -> ")
     words = nodes.replace(" |", ",").split(", ")
-    pairs = ((_BY_SHORT[word.split()[0]], int(word.split()[1])) for word in words)
+    pairs = ((word.split()[0], int(word.split()[1])) for word in words)
     return tuple(pairs), tuple(map(int, concat.split()))
 
 
@@ -88,21 +84,29 @@ def _recurrent(text: str) -> RecurrentGenotype:
     return RecurrentGenotype(pairs, tuple(map(int, concat.split())))
 
 
-_PNASNET = "sep5 0, max3 0 | sep7 1, max3 1 | sep5 1, sep3 1 | sep3 4, max3 1 | sep3 0, skip 1 -> "
+_PNASNET = (
+    "sep_conv_5x5 0, max_pool_3x3 0 | sep_conv_7x7 1, max_pool_3x3 1 | "
+    "sep_conv_5x5 1, sep_conv_3x3 1 | sep_conv_3x3 4, max_pool_3x3 1 | "
+    "sep_conv_3x3 0, skip_connect 1 -> "
+)
 
 ZOO = {
     "DARTS_V1": Published(
         _cells(
-            "sep3 1, sep3 0 | skip 0, sep3 1 | skip 0, sep3 1 | sep3 0, skip 2 -> 2 3 4 5",
-            "max3 0, max3 1 | skip 2, max3 0 | max3 0, skip 2 | skip 2, avg3 0 -> 2 3 4 5",
+            "sep_conv_3x3 1, sep_conv_3x3 0 | skip_connect 0, sep_conv_3x3 1 | "
+            "skip_connect 0, sep_conv_3x3 1 | sep_conv_3x3 0, skip_connect 2 -> 2 3 4 5",
+            "max_pool_3x3 0, max_pool_3x3 1 | skip_connect 2, max_pool_3x3 0 | "
+            "max_pool_3x3 0, skip_connect 2 | skip_connect 2, avg_pool_3x3 0 -> 2 3 4 5",
         ),
         **{"source": "Liu et al. 2019", "method": "gradient, first order", "gpu_days": 1.5},
         **{"cifar10_error": 3.0, "cifar10_deviation": 0.14, "cifar10_params": 3.3},
     ),
     "DARTS_V2": Published(
         _cells(
-            "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5",
-            "max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5",
+            "sep_conv_3x3 0, sep_conv_3x3 1 | sep_conv_3x3 0, sep_conv_3x3 1 | "
+            "sep_conv_3x3 1, skip_connect 0 | skip_connect 0, dil_conv_3x3 2 -> 2 3 4 5",
+            "max_pool_3x3 0, max_pool_3x3 1 | skip_connect 2, max_pool_3x3 1 | "
+            "max_pool_3x3 0, skip_connect 2 | skip_connect 2, max_pool_3x3 1 -> 2 3 4 5",
         ),
         **{"source": "Liu et al. 2019", "method": "gradient, second order", "gpu_days": 4.0},
         **{"cifar10_error": 2.76, "cifar10_deviation": 0.09, "cifar10_params": 3.3},
@@ -110,10 +114,12 @@ ZOO = {
     ),
     "NASNet": Published(
         _cells(
-            "sep5 1, sep3 0 | sep5 0, sep3 0 | avg3 1, skip 0 | avg3 0, avg3 0 | sep3 1, skip 1"
-            " -> 2 3 4 5 6",
-            "sep5 1, sep7 0 | max3 1, sep7 0 | avg3 1, sep5 0 | skip 3, avg3 2 | sep3 2, max3 1"
-            " -> 4 5 6",
+            "sep_conv_5x5 1, sep_conv_3x3 0 | sep_conv_5x5 0, sep_conv_3x3 0 | "
+            "avg_pool_3x3 1, skip_connect 0 | avg_pool_3x3 0, avg_pool_3x3 0 | "
+            "sep_conv_3x3 1, skip_connect 1 -> 2 3 4 5 6",
+            "sep_conv_5x5 1, sep_conv_7x7 0 | max_pool_3x3 1, sep_conv_7x7 0 | "
+            "avg_pool_3x3 1, sep_conv_5x5 0 | skip_connect 3, avg_pool_3x3 2 | "
+            "sep_conv_3x3 2, max_pool_3x3 1 -> 4 5 6",
         ),
         **{"source": "Zoph et al. 2018, NASNet-A", "method": "reinforcement learning"},
         **{"gpu_days": 2000.0, "cifar10_error": 2.65, "cifar10_params": 3.3},
@@ -121,10 +127,12 @@ ZOO = {
     ),
     "AmoebaNet": Published(
         _cells(
-            "avg3 0, max3 1 | sep3 0, sep5 2 | sep3 0, avg3 3 | sep3 1, skip 1 | skip 0, avg3 1"
-            " -> 4 5 6",
-            "avg3 0, sep3 1 | max3 0, sep7 2 | sep7 0, avg3 1 | max3 0, max3 1 | conv7 0, sep3 5"
-            " -> 3 4 6",
+            "avg_pool_3x3 0, max_pool_3x3 1 | sep_conv_3x3 0, sep_conv_5x5 2 | "
+            "sep_conv_3x3 0, avg_pool_3x3 3 | sep_conv_3x3 1, skip_connect 1 | "
+            "skip_connect 0, avg_pool_3x3 1 -> 4 5 6",
+            "avg_pool_3x3 0, sep_conv_3x3 1 | max_pool_3x3 0, sep_conv_7x7 2 | "
+            "sep_conv_7x7 0, avg_pool_3x3 1 | max_pool_3x3 0, max_pool_3x3 1 | "
+            "conv_7x1_1x7 0, sep_conv_3x3 5 -> 3 4 6",
         ),
         **{"source": "Real et al. 2019, AmoebaNet-A", "method": "evolution", "gpu_days": 3150.0},
         **{"cifar10_error": 3.34, "cifar10_deviation": 0.06, "cifar10_params": 3.2},
@@ -132,10 +140,12 @@ ZOO = {
     ),
     "AmoebaNet_C": Published(
         _cells(
-            "avg3 1, sep3 1 | skip 1, sep3 1 | avg3 2, sep3 0 | skip 1, sep3 0 | avg3 3, sep3 1"
-            " -> 4 5 6",
-            "max3 1, max3 1 | sep7 2, sep3 1 | sep7 1, max3 0 | sep5 4, sep5 4 | max3 0, sep3 0"
-            " -> 3 5 6",
+            "avg_pool_3x3 1, sep_conv_3x3 1 | skip_connect 1, sep_conv_3x3 1 | "
+            "avg_pool_3x3 2, sep_conv_3x3 0 | skip_connect 1, sep_conv_3x3 0 | "
+            "avg_pool_3x3 3, sep_conv_3x3 1 -> 4 5 6",
+            "max_pool_3x3 1, max_pool_3x3 1 | sep_conv_7x7 2, sep_conv_3x3 1 | "
+            "sep_conv_7x7 1, max_pool_3x3 0 | sep_conv_5x5 4, sep_conv_5x5 4 | "
+            "max_pool_3x3 0, sep_conv_3x3 0 -> 3 5 6",
         ),
         **{"source": "Real et al. 2019, AmoebaNet-C", "method": "evolution", "gpu_days": 3150.0},
         **{"imagenet_error": 24.3, "imagenet_params": 6.4},
@@ -151,18 +161,22 @@ ZOO = {
     ),
     "ENAS": Published(
         _cells(
-            "avg3 0, sep3 0 | skip 0, sep5 0 | skip 0, sep5 1 | sep3 1, sep5 0 | avg3 0, sep5 1"
-            " -> 2 3 4 5 6",
-            "sep3 1, sep3 1 | max3 0, avg3 0 | sep5 1, sep5 3 | sep3 1, skip 0 | max3 0, sep5 1"
-            " -> 2 4 5 6",
+            "avg_pool_3x3 0, sep_conv_3x3 0 | skip_connect 0, sep_conv_5x5 0 | "
+            "skip_connect 0, sep_conv_5x5 1 | sep_conv_3x3 1, sep_conv_5x5 0 | "
+            "avg_pool_3x3 0, sep_conv_5x5 1 -> 2 3 4 5 6",
+            "sep_conv_3x3 1, sep_conv_3x3 1 | max_pool_3x3 0, avg_pool_3x3 0 | "
+            "sep_conv_5x5 1, sep_conv_5x5 3 | sep_conv_3x3 1, skip_connect 0 | "
+            "max_pool_3x3 0, sep_conv_5x5 1 -> 2 4 5 6",
         ),
         **{"source": "Pham et al. 2018, micro search", "method": "reinforcement learning"},
         **{"gpu_days": 0.5, "cifar10_error": 2.89, "cifar10_params": 4.6},
     ),
     "PCDARTS": Published(
         _cells(
-            "sep3 1, skip 0 | sep3 0, dil3 1 | sep5 0, sep3 1 | avg3 0, dil3 1 -> 2 3 4 5",
-            "sep5 1, max3 0 | sep5 1, sep5 2 | sep3 0, sep3 3 | sep3 1, sep3 2 -> 2 3 4 5",
+            "sep_conv_3x3 1, skip_connect 0 | sep_conv_3x3 0, dil_conv_3x3 1 | "
+            "sep_conv_5x5 0, sep_conv_3x3 1 | avg_pool_3x3 0, dil_conv_3x3 1 -> 2 3 4 5",
+            "sep_conv_5x5 1, max_pool_3x3 0 | sep_conv_5x5 1, sep_conv_5x5 2 | "
+            "sep_conv_3x3 0, sep_conv_3x3 3 | sep_conv_3x3 1, sep_conv_3x3 2 -> 2 3 4 5",
         ),
         **{"source": "Xu et al. 2020, searched on CIFAR-10", "method": "gradient, first order"},
         **{"gpu_days": 0.1, "cifar10_error": 2.57, "cifar10_deviation": 0.07},
@@ -170,8 +184,10 @@ ZOO = {
     ),
     "PDARTS": Published(
         _cells(
-            "skip 0, dil3 1 | skip 0, sep3 1 | sep3 1, sep3 3 | sep3 0, dil5 4 -> 2 3 4 5",
-            "avg3 0, sep5 1 | sep3 0, dil5 2 | max3 0, dil3 1 | dil3 1, dil5 3 -> 2 3 4 5",
+            "skip_connect 0, dil_conv_3x3 1 | skip_connect 0, sep_conv_3x3 1 | "
+            "sep_conv_3x3 1, sep_conv_3x3 3 | sep_conv_3x3 0, dil_conv_5x5 4 -> 2 3 4 5",
+            "avg_pool_3x3 0, sep_conv_5x5 1 | sep_conv_3x3 0, dil_conv_5x5 2 | "
+            "max_pool_3x3 0, dil_conv_3x3 1 | dil_conv_3x3 1, dil_conv_5x5 3 -> 2 3 4 5",
         ),
         **{"source": "Chen et al. 2019, searched on CIFAR-10", "method": "gradient, first order"},
         **{"gpu_days": 0.3, "cifar10_error": 2.5, "cifar10_params": 3.4},

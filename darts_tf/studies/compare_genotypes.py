@@ -7,11 +7,11 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from darts_tf.configs import CompareConfig, TrainConfig
+from darts_tf.costs.parts import Target
 from darts_tf.data import ImageDataset
 from darts_tf.errors import InputError, shown
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
-from darts_tf.models.counting import count_elementwise, count_macs, count_params
-from darts_tf.models.network import build_network
+from darts_tf.models.counting import checked_target, genotype_costs
 from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
@@ -146,16 +146,10 @@ def measured(
         sizes: see `sizes_of`.
     """
     classes, image_size, image_channels = sizes
-    options = {"stem": config.stem, "auxiliary": False, "image_channels": image_channels}
-    network = build_network(genotype, channels, config.cells, classes, **options)
-    return Row(
-        name,
-        channels,
-        count_params(network),
-        count_macs(network, image_size),
-        count_elementwise(network, image_size),
-        published=ZOO.get(name),
-    )
+    target = Target(channels, config.cells, *image_size, config.stem, classes, image_channels)
+    costs = genotype_costs(checked_target(target), genotype)
+    sums = (sum(getattr(each, key) for each in costs) for key in ("params", "macs", "elementwise"))
+    return Row(name, channels, *sums, published=ZOO.get(name))
 
 
 def run_of(

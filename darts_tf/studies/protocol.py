@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig, text_datasets
+from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError, InUse, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
@@ -264,13 +265,12 @@ def _result(config: SearchConfig | TrainConfig, diverged: bool) -> dict[str, obj
 def _size(config: TrainConfig, genotype: Genotype) -> dict[str, int]:
     # late: all else here is files, and who waits for others needs no TensorFlow
     from darts_tf.data import Preprocessing
-    from darts_tf.models.counting import count_macs, count_params
-    from darts_tf.models.network import build_network
+    from darts_tf.models.counting import genotype_costs
 
     classes, described = files.read_dataset(config.workdir / files.DATASET)
     images = Preprocessing.from_dict(described)
     trained = TrainConfig.from_dict(files.read_json(config.workdir / files.CONFIG))
-    options = {"stem": config.stem, "auxiliary": False, "image_channels": images.channels}
-    network = build_network(genotype, trained.channels, config.cells, len(classes), **options)
-    macs = count_macs(network, (images.height, images.width))
-    return {"params": count_params(network), "macs": macs}
+    sizes = (trained.channels, config.cells, images.height, images.width)
+    target = Target(*sizes, config.stem, len(classes), images.channels)
+    costs = genotype_costs(target, genotype)
+    return {name: sum(getattr(each, name) for each in costs) for name in ("params", "macs")}

@@ -18,11 +18,12 @@ from numerics import assert_close
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.costs import latency_table
+from darts_tf.costs.formulas import METRICS
 from darts_tf.costs.parts import all_parts, parts_of
 from darts_tf.costs.tables import network_cost
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
-from darts_tf.models.counting import METRICS, cost_table
+from darts_tf.models.counting import cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import save_alphas

@@ -58,7 +58,8 @@ def test_every_node_and_part_has_its_row(capsys, tmp_path):
     out = inspected(capsys, "--genotype", tmp_path / "cell.json", "--units", 8, "--vocabulary", 23)
     for node, (activation, source) in enumerate(ENAS.recurrent, 1):
         output = "yes" if node in ENAS.concat else "no"
-        assert [str(node), activation, str(source), output] in cells(out)
+        state = f"node {source}" if source else "input 0"
+        assert [f"node {node}", f"{activation} from {state}", output] in cells(out)
     for part in (
         *(["embedding and classifier", "184", "184"], ["classifier's bias", "23", "0"]),
         *(["input kernel", "128", "128"], ["recurrent kernel", "128", "128"]),
@@ -87,10 +88,12 @@ def test_notation_alone_is_printed_and_read_again(capsys, tmp_path, name, genoty
 
 
 def test_a_file_tells_its_kind_and_a_name_that_of_images(capsys, tmp_path):
-    assert "reduce cell" in inspected(capsys, "--genotype", "DARTS_V2", "--cells", 3)
+    assert "reduction cell" in inspected(capsys, "--genotype", "DARTS_V2", "--cells", 3)
     path = tmp_path / "genotypes.py"
     path.write_text("CELL = Genotype(recurrent=[('tanh', 0), ('relu', 1)], concat=range(1, 3))")
-    assert ["2", "relu", "1", "yes"] in cells(inspected(capsys, "--genotype", f"{path}:CELL"))
+    assert ["node 2", "relu from node 1", "yes"] in cells(
+        inspected(capsys, "--genotype", f"{path}:CELL")
+    )
     assert load_genotype(path, recurrent=None) == load_genotype(path, recurrent=True)
 
 

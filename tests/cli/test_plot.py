@@ -109,7 +109,7 @@ def test_the_chosen_cells_are_those_that_the_supernet_s_picture_marks(searched, 
     GENOTYPES["NASNet"].save(searched / files.GENOTYPE)
     assert main(["plot", "found", "--supernet", "--cell", "normal"]) == 0
     words = ElementTree.fromstring((here / "found-normal-supernet.svg").read_bytes())
-    assert "sep conv 5x5 from c_{k-1} to 2" in words.get("aria-label")
+    assert "sep_conv_5x5 from input 1 to node 2" in words.get("aria-label")
 
 
 def test_a_search_on_a_text(searched, here):
@@ -117,7 +117,8 @@ def test_a_search_on_a_text(searched, here):
     save_alphas(searched, np.zeros((6, 5)))
     assert main(["plot", "found", "--supernet"]) == 0
     label = ElementTree.fromstring((here / "found-supernet.svg").read_bytes()).get("aria-label")
-    assert label == "found; recurrent cell: tanh from 0 to 1, tanh from 0 to 2, tanh from 0 to 3"
+    edges = ", ".join(f"tanh from input 0 to node {node}" for node in (1, 2, 3))
+    assert label == f"found; recurrent cell: {edges}"
 
 
 @pytest.mark.parametrize(

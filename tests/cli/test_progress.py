@@ -119,7 +119,9 @@ def test_the_whole_cells_are_told_once_and_then_what_changes():
     lines = progressed(lambda progress: three_epochs(progress, cells)).splitlines()
     assert lines[3:5] == str(cells[0]).splitlines()
     assert lines[6] == "cells as before"
-    assert lines[8].startswith("5 of 16 edges changed: normal node 3: skip_connect from 0 -> ")
+    assert lines[8].startswith(
+        "5 of 16 edges changed: normal node 3: skip_connect from input 0 -> "
+    )
     assert len(lines) == 9
 
 

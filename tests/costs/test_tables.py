@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from darts_tf.costs.formulas import METRICS
 from darts_tf.costs.parts import Target, all_parts, parts_of
 from darts_tf.costs.tables import cell_costs, network_cost
 from darts_tf.errors import InputError
-from darts_tf.models.counting import METRICS, cost_table, count_macs, count_params
+from darts_tf.models.counting import cost_table, count_macs, count_params
 from darts_tf.models.network import build_network
 from darts_tf.spaces.cell import edges
 from darts_tf.spaces.derivation import derive

@@ -155,7 +155,6 @@ def test_cell_computes_what_the_reference_does(name, kind):
     reference = Reference(weights, training=True)
     expected = reference.cell("cell", pairs, concat, s0.numpy(), s1.numpy(), reduction, previous)
     assert_close(cell(s0, s1, training=True), expected, 1e-12)
-    assert cell.output_size(6, 6) == expected.shape[1:3]
 
 
 ALL_SKIPS = tuple(("skip_connect", source) for source in (0, 1, 1, 2))

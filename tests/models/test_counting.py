@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+from clean_registry import registrations_taken_back
 from numpy_reference import Reference, mixed_recurrent_step, recurrent_step
 from reference_names import network_shapes, random_state_dict
 
+import darts_tf
 from darts_tf.costs.formulas import word_costs
-from darts_tf.models.counting import costs, count_elementwise, count_macs, count_params
+from darts_tf.models import counting
+from darts_tf.models.counting import costs, count_elementwise, count_macs, count_params, layer_of
 from darts_tf.models.language_model import build_language_model
 from darts_tf.models.network import build_network
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.models.supernet import Supernet
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48 channels, 14 cells)
@@ -57,7 +62,7 @@ def test_zoo_is_covered():
     ("name", "stem", "size"),
     [
         *((name, "cifar", (9, 8)) for name in GENOTYPES),
-        *((name, "imagenet", (64, 70)) for name in ("DARTS_V2", "NASNet", "AmoebaNet")),
+        *((name, "imagenet", (64, 70)) for name in GENOTYPES),
     ],
 )
 def test_counts_are_those_of_a_plain_run(name, stem, size):
@@ -75,6 +80,8 @@ def test_counts_are_those_of_a_plain_run(name, stem, size):
         if not key.startswith("auxiliary_head") and key.endswith(("weight", "bias"))
     )
     assert count_params(network) == sum(trained)
+    parts = costs(network, size)
+    assert sum(part.params for part in parts) == count_params(network)
 
 
 def test_costs_list_every_part_with_its_output():
@@ -99,6 +106,32 @@ def test_auxiliary_head_is_left_out():
     pair = [build_network(genotype, 4, 3, 5, auxiliary=auxiliary) for auxiliary in (True, False)]
     for count in (count_params, count_macs, count_elementwise):
         assert count(pair[0]) == count(pair[1])
+
+
+@pytest.fixture
+def registrations():
+    with registrations_taken_back():
+        yield
+
+
+def test_only_users_primitives_are_built_to_be_counted(registrations, monkeypatch):
+    def doubled(channels, stride, affine):
+        return keras.layers.Conv2D(channels, 3, stride, "same", use_bias=False)
+
+    darts_tf.register_primitive("conv", doubled, macs=lambda c, s, h, w: 9 * c * c * -(-h // s) * w)
+    built = []
+    monkeypatch.setattr(counting, "layer_of", lambda part: built.append(part) or layer_of(part))
+    pairs = (("conv", 0), ("sep_conv_3x3", 1))
+    genotype = Genotype(pairs, (2,), pairs, (2,))
+    network = build_network(genotype, 4, 3, 5, auxiliary=False)
+    parts = costs(network, 9)
+    assert built
+    assert {part.name for part in built} == {"conv"}
+    assert sum(part.params for part in parts) == count_params(network)
+    first = 9 * 4 * 4 * 9 * 9  # of the user's rule, in the first cell
+    plain = Genotype((("skip_connect", 0), pairs[1]), (2,), pairs, (2,))
+    without = costs(build_network(plain, 4, 3, 5, auxiliary=False), 9)
+    assert parts[1].macs - without[1].macs == first
 
 
 def test_alphas_are_left_out():

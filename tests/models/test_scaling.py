@@ -10,7 +10,7 @@ from darts_tf.cli.main import main
 from darts_tf.configs import InspectConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.models.counting import count_macs
-from darts_tf.models.network import build_network
+from darts_tf.models.network import Network, build_network
 from darts_tf.models.scaling import largest_channels, scaled
 from darts_tf.spaces.zoo import GENOTYPES
 
@@ -96,6 +96,15 @@ def test_bound_that_is_no_number_is_refused(text):
 def test_bound_is_positive(text):
     with pytest.raises(InputError, match="Expected max_macs to be positive"):
         TrainConfig(genotype="DARTS_V2", workdir="run", max_macs=text)
+
+
+def test_nothing_is_built_to_be_counted(monkeypatch, capsys):
+    def built(*args, **kwargs):
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr(Network, "__init__", built)
+    assert main(["inspect", "--genotype", "DARTS_V2", "--max-macs", "100M"]) == 0
+    assert "channels, for at most 100,000,000 MACs" in capsys.readouterr().out
 
 
 def test_inspect_says_which_channels_were_chosen(capsys):

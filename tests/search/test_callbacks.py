@@ -22,8 +22,8 @@ from darts_tf.search import images
 from darts_tf.search.callbacks import warn_of_collapse
 from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.indicators import INDICATORS, Measure, Probes, asked_of_cells, asked_of_text
-from darts_tf.spaces.collapse import BOUNDED, mean_entropy
-from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.collapse import BOUNDED
+from darts_tf.spaces.derivation import derive, mean_entropy
 from darts_tf.spaces.zoo import load_genotype
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")

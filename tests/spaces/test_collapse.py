@@ -11,8 +11,8 @@ import pytest
 
 from darts_tf.configs import SearchConfig
 from darts_tf.spaces.cell import PRIMITIVES, edges
-from darts_tf.spaces.collapse import COLLAPSED, count_skips, describe_collapse, mean_entropy
-from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.collapse import COLLAPSED, count_skips, describe_collapse
+from darts_tf.spaces.derivation import derive, mean_entropy
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 

@@ -90,7 +90,8 @@ def test_words_name_cell_node_and_both_edges():
         Change("normal", 2, ("sep_conv_3x3", 1), ("skip_connect", 1)),
     )
     assert describe_changes(before, after) == (
-        "1 of 16 edges changed: normal node 2: sep_conv_3x3 from 1 -> skip_connect from 1"
+        "1 of 16 edges changed: "
+        "normal node 2: sep_conv_3x3 from input 1 -> skip_connect from input 1"
     )
 
 

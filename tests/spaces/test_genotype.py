@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from darts_tf.spaces.cell import ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import Genotype, cell_table
 from darts_tf.spaces.zoo import GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "derive_cnn.json"
@@ -71,10 +71,12 @@ def test_genotype_is_hashable_and_takes_lists_and_numpy_integers():
     assert type(lists.normal[0][1]) is int
 
 
-def test_str_is_one_short_line_a_cell():
+def test_str_is_one_line_a_cell():
     assert str(V2).splitlines() == [
-        "normal  sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5",
-        "reduce  max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5",
+        "normal  sep_conv_3x3 0, sep_conv_3x3 1 | sep_conv_3x3 0, sep_conv_3x3 1 | "
+        "sep_conv_3x3 1, skip_connect 0 | skip_connect 0, dil_conv_3x3 2 -> 2 3 4 5",
+        "reduce  max_pool_3x3 0, max_pool_3x3 1 | skip_connect 2, max_pool_3x3 1 | "
+        "max_pool_3x3 0, skip_connect 2 | skip_connect 2, max_pool_3x3 1 -> 2 3 4 5",
     ]
 
 
@@ -206,3 +208,13 @@ def test_derive_survives_large_alphas_and_takes_other_primitives():
 def test_derive_rejects_what_are_no_alphas(alphas, message):
     with pytest.raises(ValueError, match=message):
         derive(np.zeros((2, len(PRIMITIVES))), alphas)
+
+
+def test_cells_have_one_table_for_people():
+    genotype = GENOTYPES["DARTS_V2"]
+    header, rows = cell_table("normal", genotype.normal, genotype.normal_concat)
+    assert header == ("node", "first edge", "second edge", "in the output")
+    assert rows[-1] == ("node 5", "skip_connect from input 0", "dil_conv_3x3 from node 2", "yes")
+    header, rows = cell_table("recurrent", (("tanh", 0), ("relu", 1)), (2,))
+    assert header == ("node", "edge", "in the output")
+    assert rows == [("node 1", "tanh from input 0", "no"), ("node 2", "relu from node 1", "yes")]

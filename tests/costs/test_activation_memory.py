@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from darts_tf.cli.main import main
 
-from darts_tf.models.activation_memory import Made, alive, peak_memory
-from darts_tf.models.counting import costs
-from darts_tf.models.network import build_network
+from darts_tf.costs.activation_memory import Made, alive, peak_memory
+from darts_tf.costs.formulas import component_costs
+from darts_tf.costs.parts import Target
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES
 
@@ -25,7 +25,7 @@ def test_a_tensor_lives_from_its_making_to_its_last_reading():
 
 def test_peak_of_a_small_network_is_what_one_counts_by_hand():
     """Two channels, 8x8 gray images; of the three cells the last two are reductions."""
-    network = build_network(PLAIN, 2, 3, 5, auxiliary=False, image_channels=1)
+    target = Target(2, 3, 8, 8, classes=5, image_channels=1)
     image, stem = 8 * 8, 8 * 8 * 6
     out0, out1, out2 = 8 * 8 * 2, 4 * 4 * 4, 2 * 2 * 8
     p0 = p1 = pool = total = 8 * 8 * 2
@@ -58,29 +58,32 @@ def test_peak_of_a_small_network_is_what_one_counts_by_hand():
     ]
     classifier = [out2 + 8, 8 + 5]
     expected = [[image, image + stem], cell_0, cell_1, cell_2, classifier]
-    assert peak_memory(network, 8) == [4 * max(steps) for steps in expected]
+    assert peak_memory(target, PLAIN) == [4 * max(steps) for steps in expected]
 
 
-@pytest.mark.parametrize(("stem", "size"), [("cifar", 32), ("imagenet", (70, 64))])
+@pytest.mark.parametrize(("stem", "size"), [("cifar", (32, 32)), ("imagenet", (70, 64))])
 @pytest.mark.parametrize("name", GENOTYPES)
 def test_every_part_needs_at_least_its_output(name, stem, size):
-    network = build_network(GENOTYPES[name], 4, 3, 5, stem=stem, auxiliary=False)
-    parts, peaks = costs(network, size), peak_memory(network, size)
+    target = Target(4, 3, *size, stem, classes=5)
+    parts = component_costs(target, GENOTYPES[name])
+    peaks = peak_memory(target, GENOTYPES[name])
     for part, peak in zip(parts, peaks, strict=True):
         assert peak > 4 * part.height * part.width * part.channels
 
 
 def test_memory_grows_with_the_places_and_the_channels():
-    small = build_network(GENOTYPES["DARTS_V2"], 4, 3, 5, auxiliary=False)
-    wide = build_network(GENOTYPES["DARTS_V2"], 8, 3, 5, auxiliary=False)
-    assert peak_memory(small, 64)[1:-1] == [4 * peak for peak in peak_memory(small, 32)[1:-1]]
-    assert peak_memory(wide, 32)[1:-1] == [2 * peak for peak in peak_memory(small, 32)[1:-1]]
+    small, large, wide = (
+        peak_memory(Target(channels, 3, side, side, classes=5), GENOTYPES["DARTS_V2"])[1:-1]
+        for channels, side in ((4, 32), (4, 64), (8, 32))
+    )
+    assert large == [4 * peak for peak in small]
+    assert wide == [2 * peak for peak in small]
 
 
 def test_inspect_shows_the_most_of_it(capsys):
     assert main(["inspect", "--genotype", "DARTS_V2", "--cells", "3", "--channels", "4"]) == 0
-    network = build_network(GENOTYPES["DARTS_V2"], 4, 3, 10, auxiliary=False)
-    assert f"memory {max(peak_memory(network, 32)):,} bytes" in capsys.readouterr().out
+    peaks = peak_memory(Target(4, 3, 32, 32), GENOTYPES["DARTS_V2"])
+    assert f"memory {max(peaks):,} bytes" in capsys.readouterr().out
 
 
 def test_inspect_keeps_every_part_in_one_row(capsys, monkeypatch):

@@ -19,8 +19,10 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-from darts_tf.layers.primitives import Identity
-from darts_tf.models.network import Network
+from darts_tf.costs.formulas import stem_layers
+from darts_tf.costs.parts import Place, Target, ends, places_of
+from darts_tf.spaces.cell import INPUTS, SKIP, Pairs
+from darts_tf.spaces.genotype import Genotype
 
 BYTES = 4
 """Of a float32."""
@@ -33,7 +35,7 @@ class Made:
     Attributes:
         size: numbers in it.
         reads: the tensors that the part reads, by their places in the order of making.
-        within: which of the network's costs the part belongs to, by its place in `costs`.
+        within: index of the component (`parts.stacked_parts`) that the part belongs to.
     """
 
     size: int
@@ -54,72 +56,72 @@ def alive(tensors: Sequence[Made]) -> list[int]:
     return [sum(tensors[j].size for j in range(i + 1) if last[j] >= i) for i in range(len(tensors))]
 
 
-def peak_memory(network: Network, image_size: int | tuple[int, int] = 32) -> list[int]:
-    """Most bytes of activations alive at once in each part that `costs` lists, from stem on.
+def peak_memory(target: Target, genotype: Genotype) -> list[int]:
+    """Returns the most bytes of activations alive at once in each component, from the stem on.
 
     For one image in float32, at inference; the largest of them is the whole network's. What is
     alive is defined at the top of this module; what a part reads and what later ones need counts
     too, so that a cell's number includes the outputs of the two cells before.
 
     Args:
-        network: from `build_network`.
-        image_size: rows and columns of the image; one number for both.
+        target: the network.
+        genotype: its cells.
     """
-    image = (image_size, image_size) if isinstance(image_size, int) else image_size
-    tensors = _tensors(network, image)
+    tensors = _tensors(target, genotype)
     peaks = [0] * (tensors[-1].within + 1)
     for tensor, count in zip(tensors, alive(tensors), strict=True):
         peaks[tensor.within] = max(peaks[tensor.within], BYTES * count)
     return peaks
 
 
-def _tensors(network, image) -> list[Made]:
-    """Those that a network makes of an image, in order, the image first."""
-    stem = network.stem
-    tensors = [Made(math.prod(image) * network.image_channels, ())]
-    sizes = stem.output_sizes(*image)
-    for size, channels in zip(sizes, stem.outputs, strict=True):
-        tensors.append(Made(math.prod(size) * channels, (len(tensors) - 1,)))
-    size = sizes[-1]
+def _tensors(target: Target, genotype: Genotype) -> list[Made]:
+    """Lists the tensors that a network makes of an image, in order, the image first."""
+    stacked = places_of(target, genotype)
+    stem, classifier = ends(target, stacked[-1])
+    tensors = [Made(target.height * target.width * target.image_channels, ())]
+    for channels, places in stem_layers(stem):
+        tensors.append(Made(channels * places, (len(tensors) - 1,)))
     s1 = len(tensors) - 1
-    s0 = s1 - 1 if len(sizes) > 1 else s1
-    for i, cell in enumerate(network.cells, 1):
-        tensors += _of_cell(cell, size, len(tensors), (s0, s1), i)
-        s0, s1, size = s1, len(tensors) - 1, cell.output_size(*size)
-    within = len(network.cells) + 1
-    features = network.head.kernel.shape[0]
-    tensors.append(Made(features, (s1,), within))
-    tensors.append(Made(network.head.classes, (len(tensors) - 1,), within))
+    s0 = s1 - 1 if s1 > 1 else s1  # the cifar stem makes one state, which is both inputs
+    for i, place in enumerate(stacked, 1):
+        normal = genotype.normal, genotype.normal_concat
+        pairs, concat = (genotype.reduce, genotype.reduce_concat) if place.reduction else normal
+        tensors += _of_cell(place, pairs, concat, len(tensors), (s0, s1), i)
+        s0, s1 = s1, len(tensors) - 1
+    within = len(stacked) + 1
+    tensors.append(Made(classifier.inputs, (s1,), within))
+    tensors.append(Made(classifier.channels, (len(tensors) - 1,), within))
     return tensors
 
 
-def _of_cell(cell, size, first: int, inputs: tuple[int, int], within: int) -> Iterator[Made]:
-    """Those that a cell makes.
+def _of_cell(
+    place: Place, pairs: Pairs, concat, first: int, inputs: tuple[int, int], within: int
+) -> Iterator[Made]:
+    """Yields the tensors that a cell makes.
 
     Args:
-        cell: discrete.
-        size: rows and columns of the previous cell's output.
+        place: of the cell in the network.
+        pairs: its operations, two for each node.
+        concat: states that make its output.
         first: place of the first tensor.
         inputs: places of the outputs of the two cells before.
         within: see `Made`.
     """
     places = itertools.count(first)
-    state = math.prod(size) * cell.channels
-    output = math.prod(cell.output_size(*size)) * cell.channels
+    state = math.prod(place.sizes[1]) * place.channels
+    output = math.prod(place.output) * place.channels
     states = []
     for source in inputs:
         yield Made(state, (source,), within)
         states.append(next(places))
-    for node in range(0, len(cell.pairs), 2):
+    for node in range(0, len(pairs), 2):
         branches = []
-        for op, (_, source) in zip(
-            cell.ops[node : node + 2], cell.pairs[node : node + 2], strict=True
-        ):
-            if isinstance(op, Identity):
+        for primitive, source in pairs[node : node + 2]:
+            if primitive == SKIP and not (place.reduction and source < INPUTS):
                 branches.append(states[source])
             else:
                 yield Made(output, (states[source],), within)
                 branches.append(next(places))
         yield Made(output, tuple(branches), within)
         states.append(next(places))
-    yield Made(len(cell.concat) * output, tuple(states[i] for i in cell.concat), within)
+    yield Made(len(concat) * output, tuple(states[i] for i in concat), within)
