@@ -40,7 +40,7 @@ from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.perturbation_selection import SelectionSettings, check_alone, select
 from darts_tf.search.selection_rules import by_rule
 from darts_tf.search.target import costs_of, target_of, within_budget
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp, Record
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
@@ -274,7 +274,7 @@ def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
         save_alphas(folder, *map(np.asarray, trainer.network.alphas))
         genotype.save(folder / files.GENOTYPE)
     trainer.derived = genotype
-    return {"genotype": str(genotype)}
+    return {"genotype": abbreviated(genotype)}
 
 
 def genotype_of(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import (
     ACTIVATIONS,
+    ALL_PRIMITIVES,
     CELLS,
     INPUTS,
     NONE,
@@ -136,6 +138,22 @@ class RecurrentGenotype(_Genotype):
         """One line, as in `tanh 0 | relu 1 -> 1 2`."""
         nodes = " | ".join(f"{activation} {source}" for activation, source in self.recurrent)
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
+
+
+def abbreviated(genotype: Genotype | RecurrentGenotype) -> str:
+    """Returns `str(genotype)` with abbreviated built-in operations: `sep3 0` for `sep_conv_3x3 0`.
+
+    The file `metrics.jsonl` holds genotypes in this form since its first version, so that lines of
+    resumed runs compare equal. Texts for people have full names.
+    """
+    return re.sub(r"\b[a-z]+(?:_[a-z0-9]+)+", lambda match: _abbreviation(match[0]), str(genotype))
+
+
+def _abbreviation(primitive: str) -> str:
+    if primitive not in ALL_PRIMITIVES:
+        return primitive
+    word, size = re.match(r"([a-z]+)(?:_[a-z]+)?_?(\d*)", primitive).groups()
+    return word + size
 
 
 CELL_TITLES = {

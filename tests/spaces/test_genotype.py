@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from darts_tf.spaces.cell import ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
-from darts_tf.spaces.genotype import Genotype, cell_table
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated, cell_table
 from darts_tf.spaces.zoo import GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "derive_cnn.json"
@@ -218,3 +218,11 @@ def test_cells_have_one_table_for_people():
     header, rows = cell_table("recurrent", (("tanh", 0), ("relu", 1)), (2,))
     assert header == ("node", "edge", "in the output")
     assert rows == [("node 1", "tanh from input 0", "no"), ("node 2", "relu from node 1", "yes")]
+
+
+def test_metrics_keep_the_abbreviated_form_of_their_first_version():
+    assert abbreviated(GENOTYPES["DARTS_V2"]) == (
+        "normal  sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2 -> 2 3 4 5\n"
+        "reduce  max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5"
+    )
+    assert abbreviated(RecurrentGenotype([("tanh", 0)], [1])) == "tanh 0 -> 1"
