@@ -1,4 +1,4 @@
-"""Killed processes: what goes on ends as what was never stopped, bit for bit."""
+"""Killed processes: a resumed run ends like one that was never stopped, bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from darts_tf.runs import checkpoints, files
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """A run that was never stopped."""
+    """Runs a search that is never stopped."""
     folder = tmp_path_factory.mktemp("straight") / "run"
     finished(*SEARCH, "--workdir", folder)
     return folder
@@ -36,7 +36,7 @@ def test_search_killed_at_random_moments_ends_as_one_that_was_not(straight, tmp_
 
 
 def stopped(command, folder, number):
-    """The last line of a run that is sent a signal on the way."""
+    """Returns the last line of output of a run that is sent a signal."""
     process = started(*command, "--workdir", folder)
     under_way(process, folder)
     process.send_signal(number)
