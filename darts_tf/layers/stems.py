@@ -10,8 +10,7 @@ from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.images import add_kernel, pad
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
-"""Minimum height and width of images per stem, so that 2x2 positions remain after all reductions.
-"""
+"""Minimum height and width of images; 2x2 positions remain after all reductions."""
 
 
 MINIMUM_CHANNELS = {"cifar": 1, "imagenet": 2}

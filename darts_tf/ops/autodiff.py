@@ -1,4 +1,4 @@
-"""Gradients by hand, and which of them are wanted."""
+"""Custom gradients, and switches for derivatives that are not needed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from darts_tf.runtime import switches
 
 
 def custom_gradient(function: Callable) -> Callable:
-    """As `tf.custom_gradient`, for functions of tensors that use no variables, without its nodes.
+    """Decorator for a function with its own gradient; a lean `tf.custom_gradient`.
 
     In a graph `tf.custom_gradient` adds a copy and a tensor of zeros for every argument: a fifth
-    of a supernet's graph.
+    of a supernet's graph. The function must use no variables.
 
     Args:
-        function: gives `(results, gradient)`, results a tensor or a flat list of them, and
-            `gradient(*upstreams)` one tensor or None for each argument. No tape records within
-            it, not even its own, nor within a function that it calls first and so traces.
+        function: a function of tensors that returns `(results, gradient)`. `results` is a tensor or
+            a flat list of tensors. `gradient(*upstreams)` returns one tensor or None per argument.
+            No tape records inside `function`, not even a tape that it opens, nor inside a
+            `tf.function` that is traced by its first call there.
 
     Returns:
-        A function of the same arguments that gives the results.
+        A function of the same arguments that returns the results.
     """
 
     def differentiable(*arguments):

@@ -32,7 +32,7 @@ class Schedule(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the rate of this epoch, which is lower if the run was rolled back."""
         self.epoch = epoch
-        self.lowered = LOWERED ** int(self.model.times_gone_back.numpy())
+        self.lowered = LOWERED ** int(self.model.rollbacks.numpy())
         self._set(0, 1)
 
     def on_train_batch_begin(self, batch, logs=None):

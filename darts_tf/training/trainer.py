@@ -34,7 +34,7 @@ class Trainer(keras.Model):
     Attributes:
         skipped: variable, number of skipped steps.
         skipped_in_a_row: variable, number of skipped steps since the last finite one.
-        times_gone_back: variable, number of rollbacks to a checkpoint with a lower learning rate.
+        rollbacks: variable, number of rollbacks to a checkpoint with a lower learning rate.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Trainer(keras.Model):
         self.sync_batch_norm = sync_batch_norm
         self.mean_loss = keras.metrics.Mean("loss")
         self.norms = {"gradient_norm": keras.metrics.Mean("gradient_norm")}
-        self.skipped, self.skipped_in_a_row, self.times_gone_back = (
+        self.skipped, self.skipped_in_a_row, self.rollbacks = (
             self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name=n)
-            for n in ("skipped", "skipped_in_a_row", "times_gone_back")
+            for n in ("skipped", "skipped_in_a_row", "rollbacks")
         )
         self.watched = []
         self.built = True

@@ -17,7 +17,7 @@ from darts_tf.training.tensorboard import Dashboard
 
 def model(**counts):
     """Makes a stand-in for a trainer with the attributes that callbacks read."""
-    counters = {"skipped": 0, "times_gone_back": 0, **counts}
+    counters = {"skipped": 0, "rollbacks": 0, **counts}
     return types.SimpleNamespace(
         **{name: keras.Variable(count, dtype="int64") for name, count in counters.items()},
         network=types.SimpleNamespace(drop_path_rate=keras.Variable(0.5)),
@@ -36,7 +36,7 @@ def record_of(folder, *arguments, trainer=None, **options):
 def test_schedule_sets_and_logs_the_rate_of_an_epoch(times):
     config = SearchConfig(workdir="unused", epochs=4, learning_rate=0.1, learning_rate_min=0.02)
     schedule = callbacks.Schedule(config)
-    schedule.set_model(model(times_gone_back=times))
+    schedule.set_model(model(rollbacks=times))
     rates = []
     for epoch in range(4):
         schedule.on_epoch_begin(epoch)
@@ -53,7 +53,7 @@ def test_schedule_lowers_the_rate_when_a_run_goes_back():
     schedule.set_model(model())
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == 0.5
-    schedule.model.times_gone_back.assign(1)
+    schedule.model.rollbacks.assign(1)
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == pytest.approx(0.05)
 

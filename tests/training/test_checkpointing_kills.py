@@ -49,7 +49,7 @@ def stopped(command, folder, number):
 def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(straight, tmp_path):
     folder = tmp_path / "run"
     last = stopped(SEARCH, folder, signal.SIGTERM)
-    assert f"--workdir {folder} --resume goes on from there" in last
+    assert f"--workdir {folder} --resume resumes it" in last
     newest = checkpoints.newest(folder / files.CHECKPOINTS)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     output = finished(*SEARCH, "--workdir", folder, "--resume")

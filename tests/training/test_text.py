@@ -72,7 +72,7 @@ def test_perplexity_of_one_stream_is_of_every_word_from_all_before_it(finished):
 
 def test_training_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     folder = tmp_path / "run"
-    with pytest.raises(Interrupted, match="after step 2 of .* of epoch 3; everything is kept"):
+    with pytest.raises(Interrupted, match="after step 2 of .* of epoch 3; everything is saved"):
         train(config(folder), CELL, DATASET, callbacks=(Terminate(epoch=2, batch=1),))
     train(config(folder, resume=True), CELL, DATASET)
     assert read_metrics(folder) == read_metrics(finished[0])
@@ -164,14 +164,14 @@ def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
     callbacks = (Watch([5.0, 4.0, 4.5, 4.6]), Poison(3, times=1))
     settings = {"max_bad_steps": 2, "average_after": None}
     train(config(folder, **settings), CELL, DATASET, callbacks=callbacks)
-    assert "going back to step 0 of epoch 3 with a lower" in (folder / files.LOG).read_text()
+    assert "rolling back to step 0 of epoch 3 with a lower" in (folder / files.LOG).read_text()
     lines = read_metrics(folder)
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
     assert [line["learning_rate"] for line in lines] == pytest.approx([10, 10, 1, 1])
     newest = [checkpoints.read(p)[0].epoch for p in checkpoints.newest(folder / "checkpoints")]
     assert newest == sorted(newest, reverse=True)
     other = tmp_path / "other"
-    with pytest.raises(Diverged, match="again after the run went back once"):
+    with pytest.raises(Diverged, match="again after the run was rolled back once"):
         train(config(other, **settings), CELL, DATASET, callbacks=(Poison(1, times=2),))
 
 
