@@ -1,4 +1,4 @@
-"""What TensorBoard gets of a run; `test_searching` has that of a whole search."""
+"""TensorBoard output of a run; `tests/search/test_images.py` tests that of a whole search."""
 
 from __future__ import annotations
 
