@@ -42,12 +42,12 @@ class SearchCell(keras.layers.Layer):
 
     Args:
         channels: channels of every state; the output has `nodes * channels`.
-        reduction: whether the edges from the two inputs have stride 2.
-        reduction_previous: whether the cell before was a reduction, so that the input from two
+        reduction: True if the edges from the two inputs have stride 2.
+        reduction_previous: True if the previous cell was a reduction, so that the input from two
             cells ago is twice as large.
         space: the search space, which has the nodes and the candidates on every edge.
         partial: see `MixedOp`.
-        shared: where the mixed operations' graphs are shared with other cells.
+        shared: graphs of mixed operations to share with other cells; None to share none.
 
     Raises:
         InputError: a space of another topology than these cells have.

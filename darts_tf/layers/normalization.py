@@ -23,7 +23,7 @@ def tracked_statistics(track: bool) -> AbstractContextManager[None]:
 
 
 def tracking() -> bool:
-    """Returns whether a training pass updates the running statistics."""
+    """Returns True if training passes update the running statistics."""
     return switches.TRACKING.value
 
 
@@ -33,7 +33,7 @@ def synchronized_statistics(synchronize: bool) -> AbstractContextManager[None]:
 
 
 def synchronized() -> bool:
-    """Returns whether a training pass takes the statistics of all replicas."""
+    """Returns True if training passes use the statistics of all replicas."""
     return switches.SYNCHRONIZED.value and replicas() > 1
 
 

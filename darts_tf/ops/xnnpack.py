@@ -12,10 +12,10 @@ from darts_tf.runtime import switches
 
 
 def written_for_xnnpack() -> AbstractContextManager[None]:
-    """Context manager: layers are traced in XNNPACK's operations, for inference alone."""
+    """Context manager: layers are traced in XNNPACK's operations, only for inference."""
     return switches.FOR_XNNPACK.hold(True)
 
 
 def for_xnnpack() -> bool:
-    """Returns whether layers are traced in XNNPACK's operations."""
+    """Returns True if layers are traced in XNNPACK's operations."""
     return switches.FOR_XNNPACK.value
