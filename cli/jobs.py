@@ -61,7 +61,7 @@ def kept_on_stop(workdir, job: Callable[[], Found]) -> Found:
         return job()
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"; what is done is kept, and --workdir {workdir} --resume goes on from there",
+            f"; what is done is kept, and --workdir {workdir} --resume resumes it",
             getattr(stop, "signal", signal.SIGINT),
         ) from None
 

@@ -1,6 +1,7 @@
-"""Datasets of images and of words, and the batches made of them.
+"""Datasets of images and texts, and the batches made from them.
 
-Public names are imported on first use.
+Imports, besides `errors`, `lazy` and `registry`: `configs.text_datasets`, and `strict_json` and
+`distribution` of `runtime`. Public names are imported on first use.
 """
 
 from __future__ import annotations

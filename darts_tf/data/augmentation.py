@@ -1,4 +1,4 @@
-"""What is done at random to training images, as functions of given random numbers."""
+"""Random augmentation of training images, as pure functions of random numbers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from darts_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done at random to training images; the default does nothing.
+    """Settings of the augmentation of training images; the default changes nothing.
 
     Attributes:
-        crop_padding: black pixels added on every side before a random crop of the old size.
+        crop_padding: black pixels added on every side before a random crop of the original size.
         flip: mirror half of the images left to right.
-        cutout: side in pixels of the square that is blanked (DeVries and Taylor 2017).
-        random_resized_crop: resize a random window of the encoded image, for ImageNet's photos.
-        color_jitter: how much colours are changed, together with that crop only; None for not.
+        cutout: side in pixels of the square that is set to 0 (DeVries and Taylor 2017).
+        random_resized_crop: resize a random window of the encoded image, as for ImageNet.
+        color_jitter: ranges of the color changes; needs `random_resized_crop`. None for no change.
 
     Raises:
-        InputError: a negative number of pixels, both kinds of crop, or colours changed alone.
+        InputError: a negative number of pixels, both kinds of crop, or `color_jitter` without
+            `random_resized_crop`.
     """
 
     crop_padding: int = 0
@@ -47,20 +48,20 @@ class Augmentation:
             raise InputError("`color_jitter` expected random_resized_crop. Received: none")
 
 
-# Random numbers an image needs: crop's row and column, flip, cutout's row and column.
 DRAWS = 5
+"""Random numbers per image: row and column of the crop, flip, row and column of the cutout."""
 
 
 def augment(
     images: tf.Tensor, draws: tf.Tensor, augmentation: Augmentation, preprocessing: Preprocessing
 ) -> tf.Tensor:
-    """Crops, flips, normalises and cuts out, in this order (the reference's).
+    """Crops, flips, normalises and cuts out, in the order of the authors' code.
 
     Args:
         images: uint8, `(batch, height, width, channels)`.
         draws: float32 in [0, 1), `(batch, DRAWS)`.
-        augmentation: what to do; nothing leaves exactly the normalised images.
-        preprocessing: how to normalise.
+        augmentation: the settings; the default returns exactly the normalised images.
+        preprocessing: normalises the images.
 
     Returns:
         float32, `(batch, height, width, channels)`.
@@ -77,32 +78,31 @@ def augment(
     return images
 
 
-# Random numbers of an image that is cropped before it is decoded: flip, cutout's row and column,
-# those of the crop, those of the colours.
 ENCODED_DRAWS = 3 + cropping.DRAWS + jitter.DRAWS
+"""Random numbers per encoded image: flip, row and column of the cutout, the crop's, the colors'."""
 
 
 def augment_encoded(
     encoded: tf.Tensor, draws: tf.Tensor, augmentation: Augmentation, preprocessing: Preprocessing
 ) -> tf.Tensor:
-    """Decodes a random window of one image, resizes it, flips, changes colours, normalises.
+    """Decodes a random window of one image, resizes, flips, jitters colors and normalises it.
 
     Args:
-        encoded: scalar string, a JPEG, PNG, GIF or BMP file's bytes.
+        encoded: bytes of a JPEG, PNG, GIF or BMP file, a scalar string.
         draws: float32 in [0, 1), `(ENCODED_DRAWS,)`.
-        augmentation: with `random_resized_crop`.
-        preprocessing: of three channels.
+        augmentation: settings with `random_resized_crop`.
+        preprocessing: normalises the image; must have three channels.
 
     Returns:
         float32, `(height, width, 3)`.
     """
-    flip, hole, window, colours = tf.split(draws, (1, 2, cropping.DRAWS, jitter.DRAWS))
+    flip, hole, window, colors = tf.split(draws, (1, 2, cropping.DRAWS, jitter.DRAWS))
     height, width = preprocessing.height, preprocessing.width
     image = cropping.random_resized_crop(encoded, window, height, width)
     flipped = tf.logical_and(augmentation.flip, flip[0] < 0.5)
     image = tf.cond(flipped, lambda: tf.reverse(image, [1]), lambda: image)
     if augmentation.color_jitter:
-        image = jitter.color_jitter(image, colours, augmentation.color_jitter)
+        image = jitter.color_jitter(image, colors, augmentation.color_jitter)
     image = preprocessing.normalize(image)
     if augmentation.cutout:
         centre = tf.cast(hole * (height, width), tf.int32)
@@ -113,12 +113,12 @@ def augment_encoded(
 def crop_and_flip(
     images: tf.Tensor, offsets: tf.Tensor, flips: tf.Tensor, padding: int
 ) -> tf.Tensor:
-    """Pads with zeros, crops back to the old size at `offsets`, mirrors where `flips`.
+    """Pads with zeros, crops to the original size at `offsets`, and mirrors if `flips`.
 
     Args:
         images: `(batch, height, width, channels)`.
         offsets: int32, `(batch, 2)`, row and column in the padded image, 0 to `2 * padding`.
-        flips: bool, `(batch,)`.
+        flips: bool, `(batch,)`, True to mirror an image left to right.
         padding: pixels on every side.
     """
     _, height, width, _ = images.shape
@@ -131,12 +131,12 @@ def crop_and_flip(
 
 
 def cut_out(images: tf.Tensor, centres: tf.Tensor, side: int) -> tf.Tensor:
-    """Sets a square to 0 (after normalisation: the mean), clipped at the image's borders.
+    """Sets a square to 0, clipped at the image's borders. After normalisation 0 is the mean.
 
     Args:
         images: `(batch, height, width, channels)`.
         centres: int32, `(batch, 2)`, row and column; the square begins `side // 2` before it.
-        side: of the square, pixels.
+        side: side of the square in pixels.
     """
     _, height, width, _ = images.shape
     first = centres - side // 2

@@ -1,4 +1,4 @@
-"""Texts by name: the embedded one, and folders as Penn Treebank and WikiText-2 come."""
+"""Text datasets by name: the embedded one, and folders such as Penn Treebank or WikiText-2."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from darts_tf.data.text import UNK, TextDataset, make_text, read_text
 from darts_tf.errors import InputError, shown
 
 PARAGRAPHS = 16
-"""Consecutive paragraphs of `pydoc` that are in one split."""
+"""Number of consecutive paragraphs of `pydoc` that go into the same split."""
 
 
 def load_pydoc() -> list[str]:
-    """Python's own reference, as its `help("topics")` shows it: some 80 thousand words.
+    """Loads Python's own reference, as `help("topics")` shows it: about 80 thousand words.
 
-    It is that of the Python that runs, so that other versions of Python give other words, another
-    vocabulary and another perplexity. A paragraph is a line. Letters are small, runs of one and the
-    same punctuation mark are words, and those that train has but once are `<unk>`, as in Penn
-    Treebank. Of every ten blocks of paragraphs, in the order of the topics' names, valid has the
-    ninth and test the tenth. Some topics contain others: a paragraph counts where it is first seen
-    only, else much of test would be in train too.
+    The text is that of the running Python: another version has other words, another vocabulary and
+    another perplexity. A paragraph is a line. Letters are in lower case, and a run of the same
+    punctuation mark is a word. Words that occur only once in train become `<unk>`, as in Penn
+    Treebank. Paragraphs, in the order of the topics' names, are divided into blocks; of every ten
+    blocks valid gets the ninth and test the tenth. Some topics contain others: only the first
+    occurrence of a paragraph is kept, since otherwise much of test would also be in train.
 
     Returns:
         The texts of train, valid and test.
 
     Raises:
-        InputError: this Python comes without it.
+        InputError: this Python has no reference.
     """
     try:
         from pydoc_data.topics import topics
@@ -48,7 +48,7 @@ def load_pydoc() -> list[str]:
 
 
 def pydoc_words(text: str) -> list[str]:
-    """The words of a text as `pydoc` has them."""
+    """Divides a text into words in the way of `pydoc`: lower case, punctuation runs are words."""
     return [match.group() for match in re.finditer(r"\w+|([^\w\s])\1*", text.lower())]
 
 
@@ -57,31 +57,31 @@ def _known(line: str, counts: Mapping[str, int]) -> str:
 
 
 TEXTS = {"pydoc": load_pydoc}
-"""The texts of `EMBEDDED_TEXTS`: functions that give train, valid and test."""
+"""Functions that load the texts of `EMBEDDED_TEXTS` and return train, valid and test."""
 
 SPLITTING = {"pydoc": pydoc_words, "spaces": str.split}
-"""How a line is divided into words, by the name of the text that it is done for, or `spaces`."""
+"""Functions that divide a line into words, by the name of an embedded text, or `spaces`."""
 
 
 def splitting_of(dataset: str) -> str:
-    """The key in `SPLITTING` for a dataset: its name, or that of a folder."""
+    """Returns the key in `SPLITTING` for a dataset: the name of an embedded text, or `spaces`."""
     return dataset if dataset in SPLITTING and dataset in TEXTS else "spaces"
 
 
 def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = None) -> TextDataset:
-    """Loads a text into memory, at 4 bytes a word.
+    """Loads a text into memory, at 4 bytes per word.
 
-    An embedded name wins over a folder of that name (write `./pydoc` for the folder).
+    An embedded name takes precedence over a folder of that name (write `./pydoc` for the folder).
 
     Args:
         name_or_folder: an entry of `TEXTS`, or a folder with `train.txt`, `valid.txt` and
-            `test.txt`: UTF-8, a sentence a line, white space between words. `make_text` says what
-            becomes of them.
-        limit: most words to keep of each split; None keeps all.
+            `test.txt`: UTF-8, one sentence per line, white space between words. They are read by
+            `make_text`.
+        limit: maximum number of words to keep per split; None keeps all.
 
     Raises:
         InputError: no text of that name, a file that is missing, empty or not UTF-8, or a limit
-            that is not positive; one line that says which.
+            that is not positive. The message is one line.
     """
     name = os.fspath(name_or_folder)
     if limit is not None and limit < 1:

@@ -1,4 +1,4 @@
-"""Random resized crops (Szegedy et al. 2015), of which alone an image is decoded."""
+"""Random resized crops (Szegedy et al. 2015), which decode only a window of an image."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import crop, decode_jpeg_window, decode_rgb
 
 AREA = (0.08, 1.0)
-"""Least and largest share of an image's area that a crop has."""
+"""Minimum and maximum area of a crop, as a fraction of the image's area."""
 RATIO = (3 / 4, 4 / 3)
-"""Least and largest width of a crop, in heights."""
+"""Minimum and maximum ratio of a crop's width to its height."""
 TRIES = 10
+"""Number of random windows that are tried."""
 DRAWS = 2 * TRIES + 2
-"""Random numbers that a crop needs: area and ratio of each try, row and column."""
+"""Random numbers per crop: area and ratio of each try, row and column."""
 
 
 def random_resized_crop(encoded: tf.Tensor, draws: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Decodes a random window of one image, and resizes it.
+    """Decodes a random window of one image and resizes it.
 
     Args:
-        encoded: scalar string, a JPEG, PNG, GIF or BMP file's bytes.
+        encoded: bytes of a JPEG, PNG, GIF or BMP file, a scalar string.
         draws: float32 in [0, 1), `(DRAWS,)`.
-        height: of the result.
-        width: of the result.
+        height: height of the result in pixels.
+        width: width of the result in pixels.
 
     Returns:
         float32, `(height, width, 3)`, values 0 to 255.
     """
 
-    def of_jpeg():
+    def jpeg_window():
         size = tf.io.extract_jpeg_shape(encoded)[:2]
         return decode_jpeg_window(encoded, crop_window(size, draws), size)
 
-    def of_another():
+    def decoded_window():
         image = decode_rgb(encoded)
         return crop(image, crop_window(tf.shape(image)[:2], draws))
 
-    return interpolated(tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_another), height, width)
+    image = tf.cond(tf.io.is_jpeg(encoded), jpeg_window, decoded_window)
+    return interpolated(image, height, width)
 
 
 def interpolated(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -46,20 +48,20 @@ def interpolated(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     def resized(antialias: bool):
         return lambda: tf.image.resize(image, (height, width), antialias=antialias)
 
-    # Of an image that is enlarged both give the same; the simple one in a third of the time.
+    # If the image is enlarged, both give the same result; without antialiasing is 3 times faster.
     enlarged = tf.reduce_all(tf.shape(image)[:2] <= (height, width))
     image_of_size = tf.cond(enlarged, resized(antialias=False), resized(antialias=True))
     return tf.ensure_shape(image_of_size, (height, width, 3))
 
 
 def crop_window(size: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """A window of random area and shape, by torchvision's rule.
+    """Draws a window of random area and aspect ratio, as torchvision does.
 
-    The first of ten tries that fits in the image; else the largest of a permitted shape in the
-    middle of it.
+    Returns the first of ten tries that fits in the image. If none fits, returns the largest central
+    window whose aspect ratio is allowed.
 
     Args:
-        size: int32, `(2,)`, the image's height and width.
+        size: height and width of the image, int32, `(2,)`.
         draws: float32 in [0, 1), `(DRAWS,)`.
 
     Returns:
@@ -68,15 +70,15 @@ def crop_window(size: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     tries = tf.reshape(draws[: 2 * TRIES], (TRIES, 2))
     area = tf.cast(tf.reduce_prod(size), tf.float32) * _between(tries[:, 0], *AREA)
     ratio = tf.exp(_between(tries[:, 1], *np.log(RATIO)))
-    # Squares of height and width; both are rounded, halves to even.
+    # Height and width of each try; both are rounded, halves to even.
     sizes = tf.cast(tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], 1))), tf.int32)
     fits = tf.reduce_all((sizes > 0) & (sizes <= size), 1)
-    found = tf.reduce_any(fits)
-    chosen = tf.where(found, sizes[tf.argmax(fits)], _largest(size))
+    any_fits = tf.reduce_any(fits)
+    chosen = tf.where(any_fits, sizes[tf.argmax(fits)], _largest(size))
     spare = size - chosen
     drawn = tf.cast(draws[2 * TRIES :] * tf.cast(spare + 1, tf.float32), tf.int32)
-    # In float32 a product may be rounded up to the number that it has to stay below.
-    return tf.concat([tf.where(found, tf.minimum(drawn, spare), spare // 2), chosen], 0)
+    # In float32 a product may be rounded up to its exclusive upper bound.
+    return tf.concat([tf.where(any_fits, tf.minimum(drawn, spare), spare // 2), chosen], 0)
 
 
 def _between(draws: tf.Tensor, least: float, largest: float) -> tf.Tensor:
@@ -84,7 +86,7 @@ def _between(draws: tf.Tensor, least: float, largest: float) -> tf.Tensor:
 
 
 def _largest(size: tf.Tensor) -> tf.Tensor:
-    """Height and width of the largest part of an image whose shape is permitted."""
+    """Returns height and width of the largest window with an allowed aspect ratio."""
     height, width = tf.unstack(tf.cast(size, tf.float32))
     least, largest = RATIO
     limits = tf.stack([width / least, height * largest])

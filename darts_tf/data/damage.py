@@ -1,4 +1,4 @@
-"""Damaged images: those of training are left out up to a limit, those of test are errors."""
+"""Damaged images: training images are skipped up to a limit, a damaged test image is an error."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from darts_tf.errors import InputError
 
 
 class Damage:
-    """The damaged images of a training split, up to a limit; each is named in a warning.
+    """Record of the damaged images of a training split, which are left out up to a limit.
 
     Args:
-        labels: integers, `(n,)`, of all images of the split.
-        classes: the labels' names.
-        limit: how many damaged images are left out; one more is an error.
+        labels: labels of all images of the split, integers, `(n,)`.
+        classes: names of the labels.
+        limit: maximum number of damaged images; one more is an error.
 
     Attributes:
-        kept: bool, `(n,)`, False where an image has been left out.
+        kept: bool, `(n,)`, False for images that have been left out.
     """
 
     def __init__(self, labels: np.ndarray, classes: Sequence[str], limit: int):
@@ -34,11 +34,11 @@ class Damage:
         self.kept = np.ones(len(labels), bool)
 
     def leave_out(self, position: int, name: str) -> None:
-        """Leaves one image out; a second time does nothing.
+        """Leaves one image out and logs a warning with its name; a second call does nothing.
 
         Args:
-            position: of the image in the split.
-            name: the file, or what else tells a reader which image it is.
+            position: index of the image in the split.
+            name: file name, or another name by which a reader can find the image.
 
         Raises:
             InputError: more than `limit` damaged images, or the last image of its class.
@@ -57,7 +57,7 @@ class Damage:
     def _check_class(self, label: int) -> None:
         members = self.labels == label
         if not (self.kept & members).any():
-            # Read, since `limit` may have chosen these from more.
+            # "read", since `limit` may have chosen these from more images
             raise InputError(
                 "Expected a readable training image in every class. Received: class "
                 f"{self.classes[label]}, all images read are damaged ({members.sum()})"
@@ -65,7 +65,7 @@ class Damage:
 
 
 def refuse(position: int, name: str) -> None:
-    """Raises the InputError for a damaged test image: without it another thing is measured."""
+    """Raises InputError for a damaged test image: without it the test set would be another."""
     raise InputError(
         f"Expected a readable image (test images are never left out). Received: {name}"
     )
@@ -84,32 +84,32 @@ def _too_many(count: int, limit: int, name: str) -> InputError:
 
 
 THREADS = 16
-"""That wait for the disk, each for files of its own."""
+"""Number of threads that read files; they mostly wait for the disk."""
 CHUNK = 256
-"""Files handed to one thread at a time."""
+"""Number of files passed to a thread at a time."""
 
 MARKERS = {
     b"\xff\xd8\xff": b"\xff\xd9",
     b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82",
 }
-"""What JPEG and PNG files begin with, and what they end with."""
+"""First bytes of JPEG and PNG files, and their last bytes."""
 
 
 def check_files(paths: Sequence[str], on_damage: Callable[[int, str], None]) -> None:
     """Calls `on_damage` with position and name of every damaged file, in order.
 
-    Truncated, empty, lost or foreign files lack the first or the last bytes of their format. Only
-    files that do are decoded, so that one with something after its end is not taken for damaged.
-    A damage in the middle of a file is not found.
+    Files that are truncated, empty, missing or of another format lack the first or last bytes of
+    their format. Only such files are decoded, so that a valid file with extra bytes at its end
+    passes. Damage in the middle of a file is not detected.
 
     Args:
-        paths: of JPEG and PNG files.
-        on_damage: what is done about one.
+        paths: paths of JPEG and PNG files.
+        on_damage: called with (position, name).
     """
     chunks = [paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        whole = [*pool.map(lambda chunk: [_has_both_ends(path) for path in chunk], chunks)]
-    for position in np.flatnonzero(~np.concatenate(whole)):
+        has_ends = [*pool.map(lambda chunk: [_has_both_ends(path) for path in chunk], chunks)]
+    for position in np.flatnonzero(~np.concatenate(has_ends)):
         name, contents = read_bytes(paths[position])
         try:
             decode_rgb(tf.constant(contents))
@@ -118,7 +118,7 @@ def check_files(paths: Sequence[str], on_damage: Callable[[int, str], None]) -> 
 
 
 def read_bytes(path: str) -> tuple[str, bytes]:
-    """A file's name and bytes; of an unreadable one the reason in the name, and no bytes."""
+    """Returns a file's name and bytes; for an unreadable file name and reason, and no bytes."""
     try:
         return path, pathlib.Path(path).read_bytes()
     except OSError as error:

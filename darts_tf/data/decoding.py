@@ -1,4 +1,4 @@
-"""Decodes all images of a dataset into memory, in parallel, and finds those that cannot be."""
+"""Parallel decoding of all images of a dataset into memory, and detection of damaged ones."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from darts_tf.errors import InputError, first_line
 
 MIN_SIDE, MAX_SIDE = 8, 224
 MAX_BYTES = 8 * 2**30
-# Images handed to one thread at a time: one by one, the hand-over would cost more than the work.
 CHUNK = 64
+"""Images passed to a thread at a time: passing single images would cost more than decoding them."""
 
 
-# What is done about a damaged image, given its position in the split and its name.
 OnDamage = Callable[[int, str], None]
+"""Function called for a damaged image with its index in the split and its name."""
 
 
 class Encoded(NamedTuple):
-    """The files of one split, still encoded.
+    """Encoded image files of one split.
 
     Attributes:
         batches: string vectors of `CHUNK` files each, the last one shorter.
-        labels: int32, `(n,)`, of all files.
-        items: `items(first, count)` yields the name and the bytes of these files, one by one; of
-            a file that cannot be read no bytes, which are no image either, and why in the name.
+        labels: labels of all files, int32, `(n,)`.
+        items: `items(first, count)` yields name and bytes of these files, one by one. For a file
+            that cannot be read the bytes are empty and the name contains the reason.
     """
 
     batches: tf.data.Dataset
@@ -39,12 +39,12 @@ class Encoded(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The size of all images in memory.
+    """Common size of all images in memory.
 
     Attributes:
-        height: pixels.
-        width: pixels.
-        decided_by: name of the image that all others have to equal in size; None resizes them.
+        height: height in pixels.
+        width: width in pixels.
+        decided_by: name of the image whose size all others must have; None resizes all images.
     """
 
     height: int
@@ -52,7 +52,7 @@ class Size(NamedTuple):
     decided_by: str | None
 
     def fit(self, image: tf.Tensor) -> tf.Tensor:
-        """The image, resized where resizing was asked for; works inside a graph."""
+        """Returns the image, resized if `decided_by` is None; works inside a graph."""
         return image if self.decided_by else resize(image, self.height, self.width)
 
 
@@ -66,36 +66,38 @@ def decode_splits(
 ) -> tuple[Split, Split]:
     """Decodes two splits to one size and one number of channels.
 
-    Damaged are images that cannot be read or decoded, such as truncated ones. An image of
-    another size than the others is not damaged.
+    An image is damaged if it cannot be read or decoded, e.g. if it is truncated. An image whose
+    size differs from the others' is not damaged.
 
     Args:
-        train: at least one file.
-        test: at least one file.
-        classes: the labels' names.
-        image_size: side in pixels that all images are resized to; None expects one common size,
-            that of the first training image that is not damaged.
-        max_bad_images: how many damaged images of train are left out, with their labels.
+        train: training files, at least one.
+        test: test files, at least one.
+        classes: names of the labels.
+        image_size: side in pixels to which all images are resized; None expects a common size,
+            that of the first undamaged training image.
+        max_bad_images: maximum number of damaged training images, which are left out with their
+            labels.
 
     Returns:
-        Two splits, their images with 1 channel if no image of either has any colour, else with 3.
+        The training and the test split. Images have 1 channel if all are grayscale, otherwise 3.
 
     Raises:
-        InputError: more damaged images in train, or all of a class; any in test; two sizes, a
-            size out of range, or more images than fit in memory. The message names the file.
+        InputError: more than `max_bad_images` damaged training images, or all of a class; any
+            damaged test image; different sizes, a size out of range, or more images than fit in
+            memory. The message names the file.
     """
     damage = Damage(train.labels, classes, max_bad_images)
     size = _size(train, image_size, damage.leave_out)
     _check_memory(len(train.labels) + len(test.labels), size.height, size.width)
     arrays = _decode(train, size, damage.leave_out), _decode(test, size, refuse)
     if all(_is_gray(images) for images in arrays):
-        # A copy, so that the colour array can be freed.
+        # a copy, so that the array of three channels can be freed
         arrays = [images[..., :1].copy() for images in arrays]
     return Split(arrays[0], train.labels[damage.kept]), Split(arrays[1], test.labels)
 
 
 def check_size(height: int, width: int, where: str) -> None:
-    """Raises InputError unless both sides are within the sizes that networks are made for."""
+    """Raises InputError unless both sides are from `MIN_SIDE` to `MAX_SIDE` pixels."""
     if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
         raise InputError(
             f"Expected images of {MIN_SIDE} to {MAX_SIDE} pixels a side, or `image_size` "
@@ -104,10 +106,10 @@ def check_size(height: int, width: int, where: str) -> None:
 
 
 def _size(encoded: Encoded, image_size: int | None, on_damage: OnDamage) -> Size:
-    """The side asked for, or the height and width of the first readable image."""
+    """Returns the requested side, or the height and width of the first readable image."""
     if image_size is not None:
         return Size(image_size, image_size, None)
-    # There is one: `on_damage` raises before the last image goes.
+    # never exhausted: `on_damage` raises before the last image is left out
     name, image = next(_readable(encoded, 0, len(encoded.labels), on_damage))
     height, width, _ = image.shape
     check_size(height, width, name)
@@ -125,7 +127,7 @@ def _check_memory(count: int, height: int, width: int) -> None:
 
 
 def _decode(encoded: Encoded, size: Size, on_damage: OnDamage) -> np.ndarray:
-    """All readable images, in order: uint8, `(n, height, width, 3)`."""
+    """Decodes all readable images, in order: uint8, `(n, height, width, 3)`."""
     images = np.empty((len(encoded.labels), size.height, size.width, 3), np.uint8)
     end = 0
     for chunk in _chunks(encoded, size, on_damage):
@@ -135,26 +137,26 @@ def _decode(encoded: Encoded, size: Size, on_damage: OnDamage) -> np.ndarray:
 
 
 def _chunks(encoded: Encoded, size: Size, on_damage: OnDamage) -> Iterator[np.ndarray]:
-    """Yields the readable images of every chunk; only one that fails is taken image by image."""
+    """Yields the readable images of every chunk; a failed chunk is decoded image by image."""
     decoded = iter(_decoded(encoded.batches, size))
     total = len(encoded.labels)
     for first in range(0, total, CHUNK):
         count = min(CHUNK, total - first)
         try:
-            # After an error the iterator goes on with the chunk that follows.
+            # after an error the iterator continues with the next chunk
             chunk = next(decoded, np.empty(0))
         except tf.errors.OpError as error:
             yield _one_by_one(encoded, first, count, size, on_damage, error)
             continue
         if len(chunk) != count:
-            # Every label would belong to another image from here on.
+            # from here on labels would belong to the wrong images
             received = f"{len(chunk)} from image {first} on"
             raise InputError(f"Expected {count} images in a chunk. Received: {received}")
         yield chunk
 
 
 def _decoded(batches: tf.data.Dataset, size: Size) -> tf.data.Dataset:
-    """Chunks of images; one with a damaged image, or one of another size, is an error."""
+    """Decodes chunks; one with a damaged image or an image of another size raises an error."""
     spec = tf.TensorSpec((size.height, size.width, 3), tf.uint8)
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
@@ -169,7 +171,7 @@ def _decoded(batches: tf.data.Dataset, size: Size) -> tf.data.Dataset:
 def _one_by_one(
     encoded: Encoded, first: int, count: int, size: Size, on_damage: OnDamage, error: Exception
 ) -> np.ndarray:
-    """The readable images, which may be none, of the chunk that `error` stopped."""
+    """Returns the readable images, possibly none, of the chunk in which `error` was raised."""
     images = []
     for name, image in _readable(encoded, first, count, on_damage):
         _check_common_size(name, image, size)
@@ -182,7 +184,7 @@ def _one_by_one(
 def _readable(
     encoded: Encoded, first: int, count: int, on_damage: OnDamage
 ) -> Iterator[tuple[str, tf.Tensor]]:
-    """Yields name and uint8 `(height, width, 3)` of the images that are not damaged."""
+    """Yields name and pixels, uint8 `(height, width, 3)`, of every undamaged image."""
     for position, (name, contents) in enumerate(encoded.items(first, count), first):
         try:
             image = decode_rgb(contents)

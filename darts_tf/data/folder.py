@@ -1,6 +1,6 @@
 """Image folders `train/<class>/*`, `test/<class>/*` (the layout of `tfds.ImageFolder`).
 
-ImageNet's folders have `val` in place of `test`, and often a `test` of images without classes.
+ImageNet's folders have `val` instead of `test`, and often a `test` of images without classes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from darts_tf.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 TEST_NAMES = ("test", "val", "validation")
-"""What the folder of the test images may be called; the first one that has classes is taken."""
+"""Allowed names of the folder of test images; the first one that has classes is used."""
 
 
 def load_folder(
     folder: str, *, image_size: int | None, limit: int | None, seed: int, max_bad_images: int
 ) -> tuple[tuple[str, ...], Split, Split]:
-    """Decodes an image folder; of a limited one only the chosen files are opened.
+    """Decodes an image folder; with a limit only the chosen files are opened.
 
     Args:
-        folder: has `train/<class>/` and `test/<class>/` (or `val`, `validation`) with JPEG or PNG
-            files.
+        folder: path of a folder with `train/<class>/` and `test/<class>/` (or `val`, `validation`)
+            of JPEG or PNG files.
         image_size: side in pixels to resize to; None expects images of one size.
-        limit: most images to keep of each split; None keeps all.
-        seed: of that choice.
-        max_bad_images: how many of the chosen training files may be damaged and are left out.
+        limit: maximum number of images to keep per split; None keeps all.
+        seed: seed of that choice.
+        max_bad_images: maximum number of damaged files among the chosen training files; they are
+            left out.
 
     Returns:
         `(classes, train, test)`.
 
     Raises:
-        InputError: what `list_folder` and `decode_splits` refuse.
+        InputError: raised by `list_folder` and `decode_splits`.
     """
     classes, *listed = list_folder(folder)
     train, test = (_encoded(_limit(files, limit, seed)) for files in listed)
@@ -49,10 +50,10 @@ def load_folder(
 def stream_folder(
     folder: str, *, limit: int | None, seed: int, max_bad_images: int
 ) -> tuple[tuple[str, ...], Files, Files]:
-    """Lists an image folder to be decoded later, without the damaged training images.
+    """Lists an image folder that is decoded later, without the damaged training images.
 
-    Of every chosen file the first and the last bytes are read, which finds truncated, lost and
-    foreign ones (`check_files`); the others are found when they are decoded.
+    Reads only the first and last bytes of every chosen file (`check_files`), which detects
+    truncated files, missing files and other formats. Other damage is detected at decoding.
 
     Args:
         folder: as in `load_folder`.
@@ -64,8 +65,8 @@ def stream_folder(
         `(classes, train, test)`.
 
     Raises:
-        InputError: what `list_folder` refuses, more damaged images in train or all of a class, any
-            in test.
+        InputError: raised by `list_folder`; more than `max_bad_images` damaged training images, or
+            all of a class; any damaged test image.
     """
     classes, *listed = list_folder(folder)
     train, test = (_limit(files, limit, seed) for files in listed)
@@ -78,15 +79,15 @@ def stream_folder(
 def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
     """Lists an image folder without opening a file.
 
-    `tfds.ImageFolder` leaves out other files and empty folders in silence and takes the classes
-    of all splits together; here each of these is an error.
+    `tfds.ImageFolder` silently ignores other files and empty folders, and merges the classes of
+    all splits. Here each of these is an error.
 
     Returns:
-        `(classes, train, test)`; the classes are train's folders, sorted.
+        `(classes, train, test)`; the classes are the sorted names of train's folders.
 
     Raises:
-        InputError: no folder, no `train` or `test` in it, fewer than two classes, a class of test
-            that train lacks, a class without images, something else than JPEG and PNG files.
+        InputError: no folder, no `train` or `test` in it, fewer than two classes, a test class that
+            is missing in train, a class without images, or files other than JPEG and PNG.
     """
     root = pathlib.Path(folder).expanduser()
     if not root.is_dir():
@@ -108,8 +109,8 @@ def list_folder(folder: str) -> tuple[tuple[str, ...], Files, Files]:
 
 
 def _test_name(root: pathlib.Path) -> str:
-    there = [name for name in TEST_NAMES if (root / name).is_dir()]
-    return next((name for name in there if _classes(root, name)), (there or TEST_NAMES)[0])
+    folders = [name for name in TEST_NAMES if (root / name).is_dir()]
+    return next((name for name in folders if _classes(root, name)), (folders or TEST_NAMES)[0])
 
 
 def _classes(root: pathlib.Path, split: str) -> list[str]:
@@ -124,7 +125,7 @@ def _classes(root: pathlib.Path, split: str) -> list[str]:
 def _files(folder: pathlib.Path, classes: list[str]) -> Files:
     paths, labels = [], []
     for label, name in enumerate(classes):
-        # Test may lack a class, an empty one is a mistake.
+        # test may lack a class; an empty folder of a class is an error
         if (folder / name).is_dir():
             images = _images(folder / name)
             paths.extend(images)

@@ -1,4 +1,4 @@
-"""Random changes of an image's colours, by the formulas of torchvision's ColorJitter."""
+"""Random color changes of an image, by the formulas of torchvision's ColorJitter."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import tensorflow as tf
 from darts_tf.errors import InputError
 
 DRAWS = 8
-"""Random numbers that an image needs: a factor of each change, and a key that puts it in order."""
+"""Random numbers per image: the amount of each change, and a sort key of each for their order."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in gray (ITU-R 601-2)."""
+"""Weights of red, green and blue in a pixel's gray value (ITU-R 601-2)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ColorJitter:
-    """How much colours are changed; the defaults are those of DARTS' ImageNet training.
+    """Ranges of the color changes; the defaults are those of DARTS' ImageNet training.
 
     Attributes:
-        brightness: x, for factors between 1 - x and 1 + x of all values.
-        contrast: the same, of the distance from the image's mean gray.
-        saturation: the same, of the distance from each pixel's gray.
-        hue: x, for rotations between -x and x of a full turn.
+        brightness: x; all values are multiplied by a factor between 1 - x and 1 + x.
+        contrast: x; the distance of all values from the image's mean gray is multiplied by a
+            factor between 1 - x and 1 + x.
+        saturation: x; the distance of all values from their pixel's gray is multiplied by a factor
+            between 1 - x and 1 + x.
+        hue: x; hues are rotated by between -x and x full turns.
 
     Raises:
         InputError: a number outside 0 to 1, or a hue outside 0 to 0.5.
@@ -49,7 +51,7 @@ def color_jitter(image: tf.Tensor, draws: tf.Tensor, jitter: ColorJitter) -> tf.
     Args:
         image: float32, `(height, width, 3)`, values 0 to 255.
         draws: float32 in [0, 1), `(DRAWS,)`.
-        jitter: how much.
+        jitter: ranges of the changes.
 
     Returns:
         float32, the same shape and range.
@@ -63,33 +65,33 @@ def color_jitter(image: tf.Tensor, draws: tf.Tensor, jitter: ColorJitter) -> tf.
 
 
 def brighten(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Multiplies all values."""
+    """Multiplies all values by `factor`."""
     return _in_range(image * factor)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Multiplies the distance of all values from the mean of the image in gray."""
+    """Multiplies the distance of all values from the image's mean gray by `factor`."""
     mean = tf.tensordot(tf.reduce_mean(image, (0, 1)), LUMA, 1)
     return _in_range(image * factor + (1 - factor) * mean)
 
 
 def saturate(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Multiplies the distance of all values from their pixel in gray."""
-    # A matrix for every pixel's three values: several times as fast as operations on one at a time.
+    """Multiplies the distance of all values from their pixel's gray by `factor`."""
+    # a product with a 3x3 matrix: several times as fast as operations per channel
     mixed = factor * np.eye(3, dtype=np.float32) + (1 - factor) * LUMA[:, None]
     pixels = tf.matmul(tf.reshape(image, (-1, 3)), mixed)
     return _in_range(tf.reshape(pixels, image.shape))
 
 
 def turn_hue(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """Adds to the hue of hue, saturation and value, in full turns."""
+    """Adds `turn`, in full turns, to the hue of every pixel (HSV)."""
     return tf.raw_ops.AdjustHue(images=image, delta=turn)
 
 
 CHANGES = (brighten, contrast, saturate, turn_hue)
-"""In the order of `ColorJitter`'s fields."""
+"""Functions `(image, amount)`, in the order of `ColorJitter`'s fields."""
 UNCHANGED = np.array([1, 1, 1, 0], np.float32)
-"""What each of them is given to change nothing."""
+"""Amounts with which the functions of `CHANGES` change nothing."""
 
 
 def _in_range(image: tf.Tensor) -> tf.Tensor:

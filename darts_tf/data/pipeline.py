@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, step): repeatable, and seekable to any step."""
+"""Batches as pure functions of (seed, step), which can start at any step."""
 
 from __future__ import annotations
 
@@ -35,26 +35,27 @@ def train_batches(
     start_step: int = 0,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """Augmented batches, every image once an epoch, in an order new in every epoch.
+    """Makes augmented batches; each epoch has every image once, in a new order.
 
     Args:
-        split: the images; those in memory, or still encoded ones, which are decoded in parallel.
-        preprocessing: how to normalise them.
-        augmentation: what to do to them at random; of encoded ones, a random resized crop at least.
-        batch_size: images a batch; an epoch's last batch holds the rest.
-        seed: of order and augmentation.
-        epochs: passes over the split.
-        start_step: steps to leave out at the beginning; the others are unchanged, bit for bit.
-            That costs nothing, but for `Records`: those before in the epoch are read once more.
-        part: `WHOLE`, or the parts of each batch to give instead, one after another; together
-            they are the batch, bit for bit.
+        split: the images, in memory or encoded; encoded images are decoded in parallel.
+        preprocessing: normalises the images.
+        augmentation: settings of the augmentation; encoded images need a random resized crop.
+        batch_size: images per batch; an epoch's last batch holds the remaining images.
+        seed: seed of the order and the augmentation.
+        epochs: number of passes over the split.
+        start_step: number of steps to skip at the beginning; the others do not change, bit for
+            bit. Skipping costs nothing, except for `Records`: the skipped records of the first
+            epoch are read, but not decoded.
+        part: `WHOLE`, or the parts of each batch to return, one after another; all parts together
+            are the batch, bit for bit. See `steps.WHOLE`.
 
     Returns:
         A dataset of `(x, y)`: x float32 `(batch, height, width, channels)`, y int32 `(batch,)`.
 
     Raises:
-        InputError: `batch_size` is not between 1 and the number of images, `start_step` lies
-            outside the run, or the augmentation is for the other kind of split.
+        InputError: `batch_size` is not between 1 and the number of images, `start_step` is outside
+            the run, or the augmentation does not suit the kind of split.
     """
     total = epochs * steps_per_epoch(split, batch_size)
     _check_start(start_step, total)
@@ -83,20 +84,20 @@ def search_batches(
     start_step: int = 0,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """Pairs of batches for the bilevel step (Liu et al. 2019, algorithm 1).
+    """Makes pairs of batches for the bilevel step (Liu et al. 2019, algorithm 1).
 
     An epoch is a pass over the weights' half, as in `train_batches`. Every step also draws as
-    many images of the alphas' half, under the same augmentation; that half is passed over and
-    over, in an order new in every pass.
+    many images of the alphas' half, with the same augmentation settings. That half is repeated
+    without end, in a new order in every pass.
 
     Args:
-        weights_half: images that train the weights.
-        alphas_half: images that train the alphas.
+        weights_half: images for training the weights.
+        alphas_half: images for training the alphas.
         preprocessing: as in `train_batches`.
         augmentation: as in `train_batches`.
-        batch_size: as in `train_batches`, of each of the two batches.
+        batch_size: images in each of the two batches.
         seed: as in `train_batches`.
-        epochs: passes over the weights' half.
+        epochs: number of passes over the weights' half.
         start_step: as in `train_batches`.
         part: as in `train_batches`.
 
@@ -104,8 +105,8 @@ def search_batches(
         A dataset of `((x, y), (x_valid, y_valid))`, shaped as in `train_batches`.
 
     Raises:
-        InputError: `batch_size` is larger than one of the halves, or `start_step` lies outside
-            the run.
+        InputError: `batch_size` is larger than one of the halves, or `start_step` is outside the
+            run.
     """
     total = epochs * steps_per_epoch(weights_half, batch_size)
     steps_per_epoch(alphas_half, batch_size)
@@ -131,9 +132,10 @@ def evaluation_batches(
     batch_size: int,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """The images of `split` once, in order, normalised; a smaller split gives one small batch.
+    """Makes batches of the normalised images of `split`, once and in order.
 
-    Of a small batch some `part`, as in `train_batches`, may be empty.
+    The last batch may be smaller than `batch_size`, and some parts of a small batch may be empty
+    (`part` as in `train_batches`).
 
     Returns:
         A dataset of `(x, y)`, shaped as in `train_batches`.
@@ -158,15 +160,15 @@ def evaluation_batches(
 
 
 def sample(split: AnySplit, preprocessing: Preprocessing, count: int) -> Split:
-    """Some images of a split, as a network's input before normalisation, with their labels.
+    """Returns some images of a split, as a network's input before normalisation, with labels.
 
-    They lie evenly over the split, whose images are often sorted by class; of `Records`, which are
-    stored in a random order and read one after another only, the first are taken.
+    They are evenly spaced, since images are often sorted by class. For `Records`, which are stored
+    in random order and can only be read in sequence, they are the first ones.
 
     Args:
-        split: where they are from.
-        preprocessing: decodes those that are not in memory.
-        count: how many; of a smaller split all are taken.
+        split: the split to choose from.
+        preprocessing: decodes images that are not in memory.
+        count: number of images; a smaller split is returned whole.
     """
     count = min(count, split.size)
     chosen = np.arange(count) * split.size // max(count, 1)
@@ -186,7 +188,7 @@ def _check_start(start: int, total: int) -> None:
 
 def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
     if augmentation.random_resized_crop == isinstance(split, Split):
-        received = "images in memory" if isinstance(split, Split) else "another augmentation"
+        received = "images in memory" if isinstance(split, Split) else "a different augmentation"
         raise InputError(
             "Expected `random_resized_crop` with a streamed dataset, and with no other. "
             f"Received: {received}"
@@ -194,7 +196,7 @@ def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
 
 
 def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
-    """What `batch(step, replica)` gives for every step and each of the replicas of this part."""
+    """Makes a dataset of `batch(step, replica)` for every step and each replica of this part."""
     first, here, _ = part
     pieces = tf.data.Dataset.range(start * here, total * here)
     batches = pieces.map(
@@ -206,7 +208,7 @@ def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
 
 
 def _window(step: tf.Tensor, size: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where `step` reads in the endless stream of epochs: its first image and its length."""
+    """Returns the first position and the length of a step's batch in the stream of all epochs."""
     steps = -(-size // batch_size)
     epoch, begin = step // steps, step % steps * batch_size
     return epoch * size + begin, tf.minimum(size - begin, batch_size)
@@ -220,7 +222,7 @@ def _drawer(
     order: int,
     draws: int,
 ) -> Callable:
-    """A function of step, first position, length and part that gathers and augments a batch."""
+    """Makes a function (step, first, length, replica, replicas) that returns an augmented batch."""
     images, labels = _tensors(split)
     size = split.size
 
@@ -228,14 +230,14 @@ def _drawer(
         begin, end = rows_of(length, replica, replicas)
         position = first + tf.range(begin, end)
         epoch = first // size
-        # No batch is larger than the split, so it reaches into two epochs at most.
+        # no batch is larger than the split, so it spans at most two epochs
         keys = tf.stack([permutation_key(seed, order, epoch + i) for i in range(2)])
         keys = tf.gather(keys, position // size - epoch)
         indices = shuffled_indices(position % size, size, keys)
         uniform = tf.random.stateless_uniform(
             [length, DRAWS], stream_seed(seed, draws, step), alg="philox"
         )
-        drawn = uniform[begin:end]  # the same draws for an image, whichever part it is in
+        drawn = uniform[begin:end]  # an image's draws do not depend on the part that it is in
         x = augment(tf.gather(images, indices), drawn, augmentation, preprocessing)
         return x, tf.gather(labels, indices)
 
@@ -243,6 +245,6 @@ def _drawer(
 
 
 def _tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """The split as eager tensors in host memory, which a graph captures but never copies."""
+    """Returns the split as eager tensors in host memory, which graphs capture without a copy."""
     with tf.device("CPU:0"):
         return tf.constant(split.images), tf.constant(split.labels, tf.int32)

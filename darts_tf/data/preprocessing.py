@@ -1,4 +1,4 @@
-"""From encoded bytes to a network's input: decoding, resizing, normalisation."""
+"""Decoding, resizing and normalisation: from encoded bytes to a network's input."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from darts_tf.runtime.strict_json import parse_json
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the input of a network. Kept beside every trained network.
+    """Conversion of an image to the input of a network; saved with every trained network.
 
     Attributes:
-        height: of the network's input, pixels.
-        width: of the network's input, pixels.
-        channels: 1 (gray) or 3 (RGB).
-        mean: per channel, on the 0..1 scale.
-        std: per channel, on the 0..1 scale.
-        shorter_side: in pixels, that images are resized to before their centre is cropped, so that
-            they keep their shape; None squeezes all of an image into height and width.
+        height: height of the network's input in pixels.
+        width: width of the network's input in pixels.
+        channels: 1 (grayscale) or 3 (RGB).
+        mean: mean per channel, on the 0..1 scale.
+        std: standard deviation per channel, on the 0..1 scale.
+        shorter_side: length in pixels to which an image's shorter side is resized before its
+            centre is cropped, which keeps its aspect ratio; None resizes the whole image to
+            height and width.
 
     Raises:
-        InputError: a size that is not positive, other channels, statistics that do not fit them, or
-            a shorter side that the input does not fit in.
+        InputError: a size that is not positive, another number of channels, statistics of another
+            length, or a shorter side that is smaller than the input.
     """
 
     height: int
@@ -64,7 +65,7 @@ class Preprocessing:
         return tuple(map(float, values))
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
-        """Scales images to zero mean and unit deviation of the training set.
+        """Normalises images by the training set's mean and standard deviation.
 
         Args:
             images: uint8 or float, `(..., channels)`, values 0 to 255.
@@ -72,7 +73,7 @@ class Preprocessing:
         Returns:
             float32, the same shape: `(images / 255 - mean) / std`.
         """
-        # A whole row of constants, where its length is known: TensorFlow is slow to repeat three.
+        # constants for a whole row if its length is known: TensorFlow broadcasts three slowly
         row = tf.TensorShape(images.shape)[-2:]
         shape = row.as_list() if row.is_fully_defined() else [self.channels]
         mean = np.broadcast_to(255.0 * np.array(self.mean), shape)
@@ -90,7 +91,7 @@ class Preprocessing:
             uint8, `(height, width, channels)`.
 
         Raises:
-            tf.errors.InvalidArgumentError: the bytes are no such file, or a truncated one.
+            tf.errors.InvalidArgumentError: the bytes are not such a file, or are truncated.
         """
         image = decode_rgb(encoded)
         if self.channels == 1:
@@ -102,15 +103,15 @@ class Preprocessing:
         return tf.ensure_shape(image, (self.height, self.width, self.channels))
 
     def to_dict(self) -> dict:
-        """The fields as plain JSON values; `from_dict` reads them."""
+        """Returns the fields as plain JSON values for `from_dict`."""
         values = {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
-        if self.shorter_side is None:  # as it was written before there was this field
+        if self.shorter_side is None:  # the format from before this field existed
             del values["shorter_side"]
         return values
 
     @classmethod
     def from_dict(cls, values: dict) -> Preprocessing:
-        """Builds what `to_dict` wrote. Raises InputError where a field is missing or unknown."""
+        """Makes an instance from `to_dict`'s result; InputError on missing or unknown fields."""
         expected = {field.name for field in dataclasses.fields(cls)}
         optional = {"shorter_side"}
         if not isinstance(values, dict) or set(values) | optional != expected:
@@ -119,12 +120,12 @@ class Preprocessing:
         return cls(**values)
 
     def to_json(self) -> str:
-        """The fields as a JSON object."""
+        """Returns the fields as a JSON object."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Preprocessing:
-        """Builds what `to_json` wrote. Raises InputError where the text is something else."""
+        """Makes an instance from `to_json`'s result; InputError if the text is something else."""
         return cls.from_dict(parse_json(text))
 
 
@@ -137,7 +138,7 @@ def _is_finite(value) -> bool:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer that no float is as large as
+    except OverflowError:  # an integer larger than any float
         return False
 
 
@@ -148,7 +149,7 @@ _JPEG = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes the bytes of a JPEG, PNG, GIF, BMP or WEBP file to uint8 `(height, width, 3)`.
 
-    Gray is repeated, transparency is dropped, of an animation the first frame is taken.
+    Gray values are repeated, transparency is dropped, only an animation's first frame is read.
     """
     return tf.cond(
         tf.io.is_jpeg(encoded),
@@ -158,15 +159,15 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_jpeg_window(encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """What `decode_rgb` gives of a JPEG file inside a window, bit for bit, in less time.
+    """Decodes a window of a JPEG file, faster than `decode_rgb` and with equal results.
 
     Args:
         encoded: the file's bytes.
-        window: int32, `(4,)`: first row and column, height and width.
-        size: int32, `(2,)`, the image's height and width.
+        window: first row and column, height and width, int32, `(4,)`.
+        size: height and width of the image, int32, `(2,)`.
     """
-    # Colours are interpolated between neighbours, which pixels at the edge lack; and not at all
-    # where there are two samples of colour, four pixels, in a row. So some more are decoded.
+    # The decoder interpolates colors between neighbours, which edge pixels lack. It does not
+    # interpolate rows of only two color samples (four pixels). So a border is decoded as well.
     first, last = window[:2], window[:2] + window[2:]
     wider = tf.maximum(first - 4, 0)
     decoded = tf.concat([wider, tf.minimum(last + 4, size) - wider], 0)
@@ -175,13 +176,16 @@ def decode_jpeg_window(encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -
 
 
 def crop(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """The pixels inside a window: first row and column, height and width."""
+    """Returns the pixels inside a window of (first row, first column, height, width)."""
     top, left, height, width = tf.unstack(window)
     return image[top : top + height, left : left + width]
 
 
 def to_gray(images: tf.Tensor) -> tf.Tensor:
-    """Luma of uint8 RGB images (ITU-R 601-2): `(..., 3)` to `(..., 1)`, gray stays as it is."""
+    """Computes the luma (ITU-R 601-2) of uint8 RGB images: `(..., 3)` to `(..., 1)`.
+
+    Gray pixels keep their value.
+    """
     # 16-bit fixed point; the weights add up to 1.
     weights = tf.constant([19595, 38470, 7471])
     luma = tf.reduce_sum(tf.cast(images, tf.int32) * weights, axis=-1, keepdims=True)
@@ -205,26 +209,26 @@ def resize_shorter(image: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def centre_crop(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """The middle of an image that is at least so large; halves of pixels are rounded to even."""
+    """Crops the centre of an image of at least this size; half pixels are rounded to even."""
     spare = tf.cast(tf.shape(image)[:2] - [height, width], tf.float32)
     first = tf.cast(tf.round(spare / 2), tf.int32)
     return crop(image, tf.concat([first, [height, width]], 0))
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of every channel over all images and pixels.
+    """Computes mean and standard deviation of every channel over all images and pixels.
 
     Args:
         images: uint8, `(n, height, width, channels)`.
 
     Returns:
-        `(mean, std)` on the 0..1 scale, one number a channel; a deviation below one gray level
-        counts as one gray level, so that constant images can be normalised.
+        `(mean, std)` on the 0..1 scale, one number per channel. A deviation of less than one gray
+        level is set to one gray level, so that constant images can be normalised.
     """
     values = np.arange(256) / 255.0
     mean, std = [], []
     for channel in range(images.shape[-1]):
-        # Exact, and no copy of the images in a wider type.
+        # exact, and without a copy of the images in a wider dtype
         counts = sum(np.bincount(i[..., channel].ravel(), minlength=256) for i in images)
         shares = counts / counts.sum()
         mean.append(float(shares @ values))

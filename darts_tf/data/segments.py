@@ -1,11 +1,11 @@
 """Batches of a text: segments of its columns, as pure functions of (seed, epoch, step).
 
-A stream of words is cut into as many columns as a batch has, each of them a stretch of the text; a
-segment is the next few words of all of them. So a model's state at the end of a segment is that at
-the beginning of the next, and the words follow each other as in the text.
+A stream of words is divided into `batch_size` columns, each a contiguous stretch of the text. A
+segment is the next few words of all columns. So a model's state at the end of a segment is the
+initial state of the next one, and words follow each other as in the text.
 
-In an epoch of training the segments' lengths are drawn anew, hence epochs differ in their number of
-steps, and a place in a run is named `(epoch, step)`.
+Segment lengths are drawn for each training epoch, so epochs differ in their number of steps. A
+position in a run is `(epoch, step)`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from darts_tf.errors import InputError
 SHORT = 0.05
 """Probability of a segment of half the length (Merity et al. 2018, section 5)."""
 SHORTEST, LONGER = 5, 20
-"""Bounds of lengths that spread: so many words, and so many more than the usual length."""
+"""Bounds of random lengths: the minimum in words, and the maximum above the usual length."""
 
 
 class Segment(NamedTuple):
-    """A batch of a text.
+    """Batch of a text.
 
     Attributes:
-        tokens: int32, `(batch, time)`.
-        targets: int32, `(batch, time)`: the words that come next.
-        drawn: int32, `()`: the time before the end of the text cut it. The learning rate of a step
-            is the run's, times this over the usual length.
+        tokens: input words, int32, `(batch, time)`.
+        targets: the next word after each input word, int32, `(batch, time)`.
+        drawn: length before the end of the text truncates it, int32, `()`. A step's learning rate
+            is the run's times `drawn / bptt`.
     """
 
     tokens: tf.Tensor
@@ -41,12 +41,16 @@ class Segment(NamedTuple):
 
 
 def columns(tokens: np.ndarray, batch_size: int, least: int = 3) -> np.ndarray:
-    """A stream side by side: int32, `(batch_size, n)`; what is left over at its end is dropped.
+    """Divides a text into columns; the words left over at its end are dropped.
 
     Args:
         tokens: int32, `(size,)`.
-        batch_size: how many columns; each is a row here.
-        least: how many words a column needs: one more than are predicted, two for training.
+        batch_size: number of columns.
+        least: minimum number of words in a column: one more than are predicted, and training
+            predicts two.
+
+    Returns:
+        int32, `(batch_size, n)`: a column of the text per row.
 
     Raises:
         InputError: `batch_size` is not positive, or the text is too short for it.
@@ -66,22 +70,23 @@ def columns(tokens: np.ndarray, batch_size: int, least: int = 3) -> np.ndarray:
 def drawn_segments(
     length: int, bptt: int, spread: float, seed: int, epoch: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where the segments of an epoch of training begin, and their lengths before the end cuts one.
+    """Draws the first word and the length of every segment of a training epoch.
 
     Args:
-        length: of a column, in words.
+        length: length of a column in words.
         bptt: as in `train_segments`.
         spread: as in `train_segments`.
         seed: as in `train_segments`.
-        epoch: from 0.
+        epoch: number of the epoch, from 0.
 
     Returns:
-        `(first, drawn)`: int32, `(steps,)` each.
+        `(first, drawn)`: int32, `(steps,)` each; `drawn` is the length before the end of the
+        column truncates it.
     """
     least = _least(bptt, spread)
     most = -(-length // least)
-    with tf.device("CPU:0"):  # one kind of device, one kind of rounding
-        # A text has no order and no augmentation to draw; its lengths have their streams.
+    with tf.device("CPU:0"):  # rounding would differ between kinds of devices
+        # a text has no order and no augmentation to draw: lengths use their streams
         key, normal_key = (stream_seed(seed, s, epoch) for s in (WEIGHTS_ORDER, WEIGHTS_DRAWS))
         short = tf.random.stateless_uniform([most], key, alg="philox") < SHORT
         mean = tf.where(short, bptt / 2, float(bptt))
@@ -97,18 +102,18 @@ def drawn_segments(
 def segment_steps(
     tokens: np.ndarray, batch_size: int, *, bptt: int, spread: float, seed: int, epoch: int
 ) -> int:
-    """How many steps an epoch of `train_segments` or `search_segments` has."""
+    """Returns the number of steps in an epoch of `train_segments` or `search_segments`."""
     length = columns(tokens, batch_size).shape[1]
     return len(drawn_segments(length, bptt, spread, seed, epoch)[0])
 
 
 def most_segment_steps(tokens: np.ndarray, batch_size: int, *, bptt: int, spread: float) -> int:
-    """No epoch of `train_segments` or `search_segments` has more steps than this."""
+    """Returns an upper bound of an epoch's steps in `train_segments` and `search_segments`."""
     return -(-columns(tokens, batch_size).shape[1] // _least(bptt, spread))
 
 
 def _least(bptt: int, spread: float) -> int:
-    """The shortest segment, in words."""
+    """Returns the minimum length of a segment in words."""
     return SHORTEST if spread else max(1, bptt // 2)
 
 
@@ -123,24 +128,24 @@ def train_segments(
     start: tuple[int, int] = (0, 0),
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """A text once an epoch, in segments of lengths that are new in every epoch.
+    """Makes segments of a text, once per epoch, with new random lengths in every epoch.
 
-    As in the authors' code: the usual length is `bptt`, with a probability of 5 % its half; around
-    that the length is normally distributed, at least 5 and at most 20 more than the usual one.
-    Without a spread it is one of the two. An epoch ends when a column has less than two words to
-    predict.
+    Lengths follow the authors' code. The mean length is `bptt`, or with a probability of 5 % half
+    of it. The length is normally distributed around the mean, at least 5 and at most `bptt` + 20.
+    If `spread` is 0, the length is the mean. An epoch ends when a column has fewer than two words
+    left to predict.
 
     Args:
         tokens: int32, `(n,)`.
-        batch_size: columns of the text.
-        bptt: the usual length in words.
+        batch_size: number of columns of the text.
+        bptt: usual length of a segment in words.
         spread: standard deviation of the length in words; 0 for none.
-        seed: of the lengths.
-        epochs: passes over the text.
-        start: epoch and step of the first segment that is given; the others are unchanged, bit for
-            bit. That costs nothing.
-        part: `WHOLE`, or the parts of each segment to give instead, one after another: together
-            their columns are the segment's.
+        seed: seed of the lengths.
+        epochs: number of passes over the text.
+        start: epoch and step of the first segment; the segments do not change, bit for bit.
+            Skipping costs nothing.
+        part: `WHOLE`, or the parts of each segment to return, one after another; the columns of
+            all parts together are the segment's. See `steps.WHOLE`.
 
     Returns:
         A dataset of `Segment`.
@@ -167,20 +172,21 @@ def search_segments(
     start: tuple[int, int] = (0, 0),
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """Pairs of segments for the bilevel step, of the weights' text and of the alphas'.
+    """Makes pairs of segments for the bilevel step: one for the weights, one for the alphas.
 
-    As in the authors' code: where a segment begins at the i-th word of a column of `train`, its
-    partner begins at the same word of `valid`, which goes on in cycles and comes anew with every
-    epoch, and has the usual length, or what is left there. A state goes on over the ends of cycles.
+    Follows the authors' code. If a segment begins at the i-th word of a column of `train`, its
+    partner begins at the i-th word of a column of `valid`, modulo that column's length less one.
+    The partner has the usual length, or what is left of its column. It starts over with every
+    epoch. A model's state is carried over the ends of cycles.
 
     Args:
-        train: int32, `(n,)`, trains the weights.
-        valid: int32, `(m,)`, trains the alphas.
-        batch_size: columns of each of the two.
+        train: text for training the weights, int32, `(n,)`.
+        valid: text for training the alphas, int32, `(m,)`.
+        batch_size: number of columns of each of the two.
         bptt: as in `train_segments`.
         spread: as in `train_segments`; 0 in the authors' search.
         seed: as in `train_segments`.
-        epochs: passes over `train`.
+        epochs: number of passes over `train`.
         start: as in `train_segments`.
         part: as in `train_segments`.
 
@@ -211,23 +217,24 @@ def evaluation_segments(
     bptt: int,
     part: tuple[int, int, int] = WHOLE,
 ) -> tf.data.Dataset:
-    """A text once, in segments of one length but for the last.
+    """Makes segments of a text, once; all have the same length except the last.
 
-    With a batch of 1, as the authors test, every word but the first is predicted, from all words
-    before it, whatever `bptt` is. More columns are faster, and another measurement: each begins
-    without a memory, its first word is not predicted, and the words left over are left out.
+    With a batch of 1, as in the authors' test, every word but the first is predicted from all
+    words before it, for any `bptt`. More columns are faster but measure something else: each
+    column begins with a zero state, its first word is not predicted, and the words left over are
+    dropped.
 
     Args:
         tokens: as in `train_segments`.
         batch_size: as in `train_segments`.
-        bptt: length in words.
+        bptt: length of a segment in words.
         part: as in `train_segments`.
 
     Returns:
-        A dataset of `Segment`, `evaluation_segment_steps` of them.
+        A dataset of `evaluation_segment_steps` `Segment`s.
 
     Raises:
-        InputError: as `train_segments`.
+        InputError: as in `train_segments`.
     """
     row = columns(tokens, batch_size, 2)
     _check(bptt, 0, (0, 0))
@@ -237,7 +244,7 @@ def evaluation_segments(
 
 
 def evaluation_segment_steps(tokens: np.ndarray, batch_size: int, *, bptt: int) -> int:
-    """How many segments `evaluation_segments` gives."""
+    """Returns the number of segments of `evaluation_segments`."""
     return -(-(columns(tokens, batch_size, 2).shape[1] - 1) // bptt)
 
 
@@ -250,7 +257,7 @@ def _check(bptt: int, spread: float, start: tuple[int, int]) -> None:
 
 
 def _epochs(length: int, bptt: int, spread: float, seed: int, epochs: range, part):
-    """Beginning, length and replica of every segment of some epochs."""
+    """Makes a dataset of (first word, length, replica) of every segment of some epochs."""
 
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         return _in_parts(*drawn_segments(length, bptt, spread, seed, epoch), part)
@@ -270,9 +277,9 @@ def _mapped(segments: tf.data.Dataset, function) -> tf.data.Dataset:
 
 
 def _cutter(row: np.ndarray, part):
-    """A function that cuts a segment out of the columns, as `_epochs` describes it."""
+    """Makes a function that cuts the segment of an element of `_epochs` out of the columns."""
     batch, size = row.shape
-    with tf.device("CPU:0"):  # captured by a graph, but never copied
+    with tf.device("CPU:0"):  # graphs capture it without a copy
         words = tf.constant(row)
     whole = part[2] == 1
 

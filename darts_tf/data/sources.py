@@ -1,4 +1,4 @@
-"""Datasets by name: embedded ones, those of TFDS, image folders."""
+"""Image datasets by name: embedded ones, TensorFlow Datasets (TFDS), image folders."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfd
 from darts_tf.data.user_dataset import own_dataset
 from darts_tf.errors import InputError
 
-# Mean and standard deviation that published networks were trained with. Every other dataset is
-# normalised by the statistics of its own training images.
 PUBLISHED_STATISTICS = {
     "cifar10": (
         (0.49139968, 0.48215827, 0.44653124),
@@ -26,20 +24,24 @@ PUBLISHED_STATISTICS = {
     ),
     "imagenet2012": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
+"""Mean and standard deviation per channel with which published networks were trained.
+
+Every other dataset is normalised by the statistics of its own training images.
+"""
 
 STREAMED_SIZE = 224
-"""Side in pixels of streamed images, where no other is asked for."""
+"""Default side of streamed images in pixels."""
 SHORTER_SIDE = 256 / 224
-"""Side that the shorter one of streamed test images is resized to, over that of their crop."""
+"""Shorter side of streamed test images after resizing, as a multiple of their crop's side."""
 
 
 def load_digits() -> tuple[tuple[str, ...], Split, Split]:
-    """Scikit-learn's handwritten digits: 1797 gray images of 8x8 pixels, 10 classes.
+    """Loads scikit-learn's handwritten digits: 1797 grayscale images of 8x8 pixels, 10 classes.
 
     In each class every fifth image, in the order of the data, is a test image.
 
     Returns:
-        `(classes, train, test)`, grays 0 to 16 scaled to 0 to 255.
+        `(classes, train, test)`; gray values 0 to 16 are scaled to 0 to 255.
     """
     from sklearn.datasets import load_digits as load
 
@@ -55,7 +57,7 @@ def load_digits() -> tuple[tuple[str, ...], Split, Split]:
 
 
 EMBEDDED = collections.ChainMap(registry.DATASETS, {"digits": load_digits})
-"""Those that need no file and no download, and those that users have registered."""
+"""Datasets without a file or a download, and datasets that users have registered."""
 
 
 def load_dataset(
@@ -67,41 +69,42 @@ def load_dataset(
     max_bad_images: int = 0,
     streamed: bool = False,
 ) -> ImageDataset:
-    """Loads a dataset into memory, or prepares to read it while it is used.
+    """Loads a dataset into memory, or prepares it for streaming.
 
-    An embedded name, and one that a user has registered, wins over a folder of that name (write
-    `./digits` for the folder), a folder wins over a name of TFDS.
+    An embedded or registered name takes precedence over a folder of that name (write `./digits`
+    for the folder), and a folder over a name of TFDS.
 
-    A training image that cannot be read or decoded is left out together with its label, and named
-    in a warning of the logger `darts_tf`, as long as there are at most `max_bad_images` of them.
-    It is the same images every time, in the order of the data. A damaged test image is always an
-    error: without it, what is measured would silently be something else, and its numbers could
-    not be compared with others'. An image of another size than the others is not damaged.
+    Up to `max_bad_images` training images that cannot be read or decoded are left out with their
+    labels, each named in a warning of the logger `darts_tf`. They are the same images every time,
+    in the order of the data. A damaged test image is always an error: without it the test set
+    would silently differ, and results could not be compared with others'. An image whose size
+    differs from the others' is not damaged.
 
-    A streamed dataset may be larger than memory, and its images, in three channels, of any sizes.
-    It is for random resized crops; test images are resized by their shorter side and cropped in the
-    middle. Of image files the ends are read beforehand, and those that are damaged there are left
-    out in the same way; with one that turns out to be damaged later, training stops and names it.
-    Records of TFDS cannot be left out.
+    A streamed dataset may be larger than memory. Its images have three channels and any size. It
+    needs random resized crops; test images are resized by their shorter side and cropped at the
+    centre. The ends of image files are read beforehand, and files damaged there are left out in
+    the same way. If a file proves to be damaged later, training stops with its name. Records of
+    TFDS cannot be left out.
 
     Args:
         name_or_folder: an entry of `EMBEDDED`, an image folder, or a name of TFDS.
-        image_size: side in pixels that all images are resized to (antialiased), 8 to 224; None
-            keeps the size that all images have in common, and is 224 for streamed ones.
-        limit: most images to keep of each split, every class by its share; None keeps all.
-        seed: of that choice.
-        max_bad_images: how many damaged training images to leave out, of those that `limit` has
-            chosen; no others take their places. One more is an error, and so is a class of
-            which nothing is left.
-        streamed: read and decode images while they are used. Of TFDS `limit` then takes the first
+        image_size: side in pixels to which all images are resized (antialiased), 8 to 224; None
+            keeps the images' common size, and means 224 for streamed images.
+        limit: maximum number of images to keep per split, in proportion to the classes; None
+            keeps all.
+        seed: seed of that choice.
+        max_bad_images: maximum number of damaged training images among those that `limit` has
+            chosen; they are left out and not replaced. One more is an error, and so is a class
+            without any image left.
+        streamed: read and decode images while they are used. For TFDS `limit` then takes the first
             images.
 
     Returns:
-        The dataset; its preprocessing normalises by the statistics of its own training images,
-        or by the published ones: those of ImageNet, if it is streamed.
+        The dataset. Its preprocessing normalises by the statistics of its own training images, or
+        by the published ones; by those of ImageNet if it is streamed.
 
     Raises:
-        InputError: an unknown name, bad data or a bad value; one line that says which.
+        InputError: an unknown name, bad data or a bad value; the message is one line.
         OSError: a download failed.
     """
     name = os.fspath(name_or_folder)
@@ -134,7 +137,10 @@ def load_dataset(
 
 
 def lasting_name(name_or_folder: str) -> str:
-    """The same dataset's name from any working directory: of a folder its absolute path."""
+    """Returns a dataset's name that is valid in any working directory.
+
+    For a folder it is the absolute path.
+    """
     name = os.fspath(name_or_folder)
     embedded = name in EMBEDDED or name in EMBEDDED_TEXTS
     return absolute(name) if not embedded and _is_folder(name) else name
@@ -169,7 +175,7 @@ def _streamed(
 def _is_folder(name: str) -> bool:
     separators = {os.sep, os.altsep or os.sep}
     looks_like_path = name.startswith("~") or any(s in name for s in separators)
-    # Configurations of TFDS have a slash too: mnist_corrupted/spatter.
+    # names of TFDS configurations contain a slash, too: mnist_corrupted/spatter
     return os.path.isdir(name) or (looks_like_path and not is_known(name))
 
 

@@ -1,4 +1,4 @@
-"""What a split is, in memory or still encoded, and how it is halved and limited."""
+"""Splits of a dataset, in memory or encoded, and how they are halved and limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Split(NamedTuple):
 
     Attributes:
         images: uint8, `(n, height, width, channels)`, values 0 to 255.
-        labels: int32, `(n,)`, positions in the dataset's `classes`.
+        labels: int32, `(n,)`, indices in the dataset's `classes`.
     """
 
     images: np.ndarray
@@ -27,7 +27,7 @@ class Split(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len(self.labels)
 
 
@@ -35,8 +35,8 @@ class Files(NamedTuple):
     """Image files of one split, which are decoded when a batch needs them.
 
     Attributes:
-        paths: sorted by class and name.
-        labels: int32, `(n,)`, positions in the dataset's `classes`.
+        paths: paths of the files, sorted by class and name.
+        labels: int32, `(n,)`, indices in the dataset's `classes`.
     """
 
     paths: list[str]
@@ -44,17 +44,18 @@ class Files(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len(self.labels)
 
 
 class Records(NamedTuple):
-    """Encoded images of one split that can be read one after another only.
+    """Encoded images of one split that can only be read in sequence.
 
     Attributes:
-        read: makes a dataset of all `(contents, label)`, scalars, string and integer, inside the
-            graph of a function. An int64 scalar names the order; None is the order stored.
-        size: how many images there are.
+        read: makes a dataset of all `(contents, label)`, a string and an integer scalar, inside the
+            graph of a function. Its argument is an int64 scalar, the seed of a random order, or
+            None for the stored order.
+        size: number of images.
     """
 
     read: Callable[[tf.Tensor | None], tf.data.Dataset]
@@ -62,19 +63,19 @@ class Records(NamedTuple):
 
 
 AnySplit = Split | Files | Records
-"""A split in memory, or one that is decoded while it is used."""
+"""Split in memory, or one that is decoded while it is used."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """A classification dataset.
+    """Image classification dataset.
 
     Attributes:
-        name: the name or folder it was loaded from.
-        classes: the labels' names.
-        train: the training images.
-        test: the test images.
-        preprocessing: how an encoded or raw image becomes the networks' input.
+        name: name or folder from which it was loaded.
+        classes: names of the labels.
+        train: training images.
+        test: test images.
+        preprocessing: conversion of an encoded or raw image to a network's input.
     """
 
     name: str
@@ -85,21 +86,21 @@ class ImageDataset:
 
 
 def take(split: Split | Files, indices: np.ndarray) -> Split | Files:
-    """The images and labels of `split` at `indices`, in that order."""
+    """Returns the images and labels of `split` at `indices`, in that order."""
     if isinstance(split, Files):
         return Files([split.paths[i] for i in indices], split.labels[indices])
     return Split(split.images[indices], split.labels[indices])
 
 
 def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
-    """Halves a training split at random: images for the weights, images for the alphas.
+    """Divides a training split at random into images for the weights and images for the alphas.
 
-    The bilevel problem needs two disjoint sets (Liu et al. 2019, section 2.3). Of an odd number
-    of images the alphas' half gets the larger part.
+    The bilevel problem needs two disjoint sets (Liu et al. 2019, section 2.3). If the number of
+    images is odd, the alphas' half is larger by one.
 
     Args:
-        split: at least two images.
-        seed: names the permutation that is cut in the middle.
+        split: a split of at least two images.
+        seed: seed of the permutation that is cut in the middle.
 
     Returns:
         `(weights_half, alphas_half)`.
@@ -115,15 +116,16 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
 
 
 def held_out(dataset: ImageDataset, share: float, seed: int) -> ImageDataset:
-    """The dataset with a part of its training images in place of the test split.
+    """Returns the dataset with a part of its training images in place of the test split.
 
     Args:
-        dataset: its test split is left out.
-        share: of the training images, above 0 and below 1; of every class, and one at least.
-        seed: names the choice.
+        dataset: the dataset, whose test split is dropped.
+        share: fraction of the training images to hold out, between 0 and 1, in proportion to the
+            classes and at least one image per class.
+        seed: seed of the choice.
 
     Raises:
-        InputError: a streamed dataset, or a class with too few images to be parted so.
+        InputError: a streamed dataset, or a class with too few images to divide.
     """
     train = dataset.train
     if isinstance(train, Records):
@@ -131,10 +133,10 @@ def held_out(dataset: ImageDataset, share: float, seed: int) -> ImageDataset:
             "Expected a dataset in memory or in image files to hold a part of it out. "
             f"Received: {dataset.name}, which is streamed"
         )
-    there = np.unique(train.labels)
-    held = limited_indices(train.labels, max(round(share * train.size), len(there)), seed)
+    labels = np.unique(train.labels)
+    held = limited_indices(train.labels, max(round(share * train.size), len(labels)), seed)
     kept = np.setdiff1d(np.arange(train.size), held)
-    for label in np.setdiff1d(there, train.labels[kept]):
+    for label in np.setdiff1d(labels, train.labels[kept]):
         raise InputError(
             f"Expected enough images of every class to hold {share:g} of them out and train on "
             f"some. Received: {np.sum(train.labels == label)} of {dataset.classes[label]!r}"
@@ -143,12 +145,12 @@ def held_out(dataset: ImageDataset, share: float, seed: int) -> ImageDataset:
 
 
 def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
-    """Chooses at most `limit` examples, every class by its share and none left out.
+    """Chooses at most `limit` examples, in proportion to the classes and at least one of each.
 
     Args:
         labels: integers, `(n,)`.
-        limit: how many examples to keep; None keeps all.
-        seed: names the choice inside each class.
+        limit: number of examples to keep; None keeps all.
+        seed: seed of the choice inside each class.
 
     Returns:
         int64 indices, ascending.
@@ -172,7 +174,7 @@ def limited_indices(labels: np.ndarray, limit: int | None, seed: int) -> np.ndar
 
 
 def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
-    """Shares `limit` out in proportion to `counts`, at least 1 each (largest remainders first)."""
+    """Divides `limit` in proportion to `counts`, at least 1 each (largest remainder method)."""
     exact = counts * (limit / counts.sum())
     quotas = np.maximum(1, np.floor(exact).astype(int))
     while quotas.sum() > limit:
@@ -183,9 +185,9 @@ def _quotas(counts: np.ndarray, limit: int) -> np.ndarray:
 
 
 def as_read_by(preprocessing: Preprocessing, split: AnySplit) -> AnySplit:
-    """A split in the channels that a network reads.
+    """Returns a split with the number of channels that a network reads.
 
-    A few images may all be gray, and so have one channel, where their whole dataset has three.
+    A limited dataset may be all grayscale, with one channel, although the full one has three.
     """
     if not isinstance(split, Split) or split.images.shape[-1] > 1:
         return split

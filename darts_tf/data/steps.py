@@ -1,4 +1,4 @@
-"""How many steps a pass over a split has, and who has which rows of a batch."""
+"""Number of steps in a pass over a split, and the rows of a batch for each replica."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from darts_tf.data.splits import AnySplit
 from darts_tf.errors import InputError
 
 WHOLE = (0, 1, 1)
-"""All of a batch: the parts from the first of `(first, here, replicas)`, as many as the second, of
-as many as the third that a batch is divided into."""
+"""The `part` that is a whole batch.
+
+A part is `(first, here, replicas)`: a batch is divided among `replicas`, of which this process has
+`here`, beginning with number `first`.
+"""
 
 
 def steps_per_epoch(split: AnySplit, batch_size: int, replicas: int = 1) -> int:
-    """Batches in one pass over `split`; the last one may be smaller.
+    """Returns the number of batches in one pass over `split`; the last one may be smaller.
 
     Raises:
         InputError: `batch_size` is not between 1 and the number of images, or a batch has fewer
-            images than there are replicas to share it.
+            images than replicas.
     """
     size = split.size
     if not 1 <= batch_size <= size:
@@ -33,16 +36,16 @@ def steps_per_epoch(split: AnySplit, batch_size: int, replicas: int = 1) -> int:
 
 
 def evaluation_steps(split: AnySplit, batch_size: int) -> int:
-    """How many batches `evaluation_batches` gives."""
+    """Returns the number of batches of `evaluation_batches`."""
     return -(-split.size // batch_size)
 
 
 def rows_of(length, replica, replicas: int) -> tuple:
-    """The rows of a batch that a replica has: from the first to before the second.
+    """Returns the first row of a replica's part of a batch, and the row after its last.
 
     Args:
-        length: of the batch; a number or a tensor, as the results then are.
-        replica: from 0.
-        replicas: that share the batch.
+        length: number of rows of the batch; numbers or tensors, as are the results.
+        replica: number of the replica, from 0.
+        replicas: number of replicas that share the batch.
     """
     return length * replica // replicas, length * (replica + 1) // replicas

@@ -1,9 +1,9 @@
 """Batches of images that are decoded while they are used, for datasets larger than memory.
 
-An image of a run has a position: that of its epoch's first image, plus its place in the order of
-the epoch. Order and augmentation are functions of seed and position, so that a run can be gone on
-with at any step. Of files nothing before that step is read. Records can be read one after another
-only: those of the epoch before that step are read once more, but not decoded.
+Every image of a run has a position: the size of all earlier epochs plus its index in the order of
+its epoch. Order and augmentation are functions of seed and position, so a run can be resumed at any
+step. With files nothing before that step is read. Records can only be read in sequence: those of
+the same epoch before that step are read again, but not decoded.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ class _Stream(NamedTuple):
     """Encoded images from a position on.
 
     Attributes:
-        elements: a dataset of what stands for an image each, the position first or alone.
-        example: from such an element to `(contents, label)`; runs in parallel.
-        path: from a position to the name of the file, for an error; None for a record, which has
-            none.
+        elements: a dataset with an element per image: its position, alone or first in a tuple.
+        example: maps an element to `(contents, label)`; runs in parallel.
+        path: maps a position to the name of the file, for errors; None for records.
     """
 
     elements: tf.data.Dataset
@@ -53,7 +52,7 @@ def train_stream(
     start_step: int,
     part: tuple[int, int, int],
 ) -> tf.data.Dataset:
-    """What `train_batches` gives of encoded images; the arguments are its own."""
+    """Makes the batches of `train_batches` from encoded images; same arguments."""
     steps = -(-split.size // batch_size)
     epoch, step = divmod(start_step, steps)
 
@@ -74,7 +73,7 @@ def evaluation_stream(
     batch_size: int,
     part: tuple[int, int, int],
 ) -> tf.data.Dataset:
-    """What `evaluation_batches` gives of encoded images; the arguments are its own."""
+    """Makes the batches of `evaluation_batches` from encoded images; same arguments."""
 
     def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
         return preprocessing.normalize(preprocessing.decode(contents))
@@ -86,7 +85,10 @@ def evaluation_stream(
 
 
 def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.data.Dataset:
-    """A split in its order, one by one: uint8 `(height, width, channels)` and int32 label."""
+    """Makes a dataset of a split's images in order.
+
+    Its elements are uint8 `(height, width, channels)` and an int32 label.
+    """
     stream = _STREAMS[type(split)](split, None, 0, 1, 0)
 
     def decoded(*element):
@@ -97,9 +99,9 @@ def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.d
 
 
 def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
-    """The files of epochs `epoch` to `epochs - 1`, without the first `skipped`."""
+    """Makes a stream of the files of epochs `epoch` to `epochs - 1`, without `skipped`."""
     size = split.size
-    with tf.device("CPU:0"):  # captured by a graph, but never copied
+    with tf.device("CPU:0"):  # graphs capture them without a copy
         paths, labels = tf.constant(split.paths), tf.constant(split.labels, tf.int32)
 
     def index(position: tf.Tensor) -> tf.Tensor:
@@ -117,7 +119,7 @@ def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int
 
 
 def _records(split: Records, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
-    """The records of epochs `epoch` to `epochs - 1`, without the first `skipped`."""
+    """Makes a stream of the records of epochs `epoch` to `epochs - 1`, without `skipped`."""
 
     def of_epoch(number: tf.Tensor) -> tf.data.Dataset:
         order = None if seed is None else permutation_key(seed, WEIGHTS_ORDER, number)[0]
@@ -137,7 +139,7 @@ _STREAMS = {Files: _files, Records: _records}
 
 
 def _lengths(size: int, batch_size: int, part: tuple[int, int, int]) -> np.ndarray:
-    """How many images each piece of an epoch's batches has: int64, `(steps * here,)`."""
+    """Returns the number of images in each part of an epoch's batches: int64, `(steps * here,)`."""
     first, here, replicas = part
     lengths = np.minimum(size - np.arange(0, size, batch_size), batch_size)
     begin, end = rows_of(lengths[:, None], first + np.arange(here), replicas)
@@ -145,16 +147,16 @@ def _lengths(size: int, batch_size: int, part: tuple[int, int, int]) -> np.ndarr
 
 
 def _of_part(stream: _Stream, size: int, batch_size: int, part: tuple[int, int, int]) -> _Stream:
-    """Leaves out the images of other parts, before they are decoded."""
+    """Drops the images of other parts before they are decoded."""
     first, here, replicas = part
     if here == replicas:
         return stream
 
     def belongs(position: tf.Tensor, *_) -> tf.Tensor:
-        place = position % size
+        index = position % size
         row, length = (
-            place % batch_size,
-            tf.minimum(size - place // batch_size * batch_size, batch_size),
+            index % batch_size,
+            tf.minimum(size - index // batch_size * batch_size, batch_size),
         )
         begin, _ = rows_of(length, first, replicas)
         _, end = rows_of(length, first + here - 1, replicas)
@@ -164,7 +166,7 @@ def _of_part(stream: _Stream, size: int, batch_size: int, part: tuple[int, int, 
 
 
 def _batches(stream: _Stream, image: Callable, lengths: Sequence[int], pieces: int):
-    """Decodes in parallel, image by image, and puts pieces of these lengths together in turns."""
+    """Decodes images in parallel and groups them into pieces of these lengths, in cycles."""
 
     def one(*element):
         position = element[0]
@@ -178,25 +180,25 @@ def _batches(stream: _Stream, image: Callable, lengths: Sequence[int], pieces: i
 
 
 def _checked(images: tf.data.Dataset, stream: _Stream) -> tf.data.Dataset:
-    """The images; where one could not be read or decoded, an error that names its file.
+    """Returns the images; one that cannot be read or decoded raises an error that names its file.
 
-    TensorFlow's own error does not. So images that fail are dropped, and a position that is missing
-    then tells which it was.
+    TensorFlow's own error has no file name. So failed images are dropped, and a missing position
+    identifies the file.
     """
 
     def example(expected: tf.Tensor, image: tuple[tf.Tensor, tuple]):
-        position, found = image
+        position, decoded = image
 
         def fail():
             message = "Expected a readable image (replace it, and resume the run). Received:"
             return tf.debugging.Assert(False, [message, stream.path(expected)])
 
         with tf.control_dependencies([tf.cond(position == expected, tf.no_op, fail)]):
-            return tf.nest.map_structure(tf.identity, found)
+            return tf.nest.map_structure(tf.identity, decoded)
 
-    # One more at the end, so that the last one that is asked for may be missing too.
+    # one more element at the end, so that a missing last image is detected, too
     _, spec = images.element_spec
     blank = tf.nest.map_structure(lambda part: tf.zeros(part.shape, part.dtype), spec)
     after = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), blank))
-    found = images.ignore_errors().concatenate(after)
-    return tf.data.Dataset.zip(stream.elements, found).map(example)
+    readable = images.ignore_errors().concatenate(after)
+    return tf.data.Dataset.zip(stream.elements, readable).map(example)

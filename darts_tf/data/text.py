@@ -1,4 +1,4 @@
-"""What a text is: a vocabulary, and three streams of words as positions in it."""
+"""Text datasets: a vocabulary, and three splits as sequences of tokens."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from darts_tf.configs.text_datasets import SPLITS
 from darts_tf.errors import InputError, shown
 
 EOS = "<eos>"
-"""The word at the end of every line."""
+"""Word that ends every line."""
 UNK = "<unk>"
-"""The word in place of those that a text was published without."""
+"""Word that replaces words outside the vocabulary of a published text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The words that a language model knows.
+    """Vocabulary of a language model.
 
     Attributes:
-        words: all different, none empty or with white space in it; a word's position is its token.
+        words: distinct words, none empty or with white space in it; a word's index is its token.
     """
 
     words: tuple[str, ...]
@@ -37,11 +37,11 @@ class Vocabulary:
 
     @functools.cached_property
     def tokens(self) -> dict[str, int]:
-        """From word to token."""
+        """Tokens by word."""
         return {word: token for token, word in enumerate(self.words)}
 
     def encode(self, text: str) -> np.ndarray:
-        """The tokens of words with white space between them; unknown ones become `<unk>`.
+        """Encodes words separated by white space; unknown words become `<unk>`.
 
         Returns:
             int32, `(n,)`; no `<eos>` is added.
@@ -57,21 +57,21 @@ class Vocabulary:
         return np.array(tokens, np.int32)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The words of tokens, with a space between them and a line end for `<eos>`."""
+        """Returns the words of tokens, separated by spaces, with a line break for `<eos>`."""
         words = (self.words[token] for token in tokens)
         lines = " ".join("\n" if word == EOS else word for word in words)
         return "\n".join(line.strip(" ") for line in lines.split("\n"))
 
     def to_text(self) -> str:
-        """A word a line, in the order of the tokens."""
+        """Returns one word per line, in the order of the tokens."""
         return "".join(f"{word}\n" for word in self.words)
 
     @classmethod
     def from_text(cls, text: str) -> Vocabulary:
-        """The vocabulary of which `to_text` gave this.
+        """Makes a vocabulary from the result of `to_text`.
 
         Raises:
-            InputError: a line that is not one word, a word twice, or no word at all.
+            InputError: a line that is not exactly one word, a repeated word, or an empty text.
         """
         words = text.split("\n")[: -1 if text.endswith("\n") else None]
         for i, word in enumerate(words):
@@ -86,14 +86,14 @@ class Vocabulary:
 
 @dataclasses.dataclass(frozen=True)
 class TextDataset:
-    """A text for language models.
+    """Text for language models.
 
     Attributes:
-        name: the name or folder it was loaded from.
+        name: name or folder from which it was loaded.
         vocabulary: all words of the three splits.
-        train: int32, `(n,)`: the tokens to train on, in their order.
-        valid: those for the alphas, and to choose by.
-        test: those to test on.
+        train: tokens for training, in order, int32, `(n,)`.
+        valid: tokens for training the alphas and for model selection, int32.
+        test: tokens for the test, int32.
     """
 
     name: str
@@ -103,7 +103,7 @@ class TextDataset:
     test: np.ndarray
 
     def description(self) -> dict[str, object]:
-        """What a run writes down, and compares where it is resumed: sizes, and a SHA-256 of all."""
+        """Returns sizes and a SHA-256 of all data, which a run saves and compares on resume."""
         digest = hashlib.sha256(self.vocabulary.to_text().encode())
         for split in SPLITS:
             digest.update(getattr(self, split).astype("<i4").tobytes())
@@ -112,16 +112,17 @@ class TextDataset:
 
 
 def make_text(name: str, texts: Iterable[str], limit: int | None = None) -> TextDataset:
-    """A dataset of three texts: a line is a sentence, words are what white space divides.
+    """Makes a dataset of three texts with one sentence per line and white space between words.
 
-    As in the authors' code every line ends with the word `<eos>`, an empty one too, words keep
-    their case, and tokens count up in the order in which words are first seen in train, valid and
-    test: weights of theirs, trained on the same files, fit.
+    As in the authors' code, every line ends with the word `<eos>`, even an empty one. Words keep
+    their case. Tokens are numbered in the order of the words' first occurrence in train, valid and
+    test. So the authors' weights fit if they were trained on the same files.
 
     Args:
-        name: of the dataset.
-        texts: of train, valid and test.
-        limit: most words to keep of each split, the first ones; the vocabulary stays that of all.
+        name: name of the dataset.
+        texts: the texts of train, valid and test.
+        limit: number of words to keep at the beginning of each split; the vocabulary does not
+            change. None keeps all.
     """
     tokens: dict[str, int] = {}
     streams = []
@@ -134,11 +135,11 @@ def make_text(name: str, texts: Iterable[str], limit: int | None = None) -> Text
 
 
 def check_same_vocabulary(expected: Vocabulary, received: Vocabulary) -> None:
-    """Refuses a text on another vocabulary than that of a model.
+    """Raises InputError unless a text has the vocabulary of a model.
 
     Args:
-        expected: of the model.
-        received: of the text.
+        expected: vocabulary of the model.
+        received: vocabulary of the text.
 
     Raises:
         InputError: names the first difference.
@@ -158,10 +159,11 @@ def check_same_vocabulary(expected: Vocabulary, received: Vocabulary) -> None:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A file's text; a byte order mark before it is left out.
+    """Reads a UTF-8 text file; a byte order mark is dropped.
 
     Raises:
-        InputError: no file, or one that cannot be read or is not UTF-8; one line with its name.
+        InputError: no file, or one that cannot be read or is not UTF-8; the message is one line
+            with its name.
     """
     name = repr(os.fspath(path))
     if not os.path.isfile(path):
@@ -176,16 +178,16 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise InputError(
             f"Expected a text in UTF-8. Received: {name}, {error.reason} at byte {error.start}"
         ) from error
-    if "\0" in text:  # such as UTF-16 without a mark
+    if "\0" in text:  # e.g. UTF-16 without a byte order mark
         raise InputError(f"Expected a text in UTF-8. Received: {name}, with a zero byte in it")
     return text
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
-    """The vocabulary that a run keeps.
+    """Reads the vocabulary that a run has saved.
 
     Raises:
-        InputError: no such file, or it holds something else.
+        InputError: no such file, or another content.
     """
     text = read_text(path)
     try:

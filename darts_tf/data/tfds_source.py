@@ -20,23 +20,26 @@ if TYPE_CHECKING:
 
 
 BUFFER = 4096
-"""Encoded images among which an epoch's next one is drawn: half a gigabyte of ImageNet."""
+"""Size of the shuffle buffer in encoded images: half a gigabyte for ImageNet."""
 
 
 def base_name(name: str) -> str:
-    """`cifar10` of `cifar10:3.0.2`, `mnist_corrupted` of `mnist_corrupted/spatter`."""
+    """Returns a name without version and configuration.
+
+    For example, `cifar10` for `cifar10:3.0.2`, `mnist_corrupted` for `mnist_corrupted/spatter`.
+    """
     return re.split("[/:]", name)[0]
 
 
 def is_known(name: str) -> bool:
-    """Whether TFDS has code for the dataset."""
+    """Returns True if TFDS has code for the dataset."""
     import tensorflow_datasets as tfds
 
     return base_name(name) in tfds.list_builders()
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """The classes of a dataset whose names TFDS knows before a download; nothing is loaded."""
+    """Returns the classes of a dataset whose names TFDS knows without a download."""
     return tuple(_builder(name, ()).info.features["label"].names)
 
 
@@ -49,27 +52,28 @@ def load_tfds(
     max_bad_images: int,
     other_names: Collection[str] = (),
 ) -> tuple[tuple[str, ...], Split, Split]:
-    """Loads a dataset of TFDS, downloading it where it is not there yet.
+    """Loads a dataset of TFDS, and downloads it if necessary.
 
-    Does in steps what `tfds.load(name, split=[...], as_supervised=True)` does, so that features
-    are checked before a download and only chosen images are decoded. They are decoded by us and
-    not by TFDS, so that damaged ones are found and left out as those of an image folder; a damaged
-    file of TFDS' own, which holds many images, stays TensorFlow's error.
+    Does the work of `tfds.load(name, split=[...], as_supervised=True)` in steps, so that features
+    are checked before a download and only chosen images are decoded. Our own code decodes them, so
+    that damaged images are left out as those of an image folder. A damaged record file of TFDS,
+    which holds many images, raises TensorFlow's error.
 
     Args:
         name: as for `tfds.load`.
         image_size: side in pixels to resize to; None expects images of one size.
-        limit: most images to keep of each split; None keeps all.
-        seed: of that choice.
-        max_bad_images: how many of the chosen training images may be damaged and are left out.
-        other_names: what a mistyped name may have meant, beside TFDS' names.
+        limit: maximum number of images to keep per split; None keeps all.
+        seed: seed of that choice.
+        max_bad_images: maximum number of damaged images among the chosen training images; they
+            are left out.
+        other_names: names, besides those of TFDS, to suggest for a mistyped name.
 
     Returns:
-        `(classes, train, test)`; where no labelled test split exists, test is `validation`.
+        `(classes, train, test)`; if there is no labelled test split, test is `validation`.
 
     Raises:
-        InputError: an unknown name, no image classification dataset, no such splits, or what
-            `decode_splits` refuses.
+        InputError: an unknown name, not an image classification dataset, missing splits, or raised
+            by `decode_splits`.
         OSError: the download or preparation failed.
     """
     builder, classes = _prepared(name, other_names)
@@ -83,23 +87,23 @@ def load_tfds(
 def stream_tfds(
     name: str, *, limit: int | None, other_names: Collection[str] = ()
 ) -> tuple[tuple[str, ...], Records, Records]:
-    """As `load_tfds`, but for records that are read while they are used.
+    """Prepares a dataset of TFDS, as `load_tfds`, whose records are read while they are used.
 
-    An epoch reads the files in a random order, several at a time, and draws from a buffer of
-    `BUFFER` records. One that cannot be decoded is TensorFlow's error when it is reached.
+    An epoch reads the files in random order, several at a time, and shuffles with a buffer of
+    `BUFFER` records. A record that cannot be decoded raises TensorFlow's error when it is reached.
 
     Args:
         name: as for `tfds.load`.
-        limit: most images of each split, the first ones, which TFDS has stored in random order
-            but for some datasets; None takes all.
-        other_names: what a mistyped name may have meant, beside TFDS' names.
+        limit: number of images to keep per split, the first ones; None keeps all. TFDS stores most
+            datasets in random order.
+        other_names: names, besides those of TFDS, to suggest for a mistyped name.
 
     Returns:
         `(classes, train, test)`.
 
     Raises:
-        InputError: as `load_tfds`.
-        OSError: as `load_tfds`.
+        InputError: as in `load_tfds`.
+        OSError: as in `load_tfds`.
     """
     builder, classes = _prepared(name, other_names)
     splits = ("train", _test_split(builder))
@@ -109,12 +113,13 @@ def stream_tfds(
 def _prepared(
     name: str, other_names: Collection[str]
 ) -> tuple[tfds.core.DatasetBuilder, tuple[str, ...]]:
-    """The dataset, which is on this machine then, and its classes."""
+    """Downloads and prepares a dataset if necessary; returns its builder and its classes."""
     builder = _builder(name, other_names)
     _check_features(builder, name)
     _prepare(builder, name)
     _, label = builder.info.supervised_keys
-    return builder, tuple(builder.info.features[label].names)  # Some are found in the files only.
+    # after the preparation, since some datasets have the names in their files only
+    return builder, tuple(builder.info.features[label].names)
 
 
 def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilder:
@@ -122,7 +127,7 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
 
     try:
         return tfds.builder(name)
-    # Each dataset's own code runs here, and raises what it likes.
+    # each dataset's own code runs here and may raise anything
     except Exception as error:
         if is_known(name):
             reason = f"{name} ({first_line(error)})"
@@ -137,7 +142,7 @@ def _builder(name: str, other_names: Collection[str]) -> tfds.core.DatasetBuilde
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, name: str) -> None:
-    """Raises InputError unless the data are images with a class each."""
+    """Raises InputError unless the dataset has 8-bit images with one class each."""
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, builder.info.supervised_keys
@@ -159,7 +164,7 @@ def _check_features(builder: tfds.core.DatasetBuilder, name: str) -> None:
 def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
     try:
         builder.download_and_prepare()
-    # Network, disk, checksums, files to be fetched by hand: every dataset raises its own.
+    # errors of network, disk, checksums or manual downloads: each dataset raises other types
     except Exception as error:
         raise OSError(
             f"Dataset {name} could not be downloaded or prepared: {first_line(error)}"
@@ -167,13 +172,13 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
 
 
 def _test_split(builder: tfds.core.DatasetBuilder) -> str:
-    """`test` where its labels are public, else `validation`."""
+    """Returns `test` if its labels are public, otherwise `validation`."""
     splits = builder.info.splits
     if "validation" not in splits:
         return "test"
     if "test" not in splits:
         return "validation"
-    # Either all images have a label or none has: the first of them tell.
+    # either all images have a label or none: the first ones suffice
     first = min(100, splits["test"].num_examples)
     return "test" if _labels(builder, f"test[:{first}]").min() >= 0 else "validation"
 
@@ -181,7 +186,7 @@ def _test_split(builder: tfds.core.DatasetBuilder) -> str:
 def _read(
     builder: tfds.core.DatasetBuilder, split: str, order: tf.Tensor | None = None
 ) -> tf.data.Dataset:
-    """Encoded images with labels, in the order they are stored in, or one that a number names."""
+    """Reads encoded images with labels, in stored order, or in a random one with seed `order`."""
     import tensorflow_datasets as tfds
 
     image, _ = builder.info.supervised_keys
@@ -203,14 +208,14 @@ def _read(
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str, limit: int | None) -> Records:
-    _read(builder, split)  # whether there is such a split
+    _read(builder, split)  # raises if the split does not exist
     total = builder.info.splits[split].num_examples
     size = min(limit or total, total)
 
     def read(order: tf.Tensor | None) -> tf.data.Dataset:
         if order is None:
             return _read(builder, f"{split}[:{size}]")
-        # Of this function's graph alone: without it the order would depend on the global seed too.
+        # sets the seed of this function's graph only; else the order depends on the global seed
         tf.random.set_seed(1)
         records = _read(builder, f"{split}[:{size}]", order)
         return records.shuffle(BUFFER, seed=order, reshuffle_each_iteration=False)
@@ -224,7 +229,7 @@ def _labels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
 
 
 def _select(builder: tfds.core.DatasetBuilder, split: str, limit: int | None, seed: int) -> Encoded:
-    """The chosen examples of a split, still encoded."""
+    """Returns the chosen examples of a split, still encoded."""
     labels = _labels(builder, split)
     indices = limited_indices(labels, limit, seed)
     chosen = np.zeros(len(labels), bool)

@@ -1,4 +1,4 @@
-"""Data sets that users load by functions of their own: what these may give."""
+"""Datasets loaded by users' functions: checks what such a function returns."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def own_dataset(name: str, loaded) -> tuple[tuple[str, ...], Split, Split, Statistics | None]:
-    """Classes, training and test images of what a user's function has given.
+    """Checks and converts what a user's function has returned.
 
     Args:
-        name: of the data set, for errors.
-        loaded: `((images, labels), (images, labels))` or the same and the names of the classes:
-            images uint8 `(n, height, width)` or `(n, height, width, channels)`, values 0 to 255, 1
-            or 3 channels; labels integers `(n,)`, from 0. So `load_data` of `keras.datasets` does.
-            Or an `ImageDataset` in memory, whose statistics are kept.
+        name: name of the dataset, for errors.
+        loaded: `((images, labels), (images, labels))` of training and test, optionally followed by
+            the names of the classes. Images are uint8 `(n, height, width)` or `(n, height, width,
+            channels)`, values 0 to 255, 1 or 3 channels; labels are integers `(n,)`, from 0.
+            `load_data` of `keras.datasets` returns this form. Or an `ImageDataset` in memory, whose
+            statistics are kept.
 
     Returns:
-        `(classes, train, test, statistics)`, the last None where they are to be computed.
+        `(classes, train, test, statistics)`; the statistics are None if they must be computed.
 
     Raises:
-        InputError: it is something else.
+        InputError: `loaded` has another form.
     """
     statistics, classes = None, None
     if isinstance(loaded, ImageDataset):

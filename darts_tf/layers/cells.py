@@ -19,18 +19,18 @@ from darts_tf.spaces.cell import INPUTS
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
-    """What brings an input of a cell to the cell's channels, and halves it where it is too big."""
+    """Makes the layer that maps an input to a cell's channels and, with `reduce`, halves it."""
     return (FactorizedReduce if reduce else ReLUConvBN)(channels, 2 if reduce else 1, affine)
 
 
 def _preprocessed(cell, s0, s1, training):
-    """Both inputs of a cell with its channels and of one size: states 0 and 1."""
+    """Returns states 0 and 1: both inputs of a cell with its channels and equal sizes."""
     parts = ((cell.preprocess0, s0), (cell.preprocess1, s1))
     return [layer(views(s)[layer.reads], training=training) for layer, s in parts]
 
 
 def _dropout_of(source, op_dropout):
-    """What `MixedOp` takes for dropout on the edges from a state, whose masks are their own."""
+    """Returns `MixedOp`'s dropout argument for the edges from a state, with its own seed."""
     if op_dropout is None:
         return {}
     rate, seed = op_dropout
@@ -38,16 +38,16 @@ def _dropout_of(source, op_dropout):
 
 
 class SearchCell(keras.layers.Layer):
-    """A cell of the supernet: every node adds up the mixed edges from all earlier states.
+    """Cell of the supernet: every node adds up the mixed edges from all earlier states.
 
     Args:
-        channels: of every state; the output has `nodes * channels`.
-        reduction: whether the edges from the two inputs have stride 2.
-        reduction_previous: whether the cell before was a reduction, so that the input from two
+        channels: channels of every state; the output has `nodes * channels`.
+        reduction: True if the edges from the two inputs have stride 2.
+        reduction_previous: True if the previous cell was a reduction, so that the input from two
             cells ago is twice as large.
         space: the search space, which has the nodes and the candidates on every edge.
         partial: see `MixedOp`.
-        shared: where the mixed operations' graphs are shared with other cells.
+        shared: graphs of mixed operations to share with other cells; None to share none.
 
     Raises:
         InputError: a space of another topology than these cells have.
@@ -89,10 +89,10 @@ class SearchCell(keras.layers.Layer):
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
-            weights: of the mixtures, `(edges, primitives)`.
+            weights: mixture weights, `(edges, primitives)`.
             edge_weights: factors of the edges, `(edges,)`; None for 1.
-            training: whether the normalisations use the batch's statistics.
-            op_dropout: rate and seed of dropout on skip connections; None for none.
+            training: True if the normalisations use the batch's statistics.
+            op_dropout: `(rate, seed)` of dropout on skip connections; None for no dropout.
 
         Returns:
             `(batch, height, width, nodes * channels)`, half the size in a reduction cell.
@@ -101,9 +101,9 @@ class SearchCell(keras.layers.Layer):
         arriving = {target: [] for _, target in self.rows}
         by_source = sorted(self.rows)
         order = [self.rows[edge] for edge in by_source]
-        given = [weights] if edge_weights is None else [weights, edge_weights]
+        arrays = [weights] if edge_weights is None else [weights, edge_weights]
         leaving = [mixed.edges for mixed in self.mixed]
-        parts = zip(*(tf.split(tf.gather(array, order), leaving) for array in given), strict=True)
+        parts = zip(*(tf.split(tf.gather(array, order), leaving) for array in arrays), strict=True)
         for source, (mixed, part) in enumerate(zip(self.mixed, parts, strict=True)):
             if source in arriving:
                 states.append(self._node(arriving[source]))
@@ -119,23 +119,23 @@ class SearchCell(keras.layers.Layer):
         return joined(states[INPUTS:])
 
     def _node(self, arriving):
-        """The sum of the edges; its channels are dealt out anew where only some were mixed."""
+        """Adds the edges of a node; with partial channels, shuffles the sum's channels."""
         total = tf.add_n(arriving)
         return shuffle(total, self.partial) if self.partial > 1 else total
 
 
 class Cell(keras.layers.Layer):
-    """A discrete cell: every node adds two primitives.
+    """Discrete cell: every node adds two primitives.
 
     Args:
-        pairs: `(primitive, input state)`, two pairs a node.
+        pairs: `(primitive, input state)`, two pairs per node.
         concat: states whose concatenation is the output.
-        channels: of every state.
-        reduction: whether primitives on the two inputs have stride 2.
-        reduction_previous: whether the input from two cells ago is twice as large.
+        channels: channels of every state.
+        reduction: True if primitives on the two inputs have stride 2.
+        reduction_previous: True if the input from two cells ago is twice as large.
 
     Attributes:
-        droppable: at which pairs drop path may drop what a primitive gives: all but identities.
+        droppable: indices of the pairs whose outputs drop path may drop: all but identities.
     """
 
     def __init__(self, pairs, concat, channels, reduction, reduction_previous):
@@ -165,23 +165,23 @@ class Cell(keras.layers.Layer):
         Args:
             s0: output of the cell before the previous one.
             s1: output of the previous cell.
-            *drop_path: factors `(batch, 1, 1, 1)` of what the primitives at `droppable` give, or
-                none at all.
-            training: whether the normalisations use the batch's statistics.
+            *drop_path: factors `(batch, 1, 1, 1)` of the outputs of the primitives at `droppable`,
+                or no arguments for no drop path.
+            training: True if the normalisations use the batch's statistics.
 
         Returns:
             `(batch, height, width, len(concat) * channels)`, half the size in a reduction cell.
         """
         factors = dict(zip(self.droppable, drop_path, strict=True)) if drop_path else {}
         states = _preprocessed(self, s0, s1, training)
-        seen = [views(state) for state in states]
+        state_views = [views(state) for state in states]
         for i in range(0, len(self.pairs), 2):
-            first, second = (self._branch(seen, j, factors, training) for j in (i, i + 1))
+            first, second = (self._branch(state_views, j, factors, training) for j in (i, i + 1))
             states.append(first + second)
-            seen.append(views(states[-1]))
+            state_views.append(views(states[-1]))
         return joined([states[i] for i in self.concat])
 
-    def _branch(self, seen, index, factors, training):
+    def _branch(self, state_views, index, factors, training):
         op = self.ops[index]
-        y = op(seen[self.pairs[index][1]][op.reads], training=training)
+        y = op(state_views[self.pairs[index][1]][op.reads], training=training)
         return y * factors[index] if index in factors else y

@@ -1,9 +1,9 @@
-"""One graph for all layers of a kind.
+"""Graph sharing: one graph for all layers of a kind.
 
-A supernet has dozens of layers that differ in nothing but the values of their variables. Traced
-one by one, in every pass over every batch, they make a graph of a hundred thousand operations that
-takes minutes to build. Here a kind of layer is traced once as three functions of its inputs and
-variables, forward, backward and the derivative of backward, which every layer of the kind calls in
+A supernet has dozens of layers that differ only in the values of their variables. Traced one by
+one, in every pass over every batch, they make a graph of a hundred thousand operations that takes
+minutes to build. Here a kind of layer is traced once, as three functions of its inputs and
+variables: forward, backward, and the derivative of backward. Every layer of the kind calls them in
 every pass.
 """
 
@@ -20,25 +20,25 @@ from darts_tf.ops.constants import filled
 
 
 class Shared:
-    """Calls layers in training, those of one kind by one graph.
+    """Caller of layers in training, with one graph per kind of layer.
 
-    A layer's `kind` says which layers have the same graph. They take tensors and give one or a
-    list. Results may be differentiated twice along inputs and trainable variables.
+    Layers with equal `kind` have the same graph. They take tensors and return a tensor or a list
+    of tensors. Results may be differentiated twice with respect to inputs and trainable variables.
     """
 
     def __init__(self):
         self._kinds = {}
 
     def __call__(self, layer: keras.layers.Layer, *inputs: tf.Tensor, track: bool, **fixed):
-        """What `layer(*inputs, training=True, **fixed)` gives, as a list.
+        """Returns the results of `layer(*inputs, training=True, **fixed)` as a list.
 
         Args:
-            layer: built, with a `kind`.
-            *inputs: as the layer takes them.
-            track: whether the layer's other variables change, as running statistics do.
-            **fixed: tensors that nothing is differentiated along.
+            layer: a built layer with a `kind`.
+            *inputs: inputs of the layer.
+            track: True to update the layer's non-trainable variables, such as running statistics.
+            **fixed: tensors without a gradient.
         """
-        if synchronized():  # replicas meet in their own graphs alone, not in functions they call
+        if synchronized():  # replicas can communicate only outside functions that they call
             with tracked_statistics(track):
                 return tf.nest.flatten(layer(*inputs, training=True, **fixed))
         frozen = any(not part.trainable for part in layer._flatten_layers())
@@ -48,7 +48,7 @@ class Shared:
         return self._kinds[key](layer, inputs, track, fixed)
 
     def functions(self) -> list:
-        """All concrete functions traced so far, for whoever wants to look at them."""
+        """Returns all concrete functions traced so far, for inspection."""
         return [
             concrete
             for kind in self._kinds.values()
@@ -58,10 +58,10 @@ class Shared:
 
 
 class _Kind:
-    """The functions of one kind; `template` is a layer of it.
+    """Functions of one kind of layer, traced from the layer `template`.
 
-    Running statistics are read where they change, or where a `frozen` normalisation uses them;
-    states of random numbers always, so that all passes of a step see the same draws.
+    Running statistics are read only if they are updated, or if a `frozen` normalisation uses them.
+    Seed states are always read, so that all passes of a step use the same random numbers.
     """
 
     def __init__(self, template: keras.layers.Layer, frozen: bool):
@@ -74,7 +74,7 @@ class _Kind:
         )
 
     def __call__(self, layer, inputs, track, fixed):
-        """See `Shared`."""
+        """Calls the layer; see `Shared`."""
         weights = [tf.convert_to_tensor(v) for v in layer.trainable_variables]
         moved = layer.non_trainable_variables
         reads = track or self.frozen
@@ -84,7 +84,8 @@ class _Kind:
         ]
         held = held, fixed
         count, fixed_from, assigned = len(inputs), weights_fixed_from(), []
-        self._forward.get_concrete_function(inputs, tuple(weights), held)  # see custom_gradient
+        # traced outside `forward`, see custom_gradient
+        self._forward.get_concrete_function(inputs, tuple(weights), held)
 
         @custom_gradient
         def forward(*arguments):
@@ -104,7 +105,7 @@ class _Kind:
         return outputs
 
     def _gradient(self, inputs, weights, held, kept, upstreams, fixed_from):
-        """Gradients along inputs and weights, themselves differentiable."""
+        """Returns the gradients for inputs and weights, which are differentiable themselves."""
         n, m = len(inputs), len(inputs) + len(weights)
         along = {"along_weights": fixed_from > 1}
         self._backward.get_concrete_function(inputs, weights, held, kept, upstreams, **along)
@@ -123,7 +124,7 @@ class _Kind:
         return gradients if fixed_from > 1 else [*gradients, *[None] * len(weights)]
 
     def _run(self, inputs, weights, held, track):
-        """The template at other values; also the variables that it would have assigned."""
+        """Calls the template with other values; returns outputs and its variables' new values."""
         layer, (statistics, fixed) = self.template, held
         variables = [*layer.trainable_variables, *layer.non_trainable_variables]
         mapping = list(zip(variables, [*weights, *statistics], strict=True))
@@ -144,28 +145,28 @@ class _Kind:
     def _trace_second(
         self, inputs, weights, held, kept, upstreams, kept_too, directions, along_weights
     ):
-        """What the gradients, multiplied by `directions`, send to all that they depend on."""
+        """Returns the derivative of Σ directions · gradients for all that the gradients read."""
         sources = [*inputs, *(weights if along_weights else ()), *upstreams]
-        first_along_weights = len(directions) > len(inputs)  # without, nothing was kept
+        first_along_weights = len(directions) > len(inputs)  # otherwise nothing was kept
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             with replaying(kept_too) if first_along_weights else contextlib.nullcontext():
                 gradients = self._differentiated(
                     inputs, weights, held, kept, upstreams, first_along_weights
                 )
-        found = tape.gradient(
+        derivatives = tape.gradient(
             gradients,
             sources,
             output_gradients=directions,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         if along_weights:
-            return found
+            return derivatives
         n = len(inputs)
-        return [*found[:n], *[None] * len(weights), *found[n:]]
+        return [*derivatives[:n], *[None] * len(weights), *derivatives[n:]]
 
     def _differentiated(self, inputs, weights, held, kept, upstreams, along_weights):
-        """Gradients along inputs and, if wanted, weights."""
+        """Returns the gradients for inputs and, with `along_weights`, for weights."""
         sources = [*inputs, *(weights if along_weights else ())]
         with tf.GradientTape(watch_accessed_variables=False) as tape, replaying(kept):
             tape.watch(sources)

@@ -1,4 +1,4 @@
-"""Last layers, from features to logits."""
+"""Heads: the last layers of a network, from features to logits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.images import add_kernel, fan_in_uniform
 
 AUXILIARY_CHANNELS = (128, 768)
+"""Channels after the first and the second convolution of the auxiliary head."""
 
 
 class ClassifierHead(keras.layers.Layer):
-    """Mean over all places, then a dense layer.
+    """Classifier: mean over all positions, then a dense layer.
 
     Args:
         classes: number of logits.
@@ -32,20 +33,21 @@ class ClassifierHead(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.classes,), initializer=initializer, name="bias")
 
     def call(self, x):
-        """`(batch, height, width, features)` to logits `(batch, classes)`."""
+        """Maps `(batch, height, width, features)` to logits `(batch, classes)`."""
         return tf.matmul(tf.reduce_mean(x, (1, 2)), self.kernel) + self.bias
 
 
 class AuxiliaryHead(keras.layers.Layer):
-    """A second classifier on the features after the second reduction, for training only.
+    """Second classifier on the features after the second reduction, for training only.
 
-    The reference pools 8x8 (CIFAR) or 7x7 (ImageNet) features to 2x2 and needs exactly that size.
-    Here larger features give more places, of which the mean is taken, and smaller ones are pooled
-    to 2x2 with a smaller window; at the reference's sizes nothing changes.
+    The authors' code pools 8x8 (CIFAR) or 7x7 (ImageNet) features to 2x2 and needs exactly that
+    size. Here larger features give more positions, over which the mean is taken. Smaller ones are
+    pooled to 2x2 with a smaller window. At the authors' sizes nothing changes.
 
     Args:
         classes: number of logits.
-        stem: `"cifar"` or `"imagenet"`, which has a stride of 2 and no second normalisation.
+        stem: `"cifar"` or `"imagenet"`; the latter pools with a stride of 2 and has no second
+            normalisation.
     """
 
     def __init__(self, classes: int, stem: str):
@@ -63,7 +65,7 @@ class AuxiliaryHead(keras.layers.Layer):
         self.head.build((None, None, None, second))
 
     def call(self, x, training=False):
-        """`(batch, height, width, features)` to logits `(batch, classes)`."""
+        """Maps `(batch, height, width, features)` to logits `(batch, classes)`."""
         x = self._pool(tf.nn.relu(x))
         x = tf.nn.relu(self.norm1(tf.nn.conv2d(x, self.kernel1, 1, "VALID"), training=training))
         x = tf.nn.conv2d(x, self.kernel2, 1, "VALID")

@@ -1,4 +1,4 @@
-"""The mixed operation: all primitives on all edges that leave a state, weighed."""
+"""Mixed operation: the weighted sum of all primitives, for all edges that leave a state."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from darts_tf.ops.pooling import halve
 
 
 class MixedOp(keras.layers.Layer):
-    """The relaxation (eq. 2) of all edges that leave one state.
+    """Relaxation (eq. 2) of all edges that leave one state.
 
     The edges lie side by side in the channels, so that each primitive is one layer with a group
-    per edge. Those without weights give the same on every edge and are computed once.
+    per edge. Primitives without weights have the same output on every edge and are computed once.
 
     Args:
-        channels: of the cell.
-        stride: 2 where the state is an input of a reduction cell.
-        edges: how many edges leave the state.
+        channels: channels of the cell.
+        stride: 2 if the state is an input of a reduction cell, otherwise 1.
+        edges: number of edges that leave the state.
         primitives: names of the candidates, in the order of the alphas' columns.
-        partial: only the first of so many parts of the channels is mixed, the others pass by
-            (Xu et al. 2020, section 3.1).
+        partial: only the first 1/partial of the channels is mixed, the others bypass the
+            operations (Xu et al. 2020, section 3.1).
 
     Attributes:
-        kind: mixed operations of one kind have the same graph.
+        kind: a key; mixed operations with equal keys have the same graph.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class MixedOp(keras.layers.Layer):
         self.ops = self._candidates()
 
     def _candidates(self):
-        return [self._made(name, self.edges) for name in self.primitives]
+        return [self._primitive(name, self.edges) for name in self.primitives]
 
-    def _made(self, name, edges):
-        """A primitive for so many edges; one that gives the same on all of them is for one."""
+    def _primitive(self, name, edges):
+        """Makes a primitive for `edges` edges, or for one edge if it has no weights."""
         op = PRIMITIVES[name](self.mixed, self.stride, False, edges)
         return PRIMITIVES[name](self.mixed, self.stride, False) if op.weightless else op
 
@@ -64,18 +64,18 @@ class MixedOp(keras.layers.Layer):
             op.build((*input_shape[:-1], self.mixed))
 
     def call(self, state, weights, edge_weights=None, training=False, op_dropout=None):
-        """Mixes.
+        """Computes the weighted sum of the primitives per edge.
 
         Args:
             state: `(batch, height, width, channels)`.
-            weights: of the mixtures, `(edges, primitives)`.
+            weights: mixture weights, `(edges, primitives)`.
             edge_weights: factors of whole edges, `(edges,)`; None for 1.
-            training: whether the normalisations use the batch's statistics.
-            op_dropout: rate and seed of dropout on skip connections that keep the state as it is
-                (Chen et al. 2019, P-DARTS); None for none.
+            training: True if the normalisations use the batch's statistics.
+            op_dropout: `(rate, seed)` of dropout on skip connections at stride 1 (Chen et al.
+                2019, P-DARTS); None for no dropout.
 
         Returns:
-            A list with one mixed tensor per edge, the channels that passed by last.
+            A list with one mixed tensor per edge; channels that are not mixed come last.
         """
         if edge_weights is None:
             edge_weights = filled(1.0, (self.edges,), weights.dtype)
@@ -91,48 +91,48 @@ class MixedOp(keras.layers.Layer):
         return [joined(parts) for parts in zip(mixed, passed, strict=True)]
 
     def _mix(self, state, weights, training, op_dropout):
-        seen = views(state, self.edges)
+        state_views = views(state, self.edges)
         factors = per_channel(weights, self.mixed)
         terms, shared, rows = [], [], []
         for row, (op, factor) in enumerate(zip(self.ops, tf.unstack(factors), strict=True)):
-            if isinstance(op, Zero):  # takes its share of the softmax and adds nothing
+            if isinstance(op, Zero):  # has a share of the softmax and adds nothing
                 continue
             if op_dropout and isinstance(op, Identity):
                 terms.append(self._dropped(state, factor, *op_dropout))
             elif op.weightless:
-                shared.append(op(seen[op.reads], training=training))
+                shared.append(op(state_views[op.reads], training=training))
                 rows.append(row)
             else:
-                terms.append(op(seen[op.reads], scale=factor, training=training))
+                terms.append(op(state_views[op.reads], scale=factor, training=training))
         if shared:
             terms.append(weighted_sums(shared, tf.gather(factors, rows)))
         return tf.split(tf.add_n(terms), self.edges, -1)
 
     def _dropped(self, state, factor, rate, seed):
-        """Skips with dropout: every edge has a mask of its own."""
+        """Computes the skip connections with dropout; every edge has its own mask."""
         copies = spread(state, self.edges)
         kept = dropout.mask(tf.shape(copies), rate, seed, copies.dtype)
         return copies * kept * tf.cast(factor, copies.dtype)
 
 
 def per_channel(weights, channels):
-    """From `(edges, n)` to `(n, edges * channels)`: the edges side by side in the channels."""
+    """Repeats `(edges, n)` per channel to `(n, edges * channels)`, edges side by side."""
     columns = tf.transpose(weights)[:, :, None] * filled(1.0, (channels,), weights.dtype)
     return tf.reshape(columns, (weights.shape[1], -1))
 
 
 class PrunedMixedOp(MixedOp):
-    """As `MixedOp`, with candidates by edge.
+    """Mixed operation with different candidates per edge.
 
-    A primitive with weights is one layer with a group for each of the edges that have it; one
-    without is computed once, and has the factor 0 on the edges that do not have it.
+    A primitive with weights is one layer with a group for each edge that has it. A primitive
+    without weights is computed once, and has the factor 0 on edges that do not have it.
 
     Args:
-        channels: as there.
-        stride: as there.
-        primitives: names of the candidates of each edge, as many on all of them, in the order of
-            the alphas' columns.
-        partial: as there.
+        channels: as in `MixedOp`.
+        stride: as in `MixedOp`.
+        primitives: names of the candidates of each edge, the same number on all edges, in the
+            order of the alphas' columns.
+        partial: as in `MixedOp`.
     """
 
     def __init__(
@@ -144,17 +144,18 @@ class PrunedMixedOp(MixedOp):
         names = list(dict.fromkeys(name for row in self.primitives for name in row))
         self.having = [[i for i, row in enumerate(self.primitives) if n in row] for n in names]
         self.places = np.eye(len(names))[[[names.index(n) for n in row] for row in self.primitives]]
-        return [self._made(n, len(having)) for n, having in zip(names, self.having, strict=True)]
+        pairs = zip(names, self.having, strict=True)
+        return [self._primitive(name, len(having)) for name, having in pairs]
 
     def _mix(self, state, weights, training, op_dropout):
         counts = {len(having) for having in self.having}
-        seen = {count: views(state, count) for count in counts}
+        state_views = {count: views(state, count) for count in counts}
         places = tf.constant(self.places, weights.dtype)
         factors = per_channel(tf.einsum("ek,ekn->en", weights, places), self.mixed)
         arriving, shared, rows = [[] for _ in self.primitives], [], []
         everywhere = []
         for row, (op, having) in enumerate(zip(self.ops, self.having, strict=True)):
-            x = seen[len(having)][op.reads]
+            x = state_views[len(having)][op.reads]
             if isinstance(op, Zero):
                 continue
             if op_dropout and isinstance(op, Identity):

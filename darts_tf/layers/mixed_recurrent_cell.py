@@ -1,4 +1,4 @@
-"""The recurrent cell of a search, which mixes all activations of all earlier states."""
+"""Recurrent cell of a search, which mixes all activations of all earlier states."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from darts_tf.spaces.cell import NONE, RECURRENT_NODES, RECURRENT_PRIMITIVES, re
 
 @keras.saving.register_keras_serializable("darts_tf")
 class MixedRecurrentCell(HighwayCell):
-    """The cell of a search: every node mixes all activations of all earlier states (eq. 2).
+    """Recurrent cell of a search: every node mixes all activations of all earlier states (eq. 2).
 
-    One batch normalisation without scale and shift follows state 0 and every node.
+    State 0 and every node are followed by a batch normalisation without scale and shift, which is
+    the same layer for all.
 
     Attributes:
         alphas: `(edges, primitives)`, a row per pair of `cell.recurrent_edges(nodes)`.
 
     Args:
-        units: of the hidden state.
+        units: size of the hidden state.
         hidden_dropout: as in `RecurrentCell`.
-        nodes: beside state 0.
-        primitives: candidates on every edge, `none` among them.
+        nodes: number of nodes besides state 0.
+        primitives: candidates on every edge, including `none`.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class MixedRecurrentCell(HighwayCell):
         return self._training if self._normalizes(training) else self._inference
 
     def _normalizes(self, training):
-        """Whether by the batch's own statistics; a frozen normalisation does not."""
+        """Returns True to normalise by the batch's statistics; a frozen layer uses running ones."""
         return training and self.norm.trainable
 
     def _arguments(self, mask, training):
@@ -76,7 +77,10 @@ class MixedRecurrentCell(HighwayCell):
         return self._kernels(), [self._shares()], fixed
 
     def _shares(self):
-        """As `_mixture` takes them: what is not `none`, `(edges, 1 + activations, units)`."""
+        """Returns the mixture weights without `none`, `(edges, 1 + activations, units)`.
+
+        The first row of an edge is their sum, as `_mixture` expects.
+        """
         shares = tf.cast(tf.nn.softmax(tf.convert_to_tensor(self.alphas)), self.compute_dtype)
         kept = [i for i, name in enumerate(self.primitives) if name != NONE]
         shares = tf.gather(shares, kept, axis=1)
@@ -87,7 +91,11 @@ class MixedRecurrentCell(HighwayCell):
         self.norm.track_sequence(means, variances)
 
     def training_step(self, x, state, kernels, alphas, fixed):
-        """As `RecurrentCell.step`; also means and variances `(nodes + 1, units)`."""
+        """Runs a training step of `Recurrence`, as `RecurrentCell.step`.
+
+        Returns:
+            The new state, and means and variances, `(nodes + 1, units)` each.
+        """
         statistics = []
 
         def normalized(state):
@@ -99,7 +107,7 @@ class MixedRecurrentCell(HighwayCell):
         return state, [tf.stack(each) for each in zip(*statistics, strict=True)]
 
     def inference_step(self, x, state, kernels, alphas, fixed):
-        """As `RecurrentCell.step`, with the running statistics."""
+        """Runs a step of `Recurrence` with the running statistics, as `RecurrentCell.step`."""
         mask, (scale, shift) = fixed
         return self._mixed(x, state, kernels, alphas[0], mask, lambda s: s * scale + shift), []
 
@@ -117,14 +125,14 @@ class MixedRecurrentCell(HighwayCell):
         return tf.add_n(states[1:]) / self.nodes
 
     def get_config(self):
-        """Constructor arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "nodes": self.nodes, "primitives": self.primitives}
 
 
 def _normalize(state, epsilon):
-    """By the batch's mean and variance, and these two; the variance that is given is unbiased.
+    """Normalises by the batch's mean and variance; returns also the mean and unbiased variance.
 
-    Of a batch this small the fused kernel is five times slower.
+    For a batch this small the fused kernel is five times slower.
     """
     wide = state if state.dtype == tf.float64 else tf.cast(state, tf.float32)
     mean = tf.reduce_mean(wide, 0)
@@ -137,10 +145,16 @@ def _normalize(state, epsilon):
 
 @functools.cache
 def _mixture(names):
-    """Σ over activations f of the share of state + gate * (f(candidate) - state), compiled."""
+    """Compiles Σ_f share_f · (state + gate · (f(candidate) − state)) over activations f."""
 
     def mixture(of_both, state, shares):
-        """Of gate and candidate, `(batch, 2 * units)`; shares: their sum, and each, for a unit."""
+        """Computes the mixture.
+
+        Args:
+            of_both: arguments of gate and candidate, `(batch, 2 * units)`.
+            state: the earlier state, `(batch, units)`.
+            shares: sum of the mixture weights, then each of them, `(1 + activations, units)`.
+        """
         of_gate, of_candidate = tf.split(of_both, 2, axis=-1)
         state, each = shares[0] * state, zip(names, tf.unstack(shares[1:]), strict=True)
         candidate = tf.add_n([share * _ACTIVATIONS[name](of_candidate) for name, share in each])
@@ -150,7 +164,7 @@ def _mixture(names):
 
 
 def _sigmoid(x):
-    """Compiled, two thirds of the time of an exponential and a division."""
+    """Computes the sigmoid by tanh: compiled, 2/3 of the time of an exponential and a division."""
     return 0.5 + 0.5 * tf.tanh(0.5 * x)
 
 

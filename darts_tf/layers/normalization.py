@@ -1,4 +1,4 @@
-"""Batch normalisation with the reference's conventions, and when its statistics move."""
+"""Batch normalisation with the authors' conventions, and control of its running statistics."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from darts_tf.runtime.distribution import all_sum, replicas
 def tracked_statistics(track: bool) -> AbstractContextManager[None]:
     """Context manager: training passes update the running statistics, or leave them alone.
 
-    The virtual steps of the bilevel gradient look at the network in places where it never goes:
-    they must not leave a trace in its running mean and variance.
+    The virtual steps of the bilevel gradient evaluate the network at weights that it never has, so
+    they must not change its running mean and variance.
     """
     return switches.TRACKING.hold(track)
 
 
 def tracking() -> bool:
-    """Returns whether a training pass updates the running statistics."""
+    """Returns True if training passes update the running statistics."""
     return switches.TRACKING.value
 
 
@@ -33,20 +33,20 @@ def synchronized_statistics(synchronize: bool) -> AbstractContextManager[None]:
 
 
 def synchronized() -> bool:
-    """Returns whether a training pass takes the statistics of all replicas."""
+    """Returns True if training passes use the statistics of all replicas."""
     return switches.SYNCHRONIZED.value and replicas() > 1
 
 
 @keras.saving.register_keras_serializable("darts_tf")
 class BatchNormalization(keras.layers.Layer):
-    """Batch normalisation over `(batch, height, width, channels)` with the reference's conventions.
+    """Batch normalisation over `(batch, height, width, channels)` with the authors' conventions.
 
-    Momentum is the weight of the past (0.9 here is 0.1 in PyTorch), and the running variance is
-    the unbiased one.
+    Momentum is the factor of the previous statistics (0.9 here is 0.1 in PyTorch). The running
+    variance is unbiased.
 
     Args:
-        affine: learn a scale and a shift; the cells of a search do without.
-        momentum: weight of the past in the running statistics.
+        affine: True to learn a scale and a shift; the cells of a search have none.
+        momentum: factor of the previous value in the running statistics.
         epsilon: added to the variance.
     """
 
@@ -57,7 +57,7 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        """Creates the running statistics, and scale and shift where affine."""
+        """Creates the running statistics, and scale and shift if affine."""
         shape = input_shape[-1:]
         if self.affine:
             self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
@@ -69,14 +69,14 @@ class BatchNormalization(keras.layers.Layer):
         )
 
     def call(self, x, scale=None, training=False):
-        """Normalises by the batch's statistics when training, else by the running ones.
+        """Normalises by the batch's statistics in training, otherwise by the running ones.
 
         Args:
             x: `(batch, height, width, channels)`.
-            scale: a further factor of each channel `(channels,)`, which costs nothing here.
-            training: whether to use the batch's statistics, and to track them.
+            scale: additional factor per channel, `(channels,)`, at no extra cost; None for 1.
+            training: True to use and track the batch's statistics.
         """
-        if not (training and self.trainable):  # as Keras' own layer, which is frozen so
+        if not (training and self.trainable):  # frozen by `trainable=False`, as in Keras
             factor, shift = (
                 part if scale is None else part * scale for part in self.inference_scale_and_shift()
             )
@@ -93,7 +93,7 @@ class BatchNormalization(keras.layers.Layer):
         return y
 
     def inference_scale_and_shift(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The layer at inference is `x * scale + shift`; both `(channels,)`."""
+        """Returns `(scale, shift)`, each `(channels,)`: at inference y = x * scale + shift."""
         scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
         shift = -self.moving_mean * scale
         if not self.affine:
@@ -107,11 +107,11 @@ class BatchNormalization(keras.layers.Layer):
         running.assign(value + (tf.cast(batch, value.dtype) - value) * share)
 
     def track_sequence(self, means, variances):
-        """Moves the running statistics by those of several batches, one after the other.
+        """Updates the running statistics by those of several batches, in order.
 
         Args:
-            means: `(batches, channels)`.
-            variances: the same, unbiased.
+            means: means of the batches, `(batches, channels)`.
+            variances: unbiased variances of the batches, `(batches, channels)`.
         """
         for running, batches in ((self.moving_mean, means), (self.moving_variance, variances)):
             value = tf.convert_to_tensor(running)
@@ -122,17 +122,17 @@ class BatchNormalization(keras.layers.Layer):
             running.assign(powers[0] * value + tf.linalg.matvec(batches, share, transpose_a=True))
 
     def compute_output_shape(self, input_shape):
-        """Unchanged."""
+        """Returns the input's shape."""
         return input_shape
 
     def get_config(self):
-        """Constructor arguments."""
+        """Returns the constructor arguments."""
         own = {"affine": self.affine, "momentum": self.momentum, "epsilon": self.epsilon}
         return {**super().get_config(), **own}
 
 
 def built_normalization(channels: int, affine: bool, name: str) -> BatchNormalization:
-    """A normalisation of `channels` whose variables exist."""
+    """Returns a built batch normalisation of `channels`."""
     norm = BatchNormalization(affine=affine, name=name)
     norm.build((None, None, None, channels))
     return norm

@@ -1,11 +1,13 @@
-"""The candidate operations of the convolutional space (Liu et al. 2019, sec. 3.1.1).
+"""Primitives: candidate operations of the convolutional space (Liu et al. 2019, sec. 3.1.1).
 
-`PRIMITIVES` maps a name to `(channels, stride, affine, groups) -> layer`; a search is not affine
-and has a group for every edge that leaves a state. Adding a primitive is a layer and a line there.
+`PRIMITIVES` maps a name to `(channels, stride, affine, groups) -> layer`. In a search layers are
+not affine and have a group per edge that leaves a state. To add a primitive, write a layer and add
+an entry to `PRIMITIVES`.
 
-What a layer reads of a state, its attribute `reads` says: `views` makes it, once for all layers.
-Every layer keeps the spatial size at stride 1 and divides it by `stride`, rounding up, otherwise;
-`macs(height, width)` counts its multiply-accumulates for one image of that size at its input.
+A layer's attribute `reads` names the view of a state that it takes; `views` computes all views once
+for all layers. At stride 1 a layer keeps the spatial size, otherwise it divides it by `stride`,
+rounding up. `macs(height, width)` counts its multiply-accumulates for one image of that size at its
+input.
 """
 
 from __future__ import annotations
@@ -27,32 +29,33 @@ from darts_tf.ops.pooling import avg_pool, max_pool
 
 
 def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:
-    """What primitives read of a state `(batch, height, width, channels)`.
+    """Computes the views of a state `(batch, height, width, channels)` that primitives read.
 
-    `state` itself; `rectified`, what is left above zero; and `spread`, a rectified copy for every
-    group, side by side in the channels.
+    Returns:
+        `state`, the state itself; `rectified`, its ReLU; and `spread`, a copy of its ReLU for every
+        group, side by side in the channels.
     """
     rectified = relu(state)
     return {"state": state, "rectified": rectified, "spread": spread(rectified, groups)}
 
 
 class Primitive(keras.layers.Layer):
-    """What all primitives share: same channels in and out, and the stride's output size.
+    """Base class of primitives, with equal channels of input and output.
 
-    One with weights is called with `scale`, a factor of each channel of the output, or None: the
-    softmaxed alphas, which a normalisation at the end multiplies for nothing. It is float32 under
-    mixed precision, as the weights are, which the operations cast.
+    A primitive with weights is called with `scale`, a factor per channel of the output, or None.
+    It holds the softmaxed alphas, which a normalisation at the end applies at no extra cost. Under
+    mixed precision `scale` and weights are float32, and the operations cast them.
 
     Args:
-        channels: of one group.
+        channels: channels of one group.
         stride: 1 or 2.
-        affine: whether the normalisations have scale and shift.
-        groups: independent copies, side by side in the channels: the edges of a search that leave
-            one state. A discrete network has one.
+        affine: True if the normalisations have scale and shift.
+        groups: number of independent copies, side by side in the channels: the edges of a search
+            that leave one state. A discrete network has one.
 
     Attributes:
-        weightless: whether it gives the same on every edge, having no weights of its own.
-        reads: which of `views` it is called on.
+        weightless: True if the primitive has no weights and so computes the same on every edge.
+        reads: name of the view of a state that it takes, see `views`.
     """
 
     weightless = False
@@ -68,17 +71,17 @@ class Primitive(keras.layers.Layer):
         self.groups = groups
 
     def compute_output_shape(self, input_shape):
-        """`(batch, height / stride, width / stride, groups * channels)`, rounded up."""
+        """Returns `(batch, height / stride, width / stride, groups * channels)`, rounded up."""
         batch, height, width, _ = input_shape
         sizes = (None if s is None else halved(s, self.stride) for s in (height, width))
         return (batch, *sizes, self.groups * self.channels)
 
     def macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates for one image of this size at the input."""
+        """Returns the multiply-accumulates for one image of this size at the input."""
         return 0
 
     def elementwise(self, height: int, width: int) -> int:
-        """Two for every normalised value and one for every rectified one, for one image."""
+        """Returns the elementwise operations for one image: 2 per normalised, 1 per ReLU value."""
         return 0
 
     def _add_pointwise(self, inputs, outputs, name):
@@ -90,7 +93,7 @@ class Primitive(keras.layers.Layer):
 
 
 class ReLUConvBN(Primitive):
-    """ReLU, 1x1 convolution, normalisation: brings a cell's input to the cell's channels."""
+    """ReLU, 1x1 convolution and normalisation: maps a cell's input to the cell's channels."""
 
     reads = "rectified"
 
@@ -100,23 +103,24 @@ class ReLUConvBN(Primitive):
         self.norm = self._add_norm("norm")
 
     def call(self, x, training=False):
-        """`(batch, height, width, any)` to `(batch, height, width, channels)`."""
+        """Maps `(batch, height, width, any)` to `(batch, height, width, channels)`."""
         return self.norm(pointwise(x, self.kernel, training), training=training)
 
     def macs(self, height, width):
-        """One product per weight and place."""
+        """Counts one multiply-accumulate per weight and position."""
         return height * width * math.prod(self.kernel.shape)
 
     def elementwise(self, height, width):
-        """See `Primitive`."""
+        """Counts elementwise operations, see `Primitive`."""
         return height * width * (self.kernel.shape[1] + 2 * self.channels)
 
 
 class FactorizedReduce(Primitive):
-    """Halves the size without losing places: even rows and columns beside odd ones.
+    """Factorized reduction: halves the size by two strided 1x1 convolutions side by side.
 
-    `skip_connect` at stride 2, and what brings a cell's input down after a reduction cell. The
-    second half of the channels sees the image from its second row and column on.
+    It is `skip_connect` at stride 2, and the preprocessing of a cell's larger input after a
+    reduction cell. The first half of the channels reads even rows and columns, the second half odd
+    ones.
     """
 
     reads = "rectified"
@@ -129,18 +133,19 @@ class FactorizedReduce(Primitive):
         self.norm = self._add_norm("norm")
 
     def call(self, x, scale=None, training=False):
-        """`(batch, height, width, any)` to `(batch, height / 2, width / 2, groups * channels)`.
+        """Maps `(batch, height, width, any)` to `(batch, height / 2, width / 2, outputs)`.
 
-        All groups read the same.
+        All groups read the same input; outputs = groups * channels.
         """
         both = training or self.groups > 1
         y = self._both_halves(x) if both else self._one_after_the_other(x)
         return self.norm(y, scale=scale, training=training)
 
     def _both_halves(self, x):
-        """One convolution by kernels of 2x2 places: half of them use the first, half the last.
+        """Computes both halves as one convolution with 2x2 kernels.
 
-        It needs no slice of `x`, whose gradient is slow.
+        Half of the kernels are zero except for the first position, half except for the last. So it
+        needs no slice of `x`, whose gradient is slow.
         """
         even, odd = (tf.transpose(k, (1, 0, 2)) for k in (self.kernel_even, self.kernel_odd))
         first = tf.pad(even, [[0, 0], [0, 0], [0, odd.shape[-1]]])
@@ -148,10 +153,10 @@ class FactorizedReduce(Primitive):
         nothing = tf.zeros_like(first)
         outputs = self.groups * self.channels
         kernel = tf.reshape([first, nothing, nothing, last], (2, 2, x.shape[-1], outputs))
-        return conv2d(x, kernel, 2, "SAME")  # an odd size lacks the last odd place: zero
+        return conv2d(x, kernel, 2, "SAME")  # for odd sizes the last odd position is zero padding
 
     def _one_after_the_other(self, x):
-        """Without the zeros, for inference."""
+        """Computes each half separately, without multiplying by zeros, for inference."""
         extra = [size % 2 for size in x.shape[1:3]]
         odd = x[:, 1:, 1:]
         odd = tf.pad(odd, [[0, 0], *([0, e] for e in extra), [0, 0]]) if any(extra) else odd
@@ -163,23 +168,25 @@ class FactorizedReduce(Primitive):
         return tf.concat(halves, -1)
 
     def macs(self, height, width):
-        """One product per weight and place of the output."""
+        """Counts one multiply-accumulate per weight and position of the output."""
         kernels = math.prod(self.kernel_even.shape) + math.prod(self.kernel_odd.shape)
         return halved(height, 2) * halved(width, 2) * kernels
 
     def elementwise(self, height, width):
-        """See `Primitive`."""
+        """Counts elementwise operations, see `Primitive`."""
         rectified = height * width * self.kernel_even.shape[1]
         return rectified + 2 * halved(height, 2) * halved(width, 2) * self.channels
 
 
 class SeparableConv(Primitive):
-    """`sep_conv` (two rounds) and `dil_conv` (one, dilated): ReLU, depthwise, 1x1, normalisation.
+    """Separable convolution: ReLU, depthwise convolution, 1x1 convolution, normalisation.
+
+    `sep_conv` has two rounds of these, `dil_conv` one round with a dilation.
 
     Args:
         kernel_size: rows and columns of the depthwise kernel.
-        dilation: distance of its taps.
-        rounds: how often the sequence is applied; the stride belongs to the first.
+        dilation: distance between neighbouring elements of the depthwise kernel.
+        rounds: number of times that the sequence is applied; only the first has the stride.
     """
 
     reads = "spread"
@@ -191,7 +198,7 @@ class SeparableConv(Primitive):
         self.rounds = rounds
 
     def build(self, input_shape):
-        """Creates depthwise and pointwise kernels and the normalisations, round by round."""
+        """Creates depthwise kernels, pointwise kernels and normalisations of every round."""
         size, channels = self.kernel_size, self.channels
         shape = (size, size, self.groups * channels, 1)
         self.depthwise, self.pointwise, self.norms = [], [], []
@@ -204,7 +211,7 @@ class SeparableConv(Primitive):
             self.norms.append(self._add_norm(f"norm_{i}"))
 
     def call(self, x, scale=None, training=False):
-        """`(batch, height, width, groups * channels)`, divided by the stride."""
+        """Returns `(batch, height / stride, width / stride, groups * channels)`."""
         for i in range(self.rounds):
             stride, last = (self.stride if i == 0 else 1), i == self.rounds - 1
             x = relu(x) if i else x
@@ -214,25 +221,25 @@ class SeparableConv(Primitive):
         return x
 
     def macs(self, height, width):
-        """One product per weight and place of the output, each round."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        per_place = self.groups * self.channels * (self.kernel_size**2 + self.channels)
-        return self.rounds * places * per_place
+        """Counts one multiply-accumulate per weight and position of the output, per round."""
+        positions = halved(height, self.stride) * halved(width, self.stride)
+        per_position = self.groups * self.channels * (self.kernel_size**2 + self.channels)
+        return self.rounds * positions * per_position
 
     def elementwise(self, height, width):
-        """See `Primitive`."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        rectified = height * width + (self.rounds - 1) * places
-        return self.groups * self.channels * (rectified + 2 * self.rounds * places)
+        """Counts elementwise operations, see `Primitive`."""
+        positions = halved(height, self.stride) * halved(width, self.stride)
+        rectified = height * width + (self.rounds - 1) * positions
+        return self.groups * self.channels * (rectified + 2 * self.rounds * positions)
 
 
 class Conv7x1And1x7(Primitive):
     """`conv_7x1_1x7`: ReLU, a 1x7 and a 7x1 convolution, normalisation (AmoebaNet's).
 
-    Only for discrete networks: it has no groups.
+    Only for discrete networks, since it supports one group only.
 
     Raises:
-        InputError: several groups.
+        InputError: `groups` exceeds 1.
     """
 
     reads = "rectified"
@@ -255,48 +262,48 @@ class Conv7x1And1x7(Primitive):
         self.norm = self._add_norm("norm")
 
     def call(self, x, scale=None, training=False):
-        """The stride goes along the columns first, then along the rows."""
+        """Convolves along the columns, then along the rows, each with the stride."""
         x = conv2d(pad(x, (1, 7)), self.kernel_row, (1, self.stride), "VALID")
         x = conv2d(pad(x, (7, 1)), self.kernel_column, (self.stride, 1), "VALID")
         return self.norm(x, scale=scale, training=training)
 
     def macs(self, height, width):
-        """One product per weight and place of each convolution's output."""
+        """Counts one multiply-accumulate per weight and position of each convolution's output."""
         rows, columns = halved(height, self.stride), halved(width, self.stride)
         return 7 * self.channels**2 * columns * (height + rows)
 
     def elementwise(self, height, width):
-        """See `Primitive`."""
-        places = halved(height, self.stride) * halved(width, self.stride)
-        return self.channels * (height * width + 2 * places)
+        """Counts elementwise operations, see `Primitive`."""
+        positions = halved(height, self.stride) * halved(width, self.stride)
+        return self.channels * (height * width + 2 * positions)
 
 
 class Zero(Primitive):
-    """`none`: no connection. It takes its share of the softmax and gives nothing."""
+    """`none`: no connection. It has a share of the softmax and its output is zero."""
 
     weightless = True
 
     def call(self, x, training=False):
-        """All zeros."""
+        """Returns zeros of the output's shape."""
         return tf.zeros_like(x[:, :: self.stride, :: self.stride])
 
 
 class Identity(Primitive):
-    """`skip_connect` at stride 1."""
+    """`skip_connect` at stride 1: the identity."""
 
     weightless = True
 
     def call(self, x, training=False):
-        """`x` itself."""
+        """Returns `x`."""
         return x
 
 
 class Pool(Primitive):
-    """`max_pool_3x3` and `avg_pool_3x3`; a search normalises them, an evaluation does not.
+    """`max_pool_3x3` and `avg_pool_3x3`; normalised in a search, not in a discrete network.
 
     Args:
         kind: `"max"` or `"avg"`.
-        normalize: follow the pool with a batch normalisation without scale and shift.
+        normalize: True to add a batch normalisation after the pool.
     """
 
     weightless = True
@@ -307,11 +314,11 @@ class Pool(Primitive):
         self.normalize = normalize
 
     def build(self, input_shape):
-        """Creates the normalisation, if there is one."""
+        """Creates the normalisation if `normalize` is set."""
         self.norm = self._add_norm("norm") if self.normalize else None
 
     def call(self, x, training=False):
-        """Pooled `x`."""
+        """Pools `x` and, if `normalize` is set, normalises it."""
         x = {"max": max_pool, "avg": avg_pool}[self.kind](x, self.stride)
         return self.norm(x, training=training) if self.norm else x
 
@@ -321,7 +328,7 @@ def _skip(channels, stride, affine, groups=1):
 
 
 def _pool(kind):
-    """Pools are normalised where nothing is affine, which is in a search."""
+    """Makes the entry of a pool, which is normalised if not `affine`, i.e. in a search."""
     return lambda channels, stride, affine, groups=1: Pool(
         channels, stride, affine, groups, kind=kind, normalize=not affine
     )
@@ -345,4 +352,4 @@ _BUILT_IN = {
 }
 
 PRIMITIVES = collections.ChainMap(registry.PRIMITIVES, _BUILT_IN)
-"""These, and those that users have registered."""
+"""Built-in and registered primitives: functions `(channels, stride, affine, groups) -> layer`."""

@@ -1,10 +1,10 @@
-"""The recurrent cell of a genotype, and what that of a search has in common with it.
+"""Recurrent cell of a genotype, and the base class that it shares with the cell of a search.
 
 Both are Keras RNN cells (Liu et al. 2019, sec. 2.1 and 3.1.2).
 
-State 0 is made of the input and the last hidden state; every node gates between an earlier state
-and an activation of its product with that state, as a highway does. Dropout touches the states
-that are multiplied, never those that pass by.
+State 0 is computed from the input and the last hidden state. Every node gates between an earlier
+state and an activation of that state's product with a matrix, as a highway layer does. Dropout
+applies to the states in matrix products, never to the states that are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from darts_tf.ops.xnnpack import for_xnnpack
 from darts_tf.spaces.genotype import RecurrentGenotype
 
 INITIAL_RANGE = 0.04
-"""Weights begin uniformly between this and its negative."""
+"""Bound of the uniform distribution of initial weights."""
 
 ACTIVATIONS = {
     "tanh": tf.tanh,
@@ -35,14 +35,14 @@ ACTIVATIONS = {
 
 
 def uniform() -> keras.initializers.Initializer:
-    """How the weights of language models begin."""
+    """Returns the initializer of language models, uniform within ±`INITIAL_RANGE`."""
     return keras.initializers.RandomUniform(-INITIAL_RANGE, INITIAL_RANGE)
 
 
 class HighwayCell(keras.layers.Layer):
-    """What both cells share: weights, state 0, dropout, and Keras' conventions.
+    """Base class of both recurrent cells: weights, state 0, dropout, and Keras' conventions.
 
-    The state is the hidden state, and with dropout its mask as well, which never changes: so
+    The state is the hidden state and, with dropout, also its mask, which never changes. So
     `keras.layers.RNN` drops the same units at every step of a sequence, and only in training.
     """
 
@@ -60,12 +60,12 @@ class HighwayCell(keras.layers.Layer):
 
     @property
     def state_size(self):
-        """Of the hidden state, and of its mask where there is one."""
+        """Size of the hidden state, and with dropout also of its mask."""
         return [self.units, self.units] if self.hidden_dropout else self.units
 
     @property
     def output_size(self) -> int:
-        """Of what the cell gives at each step."""
+        """Size of the cell's output at each step."""
         return self.units
 
     def build(self, input_shape):
@@ -85,25 +85,25 @@ class HighwayCell(keras.layers.Layer):
         ]
 
     def get_initial_state(self, batch_size=None):
-        """Zeros; and with dropout, a mask for the sequences that begin."""
+        """Returns a hidden state of zeros and, with dropout, also a new mask."""
         zeros = tf.zeros((batch_size, self.units), self.compute_dtype)
         return [zeros, self.draw_mask(batch_size)] if self.hidden_dropout else zeros
 
     def draw_mask(self, batch_size) -> tf.Tensor:
-        """A mask of the states that are multiplied."""
+        """Draws a dropout mask `(batch, units)` for the states in matrix products."""
         (seed,) = dropout.seeds(self._seed, 1)
         return dropout.mask((batch_size, self.units), self.hidden_dropout, seed, self.compute_dtype)
 
     def call(self, inputs, states, training=False):
-        """One step.
+        """Runs one step.
 
         Args:
             inputs: `(batch, inputs)`.
-            states: hidden state `(batch, units)`, and with dropout its mask.
-            training: whether to drop.
+            states: hidden state `(batch, units)` and, with dropout, also its mask.
+            training: True to apply dropout.
 
         Returns:
-            The new hidden state as output, and the states.
+            The new hidden state as output, and the new states.
         """
         state, *masks = tf.nest.flatten(states)
         mask = masks[0] if masks and training else None
@@ -116,16 +116,16 @@ class HighwayCell(keras.layers.Layer):
         return state, states if masks else states[0]
 
     def over_time(self, inputs, state, mask=None, training=False) -> tf.Tensor:
-        """The hidden states of whole sequences, faster than `keras.layers.RNN` gives them.
+        """Computes the hidden states of whole sequences, faster than `keras.layers.RNN`.
 
         Args:
             inputs: `(time, batch, inputs)`.
-            state: `(batch, units)`, before the first step.
-            mask: of the states that are multiplied, `(batch, units)`; None for no dropout.
-            training: as everywhere.
+            state: hidden state before the first step, `(batch, units)`.
+            mask: dropout mask from `draw_mask`, `(batch, units)`; None for no dropout.
+            training: True in training.
 
         Returns:
-            `(time, batch, units)`.
+            The hidden states after each step, `(time, batch, units)`.
         """
         x = tf.tensordot(inputs, tf.convert_to_tensor(self.input_kernel), 1)
         states, statistics = self._recurrence_for(training)(
@@ -136,11 +136,11 @@ class HighwayCell(keras.layers.Layer):
         return states
 
     def _kernels(self):
-        """Those of the recurrent state and of each node."""
+        """Returns the kernels of the recurrent state and of each node."""
         return [tf.convert_to_tensor(k) for k in (self.recurrent_kernel, *self.node_kernels)]
 
     def get_config(self):
-        """Constructor arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -149,12 +149,12 @@ class HighwayCell(keras.layers.Layer):
 
 
 def masked(state, mask):
-    """The state as it is multiplied."""
+    """Applies the dropout mask, if there is one, to a state."""
     return state if mask is None else state * mask
 
 
 def product(x, kernel):
-    """Of matrices; `Recurrence` keeps it rather than computing it again."""
+    """Multiplies matrices; `Recurrence` keeps the result instead of computing it again."""
     return bilinear(
         tf.matmul,
         lambda kernel, upstream: tf.matmul(upstream, kernel, transpose_b=True),
@@ -164,26 +164,26 @@ def product(x, kernel):
 
 
 def first_state(x, state, kernels, mask):
-    """State 0: a highway between the hidden state and a candidate."""
+    """Computes state 0: a highway between the hidden state and a candidate."""
     dropped = masked(state, mask)
     of_gate, of_candidate = tf.split(x + product(dropped, kernels[0]), 2, axis=-1)
     return state + tf.sigmoid(of_gate) * (tf.tanh(of_candidate) - state)
 
 
 def _sum(states):
-    # XNNPACK adds two at a time, and else leaves the sum to a kernel between two parts of its own
+    # XNNPACK adds two tensors at a time; other sums would split the graph between its parts
     return functools.reduce(tf.add, states) if for_xnnpack() else tf.add_n(states)
 
 
 @keras.saving.register_keras_serializable("darts_tf")
 class RecurrentCell(HighwayCell):
-    """The cell of a genotype, for `keras.layers.RNN`.
+    """Recurrent cell of a genotype, for `keras.layers.RNN`.
 
     Args:
-        genotype: the cell; its fields as a dict are taken too.
-        units: of the hidden state.
-        hidden_dropout: share of the hidden state and the nodes that is dropped where they are
-            multiplied, the same at every step of a sequence.
+        genotype: the cell, or its fields as a dict.
+        units: size of the hidden state.
+        hidden_dropout: dropout rate of the hidden state and the nodes in matrix products, with the
+            same mask at every step of a sequence.
     """
 
     def __init__(self, genotype: RecurrentGenotype, units: int, hidden_dropout=0.0, **kwargs):
@@ -200,7 +200,7 @@ class RecurrentCell(HighwayCell):
         return self._kernels(), (), mask
 
     def step(self, x, state, kernels, alphas, mask):
-        """One step of `Recurrence`; x is the input's product with `input_kernel`."""
+        """Runs one step of `Recurrence`; x is the input's product with `input_kernel`."""
         del alphas
         states = [first_state(x, state, kernels, mask)]
         for i, (name, source) in enumerate(self.genotype.recurrent, 1):
@@ -212,6 +212,6 @@ class RecurrentCell(HighwayCell):
         return _sum([states[i] for i in concat]) / len(concat), []
 
     def get_config(self):
-        """Constructor arguments."""
+        """Returns the constructor arguments."""
         genotype = {"recurrent": self.genotype.recurrent, "concat": self.genotype.concat}
         return {**super().get_config(), "genotype": genotype}

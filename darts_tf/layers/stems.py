@@ -1,4 +1,4 @@
-"""First layers, from an image to the first states of a stack of cells."""
+"""Stems: the first layers of a network, from an image to the inputs of the first cell."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from darts_tf.layers.normalization import built_normalization
 from darts_tf.ops.images import add_kernel, pad
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
-"""Rows and columns an image needs so that 2x2 places are left after all reductions."""
+"""Minimum height and width of images; 2x2 positions remain after all reductions."""
 
 
 MINIMUM_CHANNELS = {"cifar": 1, "imagenet": 2}
-"""Channels of the first cell; the ImageNet stem's first convolution has half of them."""
+"""Minimum channels of the first cell; the ImageNet stem's first convolution has half of them."""
 
 USUAL_SIZE = {"cifar": 32, "imagenet": 224}
-"""Rows and columns of the images that a stem is made for."""
+"""Height and width of the images for which a stem is designed."""
 
 USUAL_CLASSES = {"cifar": 10, "imagenet": 1000}
-"""Classes of those images."""
+"""Number of classes of the dataset for which a stem is designed."""
 
 
 def check_image_size(height: int | None, width: int | None, stem: str) -> None:
-    """Refuses images that the network can't reduce; None stands for a size not known yet.
+    """Checks that images are large enough for all reductions; None is an unknown size.
 
     Raises:
-        InputError: too small.
+        InputError: the images are too small.
     """
     minimum = MINIMUM_SIZE[stem]
     if any(size is not None and size < minimum for size in (height, width)):
@@ -38,10 +38,10 @@ def check_image_size(height: int | None, width: int | None, stem: str) -> None:
 
 
 def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
-    """Refuses what is not a batch of images for a network.
+    """Checks that a tensor is a batch of images for a network.
 
     Raises:
-        InputError: not `(batch, height, width, channels)`, or too small.
+        InputError: the shape is not `(batch, height, width, channels)`, or images are too small.
     """
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[-1] != channels:
@@ -52,11 +52,11 @@ def check_images(images: tf.Tensor, stem: str, channels: int) -> None:
 
 
 class Stem(keras.layers.Layer):
-    """Image to first states: a 3x3 convolution, or three of stride 2 for large images.
+    """Stem of a network: a 3x3 convolution, or three of stride 2 for large images.
 
     Args:
         kind: `"cifar"` or `"imagenet"`.
-        channels: of the output.
+        channels: channels of the output.
     """
 
     def __init__(self, kind: str, channels: int):
@@ -76,7 +76,7 @@ class Stem(keras.layers.Layer):
             inputs = outputs
 
     def call(self, images, training=False):
-        """One state, or `(s0, s1)` for ImageNet: the second is half the size of the first."""
+        """Returns one state, or `(s0, s1)` for ImageNet, where s1 is half the size of s0."""
         outputs, x = [], images
         for i, stride in enumerate(self.strides):
             x = pad(tf.nn.relu(x) if i else x, (3, 3))

@@ -1,4 +1,4 @@
-"""Primitives of users: how any Keras layer becomes one, and whether it is as it must be."""
+"""User-defined primitives: wraps any Keras layer as a primitive and checks its behaviour."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from darts_tf.ops.images import halved, joined
 LOG = logging.getLogger("darts_tf")
 
 CHANNELS, SIZE = 8, (7, 6)
-"""Of the images that a primitive is tried on."""
+"""Channels, and (height, width), of the images on which a primitive is tested."""
 
 SIDE = 8
-"""Rows and columns of what a layer is built for, where it is built by being called."""
+"""Height and width of the input with which a layer is called to build it."""
 
 
 class SideBySide(Primitive):
-    """A layer of its own for every group, side by side in the channels.
+    """Primitive with a separate layer for every group, side by side in the channels.
 
     Args:
-        shape: channels of a group, stride, affine and groups, as a `Primitive` takes them.
+        shape: `(channels, stride, affine, groups)`, the arguments of `Primitive`.
         build: `(channels, stride, affine) -> layer`.
-        rule: `(channels, stride, height, width) -> multiply-accumulates` of a layer, or None for
-            its own method.
+        rule: `(channels, stride, height, width) -> multiply-accumulates` of a layer; None to use
+            the layer's method `macs`.
     """
 
     def __init__(self, shape: tuple[int, int, bool, int], build: Callable, rule: Callable | None):
@@ -48,25 +48,25 @@ class SideBySide(Primitive):
             )
 
     def build(self, input_shape):
-        """Builds the layers by calling them: many have no `build` of their own."""
+        """Builds the layers by calling them, since many have no `build` method."""
         for copy in self.copies:
             if not copy.built:
                 copy(tf.zeros((1, SIDE, SIDE, self.channels), self.compute_dtype), training=False)
 
     def call(self, x, scale=None, training=False):
-        """`(batch, height, width, groups * channels)`, divided by the stride."""
+        """Returns `(batch, height / stride, width / stride, groups * channels)`."""
         parts = [copy(x, training=training) for copy in self.copies]
         y = joined(parts) if len(parts) > 1 else parts[0]
         return y if scale is None else y * tf.cast(scale, y.dtype)
 
     def macs(self, height, width):
-        """Those of all layers."""
+        """Returns the multiply-accumulates of all layers."""
         if self.rule:
             return self.groups * self.rule(self.channels, self.stride, height, width)
         return sum(copy.macs(height, width) for copy in self.copies)
 
     def elementwise(self, height, width):
-        """What the layers count themselves, if they do; see `Primitive`."""
+        """Returns the sum of the layers' own `elementwise`, 0 for layers without it."""
         counts = (getattr(copy, "elementwise", lambda *size: 0) for copy in self.copies)
         return sum(count(height, width) for count in counts)
 
@@ -74,16 +74,16 @@ class SideBySide(Primitive):
 def make(
     name: str, build: Callable, macs: Callable | None, shape: tuple[int, int, bool, int]
 ) -> Primitive:
-    """The layer of a registered primitive.
+    """Makes the layer of a registered primitive.
 
     Args:
-        name: of it, for errors.
-        build: what was registered.
-        macs: its MAC rule, or None for the layer's own.
-        shape: channels of a group, stride, affine and groups.
+        name: name of the primitive, for errors.
+        build: the registered function or class.
+        macs: MAC rule of the primitive; None to use the layer's own.
+        shape: `(channels, stride, affine, groups)`.
 
     Raises:
-        InputError: something else than a layer, or none whose multiply-accumulates are known.
+        InputError: `build` does not return a layer, or its multiply-accumulates are unknown.
     """
     try:
         if not _takes_groups(build):
@@ -107,7 +107,7 @@ def make(
 def _takes_groups(build: Callable) -> bool:
     try:
         parameters = inspect.signature(build).parameters
-    except (TypeError, ValueError):  # of C code
+    except (TypeError, ValueError):  # functions of C code have no signature
         return False
     kinds = {parameter.kind for parameter in parameters.values()}
     passed_on = isinstance(build, type) and issubclass(build, Primitive)
@@ -115,18 +115,18 @@ def _takes_groups(build: Callable) -> bool:
 
 
 def check(name: str, made: Callable) -> None:
-    """Tries a primitive on small images: at both strides, with several groups, in training.
+    """Tests a primitive on small images: both strides, one and several groups, with training.
+
+    Logs a warning for Keras' batch normalisation, since TensorFlow's moments have no second
+    derivative through the mean.
 
     Args:
-        name: of the primitive.
+        name: name of the primitive.
         made: `(channels, stride, affine, groups) -> layer`.
 
-    A normalisation of Keras' is warned of: TensorFlow's moments let no second derivative through
-    the mean.
-
     Raises:
-        InputError: it fails, gives something of another shape, makes variables late, does not
-            multiply by `scale`, or its multiply-accumulates are no whole number from 0.
+        InputError: the primitive fails, returns another shape, creates variables late, does not
+            multiply by `scale`, or its multiply-accumulates are not an integer of at least 0.
     """
     for stride, affine, groups in ((1, True, 1), (2, True, 1), (1, False, 3), (2, False, 3)):
         case = f"stride={stride}, affine={affine}, groups={groups}"
@@ -151,31 +151,31 @@ def check(name: str, made: Callable) -> None:
 
 
 def _problem(layer: Primitive) -> tuple[str, object] | None:
-    """What was expected, and what came instead; None where all is well."""
+    """Returns what was expected and what was received instead, or None without a problem."""
     x = tf.constant(np.random.default_rng(0).normal(size=(2, *SIZE, CHANNELS)), layer.compute_dtype)
     layer.build((None, None, None, CHANNELS))
     before = len(layer.variables)
-    seen = views(x, layer.groups)[layer.reads]
-    wanted = (2, *(halved(side, layer.stride) for side in SIZE), layer.groups * CHANNELS)
+    view = views(x, layer.groups)[layer.reads]
+    expected_shape = (2, *(halved(side, layer.stride) for side in SIZE), layer.groups * CHANNELS)
     for training in (False, True):
-        y = layer(seen, training=training)
-        if tuple(y.shape) != wanted:
+        y = layer(view, training=training)
+        if tuple(y.shape) != expected_shape:
             sizes = "at stride 1 the size of what it reads, at 2 half of it, rounded up"
-            return f"to give {wanted} for {tuple(x.shape)}: {sizes}", tuple(y.shape)
+            return f"to give {expected_shape} for {tuple(x.shape)}: {sizes}", tuple(y.shape)
         if not np.isfinite(np.asarray(tf.cast(y, tf.float32))).all():
             return "to give finite numbers", "others"
     if len(layer.variables) != before:
         return "to make its variables when it is built", f"{len(layer.variables) - before} later"
     if layer.weightless and layer.trainable_variables:
         return "to have no weights, being weightless", len(layer.trainable_variables)
-    return _problem_of_scale(layer, seen) or _problem_of_macs(layer)
+    return _problem_of_scale(layer, view) or _problem_of_macs(layer)
 
 
-def _problem_of_scale(layer: Primitive, seen) -> tuple[str, object] | None:
-    if layer.weightless or layer.groups == 1:  # a network has one, and no scale
+def _problem_of_scale(layer: Primitive, view) -> tuple[str, object] | None:
+    if layer.weightless or layer.groups == 1:  # a discrete network has one group and no scale
         return None
-    plain = layer(seen, training=False)
-    scaled = layer(seen, scale=tf.fill([layer.groups * CHANNELS], 2.0), training=False)
+    plain = layer(view, training=False)
+    scaled = layer(view, scale=tf.fill([layer.groups * CHANNELS], 2.0), training=False)
     if np.allclose(*(np.asarray(tf.cast(y, tf.float32)) for y in (2 * plain, scaled)), atol=1e-3):
         return None
     return "to multiply what it gives by `scale`", "other numbers"

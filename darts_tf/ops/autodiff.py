@@ -1,4 +1,4 @@
-"""Gradients by hand, and which of them are wanted."""
+"""Custom gradients, and switches for derivatives that are not needed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from darts_tf.runtime import switches
 
 
 def custom_gradient(function: Callable) -> Callable:
-    """As `tf.custom_gradient`, for functions of tensors that use no variables, without its nodes.
+    """Decorator for a function with its own gradient; a lean `tf.custom_gradient`.
 
     In a graph `tf.custom_gradient` adds a copy and a tensor of zeros for every argument: a fifth
-    of a supernet's graph.
+    of a supernet's graph. The function must use no variables.
 
     Args:
-        function: gives `(results, gradient)`, results a tensor or a flat list of them, and
-            `gradient(*upstreams)` one tensor or None for each argument. No tape records within
-            it, not even its own, nor within a function that it calls first and so traces.
+        function: a function of tensors that returns `(results, gradient)`. `results` is a tensor or
+            a flat list of tensors. `gradient(*upstreams)` returns one tensor or None per argument.
+            No tape records inside `function`, not even a tape that it opens, nor inside a
+            `tf.function` that is traced by its first call there.
 
     Returns:
-        A function of the same arguments that gives the results.
+        A function of the same arguments that returns the results.
     """
 
     def differentiable(*arguments):
@@ -43,23 +44,23 @@ def custom_gradient(function: Callable) -> Callable:
 
 
 def weights_fixed(order: int) -> AbstractContextManager[None]:
-    """Context manager: derivatives along weights are not needed from this order on.
+    """Context manager: derivatives with respect to weights are not needed from this order on.
 
-    That saves time alone: 1 where only a gradient along the alphas is wanted, 2 where the gradient
-    along the weights is to be differentiated along the alphas. Derivatives along weights that are
-    taken all the same are missing.
+    This only saves time. Use 1 if only a gradient for the alphas is needed, and 2 if the gradient
+    for the weights will be differentiated by the alphas. Derivatives for weights that are taken
+    anyway are missing.
     """
     return switches.WEIGHTS_FIXED_FROM.hold(order)
 
 
 def weights_fixed_from() -> int:
-    """Returns the lowest order whose derivatives along weights are not needed; 3 by default."""
+    """Returns the lowest order whose derivatives for weights are not needed; 3 by default."""
     return switches.WEIGHTS_FIXED_FROM.value
 
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[list[tf.Tensor]]]:
-    """Context manager: collects the results of `keep` in the list that it gives."""
+    """Context manager: collects the results of `keep` in the list that it yields."""
     results = []
     with switches.RECORDED.hold(results), switches.REPLAYED.hold(None):
         yield results
@@ -73,9 +74,9 @@ def replaying(results: list[list[tf.Tensor]]) -> Iterator[None]:
 
 
 def keep(compute: Callable[[], list[tf.Tensor]]) -> list[tf.Tensor]:
-    """Returns what `compute` gives, or what it gave when it was recorded.
+    """Returns the results of `compute`, or the recorded ones while replaying.
 
-    A replayed result is connected to nothing: this is for the inside of custom gradients.
+    A replayed result has no gradient: use this only inside custom gradients.
     """
     if switches.REPLAYED.value is not None:
         return next(switches.REPLAYED.value)

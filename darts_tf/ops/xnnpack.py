@@ -1,7 +1,7 @@
-"""Whether operations are written as XNNPACK knows them, which runs TFLite files on phones.
+"""Switch to write operations in the form that XNNPACK supports, which runs TFLite files on phones.
 
-What it does not know breaks a graph into parts, with slow kernels between them. The results are the
-same; what is written so may not run in TensorFlow itself.
+Other operations split a graph into parts with slow kernels between them. Both forms have the same
+results, but a graph for XNNPACK may not run in TensorFlow itself.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from darts_tf.runtime import switches
 
 
 def written_for_xnnpack() -> AbstractContextManager[None]:
-    """Context manager: layers are traced in XNNPACK's operations, for inference alone."""
+    """Context manager: layers are traced in XNNPACK's operations, only for inference."""
     return switches.FOR_XNNPACK.hold(True)
 
 
 def for_xnnpack() -> bool:
-    """Returns whether layers are traced in XNNPACK's operations."""
+    """Returns True if layers are traced in XNNPACK's operations."""
     return switches.FOR_XNNPACK.value

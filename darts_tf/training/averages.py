@@ -1,4 +1,4 @@
-"""Averages of a network's variables over the steps of its training."""
+"""Running averages of a network's variables over training steps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tensorflow as tf
 from darts_tf.runtime.distribution import assign
 
 Pairs = list[tuple[keras.Variable, keras.Variable]]
-"""Variables, each with its average."""
+"""Pairs of a variable and its average."""
 
 
 def averages(trainer: keras.Model, variables: Iterable[keras.Variable]) -> Pairs:
-    """New averages, which are the trainer's and begin as the variables are."""
+    """Makes averages, as weights of the trainer, that start at the variables' values."""
     pairs = []
     for variable in variables:
         average = trainer.add_weight(
@@ -26,11 +26,13 @@ def averages(trainer: keras.Model, variables: Iterable[keras.Variable]) -> Pairs
 
 
 def move(pairs: Pairs, share: tf.Tensor) -> None:
-    """Takes what the variables are now into their averages, in a step.
+    """Moves the averages towards the variables' current values, in a training step.
+
+    Computes average ← average + share · (variable − average).
 
     Args:
-        pairs: from `averages`.
-        share: how far they go there, from 0 to 1; with 0 they stay, whatever the variables are.
+        pairs: pairs from `averages`.
+        share: scalar from 0 to 1; 0 keeps the averages, even if variables are not finite.
     """
     for variable, average in pairs:
         before = tf.convert_to_tensor(average)

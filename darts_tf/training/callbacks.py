@@ -1,4 +1,4 @@
-"""What happens at the ends of epochs: schedules and records."""
+"""Callbacks of every run: learning rate schedule, other schedules, metrics records."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from darts_tf.training.tensorboard import Dashboard
 LOG = logging.getLogger("darts_tf")
 
 LOWERED = 0.1
-"""Factor of the learning rates after a run went back to a checkpoint."""
+"""Factor of the learning rates after each roll back to a checkpoint."""
 
 
 class Schedule(keras.callbacks.Callback):
-    """Sets the learning rate of the weights at every epoch, or every step, by `rate_at`.
+    """Learning rate schedule of the weights, per epoch or per step, by `rate_at`.
 
     Args:
-        config: the settings of a run.
+        config: settings of a run.
     """
 
     def __init__(self, config):
@@ -30,13 +30,13 @@ class Schedule(keras.callbacks.Callback):
         self.config = config
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Sets the rate of this epoch, lower where the run went back to a checkpoint."""
+        """Sets the rate of this epoch, which is lower if the run was rolled back."""
         self.epoch = epoch
-        self.lowered = LOWERED ** int(self.model.times_gone_back.numpy())
+        self.lowered = LOWERED ** int(self.model.rollbacks.numpy())
         self._set(0, 1)
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Sets the rate of this step, where it is another than the epoch's."""
+        """Sets the rate of this step if the schedule is per step."""
         if self.config.schedule_per == "step":
             self._set(batch, self.params["steps"])
 
@@ -45,16 +45,16 @@ class Schedule(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = rate * self.lowered
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the rate, of the last step, to the epoch's metrics."""
+        """Adds the rate of the last step to the epoch's metrics."""
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
 
 
 class Ramp(keras.callbacks.Callback):
-    """Sets a number at every epoch, such as a rate of dropout.
+    """Schedule of a scalar per epoch, such as a dropout rate.
 
     Args:
-        variable: that holds it, part of the run's state.
-        value_at: gives it for an epoch, counted from 0.
+        variable: variable of the scalar, part of the run's state.
+        value_at: returns the value for an epoch, counted from 0.
     """
 
     def __init__(self, variable: keras.Variable, value_at: Callable[[int], float]):
@@ -63,22 +63,22 @@ class Ramp(keras.callbacks.Callback):
         self.value_at = value_at
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Sets that of this epoch."""
+        """Sets the value of this epoch."""
         self.variable.assign(self.value_at(epoch))
 
 
 class Record(keras.callbacks.Callback):
-    """Writes a line of metrics after every epoch, and reports it.
+    """Record of the metrics: writes and reports a line after every epoch.
 
     Args:
-        folder: of the run.
-        describe: gives further entries for the line; called when the epoch has ended.
-        report: called with the line, a dict; None for nobody.
-        held_out: what metrics of the images not trained on begin with.
-        writes: whether this process does; of several workers one does.
+        folder: folder of the run.
+        describe: returns additional entries of the line; called at the end of the epoch.
+        report: called with the line, a dict; None for no report.
+        held_out: prefix of the metrics on held-out examples.
+        writes: True if this process writes; only one of several workers does.
 
     Attributes:
-        last_line: what was reported last.
+        last_line: the last line that was reported.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class Record(keras.callbacks.Callback):
         self.writes = writes
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the epoch's clock."""
+        """Starts the clock of the epoch."""
         self.start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes and reports; the time goes into a file of its own.
+        """Writes and reports the line; the time is written to a separate file.
 
-        So the metrics of runs that repeat each other are equal.
+        So the metrics of identical runs are equal.
         """
         seconds = round(time.monotonic() - self.start, 3)
         line = {"epoch": epoch, **self._readable(logs or {}), **self.describe()}
@@ -119,7 +119,7 @@ class Record(keras.callbacks.Callback):
             self.report(self.last_line)
 
     def _readable(self, logs):
-        """Numbers, those of held-out images under this record's word for them."""
+        """Returns the metrics as floats, with Keras' prefix `val_` replaced by `held_out`."""
         readable = {}
         for name, value in logs.items():
             plain = name.removeprefix("val_")
@@ -128,5 +128,5 @@ class Record(keras.callbacks.Callback):
 
 
 def run_callbacks(config, record: Record) -> list[keras.callbacks.Callback]:
-    """Schedule, record and TensorBoard's dashboard, in the order that they depend on."""
+    """Returns schedule, record and TensorBoard callback, in the order in which they must run."""
     return [Schedule(config), record, *([Dashboard(config, record)] if record.writes else [])]

@@ -1,4 +1,4 @@
-"""What keeps a run: when checkpoints are taken, what a run goes on from, and when it ends early."""
+"""Checkpoints of a run: when they are saved, resuming, rolling back, and stopping by a signal."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _DUE = 1 << 20  # above the number of workers
 
 
 class CheckpointManager:
-    """Saves a run's state and brings it back; a context manager around the run.
+    """Saves and restores a run's state; a context manager around the run.
 
-    Under a strategy of several processes all of them call the same methods at the same places, and
-    the first alone writes.
+    Under a strategy of several processes all processes must call the same methods in the same
+    order, and only the first one writes.
 
     Args:
-        trainer: what runs; its `state` is what is kept.
-        config: the run's settings.
-        folder: of its checkpoints.
-        feed: has `most`, no fewer steps than any epoch has, and `steps(epoch)`.
+        trainer: trainer whose `state` is saved.
+        config: settings of the run.
+        folder: folder of its checkpoints.
+        feed: a `Feed`, whose `most` and `steps(epoch)` are used.
     """
 
     def __init__(self, trainer: Trainer, config, folder: pathlib.Path, feed):
@@ -56,34 +56,38 @@ class CheckpointManager:
         self._open.close()
 
     def start(self) -> Position:
-        """Where the run goes on: at the newest whole checkpoint, or at its beginning.
+        """Restores the newest undamaged checkpoint, or saves the first one of a new run.
+
+        Returns:
+            The position at which training starts.
 
         Raises:
-            InputError: the checkpoint is of other settings, or of another network.
+            InputError: the checkpoint belongs to other settings or another network.
             OSError: the first checkpoint cannot be written.
         """
-        found = [*checkpoints.newest(self.folder), *self._best()]
-        position = self._restored(found) if self.config.resume else None
+        paths = [*checkpoints.newest(self.folder), *self._best()]
+        position = self._restored(paths) if self.config.resume else None
         if position is None:
             position = Position(0, 0, self.feed.most)
             self.save(position, wait=True)
         if agreed(self.trainer.distribute_strategy, position.done) != workers() * position.done:
             raise InputError(
-                "Expected all workers to go on from one checkpoint; they must share the folder. "
-                f"Received: another than {position} somewhere"
+                "Expected all workers to resume from one checkpoint; they must share the folder. "
+                f"Received: a checkpoint other than {position} on some worker"
             )
         return position
 
     def save(self, position: Position, wait: bool = False, best: bool = False) -> None:
-        """Takes a checkpoint; it is written while the run goes on, unless `wait`.
+        """Saves a checkpoint; it is written in the background unless `wait`.
 
         Args:
-            position: where the run is.
-            wait: until it is written.
-            best: it is the one to take in the end, and to go back to.
+            position: position of the run.
+            wait: True to wait until the checkpoint is written.
+            best: True if this is the best checkpoint so far, which is restored at the end and for
+                a rollback.
 
         Raises:
-            OSError: it, or the one before, could not be written.
+            OSError: this checkpoint, or the one before, could not be written.
         """
         arrays = [np.asarray(variable.numpy()) for variable in self.trainer.state()]
         self._saved = time.monotonic()
@@ -93,68 +97,68 @@ class CheckpointManager:
                 self._writer.wait()
 
     def finish(self) -> None:
-        """Returns when everything is written.
+        """Waits until all checkpoints are written.
 
         Raises:
-            OSError: it could not be.
+            OSError: a checkpoint could not be written.
         """
         self._writer.wait()
 
     def take_best(self) -> None:
-        """Sets everything to the best checkpoint, where one was chosen.
+        """Restores the best checkpoint, if one was chosen.
 
         Raises:
-            InputError: it is damaged.
+            InputError: the checkpoint is damaged.
         """
-        agreed(self.trainer.distribute_strategy, 0)  # the first process has written it by now
+        agreed(self.trainer.distribute_strategy, 0)  # waits for the first process to write it
         if self._best() and self._restored(self._best()) is None:
             raise InputError(
                 f"Expected the run's best checkpoint. Received: {self._best()[0]}, which is damaged"
             )
 
     def _best(self) -> list[pathlib.Path]:
-        """The path of the best checkpoint, where there is one."""
+        """Returns a list with the path of the best checkpoint, or an empty one."""
         return [path for path in [self.folder / checkpoints.BEST] if path.exists()]
 
     def after_step(self, position: Position) -> None:
-        """Takes a checkpoint where one is due.
+        """Saves a checkpoint if one is due or the run is to stop.
 
         Raises:
-            Interrupted: a signal asked for it; everything is kept.
+            Interrupted: a signal was received; a checkpoint has been saved.
             Diverged: too many steps in a row were not finite.
             OSError: a checkpoint could not be written.
         """
         self._writer.check()
-        fine = self._watch(position)
-        stop, due = self._asked()
+        finite = self._last_step_finite(position)
+        stop, due = self._stop_and_due()
         every = self.config.checkpoint_steps
         due = due or bool(every and position.done % every == 0)
-        if stop or (due and fine):  # to go back to a step that failed would not help
+        if stop or (due and finite):  # rolling back to a step that failed would not help
             self.save(position)
         if stop:
             self._interrupt(position)
 
     def after_test(self, position: Position) -> None:
-        """Ends the run where that is asked for, after a batch that only tests.
+        """Stops the run after a test batch if a signal was received.
 
         Raises:
-            Interrupted: a signal asked for it; the checkpoint before the test is kept.
+            Interrupted: a signal was received; the checkpoint before the test has been saved.
         """
-        if self._asked()[0]:
+        if self._stop_and_due()[0]:
             self._interrupt(position)
 
-    def go_back(self, error: Diverged) -> Position:
-        """Returns to the best checkpoint, or the last one, with a lower learning rate.
+    def roll_back(self, error: Diverged) -> Position:
+        """Rolls back to the best checkpoint, or the last one, with a lower learning rate.
 
         Raises:
-            Diverged: the run has done so before.
+            Diverged: the run was rolled back before.
         """
-        before = int(self.trainer.times_gone_back.numpy())
+        before = int(self.trainer.rollbacks.numpy())
         if before:
             raise Diverged(
-                f"{error}, again after the run went back once with a lower learning rate; "
+                f"{error}, again after the run was rolled back once with a lower learning rate; "
                 f"{int(self.trainer.skipped.numpy())} steps were skipped in all. Its checkpoints "
-                "are kept; begin another run with a lower --learning-rate"
+                "are kept; start another run with a lower --learning-rate"
             ) from error
         self._writer.wait()
         position = self._restored([*self._best(), *checkpoints.newest(self.folder)])
@@ -162,9 +166,9 @@ class CheckpointManager:
             raise error
         if is_chief():
             self._writer.forget_after(position)
-        self.trainer.times_gone_back.assign(before + 1)
+        self.trainer.rollbacks.assign(before + 1)
         LOG.warning(
-            "%s; going back to step %d of epoch %d with a lower learning rate",
+            "%s; rolling back to step %d of epoch %d with a lower learning rate",
             *(error, position.step, position.epoch + 1),
         )
         self.save(position, wait=True)
@@ -175,12 +179,12 @@ class CheckpointManager:
         raise Interrupted(
             f" after step {position.step} of {self.feed.steps(position.epoch)} of epoch "
             f"{position.epoch + 1}; "
-            f"everything is kept, and --workdir {self.config.workdir} --resume goes on from there",
+            f"everything is saved, and --workdir {self.config.workdir} --resume resumes it",
             self._signals.received or signal.SIGTERM,
         )
 
-    def _watch(self, position):
-        """Whether the step was finite; those that were not are told."""
+    def _last_step_finite(self, position):
+        """Returns True if the last step was finite; otherwise logs it, and raises Diverged."""
         in_a_row = int(self.trainer.skipped_in_a_row.numpy())
         if in_a_row:
             LOG.warning(
@@ -194,8 +198,8 @@ class CheckpointManager:
             )
         return not in_a_row
 
-    def _asked(self):
-        """Whether any process was asked to stop, and whether the first finds it time to save."""
+    def _stop_and_due(self):
+        """Returns two flags: any process received a signal, and a timed checkpoint is due."""
         minutes = self.config.checkpoint_minutes
         due = minutes and is_chief() and time.monotonic() - self._saved >= 60 * minutes
         stop = self._signals.received is not None
@@ -203,11 +207,11 @@ class CheckpointManager:
         return bool(flags % _DUE), flags >= _DUE
 
     def _restored(self, paths):
-        """Sets everything from the first checkpoint that is whole; None where there is none."""
+        """Restores the first undamaged checkpoint; returns its position, None if there is none."""
         for path, position, config, arrays in checkpoints.readable(paths):
             check_same_settings(path, config, self.config.to_dict())
             self._set(path, position, arrays)
-            LOG.info("going on from %s", path)
+            LOG.info("resuming from %s", path)
             return position
         LOG.warning("no checkpoint in %s; starting at the beginning", self.folder)
         return None

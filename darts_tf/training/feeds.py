@@ -1,4 +1,4 @@
-"""Feeds: what the training loop reads batches from, for images and for text."""
+"""Feeds: sources of batches for the training loop, for images and for text."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from darts_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Feed:
-    """What a run is trained and tested on.
+    """Source of a run's batches.
 
     Attributes:
-        train: `train(start=(epoch, step), part=...)` gives the batches from a place on.
-        steps: `steps(epoch)` gives how many batches an epoch has.
-        most: no epoch has more.
-        test: `test(part=...)` gives the batches that are tested on after every epoch.
-        tests: how many these are.
+        train: `train(start=(epoch, step), part=...)` returns the training batches from a step on.
+        steps: `steps(epoch)` returns the number of batches in an epoch.
+        most: upper bound of the batches in an epoch.
+        test: `test(part=...)` returns the batches for the test after every epoch.
+        tests: number of test batches.
     """
 
     train: Callable[..., tf.data.Dataset]
@@ -48,13 +48,13 @@ def image_feed(
     held_out: AnySplit,
     preprocessing: Preprocessing,
 ) -> Feed:
-    """What a run on images is fed with.
+    """Makes the feed of a run on images.
 
     Args:
-        batches: `batches(start_step=..., part=...)` gives those to train on.
-        steps: of an epoch.
-        held_out: images that are tested on after every epoch.
-        preprocessing: of those.
+        batches: `batches(start_step=..., part=...)` returns the training batches.
+        steps: number of batches in an epoch.
+        held_out: images for the test after every epoch.
+        preprocessing: normalises the held-out images.
     """
 
     def train(start, **part):
@@ -66,7 +66,7 @@ def image_feed(
 
 
 HELD_OUT_BATCH = 256
-"""Images in a batch that only tests."""
+"""Images in a test batch."""
 
 
 def text_feed(
@@ -75,13 +75,13 @@ def text_feed(
     segments: Callable[..., tf.data.Dataset],
     spread: float,
 ) -> Feed:
-    """Segments to train on, and those of the valid text.
+    """Makes the feed of a run on text, which is tested on the validation text.
 
     Args:
-        config: the run's settings.
+        config: settings of the run.
         dataset: the text.
-        segments: `train_segments` or `search_segments` of it.
-        spread: of the segments' lengths.
+        segments: `train_segments` or `search_segments` of the text.
+        spread: standard deviation of the segments' lengths in words.
     """
     lengths = {"bptt": config.time_steps, "spread": spread}
     drawn = {**lengths, "seed": config.seed}
@@ -101,21 +101,21 @@ def text_feed(
 def check_streams(
     config: TextConfig, dataset: TextDataset, replicas: int, searched: bool = False
 ) -> None:
-    """Refuses a text that is too short for its streams, or streams that replicas cannot share.
+    """Checks that a text is long enough for its streams, and that replicas can share them.
 
     Args:
-        config: the run's settings.
+        config: settings of the run.
         dataset: the text.
-        replicas: that share a batch in equal parts.
-        searched: whether the valid text too is read in `batch_size` streams.
+        replicas: number of replicas that share a batch in equal parts.
+        searched: True if the validation text is also read in `batch_size` streams.
 
     Raises:
-        InputError: names the setting.
+        InputError: the text is too short or the streams are not divisible; names the setting.
     """
-    asked = [("batch_size", "train", 3), ("valid_batch_size", "valid", 2)]
+    requirements = [("batch_size", "train", 3), ("valid_batch_size", "valid", 2)]
     if searched:
-        asked.append(("batch_size", "valid", 2))
-    for name, split, least in asked:
+        requirements.append(("batch_size", "valid", 2))
+    for name, split, least in requirements:
         streams, words = getattr(config, name), len(getattr(dataset, split))
         if streams * least > words:
             raise InputError(

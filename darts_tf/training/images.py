@@ -1,4 +1,4 @@
-"""Training and testing the network of a genotype."""
+"""Training and testing of a genotype's network on images."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ def train(
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> dict[str, float]:
-    """Trains a genotype's network from scratch on all training images, and keeps it.
+    """Trains a genotype's network from scratch on all training images, and saves it.
 
-    Makes the run's folder, and writes metrics and checkpoints into it, at least after every epoch,
-    and the network at the end. The test split is only watched: nothing is chosen by it; with
-    `validation_split` it is not touched at all.
+    Creates the run's folder, writes metrics and checkpoints at least after every epoch, and the
+    network at the end. The test split is only monitored: nothing is selected by it. With
+    `validation_split` it is not used at all.
 
     Args:
         config: the settings.
         genotype: the cells.
-        dataset: what to train and test on.
+        dataset: the dataset to train and test on.
         report: called with every epoch's metrics.
-        callbacks: further Keras callbacks.
+        callbacks: additional Keras callbacks.
 
     Returns:
-        The metrics of the last epoch, among them `test_accuracy`, or `valid_accuracy` of the
-        images held out.
+        The metrics of the last epoch, including `test_accuracy`, or `valid_accuracy` on the
+        held-out images.
 
     Raises:
         InputError: images too small, a batch larger than the training split, or a folder that is
-            in use; nothing has been written then. Or what is to be resumed was begun with other
-            settings.
-        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
-        Diverged: losses or gradients were not finite, again after going back once.
-        OSError: a file could not be written; earlier checkpoints are as they were.
+            in use, all before anything is written; or other settings than those of the run to
+            resume.
+        Interrupted: Ctrl-C or SIGTERM was received; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after rolling back once.
+        OSError: a file could not be written; earlier checkpoints are unchanged.
     """
     config = scaled_to(dataclasses.replace(config, dataset=dataset.name), genotype, dataset)
     watched = "test"
@@ -125,7 +125,7 @@ def _class_weights(config: TrainConfig, dataset: ImageDataset) -> list[float] | 
 
 
 def augmentation_of(config: TrainConfig) -> Augmentation:
-    """What is done at random to the training images."""
+    """Returns the settings of the training images' augmentation."""
     crop = config.random_resized_crop
     return Augmentation(
         crop_padding=0 if crop else config.crop_padding,
@@ -137,11 +137,11 @@ def augmentation_of(config: TrainConfig) -> Augmentation:
 
 
 def dataset_of(config: RecipeConfig, limit: int | None = None) -> ImageDataset:
-    """The dataset of a run, in the form that its augmentation needs.
+    """Loads the dataset of a run, in memory or streamed as its augmentation requires.
 
     Args:
-        config: the run's settings.
-        limit: most images of each split; None takes as many as the run does.
+        config: settings of the run.
+        limit: maximum number of images per split; None uses the run's limit.
     """
     return load_dataset(
         config.dataset,
@@ -154,10 +154,10 @@ def dataset_of(config: RecipeConfig, limit: int | None = None) -> ImageDataset:
 
 
 def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
-    """The config with the channels that its `max_macs` allows on a dataset's images.
+    """Returns the config with the channels that `max_macs` allows on a dataset's images.
 
     Raises:
-        InputError: not even the fewest channels cost as little.
+        InputError: even the smallest number of channels exceeds `max_macs`.
     """
     size = dataset.preprocessing
     image = ((size.height, size.width), size.channels)
@@ -165,7 +165,7 @@ def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
 
 
 def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, ...]]:
-    """The network of a training run, how it reads images, and the names of its classes.
+    """Loads the network of a training run, its preprocessing, and the names of its classes.
 
     Raises:
         InputError: no finished training run in the folder.
@@ -182,8 +182,8 @@ def evaluate(
 
     Args:
         workdir: folder of the run.
-        batch_size: images in a step; the result does not depend on it.
-        limit: use at most so many images; by default as many as the run did.
+        batch_size: images per step; the result does not depend on it.
+        limit: maximum number of images; by default the run's limit.
 
     Returns:
         `test_loss`, `test_accuracy` and `test_images`.
@@ -206,7 +206,12 @@ def evaluate(
 
 
 def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str, float]:
-    """Loss and accuracies of a network on a split: `test_loss`, `test_accuracy`, `test_images`."""
+    """Returns loss and accuracies of a network on a split.
+
+    Returns:
+        `test_loss`, `test_accuracy`, with more classes than `FEW_CLASSES` `test_top5_accuracy`, and
+        `test_images`.
+    """
     loss, watched = keras.metrics.Mean("loss"), accuracies(network.head.classes)
     cross = cross_entropy(0.0)
 

@@ -1,4 +1,4 @@
-"""Training runs made of weights that the authors' PyTorch implementation has trained."""
+"""Import of weights trained with the authors' PyTorch implementation as finished training runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
 PRESETS = {"ptb": "ptb", "wikitext2": "wikitext-2"}
-"""The kinds of language models by name, each with the preset that it was trained by."""
+"""Kinds of language models by name, with the preset used for their training."""
 
 EMBEDDING, FIRST_KERNEL = "encoder.weight", "rnns.0._W0"
 _NODE = re.compile(r"rnns\.0\._Ws\.[0-9]+")
@@ -44,17 +44,18 @@ _NODE = re.compile(r"rnns\.0\._Ws\.[0-9]+")
 def language_model_of(
     config: ImportConfig, state: Mapping[str, np.ndarray]
 ) -> tuple[TextTrainConfig, TextDataset, RecurrentGenotype, LanguageModel]:
-    """The settings, text, genotype and new model of a run for these weights.
+    """Returns settings, text, genotype and a new model of a run for these weights.
 
-    The settings are those of the kind's preset, but for the size, which the state dict tells.
+    The settings are those of the kind's preset, except for the size, which is read from the state
+    dict.
 
     Args:
-        config: what the user asks for.
-        state: names as the reference has them.
+        config: the user's settings.
+        state: state dict with the reference's names.
 
     Raises:
-        InputError: classes are given or no text, the weights are no language model's or of another
-            cell, or the text has another number of words.
+        InputError: a file of classes was passed, or no text; the weights are not those of a
+            language model, or of another cell; or the text has another number of words.
     """
     if config.classes is not None:
         raise InputError(
@@ -92,13 +93,13 @@ def language_model_of(
 
 
 def text_architecture(state: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
-    """Vocabulary, units and nodes of a language model, from a state dict.
+    """Reads the vocabulary's size, units and nodes of a language model from a state dict.
 
     Args:
-        state: names as the reference has them.
+        state: state dict with the reference's names.
 
     Raises:
-        InputError: the embedding or the first kernel is not there, or they do not fit each other.
+        InputError: the embedding or the first kernel is missing, or their shapes do not match.
     """
     absent = [name for name in (EMBEDDING, FIRST_KERNEL) if np.ndim(state.get(name)) != 2]
     if absent:
@@ -116,7 +117,7 @@ def text_architecture(state: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
 
 
 def _unseen(text: TextDataset) -> TextDataset:
-    """Its vocabulary alone: this run has seen no text, and can't be resumed with any."""
+    """Returns the text with empty splits: an imported run has no text to be resumed with."""
     none = np.zeros(0, np.int32)
     return dataclasses.replace(text, train=none, valid=none, test=none)
 
@@ -127,19 +128,20 @@ CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-"""In the order of the labels; TFDS knows the names only once it has downloaded the images."""
+"""Names in the order of the labels, since TFDS knows them only after downloading the images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageKind:
-    """What the weights of a network do not tell.
+    """Properties of an image network that cannot be read from its weights.
 
     Attributes:
-        stem: of the network.
-        dataset: its name.
-        size: rows and columns of the images.
-        shorter_side: what images are resized to before the centre is cropped; None for no crop.
-        classes: gives their names, in the order of the logits.
+        stem: kind of the network's stem.
+        dataset: name of the dataset.
+        size: height and width of the images in pixels.
+        shorter_side: length in pixels to which the shorter side of an image is resized before its
+            centre is cropped; None for no crop.
+        classes: returns the names of the classes, in the order of the logits.
     """
 
     stem: str
@@ -155,22 +157,22 @@ IMAGE_KINDS = {
         "imagenet", "imagenet2012", 224, 256, lambda: class_names("imagenet2012")
     ),
 }
-"""The kinds of networks for images by name."""
+"""Kinds of image networks by name."""
 
 _STEMS = {"cifar": ("stem.0.weight", 3), "imagenet": ("stem1.1.weight", 1)}
-"""The last kernel of a stem, and how many times the first cell's channels it gives."""
+"""Last kernel of each stem, and its output channels as a multiple of the first cell's channels."""
 
 
 def import_run(config: ImportConfig) -> keras.Model:
-    """Makes the folder of a training run that is finished, and returns its network.
+    """Creates the folder of a finished training run from a state dict, and returns its network.
 
-    The network's size is read off the state dict. Of the settings in the folder only those of the
-    network and the data are the run's own; how it was trained nobody knows here.
+    The network's size is read from the state dict. Only the saved settings of the network and the
+    data describe the imported run; how it was trained is unknown.
 
     Raises:
-        InputError: an unknown kind or genotype, a file that is no state dict, or of another
-            architecture, class names of another number, a text of other words or none, or a folder
-            that is in use; nothing has been written then.
+        InputError: an unknown kind or genotype, a file that is not a state dict, or one of another
+            architecture, a wrong number of class names, a text with another vocabulary or none, or
+            a folder that is in use. Nothing has been written in these cases.
         OSError: a file could not be written.
     """
     if config.kind not in KINDS:
@@ -191,14 +193,14 @@ def import_run(config: ImportConfig) -> keras.Model:
 def network_of(
     config: ImportConfig, state: Mapping[str, np.ndarray]
 ) -> tuple[TrainConfig, ImageDataset, Genotype, Network]:
-    """The settings, dataset, genotype and new network of a run for these weights.
+    """Returns settings, dataset, genotype and a new network of a run for these weights.
 
     Args:
-        config: what the user asks for.
-        state: names as the reference has them.
+        config: the user's settings.
+        state: state dict with the reference's names.
 
     Raises:
-        InputError: as `import_run`.
+        InputError: as in `import_run`.
     """
     kind = IMAGE_KINDS[config.kind]
     if config.dataset is not None and is_text(config.dataset):
@@ -231,18 +233,18 @@ KINDS = {
     **dict.fromkeys(IMAGE_KINDS, network_of),
     **dict.fromkeys(PRESETS, language_model_of),
 }
-"""What makes a run's parts, by the kind that the user names."""
+"""Functions that make settings, dataset, genotype and network of a run, by kind."""
 
 
 def architecture(state: Mapping[str, np.ndarray], stem: str) -> dict[str, object]:
-    """Channels, cells and whether there is an auxiliary head, from a state dict.
+    """Reads the settings `stem`, `channels`, `cells` and `auxiliary` from a state dict.
 
     Args:
-        state: names as the reference has them.
+        state: state dict with the reference's names.
         stem: `"cifar"` or `"imagenet"`.
 
     Raises:
-        InputError: the stem, the cells or the classifier are not there.
+        InputError: the stem, the cells or the classifier are missing.
     """
     kernel, factor = _STEMS[stem]
     sized = {kernel: 4, "classifier.weight": 2}
@@ -302,7 +304,7 @@ def _read_lines(path: pathlib.Path) -> tuple[str, ...]:
 
 
 def _dataset(trained: TrainConfig, kind: ImageKind, classes: tuple[str, ...]) -> ImageDataset:
-    """Describes the data; this run has seen no images, and can't be resumed with any."""
+    """Returns a dataset without images: an imported run has none to be resumed with."""
     mean, std = PUBLISHED_STATISTICS[kind.dataset]
     none = Split(np.zeros((0, kind.size, kind.size, 3), np.uint8), np.zeros(0, np.int32))
     preprocessing = Preprocessing(kind.size, kind.size, 3, mean, std, kind.shorter_side)

@@ -1,4 +1,4 @@
-"""Training a language model: its averages, and the epoch that is chosen."""
+"""Trainer of a language model, with weight averaging (NT-ASGD) and choice of the best epoch."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LOG = logging.getLogger("darts_tf")
 
 
 class LanguageTrainer(TextStreamsMixin, Trainer):
-    """Trains a language model from `build_language_model` on one text.
+    """Trainer of a language model from `build_language_model` on one text.
 
-    It chooses among the epochs by the loss on the text that is tested on. Once that stalls, the
-    mean of the weights after each further step is what is tested and kept: averaged SGD, triggered
-    by non-monotone progress (NT-ASGD, Merity et al. 2018, algorithm 1).
+    The epoch with the smallest loss on the test text is chosen. Once that loss stalls, the weights
+    are averaged over all further steps, and the averages are tested and saved: averaged SGD,
+    triggered by non-monotone progress (NT-ASGD, Merity et al. 2018, algorithm 1).
 
     Args:
         network: as in `TextStreamsMixin`.
-        batch_size: as there.
-        *sizes: as there.
-        epochs: of the run; 0 where nothing is chosen.
-        average_after: as `stalls` takes it; None for no averages.
-        **settings: of `TextStreamsMixin`.
+        batch_size: as in `TextStreamsMixin`.
+        *sizes: further sizes of `TextStreamsMixin`.
+        epochs: number of epochs of the run; 0 if no epoch is chosen.
+        average_after: `patience` of `stalls`; None for no averages.
+        **settings: keyword arguments of `TextStreamsMixin`.
 
     Attributes:
-        tested_losses: `(epochs,)`, infinite for epochs that are still to come.
-        averaged_steps: how many steps the averages are of; -1 before they are begun.
+        tested_losses: test loss of every epoch, `(epochs,)`, infinite for future epochs.
+        averaged_steps: number of steps in the averages; -1 before averaging starts.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LanguageTrainer(TextStreamsMixin, Trainer):
         self.averages = averages.averages(self, averaged)
 
     def train_step(self, data):
-        """As `Trainer.train_step`, at the learning rate for the batch's length."""
+        """Runs `Trainer.train_step` with the learning rate scaled by the batch's length."""
         with self.rate_for(data):
             results = super().train_step(self.continued("train", data))
         if self.averages:
@@ -74,7 +74,7 @@ class LanguageTrainer(TextStreamsMixin, Trainer):
         return results
 
     def _average(self):
-        """Takes the weights into their averages, after a step that was finite."""
+        """Updates the averages, if averaging has started and the last step was finite."""
         steps = tf.convert_to_tensor(self.averaged_steps)
         counts = (steps >= 0) & tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
         steps += tf.cast(counts, steps.dtype)
@@ -84,12 +84,12 @@ class LanguageTrainer(TextStreamsMixin, Trainer):
 
     @property
     def averages_are_used(self) -> bool:
-        """Whether the averages are what is tested and kept."""
+        """True if the averages are tested and saved instead of the weights."""
         return int(self.averaged_steps.numpy()) > 0
 
     @contextlib.contextmanager
     def testing(self):
-        """As `TextStreamsMixin.testing`, with the averages in the weights' places if they count."""
+        """Context manager: `TextStreamsMixin.testing` with the averages as weights, if used."""
         held = []
         if self.averages_are_used:
             held = [(variable, variable.numpy()) for variable, _ in self.averages]
@@ -102,31 +102,31 @@ class LanguageTrainer(TextStreamsMixin, Trainer):
                 variable.assign(weights)
 
     def take_averages(self) -> None:
-        """Sets the network to the averages, where they count."""
+        """Sets the network's weights to the averages, if they are used."""
         if self.averages_are_used:
             averages.take(self.averages)
 
     def is_best(self, epoch, logs):
-        """As `Trainer.is_best`: whether the loss is the least; begins the averages if it stalls."""
+        """Returns True if the test loss is the smallest so far; starts averaging if it stalls."""
         earlier = self.tested_losses.numpy()[:epoch]
         losses = self.tested_losses.numpy()
-        losses[epoch:] = np.inf  # of a time that the run has gone back from
+        losses[epoch:] = np.inf  # belongs to epochs that were rolled back
         losses[epoch] = loss = logs["val_loss"]
         self.tested_losses.assign(losses)
-        begun = int(self.averaged_steps.numpy()) >= 0
-        if self.averages and not begun and stalls(earlier, loss, self.average_after):
-            LOG.info("the valid loss stalls: averaging weights from epoch %d on", epoch + 2)
+        averaging = int(self.averaged_steps.numpy()) >= 0
+        if self.averages and not averaging and stalls(earlier, loss, self.average_after):
+            LOG.info("the validation loss stalls: averaging weights from epoch %d on", epoch + 2)
             self.averaged_steps.assign(0)
         return bool(loss <= losses.min())
 
 
 def stalls(earlier: Sequence[float], loss: float, patience: int) -> bool:
-    """Whether a loss is above the least one of `patience` epochs ago or earlier.
+    """Returns True if a loss exceeds the smallest one before the last `patience` epochs.
 
     Args:
-        earlier: the losses of the epochs before, in their order.
-        loss: of this epoch.
-        patience: how many of the last epochs do not count.
+        earlier: losses of the previous epochs, in order.
+        loss: loss of this epoch.
+        patience: number of the last epochs to ignore.
     """
     counting = earlier[: max(0, len(earlier) - patience)]
     return len(counting) > 0 and loss > min(counting)

@@ -1,6 +1,6 @@
-"""The training loop: epochs of steps on one device or many, from any step on.
+"""Training loop: epochs of steps on one device or many, starting at any step.
 
-Keras' own `fit` begins at the start of an epoch and, as of Keras 3.15, fails under
+Keras' own `fit` starts at the beginning of an epoch and, as of Keras 3.15, fails under
 MultiWorkerMirroredStrategy. This loop runs the same training steps and calls the same callbacks.
 """
 
@@ -47,17 +47,17 @@ def run_with_trainer(
     build: Callable[[], Trainer],
     genotype: Genotype | None = None,
 ) -> Iterator[tuple[pathlib.Path, Trainer]]:
-    """Within this block a run has its folder for itself, and a trainer.
+    """Context manager: starts or resumes a run's folder, locks it, and builds the trainer.
 
     Args:
-        config: the run's settings.
-        dataset: what it runs on.
-        strategy: what the trainer is for.
-        build: makes the trainer; what it draws at random depends on the settings alone.
-        genotype: what is trained; None in a search.
+        config: settings of the run.
+        dataset: dataset of the run.
+        strategy: distribution strategy of the trainer.
+        build: builds the trainer; its random numbers depend only on the settings.
+        genotype: genotype that is trained; None in a search.
 
     Raises:
-        InputError: as `folder.started_run`.
+        InputError: as in `folder.started_run`.
     """
     with run_folder.started_run(config, dataset, genotype, writes=is_chief()) as folder:
         LOG.info("%s", versions())
@@ -77,19 +77,20 @@ def fit(
 ) -> None:
     """Trains from the last checkpoint, or from the beginning, to the end of the last epoch.
 
-    Where the trainer chooses among the epochs, it is at the best of them afterwards. A callback
-    ends the run after an epoch, or before any, by `trainer.stop_training = True`, as in Keras.
+    If the trainer chooses a best epoch, its state is that of the best epoch afterwards. A callback
+    stops the run after an epoch, or before the first, by `trainer.stop_training = True`, as in
+    Keras.
 
     Args:
-        trainer: compiled.
-        config: the run's settings.
-        folder: of the run.
-        feed: what to train and test on.
-        callbacks: of Keras; what they get for a batch is its number alone.
+        trainer: a compiled trainer.
+        config: settings of the run.
+        folder: folder of the run.
+        feed: source of the batches to train and test on.
+        callbacks: Keras callbacks; for a batch they get only its number, no logs.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
-        Diverged: the numbers were not finite, again after going back once.
+        Interrupted: Ctrl-C or SIGTERM was received; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after rolling back once.
         OSError: a checkpoint could not be written.
         InputError: the checkpoint does not belong to this run.
     """
@@ -100,8 +101,8 @@ def fit(
     def epochs_from(position):
         if is_chief():
             keep_metrics(folder, position.epoch)
-        made = functools.partial(feed.train, start=(position.epoch, position.step))
-        iterator = iter(distributed(trainer.distribute_strategy, made))
+        batches = functools.partial(feed.train, start=(position.epoch, position.step))
+        iterator = iter(distributed(trainer.distribute_strategy, batches))
         for epoch in range(position.epoch, config.epochs):
             steps = feed.steps(epoch)
             called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
@@ -128,14 +129,14 @@ def fit(
                 try:
                     position = epochs_from(position)
                 except Diverged as error:
-                    position = manager.go_back(error)
+                    position = manager.roll_back(error)
             manager.finish()
             called.on_train_end()
         manager.take_best()
 
 
 def _trained(trainer, manager, position, steps, train, iterator, called) -> dict[str, float]:
-    """Takes the steps of an epoch that are still to be done; the metrics of all of them."""
+    """Runs the remaining steps of an epoch; returns the metrics of the whole epoch."""
     epoch, first = position.epoch, position.step
     if not first:
         trainer.begin_epoch()
@@ -145,13 +146,13 @@ def _trained(trainer, manager, position, steps, train, iterator, called) -> dict
         train(iterator)
         called.on_train_batch_end(step)
         manager.after_step(Position(epoch, step + 1, position.steps))
-    found = {**trainer.results(), **trainer.gradient_norms()}
-    return {name: float(value) for name, value in found.items()}
+    metrics = {**trainer.results(), **trainer.gradient_norms()}
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _tested(trainer, manager, position, test, iterator, count) -> dict[str, float]:
-    """Metrics on held-out batches, their names with `val_` in front as in Keras."""
-    manager.save(position)  # whoever interrupts the test loses nothing
+    """Returns the metrics on held-out batches, with the prefix `val_` as in Keras."""
+    manager.save(position)  # so that nothing is lost if the test is interrupted
     with trainer.testing():
         for _ in range(count):
             test(iterator)
@@ -161,19 +162,19 @@ def _tested(trainer, manager, position, test, iterator, count) -> dict[str, floa
 
 
 class Stepper:
-    """Runs a step of a trainer on the next batch of an iterator, on all of its devices.
+    """Runner of a trainer's step on the next batch of an iterator, on all devices.
 
-    It is traced anew where `trainer.variant` changes.
+    The step is traced again if `trainer.variant` changes.
 
     Args:
-        trainer: compiled.
-        step: its `train_step` or `test_step`.
+        trainer: a compiled trainer.
+        step: the trainer's `train_step` or `test_step`.
     """
 
     def __init__(self, trainer: Trainer, step: Callable):
         self.trainer = trainer
         self._step = step
-        # XLA compiles no exchange between devices of tf.distribute
+        # XLA cannot compile the communication between devices of tf.distribute
         compiled = trainer.jit_compile and trainer.distribute_strategy.num_replicas_in_sync == 1
         one = tf.function(self._run, autograph=False, jit_compile=compiled)
 
@@ -183,11 +184,11 @@ class Stepper:
         self._function = tf.function(next_one, autograph=False, reduce_retracing=True)
 
     def __call__(self, iterator) -> None:
-        """One step."""
+        """Runs one step."""
         self._function(iterator, self.trainer.variant)
 
     def _run(self, batch, variant):
-        del variant  # an argument so that there is a trace for each
+        del variant  # an argument, so that each value has its own trace
 
         def step(batch):
             self._step(batch)

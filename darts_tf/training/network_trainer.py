@@ -1,4 +1,4 @@
-"""What trains an evaluation network: its losses, its metrics, and the average of its weights."""
+"""Trainer of an evaluation network: losses, metrics, and the average of its weights."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from darts_tf.training.optimizers import SGD
 from darts_tf.training.trainer import Trainer
 
 FEW_CLASSES = 10
-"""Of so many classes or fewer the five most probable say little."""
+"""With this many classes or fewer, top-5 accuracy is not reported."""
 
 
 class NetworkTrainer(Trainer):
-    """Trains an evaluation network, its auxiliary head along with it.
+    """Trainer of an evaluation network and its auxiliary head.
 
     Args:
-        network: of a genotype.
+        network: network of a genotype.
         auxiliary_weight: factor of the auxiliary head's loss, if the network has one.
-        class_weights: factors of the examples' losses in training, by class; None for 1.
-        average_decay: of an exponential moving average of weights and statistics, which is what
-            is tested; None for none.
-        **settings: of `Trainer`.
+        class_weights: factors of the examples' training losses, per class; None for 1.
+        average_decay: decay of an exponential moving average of weights and statistics, with which
+            the network is tested; None for no average.
+        **settings: keyword arguments of `Trainer`.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class NetworkTrainer(Trainer):
 
     @property
     def metrics(self):
-        """As `Trainer.metrics`, with an auxiliary head its loss and the sum too."""
+        """The metrics of `Trainer`, and with an auxiliary head its loss and the total loss."""
         return [*super().metrics, *self.parts]
 
     def objective(self, labels, outputs):
-        """The loss of the logits, and of the auxiliary ones by its weight (sec. A.2)."""
+        """Returns the loss plus the weighted auxiliary loss (sec. A.2), and its parts."""
         loss = self.losses_of(labels, self.logits(outputs))
         if not self.parts:
             return loss, {"loss": loss}
@@ -64,17 +64,17 @@ class NetworkTrainer(Trainer):
         return total, {"loss": loss, "auxiliary_loss": auxiliary, "total_loss": total}
 
     def logits(self, outputs):
-        """Those of the head at the end."""
+        """Returns the logits of the final head."""
         return logits_of(outputs)
 
     def weighted(self, labels, values):
-        """As `Trainer.weighted`, by the weights of the classes."""
+        """Multiplies the examples' losses by the weights of their classes."""
         if self.class_weights is None:
             return values
         return values * tf.gather(tf.constant(self.class_weights, values.dtype), labels)
 
     def train_step(self, data):
-        """As `Trainer.train_step`; the averages follow the weights."""
+        """Runs `Trainer.train_step` and updates the averages, if the step was finite."""
         results = super().train_step(data)
         if self.averages:
             moved = tf.equal(tf.convert_to_tensor(self.skipped_in_a_row), 0)
@@ -82,18 +82,18 @@ class NetworkTrainer(Trainer):
         return results
 
     def predict_for_test(self, x):
-        """As `Trainer.predict_for_test`, of the averages where there are some."""
+        """Runs `Trainer.predict_for_test` with the averages, if there are any."""
         held = [(variable, tf.convert_to_tensor(average)) for variable, average in self.averages]
         with keras.StatelessScope(state_mapping=held):
             return super().predict_for_test(x)
 
     def take_averages(self) -> None:
-        """Sets the network to the averages, where there are some."""
+        """Sets the network's variables to the averages, if there are any."""
         averages.take(self.averages)
 
 
 def _averaged(network: Network) -> list[keras.Variable]:
-    """Weights and running statistics."""
+    """Returns the network's weights and running statistics."""
     return [
         variable
         for variable in network.variables
@@ -108,7 +108,7 @@ def build_trainer(
     image_channels: int,
     class_weights: Sequence[float] | None = None,
 ) -> NetworkTrainer:
-    """The compiled trainer of a genotype's new network."""
+    """Builds a genotype's network and returns its compiled trainer."""
     network = build_network(
         genotype,
         config.channels,
@@ -138,7 +138,10 @@ def build_trainer(
 
 
 def cross_entropy(label_smoothing: float) -> Callable:
-    """A loss of integer labels and logits that spreads a share of each label over all classes."""
+    """Makes a loss of (integer labels, logits) with label smoothing.
+
+    `label_smoothing` is the share of each label that is distributed over all classes.
+    """
 
     def loss(labels, logits):
         one_hot = tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), logits.shape[-1])
@@ -150,14 +153,17 @@ def cross_entropy(label_smoothing: float) -> Callable:
 
 
 def accuracies(classes: int) -> list[keras.metrics.Metric]:
-    """Metrics of labels and logits: top-1 accuracy, and top-5 where there are classes enough."""
-    found = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    """Makes metrics of top-1 and, with more than `FEW_CLASSES` classes, top-5 accuracy."""
+    metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
     if classes > FEW_CLASSES:
-        found.append(keras.metrics.SparseTopKCategoricalAccuracy(5, "top5_accuracy"))
-    return found
+        metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(5, "top5_accuracy"))
+    return metrics
 
 
 def balanced(labels: np.ndarray, classes: int) -> list[float]:
-    """Weights of classes with which all of them count alike; 1 where all are equally frequent."""
+    """Computes class weights that balance the classes: n / (classes · count of the class).
+
+    They are 1 if all classes are equally frequent.
+    """
     counts = np.bincount(labels, minlength=classes)
     return [float(len(labels) / (classes * max(count, 1))) for count in counts]

@@ -1,7 +1,7 @@
-"""Gradient clipping and weight decay with the reference's meaning.
+"""Gradient clipping and weight decay as in the authors' code, and SGD with both.
 
-Decay is an L2 term in the gradient, added after clipping and before momentum or moments. Keras'
-own `weight_decay` is decoupled from the gradient, which is a different algorithm.
+Weight decay is an L2 term in the gradient, added after clipping and before momentum or moments.
+Keras' own `weight_decay` is decoupled from the gradient, which is a different algorithm.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ def clip_then_decay(
 
     Args:
         gradients: one array per weight.
-        weights: the arrays they belong to.
-        clip_norm: largest global norm; None for no clipping.
+        weights: the weights, in the same order.
+        clip_norm: maximum global norm; None for no clipping.
         weight_decay: strength of the L2 term.
-        norm: the gradients' global norm, where it is known.
-        factor: multiplies all of this; 0 gives 0, whatever gradients and weights are.
+        norm: the gradients' global norm, if it is known.
+        factor: multiplies the result; with 0 the result is 0, even if gradients or weights are not
+            finite.
 
     Returns:
-        The list of gradients to hand to an optimizer that has no decay of its own.
+        The list of gradients for an optimizer without weight decay.
     """
     times = tf.multiply if factor is None else tf.math.multiply_no_nan
     scale = factor
@@ -55,8 +56,8 @@ def clip(gradients, clip_norm: float):
     """Clips by the global norm.
 
     Returns:
-        The clipped gradients, and their exact derivative: a function that takes upstreams back.
-        Where c < |g|, it sends v to c / |g| times the part of v that is orthogonal to g.
+        The clipped gradients, and their exact vector-Jacobian product, a function of the upstream
+        gradients. If c < |g|, it maps v to c / |g| times the part of v that is orthogonal to g.
     """
     norm, scale = _norm_and_scale(gradients, clip_norm)
 
@@ -70,9 +71,10 @@ def clip(gradients, clip_norm: float):
 
 
 def clip_to_and_fro(gradients, clip_norm: float):
-    """As `clip`, but for the derivative, which is that of the reference's recurrent search.
+    """Clips as `clip` does, with the derivative of the authors' recurrent search.
 
-    What is taken back is clipped as well, and multiplied by c / |g|, which may exceed 1.
+    The derivative clips the upstream gradients as well and multiplies them by c / |g|, which may
+    exceed 1.
     """
     norm, scale = _norm_and_scale(gradients, clip_norm)
 
@@ -90,10 +92,10 @@ def _norm_and_scale(gradients, clip_norm):
 
 
 def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
-    """Refuses an optimizer that does what the trainer does.
+    """Checks that an optimizer neither clips nor decays, which the trainer does itself.
 
     Raises:
-        InputError: it clips or decays.
+        InputError: the optimizer clips gradients or decays weights.
     """
     own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
     doubled = [name for name in own if getattr(optimizer, name, None)]
@@ -106,13 +108,13 @@ def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
 
 @keras.saving.register_keras_serializable("darts_tf")
 class SGD(keras.optimizers.SGD):
-    """SGD with momentum that clips and decays as the reference does.
+    """SGD with momentum, gradient clipping and L2 regularisation as in the authors' code.
 
     Args:
-        learning_rate: of the step.
-        momentum: share of the last update that is kept.
+        learning_rate: learning rate.
+        momentum: factor of the previous velocity.
         l2: strength of the L2 term, added to the clipped gradient.
-        clip_norm: largest global norm of the gradients; None for no clipping.
+        clip_norm: maximum global norm of the gradients; None for no clipping.
     """
 
     def __init__(
@@ -125,23 +127,23 @@ class SGD(keras.optimizers.SGD):
         self.clip_norm = clip_norm
 
     def apply(self, grads, trainable_variables=None):
-        """One update of the variables by these gradients, summed over all replicas first."""
+        """Updates the variables by these gradients, after summing them over all replicas."""
         if not self.built:
             self.build(trainable_variables)
         variables = trainable_variables or self._trainable_variables
         self.step(all_sum(grads), variables, variables, self.clip_norm, self.l2)
 
     def step(self, gradients, weights, variables, clip_norm, l2, norm=None, finite=True):
-        """One update by gradients that are sums over all replicas already, or none at all.
+        """Updates the variables by gradients that are already summed over all replicas.
 
         Args:
             gradients: one array per variable.
-            weights: what the variables hold.
-            variables: that this optimizer was built for.
-            clip_norm: as `clip_norm` of the class.
-            l2: as `l2` of the class.
-            norm: the gradients' global norm, where it is known.
-            finite: a scalar; where it is false, nothing changes, whatever the gradients are.
+            weights: values of the variables.
+            variables: variables for which this optimizer was built.
+            clip_norm: as in the class.
+            l2: as in the class.
+            norm: the gradients' global norm, if it is known.
+            finite: a boolean scalar; if False, nothing changes, even if gradients are not finite.
         """
         dtype = gradients[0].dtype
         zero, one = (filled(number, (), dtype) for number in (0, 1))
@@ -150,7 +152,7 @@ class SGD(keras.optimizers.SGD):
         momentum = tf.where(finite, filled(self.momentum, (), dtype), one)
         descent = tf.where(finite, -one, zero)
         for variable, change in zip(variables, changes, strict=True):
-            if self.momentum:  # Keras' velocity, which has the learning rate in it
+            if self.momentum:  # as in Keras, the velocity includes the learning rate
                 velocity = handle(self.momentums[self._get_variable_index(variable)])
                 tf.raw_ops.ResourceApplyMomentum(
                     var=handle(variable), accum=velocity, lr=descent, grad=change, momentum=momentum
@@ -163,5 +165,5 @@ class SGD(keras.optimizers.SGD):
         assign(self.iterations, iterations + tf.cast(finite, iterations.dtype))
 
     def get_config(self):
-        """Constructor arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "l2": self.l2, "clip_norm": self.clip_norm}

@@ -1,92 +1,95 @@
-"""Learning rates as functions of the epoch, or of the step, and what else changes by the epoch."""
+"""Schedules: learning rates per epoch or step, and other hyperparameters per epoch."""
 
 from __future__ import annotations
 
 import math
 
 
-def cosine(place: float, epochs: int, start: float, end: float) -> float:
-    """Half a cosine: epoch 0 has `start`, and `end` is never reached."""
-    return end + (start - end) * (1 + math.cos(math.pi * place / epochs)) / 2
+def cosine(epoch: float, epochs: int, start: float, end: float) -> float:
+    """Follows half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`."""
+    return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def linear(place: float, epochs: int, start: float, end: float) -> float:
-    """A straight line: epoch 0 has `start`, and `end` is never reached."""
-    return start + (end - start) * place / epochs
+def linear(epoch: float, epochs: int, start: float, end: float) -> float:
+    """Interpolates linearly from `start` at epoch 0 to `end` at epoch `epochs`."""
+    return start + (end - start) * epoch / epochs
 
 
-def exponential(place: float, decay: float, start: float, end: float) -> float:
-    """A rate that is multiplied by `decay` in every epoch, down to `end`."""
-    return max(start * decay**place, end)
+def exponential(epoch: float, decay: float, start: float, end: float) -> float:
+    """Returns `start` times `decay` to the power of the epoch, at least `end`."""
+    return max(start * decay**epoch, end)
 
 
 SCHEDULES = {
-    "constant": lambda c, place: c.learning_rate,
-    "cosine": lambda c, place: cosine(place, c.epochs, c.learning_rate, c.learning_rate_min),
-    "linear": lambda c, place: linear(place, c.epochs, c.learning_rate, c.learning_rate_min),
-    "exponential": lambda c, place: exponential(
-        place, c.learning_rate_decay, c.learning_rate, c.learning_rate_min
+    "constant": lambda c, epoch: c.learning_rate,
+    "cosine": lambda c, epoch: cosine(epoch, c.epochs, c.learning_rate, c.learning_rate_min),
+    "linear": lambda c, epoch: linear(epoch, c.epochs, c.learning_rate, c.learning_rate_min),
+    "exponential": lambda c, epoch: exponential(
+        epoch, c.learning_rate_decay, c.learning_rate, c.learning_rate_min
     ),
 }
-"""Rates of a run with these settings, when so many epochs are done."""
+"""Learning rate schedules by name: functions of the settings and a (fractional) epoch."""
 
 
 def rate_at(config, epoch: int, step: int = 0, steps: int = 1) -> float:
-    """The learning rate of a step of a run.
+    """Returns the learning rate of a step of a run.
 
     Args:
-        config: its settings. `schedule_per` says whether the rate changes with every epoch or
-            with every step; over the first `warmup_epochs` it is multiplied by a factor that grows
-            in equal parts to 1.
-        epoch: from 0.
-        step: of the epoch, from 0.
-        steps: of an epoch.
+        config: settings of the run. With `schedule_per="step"` the rate changes at every step,
+            otherwise at every epoch. Over the first `warmup_epochs` it is multiplied by a factor
+            that grows linearly to 1.
+        epoch: number of the epoch, from 0.
+        step: number of the step in the epoch, from 0.
+        steps: number of steps in an epoch.
     """
     unit = 1 / steps if config.schedule_per == "step" else 1
-    place = epoch + step * unit if config.schedule_per == "step" else epoch
-    warm = min(1, (place + unit) / config.warmup_epochs) if config.warmup_epochs else 1
-    return SCHEDULES[config.schedule](config, place) * warm
+    done = epoch + step * unit if config.schedule_per == "step" else epoch
+    warm = min(1, (done + unit) / config.warmup_epochs) if config.warmup_epochs else 1
+    return SCHEDULES[config.schedule](config, done) * warm
 
 
 def drop_path_at(config, epoch: int) -> float:
-    """The rate of drop path: it grows in proportion to the epoch (Liu et al. 2019, sec. A.2)."""
+    """Returns the drop path rate, proportional to the epoch (Liu et al. 2019, sec. A.2)."""
     return config.drop_path * epoch / config.epochs
 
 
 TEMPERATURES = 10.0, 0.1
-"""Of a relaxation that samples, in the first epoch and the last (Dong & Yang 2019, GDAS)."""
+"""Temperature of a sampling relaxation in the first and the last epoch (Dong & Yang 2019, GDAS)."""
 
 
 def temperature_at(config, epoch: int) -> float:
-    """The temperature of a relaxation that samples, on a straight line."""
+    """Returns the temperature of a sampling relaxation, linear in the epoch."""
     return linear(epoch, max(1, config.epochs - 1), *TEMPERATURES)
 
 
 FIRST_RADIUS = 0.03
-"""Of a perturbation, in the first epoch (Chen & Hsieh 2020, SmoothDARTS)."""
+"""Radius of a perturbation in the first epoch (Chen & Hsieh 2020, SmoothDARTS)."""
 
 
 def perturb_radius_at(config, epoch: int) -> float:
-    """The radius of a perturbation, on a straight line to what epoch `epochs` would have."""
+    """Returns the radius of a perturbation, linear up to `perturb_radius` at epoch `epochs`."""
     return linear(epoch, config.epochs, FIRST_RADIUS, config.perturb_radius)
 
 
 WEIGHTS = {"beta-decay": 50.0, "zero-one": 10.0}
-"""Of regularisers: of beta-decay the last (Ye et al. 2022), of zero-one all (Chu et al. 2020)."""
+"""Default weights of regularisers.
+
+For beta-decay the final weight (Ye et al. 2022), for zero-one the constant one (Chu et al. 2020).
+"""
 
 
 def regularizer_weight_at(config, epoch: int) -> float:
-    """The weight of a search's regulariser: that of beta-decay grows on a straight line from 0."""
-    name, given = config.chosen_regularizer, config.regularizer_weight
-    most = WEIGHTS[name] if given is None else given
-    return linear(epoch, config.epochs, 0.0, most) if name == "beta-decay" else most
+    """Returns the weight of a search's regulariser; that of beta-decay grows linearly from 0."""
+    name, weight = config.chosen_regularizer, config.regularizer_weight
+    weight = WEIGHTS[name] if weight is None else weight
+    return linear(epoch, config.epochs, 0.0, weight) if name == "beta-decay" else weight
 
 
 def op_dropout_at(config, epoch: int) -> float:
-    """The rate of dropout on skip connections (Chen et al. 2019, P-DARTS, as their code has it).
+    """Returns the dropout rate on skip connections (Chen et al. 2019, P-DARTS, as in their code).
 
-    While the alphas rest it goes down on a straight line; when they begin to move it starts from
-    the top again and decays by a factor of exp(-0.2) an epoch.
+    Before epoch `arch_from_epoch`, while the alphas are fixed, it decreases linearly. From then on
+    it starts again at `op_dropout` and decays by a factor of exp(-0.2) per epoch.
     """
     if epoch < config.arch_from_epoch:
         return config.op_dropout * (config.epochs - epoch - 1) / config.epochs

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run; its steps are the epochs that are done."""
+"""TensorBoard output of a run; its steps are the number of finished epochs."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from darts_tf.spaces.difference import describe_changes
 from darts_tf.spaces.zoo import load_genotype
 
 PATTERN = "events.out.tfevents.*"
-"""Names of event files."""
+"""Glob pattern of event files."""
 
 
 def keep(folder: pathlib.Path, most: int) -> bool:
-    """Drops what was written of later steps than `most`, and what was written by halves.
+    """Drops events after step `most`, and a truncated last record.
 
-    All else is in one file afterwards, which has the name of the oldest. An event that is there
-    twice, since this was interrupted before, is kept once.
+    All other events are merged into one file, which has the name of the oldest. Duplicate events,
+    which an interrupted merge leaves, are kept once.
 
     Args:
-        folder: of the files; others below it are left as they are.
-        most: the last step that is kept.
+        folder: folder of the event files; subfolders do not change.
+        most: last step to keep.
 
     Returns:
-        Whether anything is.
+        True if any event is kept.
     """
     paths = sorted(folder.glob(PATTERN))
-    kept = {}  # in their order
+    kept = {}  # ordered
     for path in paths:
         for record in _records(path):
             event = Event.FromString(record)
@@ -61,7 +61,7 @@ def keep(folder: pathlib.Path, most: int) -> bool:
 
 
 def _records(path: pathlib.Path):
-    """The whole records of a file; its end may be missing."""
+    """Yields the complete records of a file whose end may be missing."""
     try:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     except tf.errors.DataLossError:
@@ -69,14 +69,14 @@ def _records(path: pathlib.Path):
 
 
 def write_picture(tag: str, png: bytes, step: int) -> None:
-    """Writes a picture that is a PNG file already, by the writer that is the default.
+    """Writes a PNG file as a picture with the default summary writer.
 
     Args:
-        tag: its name.
-        png: the file's bytes.
-        step: as of a scalar.
+        tag: name of the picture.
+        png: bytes of the file.
+        step: step of the event.
     """
-    size = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))  # of its header
+    size = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))  # in the PNG header
     value = tf.constant([*(str(side).encode() for side in size), png])
     tf.summary.write(tag, value, step, create_summary_metadata(tag, description=""))
 
@@ -84,14 +84,14 @@ def write_picture(tag: str, png: bytes, step: int) -> None:
 def write_trial(
     folder: pathlib.Path, name: str, values: Mapping[str, object], metric: str, score: float
 ) -> None:
-    """Writes a trial's hyperparameters and what it reached.
+    """Writes the hyperparameters and the score of a trial.
 
     Args:
-        folder: of the study's events; the trial gets one below it.
-        name: of the trial.
-        values: of the hyperparameters.
-        metric: by which trials are compared.
-        score: its value.
+        folder: folder of the study's events; the trial gets a subfolder.
+        name: name of the trial.
+        values: values of the hyperparameters.
+        metric: name of the metric by which trials are compared.
+        score: value of the metric.
     """
     with tf.summary.create_file_writer(str(folder / name)).as_default():
         api.hparams(dict(values), trial_id=name)
@@ -99,17 +99,17 @@ def write_trial(
 
 
 def write_settings(settings: Mapping[str, object]) -> None:
-    """Writes what a run is begun with, by the writer that is the default; None is left out."""
-    given = {name: value for name, value in settings.items() if value is not None}
+    """Writes the settings of a run with the default summary writer, without those that are None."""
+    present = {name: value for name, value in settings.items() if value is not None}
     kinds = str | int | float | bool
-    api.hparams({n: v if isinstance(v, kinds) else str(v) for n, v in given.items()})
+    api.hparams({n: v if isinstance(v, kinds) else str(v) for n, v in present.items()})
 
 
 def write_end(step: int) -> None:
-    """Writes that a run has ended well, by the writer that is the default.
+    """Writes that a run has ended successfully, with the default summary writer.
 
     Args:
-        step: its last.
+        step: last step of the run.
     """
     ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS).value[0]
     tf.summary.write(ended.tag, tf.constant([]), step, ended.metadata)
@@ -119,13 +119,13 @@ LOG = logging.getLogger("darts_tf")
 
 
 class Dashboard(keras.callbacks.Callback):
-    """Writes scalars, pictures and settings after every epoch; goes after what records these.
+    """TensorBoard callback: writes scalars, pictures and settings after every epoch.
 
-    What was written of epochs that the run has gone back from is dropped.
+    It must run after `record`. Events of epochs that were rolled back are dropped.
 
     Args:
-        config: the settings of the run.
-        record: a `callbacks.Record`, whose line is shown.
+        config: settings of the run.
+        record: a `callbacks.Record`, whose last line is written.
     """
 
     def __init__(self, config, record):
@@ -137,7 +137,7 @@ class Dashboard(keras.callbacks.Callback):
         self.writer = self.done = self.cells = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Sees to it that what is written next is not there yet."""
+        """Drops events of epochs that are about to be repeated."""
         if epoch == self.done:
             return
         self._close()
@@ -149,15 +149,15 @@ class Dashboard(keras.callbacks.Callback):
             self.writer.flush()
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Begins to profile, where this step is the first to be."""
+        """Starts the profiler if this is the first step to profile."""
         self.watched.begin_step()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Ends to profile, where this step is the last to be."""
+        """Stops the profiler if this is the last step to profile."""
         self.watched.end_step()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes what is known now."""
+        """Writes the metrics and, in a search, the alphas and cells of this epoch."""
         self.done = epoch + 1
         with self.writer.as_default(step=self.done):
             numbers = {**self.record.last_line, **self._numbers()}
@@ -169,7 +169,7 @@ class Dashboard(keras.callbacks.Callback):
         self.writer.flush()
 
     def on_train_end(self, logs=None):
-        """Notes that the run has ended."""
+        """Stops the profiler and writes that the run has ended."""
         self.watched.stop()
         if self.writer:
             with self.writer.as_default():
@@ -180,18 +180,18 @@ class Dashboard(keras.callbacks.Callback):
         settings = self.config.to_dict().items()
         write_settings({n: value for n, value in settings if n not in MAY_DIFFER})
         path = self.record.folder / files.GENOTYPE
-        if path.exists():  # of a training
+        if path.exists():  # only in trainings
             self._show_cells(load_genotype(path, recurrent=None), 0)
 
     def _numbers(self):
-        """What is no metric."""
+        """Returns scheduled values of network and trainer, and memory in use in GB."""
         network, trainer = self.model.network, self.model
-        held = {name: getattr(network, name, None) for name in _OF_NETWORK}
-        held["regularizer_weight"] = getattr(trainer, "regularizer_weight", None)
+        variables = {name: getattr(network, name, None) for name in _OF_NETWORK}
+        variables["regularizer_weight"] = getattr(trainer, "regularizer_weight", None)
         if optimizer := getattr(trainer, "arch_optimizer", None):
-            held["arch_learning_rate"] = optimizer.learning_rate
-        found = {name: float(value.numpy()) for name, value in held.items() if value is not None}
-        return {**found, "memory_gb": psutil.Process().memory_info().rss / 1e9}
+            variables["arch_learning_rate"] = optimizer.learning_rate
+        numbers = {n: float(value.numpy()) for n, value in variables.items() if value is not None}
+        return {**numbers, "memory_gb": psutil.Process().memory_info().rss / 1e9}
 
     def _show_search(self, cells):
         network = self.model.network
@@ -207,7 +207,7 @@ class Dashboard(keras.callbacks.Callback):
     def _show_cells(self, cells, step):
         change = f"\n\n{describe_changes(self.cells, cells)}" if self.cells else ""
         tf.summary.text("genotype", f"```\n{cells}\n```{change}", step)
-        if cells != self.cells:  # drawing takes a while
+        if cells != self.cells:  # drawing is expensive
             self.cells, self.drawn = cells, picture(plot_genotype(cells), "png")
         write_picture("cells", self.drawn, step)
 
@@ -218,11 +218,11 @@ class Dashboard(keras.callbacks.Callback):
 
 
 class Profiled:
-    """Has TensorFlow's profiler watch some steps of this process.
+    """Profiler of some steps of this process.
 
     Args:
-        steps: which, counted from 1; none for an empty range.
-        folder: for TensorBoard's files.
+        steps: steps to profile, counted from 1; an empty range for none.
+        folder: folder for TensorBoard's files.
     """
 
     def __init__(self, steps: range, folder):
@@ -232,19 +232,19 @@ class Profiled:
         self.watching = False
 
     def begin_step(self) -> None:
-        """Begins before the first of them."""
+        """Starts the profiler before the first of the steps."""
         self.step += 1
         if self.steps and self.step == self.steps[0]:
             tf.profiler.experimental.start(str(self.folder))
             self.watching = True
 
     def end_step(self) -> None:
-        """Ends after the last of them."""
+        """Stops the profiler after the last of the steps."""
         if self.steps and self.step == self.steps[-1]:
             self.stop()
 
     def stop(self) -> None:
-        """Ends at once, where it is watching; what was seen is written."""
+        """Stops the profiler if it is running, and writes the profile."""
         if self.watching:
             tf.profiler.experimental.stop()
             self.watching = False
@@ -252,7 +252,7 @@ class Profiled:
 
 
 def tag_of(metric: str) -> str:
-    """Under which name TensorBoard shows a metric: first what it is, then of what."""
+    """Returns TensorBoard's name of a metric: the quantity first, then what it belongs to."""
     if metric in _TAGS:
         return _TAGS[metric]
     for held_out in ("valid", "test"):
@@ -277,4 +277,4 @@ _TAGS = {
     **{name: f"schedule/{name}" for name in (*_OF_NETWORK, "regularizer_weight")},
     **{name: f"cost/{name}" for name in ("seconds", "memory_gb", "skipped_steps")},
 }
-"""Names that do not follow from the metric's."""
+"""Tags that cannot be derived from the metric's name."""

@@ -1,4 +1,4 @@
-"""Training and testing the language model of a recurrent genotype."""
+"""Training and testing of a recurrent genotype's language model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from darts_tf.training.losses import cross_entropy
 from darts_tf.training.optimizers import SGD
 
 TESTED_STEPS = 100
-"""Words of a stream that are tested on at a time; the result does not depend on it."""
+"""Words per stream in a test step; the result does not depend on it."""
 
 
 def train(
@@ -54,29 +54,28 @@ def train(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     build_model: Callable[..., RecurrentModel] = build_language_model,
 ) -> dict[str, float]:
-    """Trains a genotype's language model from scratch, and keeps it as the best epoch left it.
+    """Trains a genotype's language model from scratch, and saves that of the best epoch.
 
-    Makes the run's folder, and writes metrics and checkpoints into it, at least after every epoch,
-    and the model at the end. The epoch is chosen by the valid text; the text of the test is not
-    touched.
+    Creates the run's folder, writes metrics and checkpoints at least after every epoch, and the
+    model at the end. The best epoch is chosen on the validation text; the test text is not used.
 
     Args:
         config: the settings.
         genotype: the cell.
-        dataset: what to train on.
+        dataset: the text to train on.
         report: called with every epoch's metrics.
-        callbacks: further Keras callbacks.
-        build_model: makes the model, for the comparison with other ones.
+        callbacks: additional Keras callbacks.
+        build_model: builds the model, to compare with other models.
 
     Returns:
-        The metrics of the best epoch, `valid_perplexity` among them.
+        The metrics of the best epoch, including `valid_perplexity`.
 
     Raises:
-        InputError: a batch larger than a text, or a folder that is in use; nothing has been
-            written then. Or what is to be resumed was begun with other settings.
-        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
-        Diverged: losses or gradients were not finite, again after going back once.
-        OSError: a file could not be written; earlier checkpoints are as they were.
+        InputError: a batch larger than a text, or a folder that is in use, both before anything is
+            written; or other settings than those of the run to resume.
+        Interrupted: Ctrl-C or SIGTERM was received; a checkpoint has been written.
+        Diverged: losses or gradients were not finite, again after rolling back once.
+        OSError: a file could not be written; earlier checkpoints are unchanged.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     strategy = make_strategy(config.strategy, config.devices)
@@ -101,7 +100,7 @@ def train(
 def build_trainer(
     config: TextTrainConfig, build_model: Callable[[], RecurrentModel]
 ) -> LanguageTrainer:
-    """The compiled trainer of a new language model."""
+    """Builds a language model and returns its compiled trainer."""
     trainer = LanguageTrainer(
         build_model(),
         config.batch_size,
@@ -123,10 +122,10 @@ def build_trainer(
 
 
 def load_run(workdir: str | os.PathLike[str]) -> tuple[LanguageModel, Vocabulary]:
-    """The language model of a training run, and the words that it knows.
+    """Loads the language model of a training run and its vocabulary.
 
     Raises:
-        InputError: no finished training run in the folder, or its files do not fit each other.
+        InputError: no finished training run in the folder, or its files do not match each other.
     """
     model = load_language_model(files.existing(workdir, files.MODEL))
     vocabulary = read_vocabulary(files.existing(workdir, files.VOCABULARY))
@@ -139,7 +138,7 @@ def load_run(workdir: str | os.PathLike[str]) -> tuple[LanguageModel, Vocabulary
 
 
 def settings_of(workdir: str | os.PathLike[str]) -> TextTrainConfig:
-    """The settings of a training run.
+    """Reads the settings of a training run.
 
     Raises:
         InputError: no training run on text in the folder.
@@ -154,11 +153,11 @@ def evaluate(
 
     Args:
         workdir: folder of the run.
-        batch_size: streams that the text is divided into; see `perplexity`.
-        limit: use at most so many words; by default as many as the run did.
+        batch_size: number of streams into which the text is divided; see `perplexity`.
+        limit: maximum number of words; by default the run's limit.
 
     Returns:
-        `test_loss`, `test_perplexity` and `test_words`, how many were predicted.
+        `test_loss`, `test_perplexity` and `test_words`, the number of predicted words.
 
     Raises:
         InputError: no finished training run in the folder, its text has another vocabulary, or
@@ -168,24 +167,25 @@ def evaluate(
     config = settings_of(workdir)
     dataset = load_text(config.dataset, limit=limit or config.limit)
     check_same_vocabulary(vocabulary, dataset.vocabulary)
-    found = perplexity(model, dataset.test, batch_size)
-    return {f"test_{name}": value for name, value in found.items()}
+    metrics = perplexity(model, dataset.test, batch_size)
+    return {f"test_{name}": value for name, value in metrics.items()}
 
 
 def perplexity(model: LanguageModel, tokens: np.ndarray, batch_size: int = 1) -> dict[str, float]:
-    """How well a model predicts a text.
+    """Computes the perplexity of a model on a text.
 
-    In one stream every word but the first is predicted from all words before it, as the authors
-    test. More streams are faster and another measurement: each begins without a memory.
+    With one stream every word but the first is predicted from all words before it, as in the
+    authors' test. More streams are faster but measure something else, since each begins with a zero
+    state.
 
     Args:
         model: a language model.
         tokens: int32, `(n,)`.
-        batch_size: how many streams.
+        batch_size: number of streams.
 
     Returns:
-        `loss`, the mean of a word's negative log-likelihood; `perplexity`, its exponential; and
-        `words`, how many were predicted.
+        `loss`, the mean negative log-likelihood of a word; `perplexity`, its exponential; and
+        `words`, the number of predicted words.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)

@@ -1,4 +1,4 @@
-"""Training on text: streams of words whose hidden state goes on from batch to batch."""
+"""Training on text: streams of words whose hidden state is carried from batch to batch."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from darts_tf.runtime.distribution import all_sum, assign, replica, replicas
 
 
 class TextStreamsMixin:
-    """What text adds to a `Trainer`, to be inherited before it.
+    """Mixin for a `Trainer` on text, to be inherited before it.
 
-    A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams; or with
-    a third entry, the length by which the learning rate is scaled if that is another than `time`.
-    The hidden state where they stopped is the trainer's, part of its `state`, and stays where it
-    is in a step that is not finite.
+    A batch is `(tokens, targets)`, both `(batch, time)`: the next words of `batch` streams. An
+    optional third entry is the length by which the learning rate is scaled, if it differs from
+    `time`. The hidden state at the end of a batch is part of the trainer's `state`. A step that is
+    not finite leaves it unchanged.
 
     Args:
         network: a language model.
-        batch_size: streams of the training text; all replicas together.
-        test_batch_size: streams of the text that is tested on.
-        time_steps: words of a stream in a usual batch. In another, the learning rate is scaled by
-            its length (Merity et al. 2018, sec. 4.1); None for no scaling.
-        activation_regularization: factor of the mean square of the dropped outputs.
+        batch_size: number of streams of the training text, on all replicas together.
+        test_batch_size: number of streams of the test text.
+        time_steps: usual number of words per stream in a batch. For other lengths the learning rate
+            is scaled by length / time_steps (Merity et al. 2018, sec. 4.1); None for no scaling.
+        activation_regularization: factor of the mean square of the outputs after dropout.
         temporal_regularization: factor of the mean square of the outputs' change from step to step
             (Merity et al. 2017).
-        **settings: of the trainer.
+        **settings: keyword arguments of the trainer.
 
     Raises:
-        InputError: `sync_batch_norm`; and of a step, a batch of another number of streams.
+        InputError: `sync_batch_norm` is set; in a step, a batch with another number of streams.
     """
 
     def __init__(
@@ -67,38 +67,38 @@ class TextStreamsMixin:
         }
 
     def begin(self, *names: str) -> None:
-        """Has streams begin anew, with a state of zeros; all, where none is named."""
+        """Sets the hidden state of the named streams to zero, or of all if none is named."""
         for name in names or self.hidden:
             self.hidden[name].assign(tf.zeros(self.hidden[name].shape))
 
     def begin_epoch(self):
-        """As `Trainer.begin_epoch`, at the beginning of the texts."""
+        """Resets the metrics, and the states to the beginning of the texts."""
         super().begin_epoch()
         self.begin("train", "valid")
 
     @contextlib.contextmanager
     def testing(self):
-        """As `Trainer.testing`, at the beginning of the text."""
+        """Context manager: `Trainer.testing` from the beginning of the test text."""
         self.begin("test")
         with super().testing():
             yield
 
     def results(self, training=True):
-        """As `Trainer.results`, and the perplexity: the exponential of the mean loss of a word."""
+        """Returns the metrics and the perplexity, the exponential of the mean loss of a word."""
         results = super().results(training)
         return {**results, "perplexity": tf.exp(results["loss"])}
 
     def call(self, x, training=False):
-        """What the network gives, as a dict, for `(tokens, state)`."""
+        """Returns the network's outputs for `(tokens, state)`, as a dict."""
         tokens, state = x
         return self.network(tokens, initial_state=state, return_outputs=True, training=training)
 
     def logits(self, outputs):
-        """Those of the next words."""
+        """Returns the logits of the next words."""
         return outputs["logits"]
 
     def objective(self, labels, outputs):
-        """The words' losses, and both regularisations."""
+        """Returns each stream's loss with both regularisations, and the loss of each word."""
         values, parts = self.plain_objective(labels, outputs)
         for factor, states in (
             (self.activation_regularization, outputs["dropped"]),
@@ -110,16 +110,16 @@ class TextStreamsMixin:
         return values, parts
 
     def plain_objective(self, labels, outputs):
-        """The mean loss of each stream's words, and the loss of each word."""
+        """Returns the mean loss of each stream's words, and the loss of each word."""
         losses = self.losses_of(labels, outputs["logits"])
-        # flat, since Keras' mean is one of rows: of words in short batches as of those in long ones
+        # flat, so that Keras' mean weighs all words equally, in short batches and in long ones
         return tf.reduce_mean(losses, 1), {"loss": tf.reshape(losses, [-1])}
 
     def continued(self, name: str, batch):
-        """A batch whose tokens have the state before them at their side."""
+        """Returns a batch as `((tokens, state), targets)`, with the state before the tokens."""
         tokens, targets = batch[:2]
-        streams, given = self.hidden[name].shape[0], tokens.shape[0]
-        if given is not None and given * replicas() != streams:
+        streams, size = self.hidden[name].shape[0], tokens.shape[0]
+        if size is not None and size * replicas() != streams:
             raise InputError(
                 f"Expected a batch of {streams} streams, {replicas()} replicas together. "
                 f"Received: tokens.shape={tuple(tokens.shape)}"
@@ -132,7 +132,7 @@ class TextStreamsMixin:
         return (tokens, state), targets
 
     def carry_state(self, outputs, name: str = "train"):
-        """Keeps the state that a batch leaves behind, the same on all replicas."""
+        """Saves the state at the end of a batch, equal on all replicas."""
         variable, state = self.hidden[name], tf.stop_gradient(outputs["state"])
         state = tf.cast(state, variable.dtype)
         if replicas() > 1:
@@ -144,7 +144,7 @@ class TextStreamsMixin:
 
     @contextlib.contextmanager
     def rate_for(self, batch) -> Iterator[None]:
-        """Within this block the learning rate is scaled by the length of a batch."""
+        """Context manager: scales the learning rate by the length of a batch."""
         if not self.time_steps:
             yield
             return
@@ -156,12 +156,12 @@ class TextStreamsMixin:
         assign(variable, rate)
 
     def snapshot(self):
-        """As `Trainer.snapshot`, and the states."""
+        """Returns the variables of `Trainer.snapshot` and the hidden states."""
         states = [self.hidden["train"], self.hidden["valid"]]
         return [*super().snapshot(), *zip(states, self.read(states), strict=True)]
 
     def test_step(self, data):
-        """As `Trainer.test_step`, and the state goes on."""
+        """Runs `Trainer.test_step` and carries the state to the next batch."""
         x, targets = self.continued("test", data)
         outputs = self.predict_for_test(x)
         self.measure(targets, outputs)
@@ -169,5 +169,5 @@ class TextStreamsMixin:
         return self.results(training=False)
 
     def predict_for_test(self, x):
-        """As `Trainer.predict_for_test`."""
+        """Returns the outputs of the network at inference, as a dict."""
         return self.call(x)

@@ -1,4 +1,4 @@
-"""What trains a network's weights, by steps that replicas share and that are finite or undone."""
+"""Trainer of a network's weights: data-parallel steps that are undone if they are not finite."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from darts_tf.training.optimizers import SGD, check_plain, clip_then_decay
 
 
 class Trainer(keras.Model):
-    """Trains the weights of a network on batches `(x, y)`.
+    """Trainer of a network's weights on batches `(x, y)`.
 
     Under a strategy of `tf.distribute` every replica has a part of the global batch and computes
-    its share of the loss; gradients are summed before they are clipped, so that a step is that of
+    its share of the loss. Gradients are summed before they are clipped, so a step equals that of
     one device on the whole batch.
 
-    A step whose loss or gradient is not finite leaves everything as it was and is counted.
+    A step whose loss or gradient is not finite changes nothing and is counted.
 
     Args:
-        network: any Keras model whose variables exist.
-        weight_decay: L2 on the weights, part of their gradient.
-        clip_norm: largest global norm of the weights' gradient; None for no clipping.
-        sync_batch_norm: normalise by the statistics of the global batch, rather than of each
-            replica's part of it.
+        network: a built Keras model.
+        weight_decay: strength of the L2 term in the weights' gradient.
+        clip_norm: maximum global norm of the weights' gradient; None for no clipping.
+        sync_batch_norm: if True, normalise by the statistics of the global batch instead of those
+            of each replica's part.
 
     Attributes:
-        skipped: steps that were skipped, a variable.
-        skipped_in_a_row: the same, since the last that was not.
-        times_gone_back: how often a run went back to a checkpoint, with a lower learning rate.
+        skipped: variable, number of skipped steps.
+        skipped_in_a_row: variable, number of skipped steps since the last finite one.
+        rollbacks: variable, number of rollbacks to a checkpoint with a lower learning rate.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Trainer(keras.Model):
         self.sync_batch_norm = sync_batch_norm
         self.mean_loss = keras.metrics.Mean("loss")
         self.norms = {"gradient_norm": keras.metrics.Mean("gradient_norm")}
-        self.skipped, self.skipped_in_a_row, self.times_gone_back = (
+        self.skipped, self.skipped_in_a_row, self.rollbacks = (
             self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name=n)
-            for n in ("skipped", "skipped_in_a_row", "times_gone_back")
+            for n in ("skipped", "skipped_in_a_row", "rollbacks")
         )
         self.watched = []
         self.built = True
@@ -62,16 +62,17 @@ class Trainer(keras.Model):
         """Sets the optimizer of the weights, the loss on logits, and the metrics.
 
         Args:
-            optimizer: of the weights. Decay and clipping are this trainer's, not its.
-            loss: `loss(labels, logits)`, a Keras loss, or a function that gives a mean or one
+            optimizer: optimizer of the weights, without weight decay and clipping, which are done
+                by this trainer.
+            loss: a Keras loss, or a function `loss(labels, logits)` that returns a mean or one
                 number per example.
-            metrics: Keras' metric objects; they see labels and logits of the train batch, before
-                the weights' step.
-            **kwargs: passed on to `keras.Model.compile`.
+            metrics: Keras metric objects; they are updated with labels and logits of the training
+                batch, before the weights' step.
+            **kwargs: passed to `keras.Model.compile`.
 
         Raises:
-            InputError: `optimizer` clips or decays, or `loss` or a metric is the name of one
-                rather than the thing itself; Keras' losses would take probabilities.
+            InputError: `optimizer` clips or decays, or `loss` or a metric is a name instead of an
+                object (Keras' losses by name expect probabilities).
         """
         optimizer = keras.optimizers.get(optimizer)
         check_plain(optimizer)
@@ -90,99 +91,99 @@ class Trainer(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The mean loss, those given to `compile`, and what `gradient_norms` gives."""
+        """The mean loss, the metrics passed to `compile`, and the gradient norms."""
         return [self.mean_loss, *self.watched, *self.norms.values()]
 
     def _weights_to_train(self) -> list[keras.Variable]:
         return self.network.trainable_variables
 
     def call(self, x, training=False):
-        """What the network gives."""
+        """Returns the network's outputs."""
         return self.network(x, training=training)
 
     def objective(self, labels, outputs) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """What each example adds to the loss, and the same in parts, by the name of a metric.
+        """Returns each example's loss, and its parts by the name of a metric.
 
-        The parts beside `loss` need metrics of their names.
+        Every part other than `loss` needs a metric with its name.
         """
         values = self.losses_of(labels, outputs)
         return values, {"loss": values}
 
     def logits(self, outputs) -> tf.Tensor:
-        """The logits among what the network gives."""
+        """Returns the logits among the network's outputs."""
         return outputs
 
     def weighted(self, labels, values) -> tf.Tensor:
-        """The examples' losses as they count in training."""
+        """Returns the examples' losses, multiplied by their weights in training."""
         del labels
         return values
 
     def state(self) -> list[keras.Variable]:
-        """Everything that a run goes on from: weights, statistics, optimizer, metrics, counters."""
-        found = [*self.variables, *self.optimizer_variables(), *self.metrics_variables]
-        return list({id(variable): variable for variable in found}.values())
+        """Returns the state of a run: weights, statistics, optimizers, metrics and counters."""
+        variables = [*self.variables, *self.optimizer_variables(), *self.metrics_variables]
+        return list({id(variable): variable for variable in variables}.values())
 
     def optimizer_variables(self) -> list[keras.Variable]:
-        """Of all optimizers."""
+        """Returns the variables of all optimizers."""
         return list(self.optimizer.variables)
 
     def trained_variables(self) -> list[keras.Variable]:
-        """What the optimizers move."""
+        """Returns the variables that the optimizers update."""
         return list(self.weights_to_train)
 
     def train_step(self, data):
-        """One step of the weights; gives the metrics, means since the start of the epoch."""
+        """Runs a step of the weights; returns the metrics, means since the start of the epoch."""
         (batch,) = with_example_count(data)
         before, weights = self.snapshot(), self.read(self.weights_to_train)
         return self.commit_or_undo(before, *self.weight_step(weights, batch))
 
     def test_step(self, data):
-        """Loss and metrics of the network with its running statistics."""
+        """Updates and returns loss and metrics of the network with its running statistics."""
         x, y = data
         self.measure(y, self.predict_for_test(x))
         return self.results(training=False)
 
     def begin_epoch(self) -> None:
-        """Makes ready for the first step of an epoch."""
+        """Resets the metrics before the first step of an epoch."""
         self.reset_metrics()
 
     @contextlib.contextmanager
     def testing(self) -> Iterator[None]:
-        """Within this block there are `test_step`s, from the first batch on."""
+        """Context manager for `test_step`s from the first test batch on; resets the metrics."""
         self.reset_metrics()
         yield
 
     def is_best(self, epoch: int, logs: dict[str, float]) -> bool:
-        """Whether the run is to be kept as it is at the end of this epoch, as the best so far.
+        """Returns True if the run's state after this epoch must be saved as the best so far.
 
         Args:
-            epoch: from 0.
-            logs: its metrics, those of the test with `val_` in front.
+            epoch: number of the epoch, from 0.
+            logs: metrics of the epoch, those of the test with the prefix `val_`.
         """
         del epoch, logs
         return False
 
     def predict_for_test(self, x):
-        """What the network that is tested gives, with its running statistics."""
+        """Returns the outputs of the network to test, with its running statistics."""
         return self.network(x, training=False)
 
     @property
     def variant(self):
-        """What a traced step depends on beside its batch: another value, another trace."""
+        """A hashable value on which the traced step depends; a new value causes a new trace."""
         return None
 
     def results(self, training: bool = True) -> dict[str, tf.Tensor]:
-        """The metrics, means since they were reset: of training, or of a test."""
+        """Returns the metrics of training or of a test, means since they were reset."""
         del training
-        found = self.get_metrics_result()
-        return {name: value for name, value in found.items() if name not in self.norms}
+        metrics = self.get_metrics_result()
+        return {name: value for name, value in metrics.items() if name not in self.norms}
 
     def gradient_norms(self) -> dict[str, tf.Tensor]:
-        """Of what steps descend, before clipping and decay: means since metrics were reset."""
+        """Returns the gradients' mean norms since a reset, before clipping and decay."""
         return {name: metric.result() for name, metric in self.norms.items()}
 
     def measure(self, labels, outputs):
-        """Updates all metrics by a batch."""
+        """Updates all metrics with a batch."""
         by_name = {metric.name: metric for metric in self.metrics}
         for name, values in self.objective(labels, outputs)[1].items():
             by_name[name].update_state(values)
@@ -190,19 +191,19 @@ class Trainer(keras.Model):
             metric.update_state(labels, self.logits(outputs))
 
     def carry_state(self, outputs) -> None:
-        """Hands what a train batch leaves behind to the next: nothing."""
+        """Carries state from a training batch to the next; does nothing here."""
 
     def share_at(self, mapping: Sequence[tuple[keras.Variable, tf.Tensor]], batch, objective=None):
-        """The network at other values of its variables; none of them changes.
+        """Computes the loss with other values of the network's variables, without assigning them.
 
         Args:
-            mapping: variables, and what they are taken to be.
-            batch: from `with_example_count`.
-            objective: another than this trainer's own.
+            mapping: pairs of a variable and its value.
+            batch: a batch from `with_example_count`.
+            objective: replaces `self.objective`; None to use that.
 
         Returns:
-            This replica's share of the mean loss, the outputs, and what the variables that are
-            not trained would become.
+            This replica's share of the mean loss, the outputs, and the pairs of a non-trainable
+            variable and its new value.
         """
         x, y, total = batch
         with (
@@ -216,17 +217,17 @@ class Trainer(keras.Model):
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
     def weight_step(self, weights, batch, others=(), numbers=()):
-        """Moves w ← w − ξ∇w L_train(w), if the loss and its gradient are finite.
+        """Updates w ← w − ξ∇w L_train(w), if the loss and its gradient are finite.
 
         Args:
-            weights: the tensors that `weights_to_train` hold.
-            batch: from `with_example_count`.
-            others: variables that are not trained here, and their values.
-            numbers: further scalars that have to be finite.
+            weights: values of `weights_to_train`.
+            batch: a batch from `with_example_count`.
+            others: pairs of a variable that is not trained here and its value.
+            numbers: additional scalars that must be finite.
 
         Returns:
-            Whether they all are, the same on all replicas, and the variables that move along, each
-            with its value before and after a step that is finite.
+            `(finite, moved)`: a boolean scalar, equal on all replicas, and the other variables that
+            change, each with its value before and after a finite step.
         """
         held = {id(v): (v, tf.convert_to_tensor(v)) for v in self.network.non_trainable_variables}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -256,9 +257,9 @@ class Trainer(keras.Model):
             apply_summed(self.optimizer, gradients, self.weights_to_train)
 
     def snapshot(self) -> list[tuple]:
-        """What a step changes even where it is not finite: variables, with what they hold."""
+        """Returns the variables that even a step that is not finite changes, with their values."""
         changed = [*self.trained_variables(), *self.optimizer_variables(), *self.metrics_variables]
-        if isinstance(self.optimizer, SGD):  # which leaves everything as it is then
+        if isinstance(self.optimizer, SGD):  # our SGD changes nothing in such a step
             left = {id(v) for v in (*self.weights_to_train, *self.optimizer.variables)}
             changed = [variable for variable in changed if id(variable) not in left]
         return list(zip(changed, self.read(changed), strict=True))
@@ -285,7 +286,7 @@ class Trainer(keras.Model):
 
     @staticmethod
     def read(variables) -> list[tf.Tensor]:
-        """What variables hold."""
+        """Returns the values of variables."""
         return [tf.convert_to_tensor(variable) for variable in variables]
 
 
@@ -293,8 +294,8 @@ _ZERO = tf.UnconnectedGradients.ZERO
 
 
 def _floating(moved):
-    """Statistics, which replicas average, and the rest, which is the same on all."""
-    parts = [], []
+    """Separates floating-point statistics, which replicas average, from values equal on all."""
+    statistics, rest = [], []
     for each in moved:
-        parts[0 if each[-1].dtype.is_floating else 1].append(each)
-    return parts
+        (statistics if each[-1].dtype.is_floating else rest).append(each)
+    return statistics, rest

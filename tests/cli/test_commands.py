@@ -228,8 +228,8 @@ def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch
     options = ["--batch-size", "3", "--dataset", str(images), "--workdir", str(workdir)]
     assert main(["search", *FAST, "--space", one_node, *options]) == 130
     assert capsys.readouterr().err == (
-        "darts-tf: stopped after step 3 of 8 of epoch 1; everything is kept, and "
-        f"--workdir {workdir} --resume goes on from there\n"
+        "darts-tf: stopped after step 3 of 8 of epoch 1; everything is saved, and "
+        f"--workdir {workdir} --resume resumes it\n"
     )
     assert read_metrics(workdir) == []
 

@@ -1,4 +1,4 @@
-"""Crop, flip and cutout against loops over single images in NumPy."""
+"""Crop, flip and cutout compared with NumPy loops over single images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def preprocessing_of(height: int, width: int, channels: int) -> Preprocessing:
 
 
 def reference(image, draws, augmentation, preprocessing):
-    """One image, as the published training code does it: crop, flip, normalise, cut out."""
+    """Augments one image as the authors' training code does: crop, flip, normalise, cut out."""
     height, width, _ = image.shape
     p = augmentation.crop_padding
     padded = np.pad(image, ((p, p), (p, p), (0, 0)))
@@ -58,7 +58,7 @@ def test_augment_agrees_with_a_loop_over_images(size, augmentation, seed):
     np.testing.assert_allclose(augmented, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_augment_with_nothing_to_do_is_exactly_the_normalised_image():
+def test_augment_without_augmentation_is_exactly_the_normalised_image():
     images = np.random.default_rng(0).integers(0, 256, (4, 33, 9, 3), dtype=np.uint8)
     preprocessing = preprocessing_of(33, 9, 3)
     draws = tf.random.stateless_uniform((4, DRAWS), (0, 0))

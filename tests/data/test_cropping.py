@@ -1,4 +1,4 @@
-"""Random resized crops against torchvision's rule in NumPy, and against whole decoded images."""
+"""Random resized crops compared with torchvision's rule in NumPy and with whole decoded images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREPROCESSING = Preprocessing(16, 12, 3, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
 
 
 def reference(height: int, width: int, draws) -> tuple[int, int, int, int]:
-    """`RandomResizedCrop.get_params` of torchvision, with given random numbers."""
+    """Torchvision's `RandomResizedCrop.get_params`, as a function of random numbers."""
     log_ratio = [math.log(r) for r in RATIO]
     for area_draw, ratio_draw in draws[: 2 * TRIES].reshape(TRIES, 2):
         area = height * width * (AREA[0] + area_draw * (AREA[1] - AREA[0]))
@@ -39,7 +39,7 @@ def reference(height: int, width: int, draws) -> tuple[int, int, int, int]:
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Coloured noise in large spots, so that neighbours in a JPEG differ in colour too."""
+    """Makes color noise in large spots, so that neighbours in a JPEG also differ in color."""
     rng = np.random.default_rng(seed)
     spots = rng.integers(0, 256, (-(-height // 3), -(-width // 3), 3), dtype=np.uint8)
     return np.kron(spots, np.ones((3, 3, 1), np.uint8))[:height, :width]
@@ -139,7 +139,7 @@ def test_augment_encoded_crops_flips_normalises_and_cuts_out(cutout):
     assert 0 < flips < 8
 
 
-def test_augmentation_has_one_crop_and_changes_colours_of_encoded_images_only():
+def test_augmentation_has_one_crop_and_changes_colors_of_encoded_images_only():
     from darts_tf.data import ColorJitter
 
     with pytest.raises(ValueError, match="the only crop. Received: crop_padding=4 beside it"):

@@ -1,4 +1,4 @@
-"""Damaged images: left out of training by name and up to a limit, never out of test."""
+"""Damaged images: training images are left out by name up to a limit, test images never."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = decoding.CHUNK
 
 
 def encoded(label: int, number: int, format: str = "PNG", size=(8, 8)) -> bytes:
-    """An image whose first two channels hold its label and its number, over noise in the third."""
+    """Encodes an image with its label and its number in two channels, and noise in the third."""
     pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
     pixels[..., 0], pixels[..., 1] = 200 * label, number
     buffer = io.BytesIO()
@@ -27,7 +27,7 @@ def encoded(label: int, number: int, format: str = "PNG", size=(8, 8)) -> bytes:
 
 
 def make_folder(root: pathlib.Path, count: int, suffix: str = "png") -> pathlib.Path:
-    """A folder with `count` training images and 2 test images of each of two classes."""
+    """Makes a folder with `count` training and 2 test images of each of two classes."""
     for split, images in (("train", count), ("test", 2)):
         for label, name in enumerate(CLASSES):
             (root / split / name).mkdir(parents=True)
@@ -73,12 +73,12 @@ def left_out(path, count, limit) -> tuple[str, int, str]:
 
 
 def logged(caplog) -> list[tuple[str, int, str]]:
-    """What this package has logged."""
+    """Returns the messages that this package has logged."""
     return [record for record in caplog.record_tuples if record[0].startswith("darts_tf")]
 
 
 def without(folder: pathlib.Path, paths, **options):
-    """The dataset of a copy of the folder that has no file at `paths`."""
+    """Loads the dataset of a copy of the folder without the files at `paths`."""
     copy = folder.parent / f"{folder.name}_copy"
     gone = {path.relative_to(folder) for path in paths}
 

@@ -15,7 +15,7 @@ COUNT = 2 * CHUNK + 5
 
 
 class DamagedShapes(tfds.core.GeneratorBasedBuilder):
-    """Images whose channels hold label and number; some of the training images are damaged."""
+    """Dataset whose images encode label and number; some training images are damaged."""
 
     VERSION = tfds.core.Version("1.0.0")
     COUNTS = {"train": COUNT, "test": 4}
@@ -45,14 +45,14 @@ class DamagedShapes(tfds.core.GeneratorBasedBuilder):
 
 
 class DamagedTestShapes(DamagedShapes):
-    """A test image of it is damaged too."""
+    """Dataset with a damaged test image as well."""
 
     BAD = {"train": (1,), "test": (2,)}
 
 
 @pytest.fixture(autouse=True)
 def _data_dir(tmp_path, monkeypatch):
-    """TFDS keeps its files in the test's own folder."""
+    """Makes TFDS keep its files in the test's own folder."""
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     tfds.disable_progress_bar()
 
@@ -62,7 +62,7 @@ def name(number: int) -> str:
 
 
 def logged(caplog) -> list[str]:
-    """What this package has logged."""
+    """Returns the messages that this package has logged."""
     return [message for logger, _, message in caplog.record_tuples if logger == "darts_tf"]
 
 
@@ -100,13 +100,13 @@ def test_tfds_damaged_image_is_an_error_without_a_limit():
         load_dataset("damaged_shapes")
 
 
-def test_tfds_damaged_image_is_named_by_its_place_in_the_whole_split(caplog):
+def test_tfds_damaged_image_is_named_by_its_index_in_the_whole_split(caplog):
     options = {"limit": CHUNK, "seed": 1, "image_size": 8}
     images, labels = load_dataset("damaged_shapes", **options, max_bad_images=5).train
     numbers = images[:, 0, 0, 1].astype(int)
     np.testing.assert_array_equal(labels, numbers % 2)
     chosen = [i for i in DamagedShapes.BAD["train"] if name(i) in " ".join(logged(caplog))]
-    # Of five damaged images the limit has chosen some, not all.
+    # the limit has chosen some, not all, of the five damaged images
     assert 0 < len(chosen) < 5
     assert len(numbers) == CHUNK - len(chosen)
     assert logged(caplog) == left_out(chosen, 5)

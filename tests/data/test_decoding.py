@@ -1,4 +1,4 @@
-"""Decoding by chunks: what is read again image by image, and data that are not as announced."""
+"""Decoding by chunks: failed chunks are read again by image, and wrong numbers are detected."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from darts_tf.errors import InputError
 
 
 def files(count: int) -> list[bytes]:
-    """PNG images of 8x8 pixels, the same contents."""
+    """Writes PNG images of 8x8 pixels with equal contents."""
     return [tf.io.encode_png(np.full((8, 8, 3), 7, np.uint8)).numpy()] * count
 
 
 def spied(contents: list[bytes], batches: tf.data.Dataset) -> tuple[Encoded, list]:
-    """A split of one class, and a record of the files that are asked for one by one."""
+    """Makes a split of one class, and a list of the files that are read one by one."""
     asked = []
 
     def items(first, count):
@@ -37,16 +37,16 @@ def decoded_train(train: Encoded, image_size: int | None) -> np.ndarray:
     return splits[0].images
 
 
-@pytest.mark.parametrize(("image_size", "looked_at"), [(8, []), (None, [0])])
-def test_only_a_chunk_that_failed_is_read_image_by_image(image_size, looked_at):
+@pytest.mark.parametrize(("image_size", "first_read"), [(8, []), (None, [0])])
+def test_only_a_chunk_that_failed_is_read_image_by_image(image_size, first_read):
     contents = files(2 * CHUNK + 5)
     train, asked = spied(contents, batched(contents))
     assert len(decoded_train(train, image_size)) == len(contents)
-    assert asked == looked_at
+    assert asked == first_read
     contents[CHUNK + 3] = b""
     train, asked = spied(contents, batched(contents))
     assert len(decoded_train(train, image_size)) == len(contents) - 1
-    assert asked == [*looked_at, *range(CHUNK, 2 * CHUNK)]
+    assert asked == [*first_read, *range(CHUNK, 2 * CHUNK)]
 
 
 def test_chunk_that_fails_without_a_damaged_image_is_an_error():

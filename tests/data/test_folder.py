@@ -1,4 +1,4 @@
-"""Image folders: what is read, and the one line each bad folder gives."""
+"""Image folders: the images read, and a one-line error for each bad folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_tf.data.folder import list_folder
 
 
 def write(path: pathlib.Path, size=(8, 8), channels: int = 3, seed: int = 0) -> pathlib.Path:
-    """Saves a random image, `size` being height and width."""
+    """Saves a random image; `size` is (height, width)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = size if channels == 1 else (*size, 3)
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
@@ -24,7 +24,7 @@ def write(path: pathlib.Path, size=(8, 8), channels: int = 3, seed: int = 0) -> 
 
 @pytest.fixture
 def folder(tmp_path) -> pathlib.Path:
-    """Two classes, two colour images of each for training, one for testing."""
+    """Makes two classes with two training and one test color image each."""
     for i, name in enumerate(("cat", "dog")):
         write(tmp_path / "train" / name / "a.png", seed=3 * i)
         write(tmp_path / "train" / name / "b.JPG", seed=3 * i + 1)
@@ -67,7 +67,7 @@ def test_folder_agrees_with_tfds_image_folder(folder):
     assert sorted(theirs) == sorted(train.paths)
     for path, image, label in zip(train.paths, *dataset.train, strict=True):
         assert theirs[path]["label"] == label
-        # Their JPEG decoder takes the fast inverse DCT.
+        # their JPEG decoder uses the fast inverse DCT
         difference = np.abs(theirs[path]["image"].astype(int) - image)
         assert difference.max() <= (0 if path.endswith("png") else 8)
 
@@ -85,7 +85,7 @@ def test_folder_images_are_what_preprocessing_decodes(tmp_path, channels):
     assert dataset.train.images.shape == (6, 16, 16, channels)
 
 
-def test_folder_with_one_coloured_image_has_three_channels(tmp_path):
+def test_folder_with_one_color_image_has_three_channels(tmp_path):
     for split in ("train", "test"):
         write(tmp_path / split / "a" / "x.png", channels=1)
         write(tmp_path / split / "b" / "x.png", channels=1)
@@ -142,9 +142,9 @@ def test_folder_may_call_its_test_images_as_imagenet_does(folder, name):
     expected = load_dataset(str(folder)).test
     (folder / "test").rename(folder / name)
     write(folder / "test" / "no_classes.png")
-    found = load_dataset(str(folder)).test
-    np.testing.assert_array_equal(found.images, expected.images)
-    np.testing.assert_array_equal(found.labels, expected.labels)
+    loaded = load_dataset(str(folder)).test
+    np.testing.assert_array_equal(loaded.images, expected.images)
+    np.testing.assert_array_equal(loaded.labels, expected.labels)
 
 
 def break_truncate(folder):

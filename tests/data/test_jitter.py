@@ -1,4 +1,4 @@
-"""Colour jitter against Pillow's enhancers and the standard library's colour systems."""
+"""Color jitter compared with Pillow's enhancers and the standard library's color systems."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REFERENCES = {
 
 @pytest.mark.parametrize("change", REFERENCES)
 @pytest.mark.parametrize("amount", [-0.2, 0.0, 0.13, 0.6, 1.0, 1.4])
-def test_change_of_colours_is_its_formula(change, amount):
+def test_change_of_colors_is_its_formula(change, amount):
     if change is not turn_hue:
         amount = abs(amount)
     received = change(tf.constant(IMAGE, tf.float32), tf.constant(amount))
@@ -63,10 +63,10 @@ def test_change_of_colours_is_its_formula(change, amount):
     ],
 )
 @pytest.mark.parametrize("factor", [0.6, 0.87, 1.0, 1.4])
-def test_change_of_colours_is_pillows(change, enhancer, factor):
+def test_change_of_colors_is_pillows(change, enhancer, factor):
     received = change(tf.constant(IMAGE, tf.float32), tf.constant(factor))
     expected = np.asarray(enhancer(Image.fromarray(IMAGE)).enhance(factor), np.float32)
-    assert np.abs(received - expected).max() < 1.5  # Pillow rounds the gray, and cuts decimals off
+    assert np.abs(received - expected).max() < 1.5  # Pillow rounds gray values and drops decimals
 
 
 def test_color_jitter_applies_all_changes_in_the_drawn_order():

@@ -1,4 +1,4 @@
-"""Batches: every image once an epoch, repeatable, seekable, shaped as promised."""
+"""Batches: every image once per epoch, reproducible, seekable, with the documented shapes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from darts_tf.data import (
     train_batches,
 )
 
-# Normalises by doing nothing, so that a batch shows the images themselves.
+# an identity as normalisation, so that a batch contains the images themselves
 RAW = Preprocessing(8, 8, 1, (0.0,), (1 / 255,))
 PLAIN = Augmentation()
 EVERYTHING = Augmentation(crop_padding=2, flip=True, cutout=3)
 
 
 def numbered(size: int, first: int = 0) -> Split:
-    """Images whose pixels hold their number, which is their label too."""
+    """Makes images whose pixels equal their number, which is also their label."""
     labels = np.arange(first, first + size, dtype=np.int32)
     return Split(np.ones((1, 8, 8, 1), np.uint8) * labels.astype(np.uint8)[:, None, None, None],
                  labels)  # fmt: skip
@@ -87,7 +87,7 @@ def test_augmentation_differs_between_images_steps_and_epochs():
     augmentation = Augmentation(crop_padding=4, flip=True)
     batches = collected(train_batches(split, RAW, augmentation, 6, seed=0, epochs=2))
     images = np.concatenate([x for x, _ in batches])
-    # 162 equally likely outcomes for each of 24 images.
+    # 162 equally likely outcomes for each of 24 images
     assert len({image.tobytes() for image in images}) > 15
 
 

@@ -1,4 +1,4 @@
-"""Decoding against Pillow, normalisation and statistics against NumPy."""
+"""Decoding compared with Pillow, normalisation and statistics compared with NumPy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GRAY = Preprocessing(32, 32, 1, (0.5,), (0.25,))
 
 
 def photo(height: int = 32, width: int = 32) -> np.ndarray:
-    """A smooth coloured pattern with some noise, as JPEG likes it."""
+    """Makes a smooth color pattern with some noise, which JPEG compresses well."""
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x / 5), np.cos(y / 7), np.sin((x + y) / 6)]
     noise = np.random.default_rng(0).normal(0, 6, (height, width, 3))
@@ -34,7 +34,7 @@ def encode(image: Image.Image, file_format: str, **options) -> bytes:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP"])
-@pytest.mark.parametrize("preprocessing", [RGB, GRAY], ids=["colour", "gray"])
+@pytest.mark.parametrize("preprocessing", [RGB, GRAY], ids=["color", "gray"])
 def test_decode_agrees_with_pillow(preprocessing, file_format, mode):
     encoded = encode(Image.fromarray(photo()).convert(mode), file_format)
     expected = Image.open(io.BytesIO(encoded)).convert("RGB")
@@ -51,7 +51,7 @@ def test_decode_takes_every_kind_of_png(mode):
     np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
-def test_decode_takes_jpeg_in_four_colours():
+def test_decode_takes_jpeg_in_four_colors():
     encoded = encode(Image.fromarray(photo()).convert("CMYK"), "JPEG")
     expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), int)
     assert np.abs(RGB.decode(tf.constant(encoded)).numpy() - expected).max() <= 1
@@ -153,8 +153,8 @@ def test_preprocessing_survives_json():
     assert Preprocessing.from_json(cropping.to_json()) == cropping
 
 
-def test_preprocessing_without_a_centre_crop_is_written_as_it_ever_was():
-    """So that older runs can be read, and resumed."""
+def test_preprocessing_without_a_centre_crop_keeps_the_old_format():
+    """Older runs can be read and resumed."""
     assert set(RGB.to_dict()) == {"height", "width", "channels", "mean", "std"}
 
 

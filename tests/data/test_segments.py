@@ -1,4 +1,4 @@
-"""Batches of texts: known by hand, drawn as the reference draws, and seekable."""
+"""Batches of texts: hand-computed cases, the authors' distribution of lengths, seeking."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SEARCH = {"bptt": 4, "spread": 0, "seed": 0}
 
 
 def stream(size: int) -> np.ndarray:
-    """A text in which every word tells its place, from 1."""
+    """Makes a text in which every word is its own position, from 1."""
     return np.arange(1, size + 1, dtype=np.int32)
 
 
 def cut(tokens, batch_size, first, drawn):
-    """What a segment holds, by slices of Python."""
+    """Cuts a segment by Python slices."""
     n = len(tokens) // batch_size
     rows = [tokens[i * n : (i + 1) * n] for i in range(batch_size)]
     length = min(drawn, n - 1 - first)
@@ -65,7 +65,7 @@ def test_evaluation_segments_of_one_column_predict_every_word_but_the_first():
 
 
 def test_search_segments_of_a_tiny_text():
-    # 2 columns of 20 and of 7 words; valid's beginnings go round after 6, and are cut at its end
+    # 2 columns of 20 and of 7 words; valid's first words repeat after 6, and its end truncates
     segments = collected(search_segments(stream(41), stream(15), 2, epochs=1, **SEARCH))
     firsts = np.cumsum([0, *(one.drawn for one, _ in segments)])
     assert {int(one.drawn) for one, _ in segments} <= {2, 4}
@@ -155,16 +155,16 @@ def test_parts_of_segments_are_their_columns():
         assert len(pieces) == here * len(whole[2:])
         for i, pair in enumerate(whole[2:]):
             for j in (0, 1):
-                found = [piece[j] for piece in pieces[i * here : (i + 1) * here]]
-                tokens = np.concatenate([piece.tokens for piece in found])
+                segments = [piece[j] for piece in pieces[i * here : (i + 1) * here]]
+                tokens = np.concatenate([piece.tokens for piece in segments])
                 begin = 5 * first // 3
                 np.testing.assert_array_equal(tokens, pair[j].tokens[begin:])
-                for piece in found:
+                for piece in segments:
                     assert piece[2:] == pair[j][2:]
 
 
 def digests(text, segments) -> list[str]:
-    """What a text and segments hold, in short."""
+    """Returns digests of a text and its segments."""
     digest = hashlib.sha256()
     for one in segments.as_numpy_iterator():
         for part in one:
@@ -202,7 +202,7 @@ def test_one_trace_serves_all_lengths():
     assert len(traces) == 1
 
 
-# Real text, and what cannot be
+# Real text, and invalid arguments
 
 
 def test_real_text_is_cut_as_the_reference_does(shared):

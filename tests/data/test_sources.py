@@ -1,4 +1,4 @@
-"""Digits, datasets of TFDS (without a network), and how names are told apart."""
+"""Digits, datasets of TFDS (without a network), and how names are resolved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_tf.data.sources import PUBLISHED_STATISTICS
 
 
 class SmallShapes(tfds.core.GeneratorBasedBuilder):
-    """Gray squares; no labels for test, as ImageNet, and names found in its files, as CIFAR."""
+    """Grayscale squares; test has no labels, as in ImageNet, and class names are in files."""
 
     VERSION = tfds.core.Version("1.0.0")
     SIZES = {"train": 30, "validation": 9, "test": 6}
@@ -45,7 +45,7 @@ class SmallShapes(tfds.core.GeneratorBasedBuilder):
 
 
 class MixedShapes(SmallShapes):
-    """Its images have two sizes, and its test split has labels."""
+    """Dataset with images of two sizes and a labelled test split."""
 
     SIZES = {"train": 4, "test": 4}
 
@@ -55,14 +55,14 @@ class MixedShapes(SmallShapes):
 
 
 class TrainOnlyShapes(SmallShapes):
-    """Has no images to test on."""
+    """Dataset without test images."""
 
     SIZES = {"train": 6}
 
 
 @pytest.fixture
 def data_dir(tmp_path, monkeypatch):
-    """TFDS keeps its files in the test's own folder."""
+    """Makes TFDS keep its files in the test's own folder."""
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     tfds.disable_progress_bar()
 

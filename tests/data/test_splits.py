@@ -1,4 +1,4 @@
-"""Shuffles are permutations; halves and limited splits keep what they promise."""
+"""Permutations, halves of a split, limited splits and held-out images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_tf.data.splits import limited_indices
 
 
 def numbered(size: int) -> Split:
-    """Images that hold their own number."""
+    """Makes images whose pixels equal their number."""
     images = np.arange(size, dtype=np.uint8).reshape(size, 1, 1, 1) * np.ones((8, 8, 1), np.uint8)
     return Split(images, np.arange(size, dtype=np.int32) % 3)
 
@@ -38,7 +38,7 @@ def test_permutations_of_many_epochs_are_all_different_and_even():
     keys = tf.repeat([permutation_key(3, 2, epoch) for epoch in range(epochs)], size, axis=0)
     positions = tf.tile(tf.range(size, dtype=tf.int64), [epochs])
     orders = shuffled_indices(positions, size, keys).numpy().reshape(epochs, size)
-    # With 10! possible orders two equal ones in a thousand have a chance of one in seven.
+    # of 1000 random permutations of 10 elements, two are equal with a probability of 1/7
     assert len({order.tobytes() for order in orders}) >= epochs - 2
     counts = np.stack([(orders == number).sum(0) for number in range(size)])
     chi_squared = ((counts - epochs / size) ** 2 / (epochs / size)).sum()
@@ -124,6 +124,6 @@ def test_held_out_images_are_of_every_class_and_not_trained_on():
 
 
 def test_held_out_refuses_a_class_of_too_few_images():
-    dataset = load_dataset("digits", limit=10)  # one of each
+    dataset = load_dataset("digits", limit=10)  # one image per class
     with pytest.raises(ValueError, match="hold 0.1 of them out.* Received: 1 of '0'"):
         held_out(dataset, 0.1, seed=0)

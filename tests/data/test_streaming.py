@@ -1,4 +1,4 @@
-"""Images that are decoded while they are used: repeatable, seekable, divisible, damaged."""
+"""Streamed images: reproducible, seekable, divisible among replicas, and damaged files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from darts_tf.data.splits import Files, Records
 
 CROP = Augmentation(random_resized_crop=True)
 EVERYTHING = Augmentation(flip=True, cutout=3, random_resized_crop=True, color_jitter=ColorJitter())
-# Normalises by doing nothing, so that a batch shows the images themselves.
+# an identity as normalisation, so that a batch contains the images themselves
 RAW = Preprocessing(8, 8, 3, (0.0,) * 3, (1 / 255,) * 3, 9)
 
 
 def write(path: pathlib.Path, level: int, size=(13, 11)) -> None:
-    """Saves an image of one colour."""
+    """Saves an image of one color."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((*size, 3), level, np.uint8)).save(path)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> pathlib.Path:
-    """Eleven training and five test images of two classes; each is gray by its number."""
+def image_folder(tmp_path_factory) -> pathlib.Path:
+    """Makes 11 training and 5 test images of two classes, with their number as gray value."""
     folder = tmp_path_factory.mktemp("images")
     for split, count in (("train", 11), ("val", 5)):
         for i in range(count):
@@ -48,12 +48,12 @@ def made(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def dataset(made):
-    return load_dataset(str(made), streamed=True, image_size=8)
+def dataset(image_folder):
+    return load_dataset(str(image_folder), streamed=True, image_size=8)
 
 
 def records(split: Files) -> Records:
-    """The same images one after another, in an order by shuffling all of them."""
+    """Makes `Records` of the images that shuffle all of them."""
 
     def read(order):
         images = tf.data.Dataset.from_tensor_slices((split.paths, split.labels))
@@ -138,7 +138,7 @@ def test_streamed_evaluation_is_what_preprocessing_decodes(dataset, kind, batch_
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sample_of_a_streamed_split_is_decoded_with_its_labels(dataset, kind):
-    """Files are sorted by class: evenly over them, each class has its share."""
+    """Files are sorted by class, so evenly spaced ones represent all classes."""
     images, labels = sample(KINDS[kind](dataset.train), dataset.preprocessing, 4)
     chosen = {"files": [0, 2, 5, 8], "records": [0, 1, 2, 3]}[kind]
     assert labels.tolist() == dataset.train.labels[chosen].tolist()
@@ -168,18 +168,18 @@ def test_streamed_batches_know_their_shapes_and_their_number(dataset, kind):
     assert evaluation_batches(split, RAW, 4).element_spec == spec
 
 
-def test_streamed_dataset_is_normalised_as_imagenet_and_cropped_in_the_middle(made):
-    dataset = load_dataset(str(made), streamed=True)
+def test_streamed_dataset_is_normalised_as_imagenet_and_cropped_in_the_middle(image_folder):
+    dataset = load_dataset(str(image_folder), streamed=True)
     assert dataset.preprocessing == Preprocessing(
         224, 224, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 256
     )
     assert (dataset.classes, dataset.train.size, dataset.test.size) == (("a", "b"), 11, 5)
-    limited = load_dataset(str(made), streamed=True, limit=4).train
+    limited = load_dataset(str(image_folder), streamed=True, limit=4).train
     np.testing.assert_array_equal(limited.labels, [0, 0, 1, 1])
 
 
 def test_streamed_dataset_and_random_resized_crop_need_each_other(dataset):
-    with pytest.raises(ValueError, match="with a streamed dataset.* Received: another augment"):
+    with pytest.raises(ValueError, match="with a streamed dataset.* Received: a different augment"):
         trained(dataset.train, Augmentation(2))
     digits = load_dataset("digits", limit=20)
     with pytest.raises(ValueError, match="with a streamed dataset.* Received: images in memory"):

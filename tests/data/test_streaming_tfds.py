@@ -14,7 +14,7 @@ CROP = Augmentation(random_resized_crop=True)
 
 
 class ShardedShapes(tfds.core.GeneratorBasedBuilder):
-    """Images of many sizes, each gray by its number; test has no labels, as ImageNet's."""
+    """Images of many sizes with their number as gray value; test has no labels, as ImageNet's."""
 
     VERSION = tfds.core.Version("1.0.0")
     COUNTS = {"train": 23, "validation": 7, "test": 5}
@@ -41,7 +41,7 @@ class ShardedShapes(tfds.core.GeneratorBasedBuilder):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """Its training images lie in several files."""
+    """Makes a dataset whose training images are in several files."""
     with pytest.MonkeyPatch.context() as patch:
         folder = str(tmp_path_factory.mktemp("tfds"))
         patch.setattr(tfds.core.constants, "DATA_DIR", folder)
@@ -52,25 +52,25 @@ def dataset(tmp_path_factory):
 
 def batches(dataset, **options):
     options = {"seed": 0, "epochs": 3, **options}
-    found = train_batches(dataset.train, dataset.preprocessing, CROP, 5, **options)
-    return [(x.numpy(), y.numpy()) for x, y in found]
+    examples = train_batches(dataset.train, dataset.preprocessing, CROP, 5, **options)
+    return [(x.numpy(), y.numpy()) for x, y in examples]
 
 
-def numbers(dataset, found) -> np.ndarray:
-    """Of the images in batches, by their gray."""
+def numbers(dataset, examples) -> np.ndarray:
+    """Returns the numbers of the images in batches, from their gray values."""
     preprocessing = dataset.preprocessing
-    levels = np.concatenate([x[:, 8, 8, 0] for x, _ in found])
+    levels = np.concatenate([x[:, 8, 8, 0] for x, _ in examples])
     return np.round((levels * preprocessing.std[0] + preprocessing.mean[0]) * 25.5).astype(int)
 
 
 def test_streamed_records_come_once_an_epoch_in_new_orders_of_all_files(dataset):
     assert isinstance(dataset.train, Records)
     assert (dataset.train.size, dataset.test.size) == (23, 7)
-    found = batches(dataset)
-    order = numbers(dataset, found).reshape(3, 23)
+    examples = batches(dataset)
+    order = numbers(dataset, examples).reshape(3, 23)
     np.testing.assert_array_equal(np.sort(order, 1), np.tile(np.arange(23), (3, 1)))
     assert len({epoch.tobytes() for epoch in order}) == 3
-    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), order.ravel() % 2)
+    np.testing.assert_array_equal(np.concatenate([y for _, y in examples]), order.ravel() % 2)
 
 
 def test_order_of_the_files_follows_the_seed_too(dataset, monkeypatch):
@@ -101,8 +101,8 @@ def test_streamed_records_do_not_depend_on_the_global_seed(dataset):
 
 
 def test_streamed_evaluation_reads_the_split_that_has_labels_in_its_order(dataset):
-    found = evaluation_batches(dataset.test, dataset.preprocessing, 3)
-    labels = np.concatenate([y for _, y in found.as_numpy_iterator()])
+    evaluated = evaluation_batches(dataset.test, dataset.preprocessing, 3)
+    labels = np.concatenate([y for _, y in evaluated.as_numpy_iterator()])
     np.testing.assert_array_equal(np.bincount(labels), [4, 3])
     again = evaluation_batches(dataset.test, dataset.preprocessing, 7)
     np.testing.assert_array_equal(next(iter(again))[1], labels)

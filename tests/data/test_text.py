@@ -1,4 +1,4 @@
-"""Texts: what their words become, what is read from where, and the one line each bad text gives."""
+"""Texts: their tokens, the embedded text, folders, and a one-line error for each bad text."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_real_text_is_read_as_the_reference_does(shared, name):
         lines = (folder / f"{split}.txt").read_text(encoding="utf-8").split("\n")
         expected = [word for line in lines[:-1] for word in (*line.split(), "<eos>")]
         words |= dict.fromkeys(expected)
-        found = [text.vocabulary.words[token] for token in getattr(text, split)]
-        assert found == expected
+        decoded = [text.vocabulary.words[token] for token in getattr(text, split)]
+        assert decoded == expected
     assert text.vocabulary.words == tuple(words)
 
 
@@ -98,12 +98,12 @@ def test_pydoc_has_no_paragraph_twice(pydoc):
         words = " ".join(pydoc.vocabulary.words[token] for token in getattr(pydoc, split))
         return [line for line in words.split("<eos>") if line and "<unk>" not in line]
 
-    found = collections.Counter(line for split in SPLITS for line in paragraphs(split))
-    assert found.most_common(1)[0][1] == 1
+    counts = collections.Counter(line for split in SPLITS for line in paragraphs(split))
+    assert counts.most_common(1)[0][1] == 1
 
 
 def of_topics(monkeypatch, **topics) -> list[list[str]]:
-    """The lines of the splits where Python's reference is something else."""
+    """Returns the lines of the splits if these topics are Python's reference."""
     module = types.ModuleType("pydoc_data.topics")
     module.topics = topics
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", module)
@@ -119,10 +119,10 @@ def test_pydoc_of_a_tiny_reference(monkeypatch):
     ]
 
 
-def test_pydoc_gives_the_ninth_and_tenth_block_to_valid_and_test(monkeypatch):
+def test_pydoc_puts_the_ninth_and_tenth_block_into_valid_and_test(monkeypatch):
     topics = {f"{i:03}": f"is {i} {i}\n\nand\nagain" for i in range(319)}
     train, *others = of_topics(monkeypatch, **topics)
-    # the paragraph that all share is the second one of all
+    # the paragraph in all topics is the second one
     numbers = [[i - 1 for i in range(320) if i // 16 % 10 == block] for block in (8, 9)]
     assert others == [["is <unk> <unk>"] * len(block) for block in numbers]
     assert train[:3] == ["is 0 0", "<unk> <unk>", "is 1 1"]
@@ -135,14 +135,14 @@ def test_pydoc_says_that_a_python_lacks_it(monkeypatch):
         load_text("pydoc")
 
 
-# What is a text
+# Names and folders of texts
 
 
 def test_every_embedded_text_can_be_loaded():
     assert tuple(TEXTS) == EMBEDDED_TEXTS
 
 
-def test_text_is_told_from_images(tmp_path, monkeypatch):
+def test_text_is_distinguished_from_images(tmp_path, monkeypatch):
     write_texts(tmp_path / "text", test=None)
     write_texts(tmp_path / "images")
     (tmp_path / "images" / "train").mkdir()

@@ -1,4 +1,4 @@
-"""Vocabularies: as text, against others, in a run's folder; and texts that are hostile."""
+"""Vocabularies: text form, comparison, in a run's folder; and hostile text files."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_vocabulary_that_does_not_fit_is_refused_with_the_first_difference(other
         check_same_vocabulary(expected, Vocabulary(other))
 
 
-def test_run_keeps_the_vocabulary_and_begins_again_with_the_same_text_only(tmp_path):
+def test_run_keeps_the_vocabulary_and_resumes_with_the_same_text_only(tmp_path):
     text = load_text(write_texts(tmp_path / "text"))
     folder = begin(tmp_path / "run", text)
     assert read_vocabulary(folder / run_files.VOCABULARY) == text.vocabulary
-    described = run_files.read_json(folder / run_files.DATASET)
-    assert described["words"] == {"train": 8, "valid": 3, "test": 4}
+    description = run_files.read_json(folder / run_files.DATASET)
+    assert description["words"] == {"train": 8, "valid": 3, "test": 4}
     begin(folder, text, resume=True)
     other = load_text(write_texts(tmp_path / "text", valid="d b\n"))
     refused(
@@ -86,8 +86,8 @@ def test_folder_is_taken_or_refused(tmp_path):
     folder = tmp_path.resolve() / "text"
     folder.mkdir()
 
-    def read(given):
-        for file, content in zip(FILES, given, strict=True):
+    def read(contents):
+        for file, content in zip(FILES, contents, strict=True):
             (folder / file).unlink(missing_ok=True)
             if content is not None:
                 (folder / file).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Mixed edges and cells against explicit sums over single primitives."""
+"""Mixed edges and cells compared with explicit sums over single primitives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mixed_op(stride, rows, primitives=PRIMITIVES):
 
 
 def single(op, name, edge, stride, rows):
-    """The primitive of one edge alone, with that edge's part of the weights of all."""
+    """Makes the primitive of one edge, with that edge's part of all weights."""
     alone = LAYERS[name](CHANNELS, stride, False)
     alone.build((None, None, None, CHANNELS))
     for ours, together in zip(alone.trainable_variables, op.trainable_variables, strict=True):
@@ -48,7 +48,7 @@ def single(op, name, edge, stride, rows):
 
 
 def explicit_mix(mixed, stride, x, weights, edge):
-    """Eq. 2 written out for one edge: the weighted sum over primitives."""
+    """Computes eq. 2 for one edge: the weighted sum over primitives."""
     rows = mixed.edges
     return sum(
         weight * applied(single(op, name, edge, stride, rows), x, training=True)
@@ -79,7 +79,7 @@ def test_mixed_op_keeps_one_pool_and_its_statistics_for_all_edges():
 
 
 def explicit_cell(cell, s0, s1, weights):
-    """Every node adds, edge by edge in the order of the alphas, what its inputs send."""
+    """Computes a search cell edge by edge, in the order of the alphas."""
     states = [
         applied(layer, s, training=True)
         for layer, s in ((cell.preprocess0, s0), (cell.preprocess1, s1))
@@ -110,7 +110,7 @@ def test_search_cell_adds_the_mixed_edges_of_every_node(reduction, previous):
 
 
 def test_search_cell_reads_alphas_node_by_node_with_inputs_ascending():
-    """With nothing but scaled skips the nodes are known sums of the two inputs."""
+    """With only scaled skips, the nodes are known sums of the two inputs."""
     cell = SearchCell(CHANNELS, False, False, space_of(3, ("none", "skip_connect")))
     s0, s1 = drawn(2, 4, 4, 3), drawn(2, 4, 4, 5, seed=1)
     cell.build(s0.shape, s1.shape)
@@ -161,7 +161,7 @@ ALL_SKIPS = tuple(("skip_connect", source) for source in (0, 1, 1, 2))
 
 
 def test_drop_path_spares_identities_alone():
-    """Where everything else is dropped, only what came through identities is left."""
+    """If everything else is dropped, only the outputs of identities remain."""
     pairs = (("skip_connect", 0), ("sep_conv_3x3", 1), ("max_pool_3x3", 0), ("skip_connect", 2))
     cell, s0, s1 = discrete(pairs, (2, 3))
     assert cell.droppable == [1, 2]

@@ -1,4 +1,4 @@
-"""One graph for layers of a kind: the same numbers and derivatives as the layers themselves."""
+"""Graph sharing: values and derivatives equal those of the layers themselves."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_layers_of_a_kind_keep_their_own_weights_and_statistics():
             ours.assign(theirs)
         state, weights = inputs(seed=i)
         expected = twin(state, weights, training=True)
-        with tracked_statistics(False):  # what is tracked is the caller's choice
+        with tracked_statistics(False):  # the argument `track` decides, not this switch
             assert_close(functions(mixed, state, weights, track=True), expected, 1e-12)
         assert_close(values(mixed.variables), values(twin.variables), 1e-12, 1e-15)
     assert len(functions._kinds) == 1
@@ -90,7 +90,7 @@ def test_untracked_call_changes_nothing():
     assert_close(values(mixed.variables), before, 0)
 
 
-# What is kept for the backward pass
+# Results kept for the backward pass
 
 
 def test_kept_results_are_replayed_in_order_and_differentiated_as_before():
@@ -131,7 +131,7 @@ def test_recording_ends_with_its_block():
     assert results == []
 
 
-# Gradients by hand
+# Custom gradients
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])

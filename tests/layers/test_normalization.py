@@ -1,4 +1,4 @@
-"""Batch normalisation: exact second derivatives, the reference's statistics, precision."""
+"""Batch normalisation: exact second derivatives, the authors' statistics, precision."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MODES = {
 
 
 def drawn(shape=SHAPE, seed=0, dtype="float64"):
-    """Numbers away from mean zero and variance one."""
+    """Draws numbers whose mean is not 0 and whose variance is not 1."""
     return tf.constant(np.random.default_rng(seed).normal(0.5, 2.0, shape), dtype)
 
 
 def plain(x):
-    """Moments written out, differentiated by TensorFlow twice."""
+    """Normalises by explicit moments, which TensorFlow differentiates twice."""
     mean = tf.reduce_mean(x, (0, 1, 2))
     variance = tf.reduce_mean(tf.square(x - mean), (0, 1, 2))
     return (x - mean) / tf.sqrt(variance + EPSILON)
@@ -37,7 +37,7 @@ def ours(x):
 
 
 def two_layers(norm):
-    """A scalar of `x` and a kernel: normalisations in a row, with a kink between them."""
+    """Makes a scalar function of `x` and a kernel: two normalisations with a ReLU between."""
 
     def function(point):
         x, kernel = point
@@ -77,7 +77,7 @@ def test_normalize_has_the_value_and_gradient_of_plain_moments(dtype, tolerance)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_scale_and_offset_have_their_second_derivatives(mode, dtype, tolerance):
-    """Along everything: values, gradients and a product with the Hessian."""
+    """Compares values, gradients and a Hessian-vector product for all arguments."""
 
     def scalar(norm):
         def function(point):
@@ -115,7 +115,7 @@ def test_normalize_takes_a_batch_of_unknown_size():
 
 
 def test_stock_layer_has_a_wrong_second_derivative():
-    """Why there is a layer of our own: this says when it is needed no more."""
+    """The reason for our own layer: this test fails once it is no longer needed."""
     stock = keras.layers.BatchNormalization(
         center=False, scale=False, epsilon=EPSILON, dtype="float64"
     )

@@ -1,4 +1,4 @@
-"""Partial channels against their definition (Xu et al. 2020), and the search that uses them."""
+"""Partial channels compared with their definition (Xu et al. 2020), and a search with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drawn(*shape, seed=0):
 
 
 def test_supernet_has_the_parameters_of_the_paper():
-    """FACTS: 299,578 at k=4; edges have parameters of their own, which are not among them."""
+    """The number of FACTS, 299,578 at k=4, does not include the edges' own parameters."""
     supernet = Supernet(partial_channels=4)
     assert count_params(supernet) == 299_578
     assert [tuple(a.shape) for a in supernet.alphas] == [(14, 8)] * 2 + [(14,)] * 2
@@ -71,7 +71,7 @@ def test_first_channels_are_mixed_and_the_others_pass(stride):
 
 @pytest.mark.usefixtures("float64")
 def test_node_is_the_shuffled_sum_of_its_edges():
-    """With nothing but skips, known by hand: an edge gives its weight times its state."""
+    """With only skips, an edge's output is its weight times its state."""
     space = space_of(1, ("none", "skip_connect"))
     cell = SearchCell(CHANNELS, False, False, space, PARTIAL)
     s0, s1 = drawn(2, 4, 4, 3), drawn(2, 4, 4, 5, seed=1)
@@ -113,7 +113,7 @@ def test_second_order_is_the_gradient_by_nested_tapes_along_all_four():
 
 
 def test_derivation_weighs_operations_by_their_edges():
-    """Alphas alike, but for a strong operation on a weak edge."""
+    """All alphas are equal except for a strong operation on a weak edge."""
     alphas = np.zeros((len(edges(2)), len(PRIMITIVES)))
     alphas[:, PRIMITIVES.index("skip_connect")] = 1.0
     alphas[2, PRIMITIVES.index("sep_conv_3x3")] = 2.0  # from 0 into the second node

@@ -1,4 +1,4 @@
-"""Every primitive against plain NumPy, its second derivative, its groups and its costs."""
+"""Primitives compared with NumPy; their second derivatives, groups and costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def drawn(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).normal(0.3, 1.0, shape), "float64")
 
 
-def made(name, stride, affine=False, groups=1, channels=CHANNELS):
+def built(name, stride, affine=False, groups=1, channels=CHANNELS):
     layer = PRIMITIVES[name](channels, stride, affine, groups)
     layer.build((None, None, None, groups * channels))
     return layer
@@ -39,7 +39,7 @@ def test_primitives_are_those_of_the_space():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
-    layer, x = made(name, stride, affine), drawn(2, *size, CHANNELS)
+    layer, x = built(name, stride, affine), drawn(2, *size, CHANNELS)
     reference = Reference(named_by_reference("op", layer), training=True)
     expected = reference.op(name, "op", x.numpy(), stride)
     assert_close(applied(layer, x, training=True), expected, 1e-12)
@@ -51,7 +51,7 @@ def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
 
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_pools_are_normalized_in_search_only(name):
-    norms = [getattr(made(name, 1, affine), "norm", None) for affine in (False, True)]
+    norms = [getattr(built(name, 1, affine), "norm", None) for affine in (False, True)]
     if name.endswith("pool_3x3"):
         assert norms[0] is not None
         assert not norms[0].affine
@@ -92,18 +92,18 @@ def test_factorized_reduce_sees_even_places_then_odd_ones():
 def test_max_pool_never_sees_its_padding():
     x = drawn(2, 5, 6, CHANNELS) - 10.0
     for stride in (1, 2):
-        assert np.all(np.asarray(made("max_pool_3x3", stride, affine=True)(x)) < -1)
+        assert np.all(np.asarray(built("max_pool_3x3", stride, affine=True)(x)) < -1)
 
 
 def test_avg_pool_leaves_padding_out_of_the_count():
     for size in SIZES:
         for stride in (1, 2):
-            y = made("avg_pool_3x3", stride, affine=True)(np.ones((1, *size, CHANNELS)))
+            y = built("avg_pool_3x3", stride, affine=True)(np.ones((1, *size, CHANNELS)))
             assert_close(y, np.ones(y.shape), 1e-15)
 
 
 def weighted_cubes(layer):
-    """A scalar of the input and the weights of a layer whose second derivatives are not zero."""
+    """Makes a scalar function of a layer's input and weights with nonzero second derivatives."""
 
     def function(point):
         x, *weights = point
@@ -119,8 +119,8 @@ def weighted_cubes(layer):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_second_derivative_is_exact_eagerly_and_in_a_graph(name, stride):
-    """Of the input and all weights: a pool once lost its second derivative in graphs alone."""
-    layer = made(name, stride)
+    """For the input and all weights; a pool once lost its second derivative only in graphs."""
+    layer = built(name, stride)
     function = weighted_cubes(layer)
     point = [drawn(2, 7, 6, CHANNELS)] + [v.value for v in layer.trainable_variables]
     direction = [drawn(*p.shape, seed=1 + i) for i, p in enumerate(point)]
@@ -132,7 +132,7 @@ def test_second_derivative_is_exact_eagerly_and_in_a_graph(name, stride):
 
 
 def slices(variable, groups):
-    """What belongs to each group of a kernel."""
+    """Returns the part of a kernel that belongs to each group."""
     axis = 2 if variable.name.startswith("depthwise") else 0
     return np.split(np.asarray(variable), groups, axis)
 
@@ -140,14 +140,14 @@ def slices(variable, groups):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", GROUPED)
 def test_groups_are_separate_layers_side_by_side(name, stride):
-    together, x = made(name, stride, groups=3), drawn(2, 7, 6, 3 * CHANNELS)
+    together, x = built(name, stride, groups=3), drawn(2, 7, 6, 3 * CHANNELS)
     y = together(tf.nn.relu(x), training=True)
     assert together.compute_output_shape(x.shape) == y.shape
     macs = 0
     for group, (part, expected) in enumerate(
         zip(tf.split(x, 3, -1), tf.split(y, 3, -1), strict=True)
     ):
-        alone = made(name, stride)
+        alone = built(name, stride)
         for ours, all_groups in zip(
             alone.trainable_variables, together.trainable_variables, strict=True
         ):
@@ -176,7 +176,7 @@ def test_groups_of_a_factorized_reduce_read_the_same():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_scale_is_a_factor_of_what_a_primitive_gives(name, stride, affine, training):
-    layer, x = made(name, stride, affine), drawn(2, 7, 6, CHANNELS)
+    layer, x = built(name, stride, affine), drawn(2, 7, 6, CHANNELS)
     if not layer.weightless:
         scale = drawn(CHANNELS, seed=1)
         plain, scaled = (applied(layer, x, scale=s, training=training) for s in (None, scale))
@@ -186,7 +186,7 @@ def test_scale_is_a_factor_of_what_a_primitive_gives(name, stride, affine, train
 
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_weightless_primitives_have_no_trainable_weights(name):
-    layer = made(name, 1)
+    layer = built(name, 1)
     assert layer.weightless == (not layer.trainable_variables)
 
 
@@ -199,7 +199,7 @@ def test_weightless_primitives_have_no_trainable_weights(name):
     ],
 )
 def test_kernels_start_uniform_in_one_over_root_of_fan_in(name, fan_ins):
-    for variable in made(name, 1, channels=32).trainable_variables:
+    for variable in built(name, 1, channels=32).trainable_variables:
         bound = fan_ins[variable.name.split("_")[0]] ** -0.5
         values = np.asarray(variable)
         assert 0.9 * bound < np.abs(values).max() <= bound

@@ -1,4 +1,4 @@
-"""Recurrent cells against plain NumPy, and as cells of `keras.layers.RNN`."""
+"""Recurrent cells compared with NumPy, and as cells of `keras.layers.RNN`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def randomized(cell):
-    """With weights that show what is wrong; those of the paper's start are all but zero."""
+    """Sets large random weights, which show errors; the paper's initial weights are almost zero."""
     cell.build((None, INPUTS))
     for variable in cell.trainable_variables:
         variable.assign(DRAW.normal(size=variable.shape) * 0.5)
@@ -32,7 +32,7 @@ def randomized(cell):
 
 
 def stepwise(step, cell, mask, **settings):
-    """All states by NumPy."""
+    """Computes all states with NumPy."""
     state, states = STATE, []
     for t in range(STEPS):
         state = step(cell, X[:, t], state, mask, **settings)

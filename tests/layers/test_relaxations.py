@@ -1,4 +1,4 @@
-"""Relaxations against the papers' formulas, and searches' steps with them."""
+"""Relaxations compared with the papers' formulas, and search steps with them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_gumbel_is_a_function_of_its_seed_and_hard_at_any_temperature():
 
 @pytest.mark.parametrize("temperature", [8.0, 0.125])
 def test_gumbel_has_the_gradient_of_the_relaxed_sample(temperature):
-    """Of s = softmax((log p + g) / τ): (diag s - s sᵀ) / τ, as log p is α but for a constant."""
+    """The gradient is (diag s - s sᵀ) / τ, s = softmax((log p + g) / τ), log p = α + const."""
     alphas, upstream = tf.constant(ALPHAS), np.random.default_rng(1).normal(size=ALPHAS.shape)
     with tf.GradientTape() as tape:
         tape.watch(alphas)
@@ -81,7 +81,7 @@ def test_gumbel_has_the_gradient_of_the_relaxed_sample(temperature):
 
 
 def test_derivation_ranks_edges_by_sigmoids():
-    """One edge whose operations are all strong: a softmax divides them, sigmoids do not."""
+    """All operations of one edge are strong: a softmax divides them, sigmoids do not."""
     alphas = np.full((5, len(PRIMITIVES)), -1.0)
     alphas[2] = 3.0  # from 0 into the second node
     alphas[3:, PRIMITIVES.index("skip_connect")] = 2.0
@@ -109,7 +109,7 @@ def test_second_order_is_the_gradient_by_nested_tapes(relaxation):
     _, expected = by_nested_tapes(trainer.loss_at, *arguments)
     _, gradients = trainer.arch_gradients(TRAIN, VALID)
     assert_close(gradients, expected, 1e-9)
-    radius = 1e-6  # both sides of the difference see the same sample: so it is a derivative
+    radius = 1e-6  # both sides of the difference use the same sample, so it is a derivative
     _, close = ESTIMATORS["finite_difference"](trainer.loss_at, *arguments, radius=radius)
     assert_close(close, expected, 1e-4)
 

@@ -1,4 +1,4 @@
-"""Perturbed mixtures against SmoothDARTS' formulas."""
+"""Perturbed mixtures compared with SmoothDARTS' formulas."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_perturbations_are_flags():
 
 
 def test_random_noise_is_uniform_within_the_radius():
-    """Small enough that nothing is cut off: then the sum alone is to be made up for."""
+    """The radius is so small that nothing is clipped, and only the sum is normalised."""
     even = np.full((20_000, 4), 0.25)
     moved = random_smoothing(tf.constant(even), 0.125, SEED).numpy()
     assert_close(moved.sum(1), np.ones(20_000), 1e-14)
@@ -64,11 +64,11 @@ def test_weights_learn_at_perturbed_mixtures_and_alphas_at_their_own():
     assert_close(moved.arch_gradients(TRAIN, VALID), plain.arch_gradients(TRAIN, VALID), 1e-12)
     assert_close(moved.network(TRAIN[0]), plain.network(TRAIN[0]), 1e-12)
     with tracked_statistics(False):
-        looked_at = plain.network(TRAIN[0], training=True)
-        assert_close(moved.network(TRAIN[0], training=True), looked_at, 1e-12)
+        logits = plain.network(TRAIN[0], training=True)
+        assert_close(moved.network(TRAIN[0], training=True), logits, 1e-12)
     seed = moved.network.seed_state
     before = np.asarray(seed)
-    assert np.abs(moved.network(TRAIN[0], training=True) - looked_at).max() > 1e-3
+    assert np.abs(moved.network(TRAIN[0], training=True) - logits).max() > 1e-3
     np.testing.assert_array_equal(seed, before + [0, 1])
     weights = values(plain.network.network_weights)
     for trainer in (plain, moved):

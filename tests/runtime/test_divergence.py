@@ -109,7 +109,7 @@ def test_run_goes_back_once_then_stops_with_a_report_and_can_go_on(dataset, tmp_
         train(config(folder), DARTS_V2, dataset, callbacks=(Poison(3, times=2),))
     log = (folder / files.LOG).read_text()
     assert log.count("was skipped") == 4
-    assert "going back to step 3 of epoch 1 with a lower learning rate" in log
+    assert "rolling back to step 3 of epoch 1 with a lower learning rate" in log
     train(dataclasses.replace(config(folder), resume=True), DARTS_V2, dataset)
     (line,) = read_metrics(folder)
     assert np.isfinite(line["loss"])

@@ -100,7 +100,7 @@ def test_search_follows_the_cosine_schedule(finished):
 
 def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
     folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
-    message = "^ after step 1 of 2 of epoch 1; everything is kept, and --workdir .*run --resume go"
+    message = "^ after step 1 of 2 of epoch 1; everything is saved, and --workdir .*run --resume re"
     with pytest.raises(Interrupted, match=message) as stop:
         search(config(folder), dataset, callbacks=(Terminate(),))
     assert stop.value.signal == signal.SIGTERM

@@ -45,5 +45,5 @@ def test_workers_that_were_asked_to_end_go_on(tmp_path):
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 128 + signal.SIGTERM, output
-    assert "--resume goes on from there" in output
+    assert "--resume resumes it" in output
     assert_one_whole_run(tmp_path, finished(*words, "--resume"))

@@ -1,4 +1,4 @@
-"""Schedules and records."""
+"""Callbacks: schedules and records."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from darts_tf.training.tensorboard import Dashboard
 
 
 def model(**counts):
-    """What callbacks ask of a trainer."""
-    counters = {"skipped": 0, "times_gone_back": 0, **counts}
+    """Makes a stand-in for a trainer with the attributes that callbacks read."""
+    counters = {"skipped": 0, "rollbacks": 0, **counts}
     return types.SimpleNamespace(
         **{name: keras.Variable(count, dtype="int64") for name, count in counters.items()},
         network=types.SimpleNamespace(drop_path_rate=keras.Variable(0.5)),
@@ -26,17 +26,17 @@ def model(**counts):
 
 
 def record_of(folder, *arguments, trainer=None, **options):
-    """A record of a trainer without skipped steps, unless another is given."""
+    """Makes a record; the default trainer has no skipped steps."""
     record = callbacks.Record(folder, *arguments, **options)
     record.set_model(trainer or model())
     return record
 
 
 @pytest.mark.parametrize("times", [0, 1, 2])
-def test_schedule_sets_the_rate_of_an_epoch_and_tells_it(times):
+def test_schedule_sets_and_logs_the_rate_of_an_epoch(times):
     config = SearchConfig(workdir="unused", epochs=4, learning_rate=0.1, learning_rate_min=0.02)
     schedule = callbacks.Schedule(config)
-    schedule.set_model(model(times_gone_back=times))
+    schedule.set_model(model(rollbacks=times))
     rates = []
     for epoch in range(4):
         schedule.on_epoch_begin(epoch)
@@ -53,7 +53,7 @@ def test_schedule_lowers_the_rate_when_a_run_goes_back():
     schedule.set_model(model())
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == 0.5
-    schedule.model.times_gone_back.assign(1)
+    schedule.model.rollbacks.assign(1)
     schedule.on_epoch_begin(0)
     assert float(schedule.model.optimizer.learning_rate) == pytest.approx(0.05)
 
@@ -78,42 +78,44 @@ def test_schedule_sets_the_rate_of_every_step_where_asked_to():
 def test_ramp_sets_the_number_of_every_epoch():
     variable = keras.Variable(7.0)
     ramp = callbacks.Ramp(variable, lambda epoch: epoch / 4)
-    found = []
+    numbers = []
     for epoch in (0, 1, 3):
         ramp.on_epoch_begin(epoch)
-        found.append(float(variable))
-    assert found == [0, 0.25, 0.75]
+        numbers.append(float(variable))
+    assert numbers == [0, 0.25, 0.75]
 
 
-def test_record_writes_and_reports_one_line_an_epoch(tmp_path):
-    seen = []
-    record = record_of(tmp_path, lambda: {"more": 1}, seen.append, held_out="test")
+def test_record_writes_and_reports_one_line_per_epoch(tmp_path):
+    reported = []
+    record = record_of(tmp_path, lambda: {"more": 1}, reported.append, held_out="test")
     for epoch in range(2):
         record.on_epoch_begin(epoch)
         record.on_epoch_end(epoch, {"loss": 2.0, "accuracy": 0.5, "val_loss": 1.0})
     line = {"loss": 2.0, "accuracy": 0.5, "test_loss": 1.0, "more": 1}
     lines = read_metrics(tmp_path)
     assert lines == [{"epoch": epoch, **line} for epoch in range(2)]
-    assert [set(line) - set(lines[0]) for line in seen] == [{"seconds"}] * 2
-    assert [{**line, "seconds": 0} for line in lines] == [{**line, "seconds": 0} for line in seen]
+    assert [set(line) - set(lines[0]) for line in reported] == [{"seconds"}] * 2
+    assert [{**line, "seconds": 0} for line in lines] == [
+        {**line, "seconds": 0} for line in reported
+    ]
 
 
-def test_record_calls_held_out_images_valid_unless_told(tmp_path):
+def test_record_calls_held_out_images_valid_by_default(tmp_path):
     record = record_of(tmp_path, dict, None)
     record.on_epoch_begin(0)
     record.on_epoch_end(0, {"loss": 2.0, "val_loss": 1.0})
     assert read_metrics(tmp_path) == [{"epoch": 0, "loss": 2.0, "valid_loss": 1.0}]
 
 
-def test_record_tells_the_time_in_report_and_log_alone(tmp_path, monkeypatch, caplog):
+def test_record_gives_the_time_in_report_and_log_only(tmp_path, monkeypatch, caplog):
     times = iter([100.0, 102.34567])
     monkeypatch.setattr(callbacks, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
     caplog.set_level(logging.INFO, "darts_tf")
-    seen = []
-    record = record_of(tmp_path, dict, seen.append)
+    reported = []
+    record = record_of(tmp_path, dict, reported.append)
     record.on_epoch_begin(3)
     record.on_epoch_end(3, {"loss": 1.0})
-    assert seen == [{"epoch": 3, "loss": 1.0, "seconds": 2.346}]
+    assert reported == [{"epoch": 3, "loss": 1.0, "seconds": 2.346}]
     assert read_metrics(tmp_path) == [{"epoch": 3, "loss": 1.0}]
     assert caplog.messages == ["epoch 4 took 2.3 s"]
 
@@ -132,11 +134,11 @@ def test_record_counts_skipped_steps_where_there_were_some(tmp_path):
 
 
 def test_record_of_another_worker_reports_and_writes_nothing(tmp_path):
-    seen = []
-    record = record_of(tmp_path, lambda: {"more": 1}, seen.append, writes=False)
+    reported = []
+    record = record_of(tmp_path, lambda: {"more": 1}, reported.append, writes=False)
     record.on_epoch_begin(0)
     record.on_epoch_end(0, {"loss": 1.0})
-    assert [(line["loss"], line["more"]) for line in seen] == [(1.0, 1)]
+    assert [(line["loss"], line["more"]) for line in reported] == [(1.0, 1)]
     assert list(tmp_path.iterdir()) == []
 
 

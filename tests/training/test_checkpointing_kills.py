@@ -1,4 +1,4 @@
-"""Killed processes: what goes on ends as what was never stopped, bit for bit."""
+"""Killed processes: a resumed run ends like one that was never stopped, bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from darts_tf.runs import checkpoints, files
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """A run that was never stopped."""
+    """Runs a search that is never stopped."""
     folder = tmp_path_factory.mktemp("straight") / "run"
     finished(*SEARCH, "--workdir", folder)
     return folder
@@ -36,7 +36,7 @@ def test_search_killed_at_random_moments_ends_as_one_that_was_not(straight, tmp_
 
 
 def stopped(command, folder, number):
-    """The last line of a run that is sent a signal on the way."""
+    """Returns the last line of output of a run that is sent a signal."""
     process = started(*command, "--workdir", folder)
     under_way(process, folder)
     process.send_signal(number)
@@ -49,7 +49,7 @@ def stopped(command, folder, number):
 def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(straight, tmp_path):
     folder = tmp_path / "run"
     last = stopped(SEARCH, folder, signal.SIGTERM)
-    assert f"--workdir {folder} --resume goes on from there" in last
+    assert f"--workdir {folder} --resume resumes it" in last
     newest = checkpoints.newest(folder / files.CHECKPOINTS)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     output = finished(*SEARCH, "--workdir", folder, "--resume")

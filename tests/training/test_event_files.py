@@ -1,4 +1,4 @@
-"""TensorBoard's files: what a run that goes on keeps of them."""
+"""TensorBoard's event files, as a resumed run keeps them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_tf.training.tensorboard import PATTERN, keep, write_picture
 
 
 def write(folder, steps):
-    """A file of its own, with a scalar at each step."""
+    """Writes a separate file with a scalar at each step."""
     writer = tf.summary.create_file_writer(str(folder), filename_suffix=f".{steps[0]}")
     with writer.as_default():
         for step in steps:

@@ -1,4 +1,4 @@
-"""Training, testing and keeping a network, on very little data."""
+"""Training, testing and saving a network, on very little data."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_run_of_mixed_precision_is_evaluated_in_float32(dataset, tmp_path):
 @pytest.mark.slow
 def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset, tmp_path):
     folder = tmp_path / "run"
-    with pytest.raises(Killed):  # in the second epoch, with random paths dropped
+    with pytest.raises(Killed):  # in the second epoch, with drop path
         train(config(folder), GENOTYPES["DARTS_V2"], dataset, callbacks=(KillAfter(4),))
     metrics = train(config(folder, resume=True), GENOTYPES["DARTS_V2"], dataset)
     assert metrics["loss"] == pytest.approx(finished[1]["loss"], rel=1e-5)

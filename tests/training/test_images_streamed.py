@@ -1,4 +1,4 @@
-"""From a folder of images of many sizes to predictions, with ImageNet's input pipeline."""
+"""Training and prediction on a folder of images of many sizes, with ImageNet's input pipeline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from darts_tf.training.images import augmentation_of, dataset_of, evaluate, load
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Noise around two levels of gray, in sizes of photos made small."""
+    """Writes noise around two gray levels, in sizes of scaled-down photos."""
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 5)):

@@ -1,4 +1,4 @@
-"""Importing the authors' weights: the run that comes out, and what is refused."""
+"""Import of the authors' weights: the resulting run, and rejected input."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
-    """A run of three classes, on a folder of images."""
+    """Imports a run of three classes, on a folder of images."""
     folder = tmp_path_factory.mktemp("import")
     write_images(folder / "images", {"train": 22, "test": 3})
     (folder / "classes.txt").write_text("\n".join(COLOURS))
@@ -112,7 +112,7 @@ def test_export_takes_an_imported_run(imported):
     assert (output / "labels.txt").read_text().split() == list(COLOURS)
 
 
-def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
+def test_export_compares_on_noise_if_the_dataset_is_unavailable(
     imported, tmp_path, capsys, monkeypatch
 ):
     def fail(config, limit):
@@ -128,7 +128,7 @@ def test_export_compares_on_noise_where_the_dataset_is_not_to_be_had(
 
 
 def test_imported_run_is_not_resumed(imported, capfd):
-    """Its training is not known here: it would begin anew, and replace the network."""
+    """Its training is unknown, so it would start again and replace the network."""
     before = (imported / files.MODEL).read_bytes()
     words = ["train", "--workdir", imported, "--resume"]
     assert "other images" in one_line_of_wrong_use(capfd, words)
@@ -146,7 +146,7 @@ def test_a_folder_in_use_is_overwritten_on_demand_alone(imported, tmp_path):
     assert network.auxiliary_head is None
 
 
-# What is refused
+# Rejected input
 
 
 def without(name):
@@ -231,7 +231,7 @@ def test_class_file_of_something_else_is_refused(tmp_path, content, says):
 
 
 def test_class_names_may_repeat_and_have_spaces(tmp_path):
-    """Two of ImageNet's classes are cranes, and two are maillots."""
+    """ImageNet has two classes "crane" and two "maillot"."""
     names = ("crane", "crane", *(f"a bird {i}" for i in range(8)))
     (tmp_path / "classes.txt").write_bytes("\r\n".join(names).encode())
     import_state(tmp_path, small_state(), classes=tmp_path / "classes.txt")

@@ -1,4 +1,4 @@
-"""Importing the authors' language models: the run that comes out, and what is refused."""
+"""Import of the authors' language models: the resulting run, and rejected input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from darts_tf.training.import_weights import KINDS, PRESETS, import_run, text_ar
 from darts_tf.training.text import load_run
 
 WORDS = [f"w{i}" for i in range(22)]
-"""With `<eos>` as many as the golden model knows."""
+"""Words that, with `<eos>`, are as many as the golden model's vocabulary."""
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def golden_state() -> dict[str, np.ndarray]:
 
 
 def write_text(folder):
-    """A folder whose words come in the order w0, w1, `<eos>`, w2, ..."""
+    """Writes a folder whose words first occur in the order w0, w1, `<eos>`, w2, ..."""
     train = f"w0 w1\n{' '.join(WORDS[2:])}\n" * 20  # enough for the presets' batches
     return write_texts(folder, train=train, valid="w3 w1\n" * 20, test="w5 w5 w0\nw21 w2")
 
@@ -75,8 +75,8 @@ def test_run_has_what_the_weights_the_kind_and_the_text_say(tmp_path, kind, monk
     assert vocabulary.words == ("w0", "w1", "<eos>", *WORDS[2:])
     stored = (tmp_path / "run" / files.GENOTYPE).read_text()
     assert RecurrentGenotype.from_json(stored) == RECURRENT_GENOTYPES["DARTS_V2"]
-    described = files.read_json(tmp_path / "run" / files.DATASET)
-    assert (described["name"], described["vocabulary"]) == (trained.dataset, 23)
+    description = files.read_json(tmp_path / "run" / files.DATASET)
+    assert (description["name"], description["vocabulary"]) == (trained.dataset, 23)
     kept = {files.CONFIG, files.DATASET, files.GENOTYPE, files.MODEL, files.LOG, files.LOCK}
     assert {path.name for path in (tmp_path / "run").iterdir()} == kept | {files.VOCABULARY}
 
@@ -104,7 +104,7 @@ def test_import_says_what_the_model_is(imported, capsys):
 
 
 def plain_perplexity(tokens) -> float:
-    """By NumPy, from the state dict itself."""
+    """Computes the perplexity with NumPy from the state dict."""
     state = golden_state()
     cell = types.SimpleNamespace(
         genotype=RECURRENT_GENOTYPES["DARTS_V2"],
@@ -121,7 +121,7 @@ def plain_perplexity(tokens) -> float:
 
 
 def test_evaluate_takes_an_imported_run(imported, capsys):
-    """With the words in the order of the files."""
+    """The words are in the order of the files."""
     assert main(["evaluate", "--workdir", str(imported)]) == 0
     order, test = ["w0", "w1", "<eos>", *WORDS[2:]], ["w5", "w5", "w0", "<eos>", "w21", "w2"]
     expected = plain_perplexity([order.index(word) for word in [*test, "<eos>"]])
@@ -131,7 +131,7 @@ def test_evaluate_takes_an_imported_run(imported, capsys):
 
 
 def test_imported_run_is_not_resumed(imported, capfd):
-    """Its training is not known here: it would begin anew, and replace the model."""
+    """Its training is unknown, so it would start again and replace the model."""
     before = (imported / files.MODEL).read_bytes()
     line = one_line_of_wrong_use(capfd, ["train", "--workdir", imported, "--resume"])
     assert "Received: one with other words" in line
@@ -159,7 +159,7 @@ def test_embedded_text_is_taken_where_its_size_fits(tmp_path):
     assert files.read_json(tmp_path / "run" / files.CONFIG)["dataset"] == "pydoc"
 
 
-# What is refused
+# Rejected input
 
 
 def without(name):

@@ -1,4 +1,4 @@
-"""Steps on streams of text: their rule, the states that go on, replicas, and undoing."""
+"""Steps on streams of text: update rule, carried states, replicas, and undone steps."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def states(trainer):
 
 @pytest.mark.parametrize("length", [STEPS, 2])
 def test_weights_step_with_both_regularisations(length):
-    """By the formulas, at a learning rate for the batch's length."""
+    """A step equals the formulas, with the learning rate scaled by the batch's length."""
     trainer = training(activation_regularization=0.3, temporal_regularization=0.7)
     network, (tokens, targets) = trainer.network, (text[:, :length] for text in TEXT[:2])
     weights = network.trainable_variables
     with tf.GradientTape() as tape:
-        found = network(tokens, return_outputs=True, training=True)
-        change = found["outputs"][1:] - found["outputs"][:-1]
-        loss = tf.reduce_mean(LOSS.call(targets, found["logits"]))
-        squares = 0.3 * tf.reduce_mean(found["dropped"] ** 2) + 0.7 * tf.reduce_mean(change**2)
+        outputs = network(tokens, return_outputs=True, training=True)
+        change = outputs["outputs"][1:] - outputs["outputs"][:-1]
+        loss = tf.reduce_mean(LOSS.call(targets, outputs["logits"]))
+        squares = 0.3 * tf.reduce_mean(outputs["dropped"] ** 2) + 0.7 * tf.reduce_mean(change**2)
         total = loss + squares
     gradients = tape.gradient(total, [v.value for v in weights])
     norm = np.sqrt(sum(np.sum(np.square(g)) for g in gradients))
@@ -71,12 +71,12 @@ def test_weights_step_with_both_regularisations(length):
     assert_close(values(weights), expected, 1e-6)  # the rate is float32
     assert float(results["loss"]) == pytest.approx(float(loss))
     assert float(trainer.optimizer.learning_rate) == 1
-    assert_close(trainer.hidden["train"], found["state"], 1e-12)
+    assert_close(trainer.hidden["train"], outputs["state"], 1e-12)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_streams_go_on_from_the_weights_that_looked_at_them(name):
-    """The valid stream's state is that of the virtual network, but in first order."""
+    """The validation stream's state is that of the virtual network, except in first order."""
     trainer = searching(name)
     trainer.train_step(PAIR)
     (train, valid), held = PAIR, trainer.read(trainer.weights_to_train)
@@ -94,7 +94,7 @@ def test_streams_go_on_from_the_weights_that_looked_at_them(name):
     trainer.train_step((train, valid))
     assert_close(trainer.hidden["valid"], outputs["state"], 1e-10)
     moved = np.abs(states(trainer)["train"] - state).max()
-    assert 0 < moved < 0.1  # the weights' step sees alphas that have moved
+    assert 0 < moved < 0.1  # the weights' step uses the updated alphas
     trainer.begin("valid")
     assert not states(trainer)["valid"].any()
     assert states(trainer)["train"].any()
@@ -118,9 +118,9 @@ def test_step_that_is_not_finite_leaves_states_and_rate():
 
 
 def test_run_goes_on_from_its_state_bit_for_bit():
-    """With all dropout, in another trainer, in a graph."""
-    made = lambda: searching("first_order", hidden_dropout=0.5, word_dropout=0.2)  # noqa: E731
-    trainer, other = made(), made()
+    """Also with dropout, in another trainer, in a graph."""
+    build = lambda: searching("first_order", hidden_dropout=0.5, word_dropout=0.2)  # noqa: E731
+    trainer, other = build(), build()
     step = tf.function(trainer.train_step)
     step(PAIR)
     for variable, held in zip(other.state(), values(trainer.state()), strict=True):
@@ -133,15 +133,15 @@ def test_run_goes_on_from_its_state_bit_for_bit():
 
 def test_valid_batch_has_masks_of_its_own_and_train_batch_those_of_the_step():
     trainer = searching(output_dropout=0.5)
-    seen = []
+    outputs = []
     call = trainer.call
-    trainer.call = lambda x, training: seen.append(call(x, training=training)) or seen[-1]
+    trainer.call = lambda x, training: outputs.append(call(x, training=training)) or outputs[-1]
     trainer.arch_gradient = "second_order"
     trainer.train_step(((TEXT[0], TEXT[1]), (TEXT[0], TEXT[1])))
-    looks = [np.asarray(o["dropped"]) == 0 for o in seen]
-    assert len(looks) == 3
-    np.testing.assert_array_equal(looks[0], looks[2])
-    assert (looks[0] != looks[1]).any()
+    masks = [np.asarray(o["dropped"]) == 0 for o in outputs]
+    assert len(masks) == 3
+    np.testing.assert_array_equal(masks[0], masks[2])
+    assert (masks[0] != masks[1]).any()
 
 
 def test_test_text_has_a_state_of_its_own():
@@ -157,17 +157,17 @@ def test_test_text_has_a_state_of_its_own():
 
 
 def test_replicas_take_the_step_of_one_device():
-    """With its normalisation frozen: a replica has statistics of its own."""
+    """The normalisation is frozen, since each replica has its own statistics."""
 
-    def made(strategy):
+    def build(strategy):
         keras.utils.set_random_seed(0)
         with floatx("float64"), strategy.scope():
             network = RecurrentSupernet(WORDS, UNITS, nodes=2)
             network.cell.norm.trainable = False
             return searching(network=network)
 
-    strategy, one = mirrored(2), made(tf.distribute.get_strategy())
-    several = made(strategy)
+    strategy, one = mirrored(2), build(tf.distribute.get_strategy())
+    several = build(strategy)
 
     def part(context):
         rows = slice(2 * context.replica_id_in_sync_group, None)
@@ -184,7 +184,7 @@ def test_replicas_take_the_step_of_one_device():
 
 
 def test_search_learns_a_text_that_repeats():
-    """Weights and alphas, through `fit` of Keras."""
+    """Weights and alphas learn with Keras' own `fit`."""
     trainer = searching("first_order", rate=5.0)
     text = (np.arange(8 * WORDS) + 3 * np.arange(BATCH)[:, None]) % WORDS
     pairs = [

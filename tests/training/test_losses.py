@@ -1,4 +1,4 @@
-"""The loss of classes against that of Keras, and its second derivative against differences."""
+"""Cross-entropy compared with Keras', its second derivative compared with differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def written_out(labels, logits):
 
 
 def total(function):
-    """Curved in the losses, so that a second derivative passes through the upstream too."""
+    """A nonlinear function of the losses, so that second derivatives involve the upstream."""
     return lambda point: tf.reduce_sum(tf.sin(FACTORS * function(LABELS, point[0])))
 
 

@@ -1,4 +1,4 @@
-"""What trains an evaluation network: losses, class weights, averages, metrics."""
+"""Trainer of an evaluation network: losses, class weights, averages, metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config(folder, **fields):
     return TrainConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
 
-def made(folder, class_weights=None, **fields):
+def trainer_of(folder, class_weights=None, **fields):
     settings = config(folder, drop_path=0.0, **fields)
     return build_trainer(settings, GENOTYPES["DARTS_V2"], 10, 1, class_weights)
 
@@ -34,7 +34,7 @@ def test_cross_entropy_spreads_a_share_of_the_label(smoothing):
 
 @pytest.fixture
 def trainer(tmp_path):
-    """Of a network with an auxiliary head, without dropped paths."""
+    """Builds a trainer of a network with an auxiliary head, without drop path."""
     settings = config(tmp_path, drop_path=0.0, auxiliary_weight=0.3)
     return build_trainer(settings, GENOTYPES["DARTS_V2"], classes=10, image_channels=1)
 
@@ -45,7 +45,7 @@ def batch():
 
 
 def losses_of(trainer, training):
-    """Mean losses of the logits and of the auxiliary ones, from the network alone."""
+    """Returns the mean losses of the logits and the auxiliary logits, from the network only."""
     x, y = batch()
     outputs, loss = trainer.network(x, training=training), cross_entropy(0.0)
     return [float(tf.reduce_mean(loss(y, outputs[name]))) for name in ("logits", "auxiliary")]
@@ -72,7 +72,7 @@ def test_test_calls_the_sum_of_losses_total_and_the_main_one_loss(trainer):
 
 
 def test_training_descends_the_sum_of_losses(trainer):
-    """The gradient of the first step, whose velocity is minus the rate times it."""
+    """Checks the gradient of the first step, whose velocity is -rate * gradient."""
     trainer.weight_decay, trainer.clip_norm = 0.0, None
     (x, y), loss = batch(), cross_entropy(0.0)
     variables = trainer.network.trainable_variables
@@ -108,7 +108,7 @@ def test_balanced_classes_count_alike():
 def test_class_weights_weigh_the_gradient_and_not_what_is_reported(tmp_path):
     weights = np.linspace(0.1, 1.9, 10).tolist()
     (x, y), loss = batch(), cross_entropy(0.0)
-    trainer = made(tmp_path, weights, auxiliary=False)
+    trainer = trainer_of(tmp_path, weights, auxiliary=False)
     trainer.weight_decay, trainer.clip_norm = 0.0, None
     variables = trainer.network.trainable_variables
     with tf.GradientTape() as tape:
@@ -127,7 +127,7 @@ def test_class_weights_weigh_the_gradient_and_not_what_is_reported(tmp_path):
 
 
 def test_averages_follow_weights_and_statistics(tmp_path):
-    trainer = made(tmp_path, average_decay=0.75, auxiliary=False)
+    trainer = trainer_of(tmp_path, average_decay=0.75, auxiliary=False)
     network = trainer.network
     followed = [*network.trainable_variables, *network.non_trainable_variables]
     followed = [v for v in followed if v.name in ("kernel", "moving_mean", "moving_variance")]
@@ -140,12 +140,12 @@ def test_averages_follow_weights_and_statistics(tmp_path):
     held = {id(variable): average for variable, average in trainer.averages}
     for variable, value in zip(followed, expected, strict=True):
         np.testing.assert_allclose(held[id(variable)], value, rtol=1e-4, atol=1e-6)
-    assert len(trainer.averages) == len(network.variables) - 2  # drop path's rate and its seed
+    assert len(trainer.averages) == len(network.variables) - 2  # without drop path's rate and seed
     assert set(map(id, held.values())) <= set(map(id, trainer.state()))
 
 
 def test_test_and_kept_network_are_those_of_the_averages(tmp_path):
-    trainer = made(tmp_path, average_decay=0.5, auxiliary=False)
+    trainer = trainer_of(tmp_path, average_decay=0.5, auxiliary=False)
     for _ in range(2):
         trainer.train_step(batch())
     raw = trainer.network.get_weights()
@@ -161,7 +161,7 @@ def test_test_and_kept_network_are_those_of_the_averages(tmp_path):
 
 
 def test_averages_stay_in_a_step_that_is_not_finite(tmp_path):
-    trainer = made(tmp_path, average_decay=0.5, auxiliary=False)
+    trainer = trainer_of(tmp_path, average_decay=0.5, auxiliary=False)
     trainer.train_step(batch())
     before = [average.numpy() for _, average in trainer.averages]
     x, y = batch()

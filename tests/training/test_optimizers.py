@@ -1,4 +1,4 @@
-"""Clipping and decay in closed form, and steps against the reference's rule."""
+"""Clipping and decay compared with closed forms, SGD steps with the authors' rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numerics import assert_close
 
 from darts_tf.training.optimizers import SGD, clip_then_decay
 
-GRADIENTS = [np.array([3.0, 0.0]), np.array([[0.0], [4.0]])]  # of norm 5
+GRADIENTS = [np.array([3.0, 0.0]), np.array([[0.0], [4.0]])]  # global norm 5
 WEIGHTS = [np.array([1.0, -2.0]), np.array([[0.5], [10.0]])]
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -41,7 +41,7 @@ def test_decay_takes_variables():
 
 
 def reference_steps(weights, gradients, count, *, rate, momentum, decay, clip_norm):
-    """PyTorch: g = clip(∇L) + λw; buffer = μ·buffer + g; w = w − lr·buffer."""
+    """PyTorch's rule: g = clip(∇L) + λw; buffer = μ·buffer + g; w = w − lr·buffer."""
     weights, buffers = [w.copy() for w in weights], [np.zeros_like(w) for w in weights]
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     for _ in range(count):
@@ -59,7 +59,7 @@ def test_sgd_steps_as_the_reference_does(momentum):
     for _ in range(3):
         optimizer.apply(tensors(GRADIENTS), variables)
     settings = {"rate": 0.1, "momentum": momentum, "decay": 0.01, "clip_norm": 2.0}
-    # (Keras takes the momentum as float32, whatever the type of the weights)
+    # (Keras' momentum is float32 for weights of any dtype)
     assert_close(variables, reference_steps(WEIGHTS, GRADIENTS, 3, **settings), 1e-7)
 
 
@@ -80,11 +80,11 @@ def test_sgd_config_round_trip_keeps_settings():
 
 
 def test_sgd_trains_a_keras_model():
-    """One step of `fit` is the closed form: clipped gradient, then decay."""
+    """A step of `fit` equals the closed form: clipped gradient, then decay."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(SGD(0.1, 0.0, l2=0.01, clip_norm=1.0), loss="mse", run_eagerly=True)
     (kernel,) = model.weights
     kernel.assign([[1.0], [2.0]])
     model.fit(np.array([[3.0, 4.0]]), np.array([[0.0]]), verbose=0)
-    # output 11, gradient 2 · 11 · (3, 4) of norm 110, clipped to (0.6, 0.8)
+    # output 11, gradient 2 · 11 · (3, 4) with norm 110, clipped to (0.6, 0.8)
     assert_close(kernel, np.array([[1 - 0.1 * (0.6 + 0.01)], [2 - 0.1 * (0.8 + 0.02)]]), 1e-14)

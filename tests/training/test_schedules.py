@@ -1,4 +1,4 @@
-"""Learning rates against closed forms and the recursions of other programs."""
+"""Learning rates compared with closed forms and other programs' recursions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_tf.training.schedules import cosine, rate_at
 
 
 def rates(steps=1, **settings):
-    """The rates of all steps of a run."""
+    """Returns the rates of all steps of a run."""
     config = TrainConfig(workdir="unused", genotype="DARTS_V2", **settings)
     places = ((epoch, step) for epoch in range(config.epochs) for step in range(steps))
     return [rate_at(config, epoch, step, steps) for epoch, step in places]
@@ -24,7 +24,7 @@ def test_cosine_starts_at_the_first_rate_and_heads_for_the_last():
 
 
 def test_cosine_follows_the_recursion_of_the_reference_schedule():
-    """PyTorch's chainable form: a different formula for the same values."""
+    """PyTorch's chainable form is a different formula for the same values."""
     start, end, epochs = 0.025, 0.001, 50
     rate = start
     for epoch in range(1, epochs):
@@ -34,17 +34,17 @@ def test_cosine_follows_the_recursion_of_the_reference_schedule():
 
 
 def test_exponential_rate_loses_its_share_every_epoch():
-    found = rates(epochs=250, learning_rate=0.1, schedule="exponential")
-    assert found == pytest.approx([0.1 * 0.97**epoch for epoch in range(250)])
+    learning_rates = rates(epochs=250, learning_rate=0.1, schedule="exponential")
+    assert learning_rates == pytest.approx([0.1 * 0.97**epoch for epoch in range(250)])
     floor = rates(epochs=9, learning_rate=0.1, schedule="exponential", learning_rate_min=0.09)
     assert floor == pytest.approx([0.1, 0.097, 0.09409, 0.0912673, *[0.09] * 5])
 
 
 def test_linear_rate_with_warm_up():
-    found = rates(epochs=10, learning_rate=0.5, schedule="linear", warmup_epochs=5)
+    learning_rates = rates(epochs=10, learning_rate=0.5, schedule="linear", warmup_epochs=5)
     line = [0.5 * (1 - epoch / 10) for epoch in range(10)]
     warm = [1 / 5, 2 / 5, 3 / 5, 4 / 5, 1, 1, 1, 1, 1, 1]
-    assert found == pytest.approx(np.multiply(line, warm))
+    assert learning_rates == pytest.approx(np.multiply(line, warm))
 
 
 def test_rate_of_every_step_lies_on_the_same_curve():
@@ -56,7 +56,7 @@ def test_rate_of_every_step_lies_on_the_same_curve():
     assert warm == pytest.approx(np.minimum(np.arange(1, 25) / 8, 1) * by_step)
 
 
-# What else changes with the epoch
+# Other schedules
 
 
 def by_epoch(value_at, **settings):
@@ -65,14 +65,14 @@ def by_epoch(value_at, **settings):
 
 
 def test_temperature_falls_from_ten_to_a_tenth():
-    found = by_epoch(schedules.temperature_at)
-    assert found == pytest.approx(np.linspace(10, 0.1, 50))
+    temperatures = by_epoch(schedules.temperature_at)
+    assert temperatures == pytest.approx(np.linspace(10, 0.1, 50))
     assert schedules.temperature_at(SearchConfig(workdir="unused", epochs=1), 0) == 10
 
 
 def test_perturbation_grows_as_in_the_code_of_its_authors():
-    found = by_epoch(schedules.perturb_radius_at)
-    assert found == pytest.approx([0.03 + (0.3 - 0.03) * epoch / 50 for epoch in range(50)])
+    radii = by_epoch(schedules.perturb_radius_at)
+    assert radii == pytest.approx([0.03 + (0.3 - 0.03) * epoch / 50 for epoch in range(50)])
     assert by_epoch(schedules.perturb_radius_at, perturb_radius=0.03) == pytest.approx([0.03] * 50)
 
 
@@ -81,19 +81,19 @@ def test_weight_of_beta_decay_grows_and_of_zero_one_does_not():
     grown = by_epoch(value_at, regularizer="beta-decay")
     assert grown == pytest.approx([50 * epoch / 50 for epoch in range(50)])
     assert by_epoch(value_at, relaxation="sigmoid") == [10.0] * 50
-    given = by_epoch(value_at, regularizer="beta-decay", regularizer_weight=5.0)
-    assert given == pytest.approx(np.asarray(grown) / 10)
+    scaled = by_epoch(value_at, regularizer="beta-decay", regularizer_weight=5.0)
+    assert scaled == pytest.approx(np.asarray(grown) / 10)
     assert by_epoch(value_at, relaxation="sigmoid", regularizer_weight=0.0) == [0.0] * 50
 
 
 def test_dropout_of_skips_decays_twice_as_in_the_code_of_its_authors():
-    found = by_epoch(schedules.op_dropout_at, op_dropout=0.4, arch_from_epoch=10)
+    dropout_rates = by_epoch(schedules.op_dropout_at, op_dropout=0.4, arch_from_epoch=10)
     resting = [0.4 * (50 - epoch - 1) / 50 for epoch in range(10)]
     moving = [0.4 * np.exp(-(epoch - 10) * 0.2) for epoch in range(10, 50)]
-    assert found == pytest.approx([*resting, *moving])
+    assert dropout_rates == pytest.approx([*resting, *moving])
 
 
 def test_drop_path_is_proportional_to_the_epoch():
     config = TrainConfig(workdir="unused", genotype="DARTS_V2", drop_path=0.2, epochs=600)
-    found = [schedules.drop_path_at(config, epoch) for epoch in (0, 300, 599)]
-    assert found == pytest.approx([0, 0.1, 0.2 * 599 / 600])
+    drop_path_rates = [schedules.drop_path_at(config, epoch) for epoch in (0, 300, 599)]
+    assert drop_path_rates == pytest.approx([0, 0.1, 0.2 * 599 / 600])

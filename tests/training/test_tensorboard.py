@@ -1,4 +1,4 @@
-"""What TensorBoard gets of a run; `test_searching` has that of a whole search."""
+"""TensorBoard output of a run; `tests/search/test_images.py` tests that of a whole search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CELLS = [GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V1"], GENOTYPES["DARTS_V2"]]
 
 
 def model(**parts):
-    """What a dashboard asks of a trainer."""
+    """Makes a stand-in for a trainer with the attributes that a dashboard reads."""
     alphas = [keras.Variable(np.zeros((14, 8)))] * 2
     network = types.SimpleNamespace(alphas=alphas, space=SPACES[DARTS], **parts)
     optimizer = keras.optimizers.Adam(0.25)
@@ -30,7 +30,7 @@ def model(**parts):
 
 
 def begun(folder, config=None, trainer=None):
-    """A dashboard of a run, and a function that has an epoch happen."""
+    """Returns a dashboard of a run, and a function that simulates an epoch."""
     config = config or SearchConfig(workdir=folder, channels=24)
     board = Dashboard(config, types.SimpleNamespace(folder=folder, last_line=None))
     board.set_model(trainer or model())
@@ -47,12 +47,12 @@ def begun(folder, config=None, trainer=None):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The genotypes that are drawn; drawing them is `test_pictures`'."""
-    seen = []
+    """Collects the genotypes that are drawn; `test_pictures` tests the drawing."""
+    genotypes = []
     png = tensorboard.picture(tensorboard.plot_genotype(CELLS[0]), "png")
-    monkeypatch.setattr(tensorboard, "plot_genotype", seen.append)
+    monkeypatch.setattr(tensorboard, "plot_genotype", genotypes.append)
     monkeypatch.setattr(tensorboard, "picture", lambda figure, format: png)
-    return seen
+    return genotypes
 
 
 def test_metrics_and_what_else_is_known_are_scalars_of_the_epochs_done(tmp_path, drawn):
@@ -60,9 +60,9 @@ def test_metrics_and_what_else_is_known_are_scalars_of_the_epochs_done(tmp_path,
     board, happen = begun(tmp_path, trainer=trainer)
     for epoch in range(2):
         happen(epoch, valid_accuracy=0.5, gradient_norm=2.0, genotype="text", gone=None)
-    found = scalars_of(tmp_path / "tensorboard")
-    assert found.pop("cost/memory_gb")[1] > 0.01
-    assert found == {
+    scalars = scalars_of(tmp_path / "tensorboard")
+    assert scalars.pop("cost/memory_gb")[1] > 0.01
+    assert scalars == {
         "loss/train": {1: 0.5, 2: 1.5},
         "accuracy/valid": {1: 0.5, 2: 0.5},
         "gradient_norm/weights": {1: 2.0, 2: 2.0},
@@ -93,20 +93,20 @@ def test_run_that_goes_back_or_on_has_every_epoch_once(tmp_path, drawn):
     for epoch in (2, 3):
         happen(epoch)
     board.on_train_end()
-    found = scalars_of(tmp_path / "tensorboard")
-    assert found["loss/train"] == {1: 0.5, 2: 1.5, 3: 2.5, 4: 3.5}
+    scalars = scalars_of(tmp_path / "tensorboard")
+    assert scalars["loss/train"] == {1: 0.5, 2: 1.5, 3: 2.5, 4: 3.5}
     (start,) = values_of(tmp_path / "tensorboard", "_hparams_/session_start_info")
     assert start[0] == 0
 
 
 def test_settings_and_end_are_hyperparameters(tmp_path, drawn, monkeypatch):
-    given = []
-    monkeypatch.setattr(tensorboard.api, "hparams", given.append)
+    hyperparameters = []
+    monkeypatch.setattr(tensorboard.api, "hparams", hyperparameters.append)
     config = SearchConfig(workdir=tmp_path, channels=24, cells=6, stages=("3:8:0", "4:5:0"))
     board, happen = begun(tmp_path, config)
     happen(0)
     board.on_train_end()
-    (settings,) = given
+    (settings,) = hyperparameters
     assert (settings["channels"], settings["arch_gradient"]) == (24, "second_order")
     assert "3:8" in settings["stages"]
     assert not {"workdir", "resume", "limit"} & set(settings)
@@ -155,8 +155,8 @@ def test_search_on_text_has_one_heat_map(tmp_path, drawn):
     trainer.network.space = recurrent_space(8)
     _, happen = begun(tmp_path, TextSearchConfig(workdir=tmp_path), trainer)
     happen(0, cells=next(iter(RECURRENT_GENOTYPES.values())), valid_perplexity=99.0)
-    found = tags_of(tmp_path / "tensorboard")
-    assert {tag for tag in found if tag.startswith("alphas/")} == {"alphas/recurrent"}
+    tags = tags_of(tmp_path / "tensorboard")
+    assert {tag for tag in tags if tag.startswith("alphas/")} == {"alphas/recurrent"}
     assert scalars_of(tmp_path / "tensorboard")["perplexity/valid"] == {1: 99.0}
 
 

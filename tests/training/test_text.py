@@ -1,4 +1,4 @@
-"""Whole trainings of language models on a very short text."""
+"""Complete trainings of language models on a very short text."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_training_keeps_the_best_epoch(finished):
     assert best == min(lines, key=lambda line: line["valid_loss"])
     model, vocabulary = load_run(folder)
     assert vocabulary == DATASET.vocabulary
-    found = perplexity(model, DATASET.valid, batch_size=10)
-    assert found["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
-    assert found["perplexity"] < 3  # of 11 words
+    metrics = perplexity(model, DATASET.valid, batch_size=10)
+    assert metrics["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
+    assert metrics["perplexity"] < 3  # the vocabulary has 11 words
     assert set(files.NAMES) - {path.name for path in folder.iterdir()} == {
         *(files.ALPHAS, files.HISTORY, files.SELECTION, files.PAGE, *files.OF_MANY, *files.STAGED)
     }
@@ -62,23 +62,23 @@ def test_perplexity_of_one_stream_is_of_every_word_from_all_before_it(finished):
     logits = np.asarray(model(DATASET.test[None, :-1]), np.float64)[0]
     logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
     losses = -logits[np.arange(len(logits)), DATASET.test[1:]]
-    found = perplexity(model, DATASET.test)
-    assert found["words"] == len(DATASET.test) - 1
-    assert found["perplexity"] == pytest.approx(np.exp(losses.mean()), rel=1e-5)
+    metrics = perplexity(model, DATASET.test)
+    assert metrics["words"] == len(DATASET.test) - 1
+    assert metrics["perplexity"] == pytest.approx(np.exp(losses.mean()), rel=1e-5)
     fast = perplexity(model, DATASET.test, batch_size=7)
     assert fast["words"] == 7 * (len(DATASET.test) // 7 - 1)
-    assert fast["perplexity"] == pytest.approx(found["perplexity"], rel=0.2)
+    assert fast["perplexity"] == pytest.approx(metrics["perplexity"], rel=0.2)
 
 
 def test_training_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     folder = tmp_path / "run"
-    with pytest.raises(Interrupted, match="after step 2 of .* of epoch 3; everything is kept"):
+    with pytest.raises(Interrupted, match="after step 2 of .* of epoch 3; everything is saved"):
         train(config(folder), CELL, DATASET, callbacks=(Terminate(epoch=2, batch=1),))
     train(config(folder, resume=True), CELL, DATASET)
     assert read_metrics(folder) == read_metrics(finished[0])
     for ours, theirs in zip(weights(folder), weights(finished[0]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    train(config(folder, resume=True), CELL, DATASET)  # which is over, and stays as it is
+    train(config(folder, resume=True), CELL, DATASET)  # a finished run does not change
     for ours, theirs in zip(weights(folder), weights(finished[0]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -87,7 +87,7 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
     ("earlier", "loss", "expected"),
     [
         ([], 9.0, False),
-        ([5.0, 4.0], 9.0, False),  # no epoch is as long ago
+        ([5.0, 4.0], 9.0, False),  # fewer earlier epochs than the patience
         ([5.0, 4.0, 3.0], 4.9, False),
         ([5.0, 4.0, 3.0], 5.1, True),
         ([3.0, 4.0, 5.0, 6.0], 3.5, True),
@@ -100,52 +100,52 @@ def test_loss_stalls_above_the_least_one_of_two_epochs_ago_or_earlier(earlier, l
 
 
 class Watch(keras.callbacks.Callback):
-    """Keeps a weight after every step, by epoch; or has the run's test give other losses."""
+    """Records a weight after every step, by epoch, and optionally replaces the test losses."""
 
     def __init__(self, losses=()):
         super().__init__()
-        self.losses, self.seen = losses, {}
+        self.losses, self.weights = losses, {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.seen[epoch] = []
+        self.weights[epoch] = []
         if self.losses:
             is_best = type(self.model).is_best
-            said = {"val_loss": self.losses[epoch]}
-            self.model.is_best = lambda epoch, logs: is_best(self.model, epoch, said)
+            replaced = {"val_loss": self.losses[epoch]}
+            self.model.is_best = lambda epoch, logs: is_best(self.model, epoch, replaced)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.seen[self.epoch()].append(np.array(self.model.network.bias))
+        self.weights[self.epoch()].append(np.array(self.model.network.bias))
 
     def epoch(self):
-        return max(self.seen)
+        return max(self.weights)
 
 
 def test_weights_are_averaged_once_the_loss_stalls(tmp_path):
-    """From the epoch after it on, to the last step of the best epoch."""
+    """Averages are over the steps after that epoch, up to the last step of the best epoch."""
     folder, watch = tmp_path / "run", Watch([5.0, 4.0, 4.5, 4.6, 3.5, 3.0, 3.5])
     train(config(folder, epochs=7, average_after=1), CELL, DATASET, callbacks=(watch,))
-    assert "the valid loss stalls: averaging weights from epoch 5 on" in (
+    assert "the validation loss stalls: averaging weights from epoch 5 on" in (
         (folder / files.LOG).read_text()
     )
-    mean = np.mean([*watch.seen[4], *watch.seen[5]], 0)
+    mean = np.mean([*watch.weights[4], *watch.weights[5]], 0)
     bias = np.array(load_run(folder)[0].bias)
     np.testing.assert_allclose(bias, mean, rtol=1e-5, atol=1e-6)
-    assert np.abs(bias - watch.seen[5][-1]).max() > 1e-3
-    found = perplexity(load_run(folder)[0], DATASET.valid, batch_size=10)["perplexity"]
-    tested = read_metrics(folder)[5]["valid_perplexity"]  # of the averages, after that epoch
-    assert found == pytest.approx(tested, rel=1e-5)
+    assert np.abs(bias - watch.weights[5][-1]).max() > 1e-3
+    averaged = perplexity(load_run(folder)[0], DATASET.valid, batch_size=10)["perplexity"]
+    tested = read_metrics(folder)[5]["valid_perplexity"]  # of the averages after that epoch
+    assert averaged == pytest.approx(tested, rel=1e-5)
 
 
 @pytest.mark.slow
 def test_without_averages_the_best_weights_are_kept_as_they_are(tmp_path):
     folder, watch = tmp_path / "run", Watch([5.0, 4.0, 4.5, 4.6])
     train(config(folder, average_after=None), CELL, DATASET, callbacks=(watch,))
-    np.testing.assert_array_equal(np.array(load_run(folder)[0].bias), watch.seen[1][-1])
+    np.testing.assert_array_equal(np.array(load_run(folder)[0].bias), watch.weights[1][-1])
     assert checkpoints.read(folder / "checkpoints" / "best.npz")[0].epoch == 2
 
 
 class Poison(keras.callbacks.Callback):
-    """Sets a weight to what is not a number, in an epoch, so many times."""
+    """Sets a weight to NaN at the start of an epoch, `times` times."""
 
     def __init__(self, epoch, times):
         super().__init__()
@@ -164,14 +164,14 @@ def test_run_goes_back_to_its_best_epoch_where_numbers_are_not_finite(tmp_path):
     callbacks = (Watch([5.0, 4.0, 4.5, 4.6]), Poison(3, times=1))
     settings = {"max_bad_steps": 2, "average_after": None}
     train(config(folder, **settings), CELL, DATASET, callbacks=callbacks)
-    assert "going back to step 0 of epoch 3 with a lower" in (folder / files.LOG).read_text()
+    assert "rolling back to step 0 of epoch 3 with a lower" in (folder / files.LOG).read_text()
     lines = read_metrics(folder)
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
     assert [line["learning_rate"] for line in lines] == pytest.approx([10, 10, 1, 1])
     newest = [checkpoints.read(p)[0].epoch for p in checkpoints.newest(folder / "checkpoints")]
     assert newest == sorted(newest, reverse=True)
     other = tmp_path / "other"
-    with pytest.raises(Diverged, match="again after the run went back once"):
+    with pytest.raises(Diverged, match="again after the run was rolled back once"):
         train(config(other, **settings), CELL, DATASET, callbacks=(Poison(1, times=2),))
 
 
@@ -181,12 +181,12 @@ def test_two_devices_train_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr(training_text, "make_strategy", lambda name, devices: strategies[devices])
     plain = {"epochs": 2, "weight_decay": 1e-3, "valid_batch_size": 4, "learning_rate": 1.0}
     dropouts = dict.fromkeys(config(tmp_path).dropouts, 0.0)
-    found = []
+    results = []
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         train(config(folder, devices=devices, **plain, **dropouts), CELL, DATASET)
-        found.append((weights(folder), read_metrics(folder)[-1]))
-    (one, line), (two, other) = found
+        results.append((weights(folder), read_metrics(folder)[-1]))
+    (one, line), (two, other) = results
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     assert other["valid_perplexity"] == pytest.approx(line["valid_perplexity"], rel=1e-4)
@@ -198,9 +198,9 @@ def test_evaluate_reads_the_text_again(tmp_path):
     folder = write_texts(tmp_path / "text", **text)
     settings = {"epochs": 1, "batch_size": 4, "valid_batch_size": 4}
     train(config(tmp_path / "run", **settings), CELL, load_text(folder))
-    found = evaluate(tmp_path / "run")
-    assert found["test_words"] == 160
-    assert found["test_perplexity"] == pytest.approx(np.exp(found["test_loss"]))
+    metrics = evaluate(tmp_path / "run")
+    assert metrics["test_words"] == 160
+    assert metrics["test_perplexity"] == pytest.approx(np.exp(metrics["test_loss"]))
     assert evaluate(tmp_path / "run", limit=50)["test_words"] == 49
     with pytest.raises(InputError, match="expected at most 80 for a text of 161 words"):
         evaluate(tmp_path / "run", batch_size=81)
