@@ -1,5 +1,5 @@
-"""The page of a run, or of several, as one HTML file.
+"""The HTML report of one run, or of several runs side by side.
 
-No TensorFlow. Imports, besides `errors`, `registry` and `runtime`: `studies`, `costs`, `plots`,
-`runs`, `configs`, `spaces`, `search.early_stopping`; of them only what reaches no TensorFlow.
+Never imports TensorFlow. May import `errors`, `registry`, `runtime`, `studies`, `costs`, `plots`,
+`runs`, `configs`, `spaces` and `search.early_stopping`, and of these only modules without it.
 """

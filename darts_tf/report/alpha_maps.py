@@ -1,4 +1,4 @@
-"""How the alphas of a search moved: weights of all candidates after every epoch, for people."""
+"""Heat maps of a search: the mixture weights of all candidates after every epoch."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from darts_tf.spaces.search_spaces import Space, space_of
 
 @dataclasses.dataclass(frozen=True)
 class CellMoves:
-    """Of one cell.
+    """The mixture weights of one cell over the epochs of a search.
 
     Attributes:
         name: `"normal"`, `"reduce"` or `"recurrent"`.
         edges: the (source, target) pair of every row.
-        primitives: what the columns stand for.
-        weights: (epochs, edges, primitives), what the alphas weigh each by; NaN where it is no
-            candidate on an edge.
-        shares: (epochs, edges), of every edge among those into its node; None where edges have no
-            parameters of their own.
-        kept: for each epoch (row, column) of what derivation keeps.
+        primitives: the names of the columns.
+        weights: array (epochs, edges, primitives) of mixture weights from 0 to 1; NaN where a
+            primitive is not a candidate on an edge.
+        shares: array (epochs, edges), the softmax of the edge parameters among the edges into the
+            same node; None if the search has no edge parameters.
+        kept: the (row, column) pairs that derivation keeps, per epoch.
     """
 
     name: str
@@ -59,12 +59,12 @@ class CellMoves:
 
 @dataclasses.dataclass(frozen=True)
 class Moves:
-    """Of all cells of a search.
+    """The mixture weights of all cells of a search.
 
     Attributes:
-        epochs: counted from 0, after which the alphas were such.
-        cells: those that it searched.
-        relaxation: by which weights follow from alphas, a name in `derivation.STRENGTHS`.
+        epochs: the epochs, counted from 0, after which the alphas were recorded.
+        cells: the cells that were searched.
+        relaxation: the function from alphas to weights, a name in `derivation.STRENGTHS`.
     """
 
     epochs: tuple[int, ...]
@@ -75,15 +75,15 @@ class Moves:
 def moves_of(
     folder: pathlib.Path, relaxation: str = "softmax", max_skips: int | None = None
 ) -> Moves | None:
-    """How the alphas of the search in a folder moved; None where nothing is known yet.
+    """Returns the mixture weights of a search after every epoch; None before its first epoch.
 
     Args:
-        folder: of the run.
-        relaxation: of the search.
-        max_skips: as in `derive`.
+        folder: the folder of the run.
+        relaxation: the relaxation of the search, a name in `derivation.STRENGTHS`.
+        max_skips: the limit on skip connections of the normal cell, as in `derive`.
 
     Raises:
-        InputError: a file holds something else, with its path.
+        InputError: A file does not have the expected contents. The message names the file.
     """
     path = folder / files.HISTORY
     if not path.is_file():
@@ -104,7 +104,7 @@ def moves_of(
 
 
 def _space(folder: pathlib.Path, arrays) -> Space:
-    """The space of the search: that of its file, or the paper's with the nodes of the alphas."""
+    """Returns the stored search space, or the paper's with the number of nodes of the alphas."""
     if (folder / files.EDGE_PRIMITIVES).is_file():
         return load_space(folder)
     return space_of(nodes_of(arrays[0].shape[1]), PRIMITIVES)
@@ -133,7 +133,7 @@ def _order(name: str) -> tuple:
 
 
 def _places(pairs, rows, columns) -> frozenset[tuple[int, int]]:
-    """Row and column of every pair of a convolutional cell."""
+    """Returns the (row, column) of every pair of a convolutional cell."""
     return frozenset(
         (rows.index((source, INPUTS + i // 2)), columns.index(primitive))
         for i, (primitive, source) in enumerate(pairs)
@@ -154,26 +154,27 @@ def _recurrent(alphas: np.ndarray) -> CellMoves:
 
 
 MOST_EPOCHS = 200
-"""Of the slider; where there are more, evenly chosen ones are kept, the last among them."""
+"""Maximum number of slider positions; longer searches are sampled evenly, with the last epoch."""
 
 SPREAD = 0.05
-"""Weights that differ by less look alike."""
+"""Least range of the color scale, so that nearly equal weights look alike."""
 
 TITLES = {cell: title.capitalize() for cell, title in CELL_TITLES.items()}
 
 WEIGHED = {
-    "softmax": "softmax of its alphas",
-    "sigmoid": "sigmoids of its alphas",
-    "gumbel": "softmax of its alphas, from which one operation was drawn in each step",
+    "softmax": "the softmax of the edge's alphas",
+    "sigmoid": "the sigmoid of its alpha",
+    "gumbel": "the softmax of the edge's alphas; each step sampled one operation per edge from it",
 }
+"""Explanations of the weights, by relaxation."""
 
 
 def heat_maps(moves: Moves, shown: int) -> str:
-    """The part of the page.
+    """Returns the heat maps of all cells as HTML, with a slider over the epochs.
 
     Args:
-        moves: of the search.
-        shown: the epoch to begin with, counted from 0; the last one where it is not there.
+        moves: the weights to show.
+        shown: the epoch to start with, counted from 0; the last epoch if it is not on the slider.
     """
     places = _chosen(len(moves.epochs))
     epochs = [moves.epochs[place] for place in places]
@@ -183,15 +184,14 @@ def heat_maps(moves: Moves, shown: int) -> str:
         f'<input type="range" min="0" max="{len(epochs) - 1}" value="{start}" step="1" '
         'aria-label="epoch"></p>'
     )
-    told = (
-        f"Every number is the weight of an operation on an edge, by the {WEIGHED[moves.relaxation]}"
-        ". Outlined are the operations that derivation keeps by these "
-        "weights."
+    caption = (
+        f"Each number is the weight of an operation on an edge: {WEIGHED[moves.relaxation]}. "
+        "Outlined operations are the ones that these weights would keep in the genotype."
     )
     cells = "".join(_cell(cell, moves.epochs, places, places[start]) for cell in moves.cells)
     return (
         f'<div class="moves" data-epochs="{json.dumps(epochs)}">'
-        f'<p class="soft">{text(told)}</p>{slider}'
+        f'<p class="soft">{text(caption)}</p>{slider}'
         f'<p class="now" aria-live="polite">after epoch {epochs[start] + 1}</p>'
         f'<div class="cells">{cells}</div></div>'
     )
@@ -235,12 +235,12 @@ def _weight(weight: float, kept: bool) -> str:
 
 
 def thousandths(weight: float) -> str:
-    """A weight from 0 to 1 in three digits, without what goes without saying."""
+    """Formats a weight from 0 to 1 with three decimals and without the leading zero."""
     return "1" if round(1000 * weight) == 1000 else f".{round(1000 * weight):03d}"
 
 
 def _packed(cell: CellMoves, places: list[int]) -> str:
-    """All epochs for the program: weights in thousandths, row by row, and what is kept."""
+    """Returns all epochs as JSON for `report.js`: weights in thousandths, kept indices."""
     values = cell.weights if cell.shares is None else _with_shares(cell)
     columns = values.shape[2]
     whole = np.nan_to_num(np.rint(1000 * values), nan=-1).astype(int)
@@ -261,7 +261,7 @@ def _with_shares(cell: CellMoves) -> np.ndarray:
 
 
 def _chart(cell: CellMoves, epochs: tuple[int, ...]) -> str:
-    """Of the mean over the edges; of one edge, where it is tapped."""
+    """Returns the chart of mean weights over all edges; `report.js` can switch to one edge."""
     counts = (~np.isnan(cell.weights)).sum(axis=1)
     means = np.nansum(cell.weights, axis=1) / np.maximum(counts, 1)
     lines = [
@@ -272,7 +272,7 @@ def _chart(cell: CellMoves, epochs: tuple[int, ...]) -> str:
 
 
 def _range(cell: CellMoves) -> Axis:
-    """What the weights of all epochs lie in; at least `SPREAD` wide, that nothing seem decided."""
+    """Returns the range of the weights of all epochs, at least `SPREAD` wide."""
     low, high = float(np.nanmin(cell.weights)), float(np.nanmax(cell.weights))
     middle, half = (low + high) / 2, max((high - low) / 2, SPREAD / 2)
     return Axis(middle - half, middle + half)

@@ -1,8 +1,8 @@
-"""Charts as HTML with inline SVG: curves over epochs, readable without a program and in print.
+"""Line charts over epochs, as HTML with inline SVG. They need no JavaScript and can be printed.
 
-Lines are stretched to the room that there is and labels are text of the page, so that both stay
-readable on a phone. `static/report.js` shows the values at a place; without it the legend has
-those of the end.
+The SVG stretches to the available width while labels are HTML text, so that both are readable on
+a phone. `static/report.js` shows the values at the pointer; without it the legend shows the last
+values.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from collections.abc import Sequence
 from darts_tf.report.html import text
 
 COLORS, DASHES = 8, 4
-"""Lines differ in both, so that up to `LINES` of them can be told apart without their colours."""
+"""Numbers of colors and of dash patterns: up to `LINES` lines differ, even in grayscale."""
 
 LINES = 16
+"""Largest number of lines in a chart."""
 
 MOST_POINTS = 300
-"""Of a line; where there are more, evenly chosen ones are drawn, the last among them."""
+"""Largest number of points of a line. Longer lines are sampled evenly, ending at the last point."""
 
 LOGARITHMIC = 100
-"""Axes are logarithmic where the largest number is so many times the smallest, or more."""
+"""Least ratio of the largest to the smallest value for which an axis is logarithmic."""
 
 NARROWEST = 1e-3
-"""An axis leaves so much room around values that hardly differ, as a share of them."""
+"""Least margin of an axis around its values, relative to the largest of them."""
 
 LARGEST = 1e30
-"""Numbers beyond are no measurements, and are left out like those that are not finite."""
+"""Largest absolute value that is drawn. Larger ones are left out, as are NaN and infinity."""
 
 _SIZE = 1000
-"""Of the SVG's coordinates, before they are stretched."""
+"""Width and height of the SVG's coordinate system before it is stretched."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Line:
     """A curve.
 
     Attributes:
-        name: in the legend.
-        points: an epoch, counted from 0, and a value for each; None where there is none.
+        name: the text of the legend.
+        points: (epoch, value) pairs; epochs count from 0, and missing values are None.
     """
 
     name: str
@@ -52,12 +53,12 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """What values a chart shows, and where.
+    """The value axis of a chart.
 
     Attributes:
-        low: at the bottom.
-        high: at the top.
-        log: whether it is logarithmic.
+        low: the value at the bottom.
+        high: the value at the top.
+        log: True for a logarithmic axis.
     """
 
     low: float
@@ -65,12 +66,12 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """0 at the bottom, 1 at the top."""
+        """Returns the relative height of a value: 0 at the bottom, 1 at the top."""
         low, high, value = (self._scaled(each) for each in (self.low, self.high, value))
         return (value - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        """Round values along it."""
+        """Returns round values along the axis."""
         if not self.log:
             return ticks(self.low, self.high)
         first, last = (math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)))
@@ -83,7 +84,7 @@ class Axis:
 
 
 def axis_of(values: Sequence[float]) -> Axis:
-    """An axis that has room for all values, logarithmic where they are far apart."""
+    """Returns an axis that fits all values, logarithmic if they span a factor of `LOGARITHMIC`."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low > 0 and high / low >= LOGARITHMIC:
         return Axis(low / 1.15, high * 1.15, log=True)
@@ -93,13 +94,13 @@ def axis_of(values: Sequence[float]) -> Axis:
 
 
 def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[float]:
-    """Round numbers from `low` to `high`: multiples of 1, 2 or 5 times a power of ten.
+    """Returns round numbers from `low` to `high`: multiples of 1, 2 or 5 times a power of ten.
 
     Args:
-        low: no number is below.
-        high: no number is above.
-        most: of them, at least.
-        whole: without fractions.
+        low: the lower bound.
+        high: the upper bound.
+        most: the approximate upper bound on their number.
+        whole: True for integers only.
     """
     if not low < high:
         return [low]
@@ -114,7 +115,7 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[f
 
 
 def labels(values: Sequence[float]) -> list[str]:
-    """Ticks as texts that differ."""
+    """Formats ticks with as many digits as they need to differ."""
     step = min((b - a for a, b in itertools.pairwise(values)), default=abs(values[0]) or 1.0)
     largest = max(map(abs, values))
     power = math.floor(math.log10(step) + 1e-9)
@@ -125,7 +126,7 @@ def labels(values: Sequence[float]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """A measurement for people: four digits."""
+    """Formats a measurement with three or four significant digits; None as a dash."""
     if value is None:
         return "–"
     if value and not 1e-3 <= abs(value) < 1e6:
@@ -134,19 +135,19 @@ def number(value: float | None) -> str:
 
 
 def measured(value: object) -> float | None:
-    """A value as a chart can draw it; None for what is no number, or none that can be."""
+    """Returns a value as a float; None if it is no number, not finite, or beyond `LARGEST`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= LARGEST else None
 
 
 def line_chart(title: str, lines: Sequence[Line], axis: Axis | None = None) -> str:
-    """A chart of lines over epochs, with a legend that has the last value of each.
+    """Returns a chart of lines over epochs, with a legend of their last values; "" without values.
 
     Args:
-        title: of the chart.
-        lines: some; of more than `LINES` the first are drawn, and that is said.
-        axis: of the values; by default one that has room for all.
+        title: the caption of the chart.
+        lines: the curves. Only the first `LINES` are drawn, and the caption says so.
+        axis: the value axis; by default one that fits all values.
     """
     drawn = [thinned(line) for line in lines[:LINES]]
     epochs = sorted({epoch for line in drawn for epoch, _ in line.points})
@@ -170,23 +171,23 @@ def line_chart(title: str, lines: Sequence[Line], axis: Axis | None = None) -> s
         f'<div class="plot" tabindex="0" role="img" aria-label="{text(title)}, by epoch">'
         f'<svg viewBox="0 0 {_SIZE} {_SIZE}" preserveAspectRatio="none" aria-hidden="true">'
         f'{_grid(axis)}{paths}<path class="rule" d=""/></svg>{_labels(axis, width, alone)}</div>'
-        f'<p class="at">in the end</p><ul class="legend">{legend}</ul></figure>'
+        f'<p class="at">last epoch</p><ul class="legend">{legend}</ul></figure>'
     )
 
 
 def thinned(line: Line) -> Line:
-    """The same with at most `MOST_POINTS` points."""
+    """Samples at most `MOST_POINTS` points of a line evenly, including the last."""
     step = math.ceil(len(line.points) / MOST_POINTS) or 1
     return Line(line.name, line.points[::-1][::step][::-1])
 
 
 def _look(index: int) -> str:
-    """Classes of the style sheet: of the colour, and of the dashes."""
+    """Returns the CSS classes of the color and the dashes of a line."""
     return f"c{index % COLORS} d{index // (COLORS // 2) % DASHES}"
 
 
 def _path(points, width: tuple[int, int], axis: Axis) -> str:
-    """The line through all points, interrupted where there is no value; a cross for a lone one."""
+    """Returns the SVG path through all points: gaps at missing values, a cross at a lone point."""
     words, run = [], []
     for epoch, value in (*points, (0, None)):
         if value is not None:
@@ -207,14 +208,14 @@ def _grid(axis: Axis) -> str:
 
 
 def _labels(axis: Axis, width: tuple[int, int], alone: bool) -> str:
-    """Values along the left, epochs below, counted from 1."""
+    """Returns the tick labels: values on the left, epochs (counted from 1) below."""
     ends = axis.ticks()
     written = [f"{tick:g}" for tick in ends] if axis.log else labels(ends)
     values = (
         f'<span class="y" style="top:{100 * (1 - axis.place(tick)):.2f}%">{label}</span>'
         for tick, label in zip(ends, written, strict=True)
     )
-    middle = width[0] + 2  # the one epoch that there is
+    middle = width[0] + 2  # the only epoch
     numbers = [middle] if alone else ticks(width[0] + 1, width[1] + 1, most=6, whole=True)
     epochs = (
         f'<span class="x" style="left:{100 * (tick - 1 - width[0]) / (width[1] - width[0]):.2f}%">'

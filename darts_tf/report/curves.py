@@ -1,4 +1,4 @@
-"""Curves of metrics: all of one run, and each of many runs over each other."""
+"""Curves of metrics: all metrics of one run, or each metric of several runs in one chart."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ KINDS = (
     ("perplexity", "Perplexity", 1),
     ("loss", "Loss", 1),
     ("learning_rate", "Learning rate", 1),
-    ("entropy", "Mean entropy of the edges (nats)", 1),
+    ("entropy", "Mean entropy per edge (nats)", 1),
     ("skips", "Skip connections", 1),
-    ("eigenvalue", "Dominant eigenvalue of the valid loss along the alphas", 1),
+    ("eigenvalue", "Dominant eigenvalue of the validation loss's Hessian (alphas)", 1),
     ("discretisation_gap", "Accuracy lost by discretisation (points)", 100),
 )
-"""Charts: how the names of metrics begin or end, a title, and a factor."""
+"""Charts: the prefix or suffix of their metrics' names, the title, and the factor on the values."""
 
 NO_CURVES = ("epoch", "genotype", "seconds")
 
 NAMES = {"loss": "training", "accuracy": "training", "perplexity": "training"}
-NAMES |= {"arch_loss": "images of the alphas, while they move"}
-"""Of metrics whose own names do not tell."""
+NAMES |= {"arch_loss": "batches that update the alphas"}
+"""Line names of metrics whose own names have no prefix that describes them."""
 
 Metrics = Sequence[dict]
 
 
 def charts_of(metrics: Metrics) -> str:
-    """All curves of one run."""
+    """Returns the charts of all metrics of one run."""
     names = dict.fromkeys(name for line in metrics for name in line if name not in NO_CURVES)
     groups: dict[tuple[str, int], list[Line]] = {}
     for name in names:
@@ -48,42 +48,44 @@ def charts_of(metrics: Metrics) -> str:
 
 
 _SPLITS = {name: place for place, name in enumerate(("training", "valid", "test"))}
-"""Lines that come first, so that they look the same in all charts."""
+"""Positions of the lines that come first, so that their colors are the same in all charts."""
 
 
 def charts_over_each_other(runs: Iterable[tuple[str, Metrics]]) -> str:
-    """Every metric's curves of many runs; those that tell less are folded.
+    """Returns one chart per metric with a line per run; minor metrics are in a closed section.
 
     Args:
-        runs: their names and metrics.
+        runs: (name, metrics) pairs.
     """
     runs = [(name, metrics) for name, metrics in runs if metrics]
     names = dict.fromkeys(
         name for _, metrics in runs for line in metrics for name in line if name not in NO_CURVES
     )
-    found = []
+    charts = []
     for name in names:
         title, factor, ending = _kind(name)
         lines = [Line(run, _points(metrics, name, factor)) for run, metrics in runs]
         lines = [line for line in lines if any(value is not None for _, value in line.points)]
         line_name = _line_name(name, ending)
-        found.append((len(lines), title, f"{title}, {line_name}" if line_name else title, lines))
-    most = max((count for count, *_ in found), default=0)
-    found = [each[1:] for each in found if each[0] > 1 or most < 2]  # what can be compared
+        charts.append((len(lines), title, f"{title}, {line_name}" if line_name else title, lines))
+    most = max((count for count, *_ in charts), default=0)
+    # Drop the metrics that only one run has, unless no metric can be compared.
+    charts = [each[1:] for each in charts if each[0] > 1 or most < 2]
     order = {title: place for place, (_, title, _) in enumerate(KINDS)}
-    found.sort(key=lambda each: order.get(each[0], len(order)))
+    charts.sort(key=lambda each: order.get(each[0], len(order)))
     first, more = [], []
-    for title, whole, lines in found:
-        (first if title in _TELLING else more).append(line_chart(whole, lines))
+    for title, whole, lines in charts:
+        (first if title in _MAIN else more).append(line_chart(whole, lines))
     folded = details("More curves", _side_by_side(more)) if more else ""
     return _side_by_side(first) + folded
 
 
-_TELLING = ("Accuracy (%)", "Perplexity", "Loss")
+_MAIN = ("Accuracy (%)", "Perplexity", "Loss")
+"""Titles of the charts that are shown at once."""
 
 
 def _kind(name: str) -> tuple[str, int, str]:
-    """Title of the chart, factor, and what the name has in common with the others there."""
+    """Returns the title of a metric's chart, the factor, and the matching prefix or suffix."""
     for part, title, factor in KINDS:
         if name.endswith(part) or name.startswith(part):
             return title, factor, part
@@ -101,5 +103,5 @@ def _points(metrics: Metrics, name: str, factor: int):
 
 
 def _side_by_side(charts: Iterable[str]) -> str:
-    found = "".join(charts)
-    return found and f'<div class="charts">{found}</div>'
+    joined = "".join(charts)
+    return joined and f'<div class="charts">{joined}</div>'

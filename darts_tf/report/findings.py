@@ -1,4 +1,4 @@
-"""What is to be said of a run in words: how far it is, what it reached, whether it collapsed."""
+"""Findings about a run, as sentences: its progress, its result, and signs of a collapse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from darts_tf.spaces.collapse import BOUNDED, describe_collapse
 from darts_tf.spaces.genotype import RecurrentGenotype
 
 UNDECIDED = 0.95
-"""Edges are called undecided whose entropy is more than this share of the largest one."""
+"""Share of the maximal entropy above which edges are reported as undecided."""
 
 GREW = 1.3
-"""An eigenvalue is said to have grown by more than this factor, as in Robust DARTS' rule."""
+"""Growth of the dominant eigenvalue above which it is a warning, as in Robust DARTS."""
 
 WIDE = 0.1
-"""A discretisation gap above this accuracy is called wide."""
+"""Discretisation gap (a share of accuracy) above which it is a warning."""
 
 
 class Sign(NamedTuple):
@@ -28,7 +28,7 @@ class Sign(NamedTuple):
 
     Attributes:
         words: the sentence.
-        bad: whether it is a reason to worry.
+        bad: True for a warning.
     """
 
     words: str
@@ -36,25 +36,25 @@ class Sign(NamedTuple):
 
 
 def state(run: Run) -> Sign:
-    """How far a run is; bad where it has not ended."""
+    """Describes the progress of a run; bad if the run is not finished."""
     if run.stop:
         return Sign(f"Finished: {run.stop}.")
     if run.table and run.table.done:
         done, wanted = run.table.done
         return _state(done >= wanted, f"{done} of {wanted} {run.config.inner_runs}")
     if run.table:
-        return Sign("As far as it is.")
+        return Sign("The number of runs to do is not known.")
     if run.config.inner_runs:
-        return Sign("Not finished: nothing is done yet.", bad=True)
+        return Sign("Not finished: no run is done yet.", bad=True)
     stages = getattr(run.config, "stages", ())
     if stages:
-        found = len(run.inside.get("Stages", ()))
-        whole = found == len(stages) and len(run.metrics) >= run.config.epochs
-        return _state(whole, f"stage {found} of {len(stages)}, {_epochs(run)}")
+        done = len(run.inside.get("Stages", ()))
+        whole = done == len(stages) and len(run.metrics) >= run.config.epochs
+        return _state(whole, f"stage {done} of {len(stages)}, {_epochs(run)}")
     if run.config.trains:
         kept = (run.folder / files.MODEL).is_file()
         if kept and not run.metrics:
-            return Sign("Finished: its weights are imported, it was not trained here.")
+            return Sign("Finished: the weights are imported, not trained.")
         return _state(kept, _epochs(run))
     whole = len(run.metrics) >= run.config.epochs
     if whole and getattr(run.config, "selection", "strength") == "perturbation":
@@ -64,7 +64,7 @@ def state(run: Run) -> Sign:
 
 
 def _decisions(run: Run) -> int:
-    """Of a selection by perturbation: an operation for every edge, inputs for every node."""
+    """Returns the number of choices of a selection by perturbation: one per edge and per node."""
     cells = run.moves.cells if run.moves else ()
     return sum(len(cell.edges) + len({target for _, target in cell.edges}) for cell in cells)
 
@@ -81,13 +81,14 @@ OUTCOMES = (
     *("test_accuracy", "valid_accuracy", "test_perplexity", "valid_perplexity"),
     *("accuracy", "perplexity"),
 )
-"""What a run has reached, the most telling first."""
+"""Metrics that are a run's result, in order of preference."""
 
 
 def outcome(run: Run) -> tuple[str, str] | None:
-    """What a run has reached: a name and a number; None where there is none.
+    """Returns the name and the formatted value of a run's result; None if it has none.
 
-    Of a training on text that of the epoch that is kept, which is the best one.
+    The value is that of the last epoch. A training on text keeps its best epoch, so it is the
+    lowest value there.
     """
     if not run.metrics:
         return None
@@ -98,38 +99,42 @@ def outcome(run: Run) -> tuple[str, str] | None:
     trained_text = run.config.trains and run.config.on_text
     value = min(value for value in values if value is not None) if trained_text else values[-1]
     of = "supernet's " if run.config.searches else ""
-    told = f"{100 * value:.2f} %" if name.endswith("accuracy") else number(value)
-    return of + name.replace("_", " "), told
+    shown = f"{100 * value:.2f} %" if name.endswith("accuracy") else number(value)
+    return of + name.replace("_", " ").replace("valid ", "validation "), shown
 
 
 def signs(run: Run) -> list[Sign]:
-    """Whether a search collapsed, by its cells and by what was measured on the way."""
-    found = []
+    """Returns signs of a collapse, from the cells and from the metrics of the search."""
+    sentences = []
     if run.genotype:
         words = describe_collapse(run.genotype)
         hint = f": {BOUNDED}" if words and getattr(run.config, "budget", None) else ""
         if words:
-            found.append(Sign(f"Degenerate: {words}{hint}.", bad=True))
+            sentences.append(Sign(f"Degenerate: {words}{hint}.", bad=True))
         else:
-            found.append(Sign(f"Nothing is degenerate about the {_cells(run)}."))
+            sentences.append(Sign(f"The {_cells(run)} {_verb(run)} not degenerate."))
     for name, genotype in run.compared.items():
         if words := describe_collapse(genotype):
-            found.append(Sign(f"{name}: {words}.", bad=True))
+            sentences.append(Sign(f"{name}: {words}.", bad=True))
     if run.config.searches:
-        found += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))
+        sentences += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))
         if run.stop:
-            found.append(Sign(f"The search was {run.stop}."))
-        found += filter(None, [_changes(run)])
-    return found
+            sentences.append(Sign(f"The search was {run.stop}."))
+        sentences += filter(None, [_changes(run)])
+    return sentences
 
 
 def _cells(run: Run) -> str:
     return "cell" if isinstance(run.genotype, RecurrentGenotype) else "cells"
 
 
+def _verb(run: Run) -> str:
+    return "is" if _cells(run) == "cell" else "are"
+
+
 def _values(run: Run, name: str) -> list[float]:
-    found = (measured(line.get(name)) for line in run.metrics)
-    return [value for value in found if value is not None]
+    values = (measured(line.get(name)) for line in run.metrics)
+    return [value for value in values if value is not None]
 
 
 def _skips(run: Run) -> Sign | None:
@@ -138,14 +143,14 @@ def _skips(run: Run) -> Sign | None:
         return None
     edges = len(run.genotype.normal)
     return Sign(
-        f"Skip connections of the normal cell, by the alphas: {values[0]:g} of {edges} after the "
+        f"Skip connections in the normal cell, by the alphas: {values[0]:g} of {edges} after the "
         f"first epoch, {values[-1]:g} after the last, {max(values):g} at most.",
         bad=values[-1] > edges / 2,
     )
 
 
 def _entropy(run: Run) -> Sign | None:
-    """Of the edges; where they are still undecided in the end the genotype says little."""
+    """Describes the final entropy of edges; near the maximum, the genotype is almost random."""
     parts, hardly = [], False
     for cell in run.moves.cells if run.moves else ():
         values = _values(run, f"entropy_{cell.name}")
@@ -153,11 +158,11 @@ def _entropy(run: Run) -> Sign | None:
         if values and candidates > 1:
             most = math.log(candidates)
             hardly |= values[-1] > UNDECIDED * most
-            parts.append(f"{values[-1]:.2f} of at most {most:.2f} nats in the {cell.name} cell")
+            parts.append(f"{values[-1]:.2f} nats (at most {most:.2f}) in the {cell.name} cell")
     if not parts:
         return None
-    decided = "the edges are hardly decided" if hardly else "the edges are getting decided"
-    return Sign(f"Mean entropy of the edges in the end: {', '.join(parts)}; {decided}.")
+    decided = "hardly any edge is decided" if hardly else "the edges are becoming decided"
+    return Sign(f"Mean entropy per edge after the last epoch: {', '.join(parts)}; {decided}.")
 
 
 def _eigenvalue(run: Run) -> Sign | None:
@@ -165,9 +170,9 @@ def _eigenvalue(run: Run) -> Sign | None:
     if len(values) < 2 or min(values[0], values[-1]) <= 0:
         return None
     grew = values[-1] / values[0]
-    worry = ", which announces bad cells" if grew > GREW else ""
+    worry = ", which often precedes degenerate cells" if grew > GREW else ""
     return Sign(
-        "The dominant eigenvalue of the valid loss along the alphas went from "
+        "The dominant eigenvalue of the validation loss's Hessian went from "
         f"{number(values[0])} to {number(values[-1])}, {grew:.2f} times{worry}.",
         bad=grew > GREW,
     )
@@ -178,16 +183,17 @@ def _gap(run: Run) -> Sign | None:
     if not values:
         return None
     return Sign(
-        f"Cut down to its genotype, the supernet loses {100 * values[-1]:.1f} points of accuracy.",
+        f"Discretised to its genotype, the supernet loses {100 * values[-1]:.1f} points of "
+        "accuracy.",
         bad=values[-1] > WIDE,
     )
 
 
 def _changes(run: Run) -> Sign | None:
-    """When the cells changed last, by the genotypes in the metrics."""
-    told = [line.get("genotype") for line in run.metrics]
-    if len(told) < 2 or not all(isinstance(each, str) for each in told):
+    """Describes how often the cells changed, and when last, by the genotypes in the metrics."""
+    genotypes = [line.get("genotype") for line in run.metrics]
+    if len(genotypes) < 2 or not all(isinstance(each, str) for each in genotypes):
         return None
-    changed = [i for i in range(1, len(told)) if told[i] != told[i - 1]]
+    changed = [i for i in range(1, len(genotypes)) if genotypes[i] != genotypes[i - 1]]
     last = f", the last time in epoch {changed[-1] + 1}" if changed else ""
-    return Sign(f"The {_cells(run)} changed in {len(changed)} of {len(told)} epochs{last}.")
+    return Sign(f"The {_cells(run)} changed in {len(changed)} of {len(genotypes)} epochs{last}.")

@@ -1,4 +1,4 @@
-"""Pieces of the pages that people read: escaped text, tables, and one look for all of them."""
+"""HTML of the generated pages: escaped text, tables, and the shared style."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _STATIC = pathlib.Path(__file__).parent / "static"
 
 
 def text(value: object) -> str:
-    """A value as HTML shows it."""
+    """Escapes a value for HTML."""
     return html.escape(str(value))
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table; where a screen is narrow, its rows become lists: every cell knows its column.
+    """Returns a table. Cells carry their column's name, since narrow screens show rows as lists.
 
     Args:
-        header: of the columns.
-        rows: of as many values each.
+        header: the names of the columns.
+        rows: rows with one value per column.
     """
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
     body = "".join(
@@ -36,12 +36,12 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
 
 
 def facts(pairs: Iterable[tuple[object, object]]) -> str:
-    """Names with what is known of them."""
+    """Returns (name, value) pairs as a description list."""
     return "<dl>" + "".join(f"<dt>{text(n)}</dt><dd>{text(v)}</dd>" for n, v in pairs) + "</dl>"
 
 
 def details(summary: object, body: str, opened: bool = False) -> str:
-    """What is shown when its summary is tapped."""
+    """Returns a section that opens when its summary is clicked."""
     state = " open" if opened else ""
     return f"<details{state}><summary>{text(summary)}</summary>{body}</details>"
 
@@ -53,14 +53,14 @@ def page(
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
 ) -> str:
-    """A whole page that needs nothing else.
+    """Returns a complete page without external resources.
 
     Args:
-        title: of the page, plain text.
-        body: HTML.
-        maker: the command that makes such pages.
-        styles: names of further style sheets among the package's own.
-        scripts: names of programs among them.
+        title: the title as plain text.
+        body: the body as HTML.
+        maker: the command that writes such pages.
+        styles: file names of further style sheets in `static`.
+        scripts: file names of scripts in `static`.
     """
     style = "\n".join(map(static, ("page.css", *styles)))
     programs = "".join(f"<script>\n{static(name)}</script>\n" for name in scripts)
@@ -69,13 +69,13 @@ def page(
 
 
 def made_by(maker: str) -> str:
-    """The element of a page that tells which command has made it."""
+    """Returns the `meta` element that names the command which wrote the page."""
     return f'<meta name="generator" content="{html.escape(maker)}">'
 
 
 @functools.cache
 def static(name: str) -> str:
-    """A style sheet or program of the package, by its file's name."""
+    """Returns the text of a style sheet or script in `static`."""
     return (_STATIC / name).read_text(encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
-"""Tables of what jobs of many runs have found, read from their files: for reports. No TensorFlow.
+"""Result tables of jobs of many runs, read from their files. No TensorFlow.
 
-Selections, comparisons, studies, and what an export says of its models.
+Covers selections, comparisons, studies, and the models of an export.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from darts_tf.studies import protocol_report
 from darts_tf.studies.tables import with_deviation
 
 SHOWN_TRIALS = 50
-"""The best so many trials are in the table."""
+"""Largest number of trials in the table; the best ones are shown."""
 
 EXPORT = "export_report.json"
-"""The report that an export has for programs."""
+"""File name of the machine-readable report of an export."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What a job has found.
+    """The results of a job.
 
     Attributes:
-        title: in words.
-        header: of the columns.
-        rows: texts.
-        notes: to be read with it, each a line.
-        curve: of a study the best value so far after each trial.
-        done: what is done, and of how much; None where that is not known.
+        title: the heading of the table.
+        header: the names of the columns.
+        rows: the rows as texts.
+        notes: lines below the table.
+        curve: for a study, the best validation accuracy so far (a share) after each trial.
+        done: the numbers of runs that are done and to do; None if not known.
     """
 
     title: str
@@ -54,32 +54,32 @@ class Table:
 
 
 def table_of(config, folder: pathlib.Path) -> Table | None:
-    """What a job of many runs has found so far; None for a single run, or where nothing is known.
+    """Returns the results of a job of many runs so far; None for a single run or without results.
 
     Args:
-        config: its settings.
-        folder: of the job.
+        config: the settings of the job.
+        folder: the folder of the job.
 
     Raises:
-        InputError: its files hold something else than they should.
+        InputError: A file of the job does not have the expected contents.
     """
     kinds = ((SelectConfig, selection), (CompareConfig, comparison), (StudyConfig, study))
     return next((read(config, folder) for kind, read in kinds if isinstance(config, kind)), None)
 
 
 def selection(config: SelectConfig, folder: pathlib.Path) -> Table:
-    """The candidates of a protocol, the best first."""
+    """Returns the candidates of a protocol, the best first."""
     with reading(folder):
-        found = protocol_report.report(config)
-        header, *rows = protocol_report.table(found)
-        stages = found["stages"].values()
+        report = protocol_report.report(config)
+        header, *rows = protocol_report.table(report)
+        stages = report["stages"].values()
         done = sum(stage["done"] for stage in stages), sum(stage["of"] for stage in stages)
-        notes = tuple(protocol_report.notes(found))
+        notes = tuple(protocol_report.notes(report))
     return Table("Selection", tuple(header), tuple(map(tuple, rows)), notes, done=done)
 
 
 def comparison(config: CompareConfig, folder: pathlib.Path) -> Table | None:
-    """Genotypes or methods, with those of the columns that say something."""
+    """Returns the genotypes or methods of a comparison, without empty columns."""
     as_csv, as_markdown = (folder / name for name in files.TABLES)
     if not as_csv.is_file():
         return None
@@ -88,9 +88,9 @@ def comparison(config: CompareConfig, folder: pathlib.Path) -> Table | None:
         if not rows or not {"seeds", "test_error"} <= rows[0].keys():
             raise InputError("Expected the table of a comparison. Received: another file")
         seeds = sum(int(row["seeds"]) for row in rows)
-        told = [_compared(row) for row in rows]
-        names = [name for name in told[0] if any(each[name] for each in told)]
-        cells = tuple(tuple(each[name] for name in names) for each in told)
+        formatted = [_compared(row) for row in rows]
+        names = [name for name in formatted[0] if any(each[name] for each in formatted)]
+        cells = tuple(tuple(each[name] for name in names) for each in formatted)
     notes = ()
     if as_markdown.is_file():
         with reading(as_markdown):
@@ -102,19 +102,23 @@ def comparison(config: CompareConfig, folder: pathlib.Path) -> Table | None:
 
 
 def _compared(row: dict[str, str]) -> dict[str, str]:
-    """A row of the table by its columns; the texts are empty of what is not known."""
+    """Formats a row of the CSV table by column; unknown values are empty.
+
+    The file has test errors in percent; people read accuracies, 100 minus the error.
+    """
     values = {name: float(text) for name, text in row.items() if _NUMBERS.fullmatch(name) and text}
     if not all(math.isfinite(value) for value in values.values()):
         raise InputError(f"Expected finite numbers. Received: {shown(row)}")
     low, high = values.get("interval_low"), values.get("interval_high")
+    error = values.get("test_error")
     against = next((name for name in row if name.startswith("p_against_")), "p_against_")
     deviation = values.get("test_error_deviation")
     published = values.get("published_error"), values.get("published_deviation")
     return {
         "name": row.get("genotype") or row["method"],
         "seeds": row["seeds"],
-        "test error (%)": with_deviation(values.get("test_error"), deviation),
-        f"{LEVEL} interval": "" if None in (low, high) else f"{low:.1f} to {high:.1f}",
+        "test accuracy (%)": with_deviation(None if error is None else 100 - error, deviation),
+        f"{LEVEL} interval": "" if None in (low, high) else f"{100 - high:.1f} to {100 - low:.1f}",
         against.replace("_", " "): _said(values, against, 1, 3),
         "params (M)": _said(values, "params", 1e-6),
         "MACs (M)": _said(values, "macs", 1e-6),
@@ -129,10 +133,10 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
 _NUMBERS = re.compile(
     "test_error.*|interval_.*|p_against_.*|search_seconds|params|macs|gpu_days|published_[ed].*"
 )
-"""Columns of numbers."""
+"""Columns that hold numbers."""
 
 LEVEL = "95%"
-"""Of the intervals."""
+"""Confidence level of the intervals."""
 
 
 def _said(values: dict[str, float], name: str, factor: float, digits: int = 2) -> str:
@@ -143,12 +147,12 @@ def _said(values: dict[str, float], name: str, factor: float, digits: int = 2) -
 
 
 def study(config: StudyConfig, folder: pathlib.Path) -> Table | None:
-    """The best trials of a study."""
+    """Returns the best trials of a study."""
     path = folder / files.TRIALS_TABLE
     if not path.is_file():
         return None
     with reading(path):
-        # what follows the last line end is not whole
+        # the last line may be truncated
         trials = [_trial(parse_json(line)) for line in path.read_bytes().split(b"\n")[:-1]]
     named = (name for trial in trials for name, value in trial["chosen"].items() if value)
     chosen = dict.fromkeys(named)
@@ -164,8 +168,8 @@ def study(config: StudyConfig, folder: pathlib.Path) -> Table | None:
     for trial in trials:
         best = max(best, trial["accuracy"])
         curve.append(best)
-    header = ("trial", "valid accuracy (%)", "seconds", "epochs", *chosen)
-    notes = [f"budget: {config.budget}, chosen by {config.method}"]
+    header = ("trial", "validation accuracy (%)", "seconds", "epochs", *chosen)
+    notes = [f"budget: {config.budget}; method: {config.method}"]
     if len(trials) > SHOWN_TRIALS:
         notes.append(f"the best {SHOWN_TRIALS} of {len(trials)} trials")
     return Table("Trials", header, rows, tuple(notes), tuple(curve), _trials(config, len(trials)))
@@ -197,10 +201,10 @@ def _setting(value: object) -> str:
 
 
 def export_of(folder: pathlib.Path) -> Table:
-    """The models of an export, as its report tells.
+    """Returns the models of an export, from its report.
 
     Raises:
-        InputError: there is no export, or its report holds something else.
+        InputError: The folder has no export, or its report does not have the expected contents.
     """
     path = folder / EXPORT
     if not path.is_file():
@@ -212,7 +216,14 @@ def export_of(folder: pathlib.Path) -> Table:
         missed = (f"{each['path']}: {each['reason']}" for each in report["missed"].values())
         left_out = (f"{name}: {reason}" for name, reason in report["left_out"].items())
         notes = (f"{folder}", *missed, *left_out, _versions(report["versions"]))
-    header = ("file", "size", "largest difference", "same answer", "quality", "latency by threads")
+    header = (
+        "file",
+        "size",
+        "largest difference",
+        "same prediction",
+        "quality",
+        "latency by threads",
+    )
     return Table("Export", header, rows, notes)
 
 
@@ -227,7 +238,7 @@ def _model(model: dict) -> Iterable[str]:
         accuracy = model["accuracy"]
         yield "unknown" if accuracy is None else f"accuracy {accuracy:.1%}"
     latency = model.get("latency_ms", {}).items()
-    yield ", ".join(f"{each['p50']:.3g} ms by {threads}" for threads, each in latency)
+    yield ", ".join(f"{each['p50']:.3g} ms with {threads}" for threads, each in latency)
 
 
 def _versions(versions: dict) -> str:
@@ -235,7 +246,7 @@ def _versions(versions: dict) -> str:
 
 
 def genotype_exported(folder: pathlib.Path) -> object:
-    """The genotype of an export, as its report has it; None where there is no such report."""
+    """Returns the stored fields of an export's genotype; None without a readable report."""
     try:
         report = files.read_json(folder / EXPORT)
     except InputError:

@@ -1,4 +1,4 @@
-"""The report of a run, or of several side by side: one page that needs nothing else."""
+"""The report of one run, or of several side by side, as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from darts_tf.runtime.duration import duration
 from darts_tf.runtime.outputs import check_output_file
 
 MAKER = "darts-tf report"
-"""What pages say that they were made by; others are not replaced."""
+"""Generator named in the pages. Only files that name it are overwritten."""
 
 TITLES = {
     "search": "Search",
@@ -30,7 +30,7 @@ TITLES = {
     "baseline": "Baseline",
     "tune": "Tuning",
 }
-"""Of reports, by the command that made the run."""
+"""Titles of reports, by the command of the run."""
 
 
 def write_report(
@@ -38,34 +38,35 @@ def write_report(
     output: pathlib.Path | None = None,
     export: pathlib.Path | None = None,
 ) -> pathlib.Path:
-    """Writes the report of one run or of several, whole or not at all.
+    """Writes the report of one run or of several, atomically.
 
     Args:
-        folders: of the runs.
-        output: file for it; by default `report.html` in the run's folder, or in that which the
-            folders of several runs have in common.
-        export: folder of an export of one run; by default the one that is found beside it.
+        folders: the folders of the runs.
+        output: the file to write; by default `report.html` in the run's folder, or in the folder
+            that several runs have in common.
+        export: the folder of an export of one run; by default the exports of the same genotype in
+            the folders beside a training.
 
     Returns:
-        The file.
+        The path of the report.
 
     Raises:
-        InputError: A folder that holds no run or something else than a run should, an output that
-            cannot be written or is a file of somebody else's, or one run twice.
+        InputError: A folder holds no run or a damaged one, the output cannot be written or exists
+            and is no report, or a run is named twice.
     """
     output = output or _common(folders) / files.PAGE
     _check_output(output)
-    found = [run_of(folder) for folder in folders]
-    if len({run.folder.resolve() for run in found}) < len(found):
+    runs = [run_of(folder) for folder in folders]
+    if len({run.folder.resolve() for run in runs}) < len(runs):
         raise InputError(f"Expected each run once. Received: {', '.join(map(str, folders))}")
-    if export and len(found) > 1:
-        raise InputError(f"Expected one run with an export. Received: {len(found)} runs")
-    page = render(found[0], export) if len(found) == 1 else render_many(found)
+    if export and len(runs) > 1:
+        raise InputError(f"Expected one run with an export. Received: {len(runs)} runs")
+    page = render(runs[0], export) if len(runs) == 1 else render_many(runs)
     try:
         atomic.write_text(output, page)
     except OSError as error:
         raise InputError(
-            f"Expected an output that can be written. Received: {output} ({error.strerror})"
+            f"Expected a writable output. Received: {output} ({error.strerror})"
         ) from error
     return output
 
@@ -75,34 +76,34 @@ def _common(folders: Sequence[pathlib.Path]) -> pathlib.Path:
 
 
 def _check_output(output: pathlib.Path) -> None:
-    """Refuses to replace a file that is not a report."""
+    """Raises an error if the output exists and is not a report."""
     head = output.read_bytes()[:2000] if output.is_file() else b""
     is_report = html.made_by(MAKER) in head.decode("utf-8", errors="replace")
     check_output_file("output", output, overwrite=is_report, instead="an earlier report")
 
 
 def render(run: Run, export: pathlib.Path | None = None) -> str:
-    """The page of one run.
+    """Returns the page of one run.
 
     Args:
-        run: what is known of it.
-        export: folder of an export of it; by default the one that is found beside it.
+        run: the run.
+        export: the folder of an export of it; by default the ones beside it, as in `write_report`.
     """
     exported = _exports(run, export)
-    found = (
+    parts = (
         ("", sections.summary(run)),
         ("Cells", sections.cells(run)),
-        ("Is it sound?", sections.soundness(run)),
-        (run.table.title if run.table else "", sections.found_table(run.table)),
-        ("How the alphas moved", sections.alphas(run)),
+        ("Signs of collapse", sections.soundness(run)),
+        (run.table.title if run.table else "", sections.results(run.table)),
+        ("Alphas by epoch", sections.alphas(run)),
         ("Curves", sections.curves(run)),
-        ("Chosen by perturbation", sections.chosen(run)),
+        ("Selection by perturbation", sections.chosen(run)),
         ("Settings", sections.settings(run)),
-        ("To do the same again", sections.reproduction(run)),
-        ("Export", "".join(map(sections.found_table, exported))),
+        ("Reproduction", sections.reproduction(run)),
+        ("Export", "".join(map(sections.results, exported))),
         ("Warnings", sections.warnings(run)),
     )
-    return _page(_title(run), found)
+    return _page(_title(run), parts)
 
 
 def _title(run: Run) -> str:
@@ -119,7 +120,7 @@ def _page(title: str, parts: Iterable[tuple[str, str]]) -> str:
 
 
 def _exports(run: Run, export: pathlib.Path | None) -> list[Table]:
-    """That which was named, or those beside a training's folder that are of its genotype."""
+    """Returns the named export, or the exports beside a training that have its genotype."""
     if export:
         return [export_of(export)]
     if run.config.command != "train" or run.genotype is None:
@@ -130,35 +131,34 @@ def _exports(run: Run, export: pathlib.Path | None) -> list[Table]:
     return [export_of(folder) for folder in folders]
 
 
-def render_many(found: Sequence[Run]) -> str:
-    """The page of several runs: what differs between them, and their curves over each other."""
-    names = _names(found)
-    named = list(zip(names, found, strict=True))
+def render_many(runs: Sequence[Run]) -> str:
+    """Returns the page of several runs: their differences, and their curves in shared charts."""
+    named = list(zip(_names(runs), runs, strict=True))
     parts = (
         ("", _overview(named)),
         ("Settings that differ", _differing(named)),
-        ("Curves over each other", charts_over_each_other((n, run.metrics) for n, run in named)),
+        ("Curves", charts_over_each_other((n, run.metrics) for n, run in named)),
         ("Cells", _each(named, sections.cells)),
-        ("Are they sound?", _each(named, sections.soundness)),
-        ("What they found", _each(named, lambda run: sections.found_table(run.table))),
-        ("To do the same again", _each(named, sections.reproduction)),
+        ("Signs of collapse", _each(named, sections.soundness)),
+        ("Results", _each(named, lambda run: sections.results(run.table))),
+        ("Reproduction", _each(named, sections.reproduction)),
         ("Warnings", _each(named, sections.warnings)),
     )
-    return _page(f"{len(found)} runs side by side", parts)
+    return _page(f"{len(runs)} runs side by side", parts)
 
 
-def _names(found: Sequence[Run]) -> list[str]:
-    """The ends of the folders' paths, as long as they must be to differ."""
-    parts = [run.folder.resolve().parts for run in found]
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Returns the shortest ends of the folders' paths that differ."""
+    parts = [run.folder.resolve().parts for run in runs]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-length:]) for each in parts]
         if len(set(names)) == len(names):
             return names
-    return [str(run.folder) for run in found]
+    return [str(run.folder) for run in runs]
 
 
 def _overview(named: Sequence[tuple[str, Run]]) -> str:
-    header = ("run", "what", "state", "reached", "parameters", "multiply-adds", "time", "sound")
+    header = ("run", "kind", "state", "result", "parameters", "multiply-adds", "time", "collapse")
     return table(header, (_row(name, run) for name, run in named))
 
 
@@ -168,25 +168,25 @@ def _row(name: str, run: Run):
     return (
         *(name, TITLES[run.config.command], state(run).words, ": ".join(outcome(run) or ("",))),
         *(f"{each:,}" if run.costs else "" for each in (params, macs)),
-        *(duration(run.seconds), "no, see below" if bad else "yes" if signs(run) else ""),
+        *(duration(run.seconds), "signs, see below" if bad else "no signs" if signs(run) else ""),
     )
 
 
 def _differing(named: Sequence[tuple[str, Run]]) -> str:
-    """Of each setting the value in every run, where these are not the same."""
+    """Returns a table of the settings that differ, with their value in every run."""
     settings = [run.config.to_dict() for _, run in named]
-    given = {name for _, run in named for name in differing(run.config)}
+    changed = {name for _, run in named for name in differing(run.config)}
     names = dict.fromkeys(name for each in settings for name in each)
     rows = []
     for name in names:
-        values = [sections.value_told(each[name]) for each in settings if name in each]
-        # of what other kinds of runs have not, what is out of the ordinary
-        tells = len(set(values)) > 1 or (len(values) < len(settings) and name in given)
-        if tells and name not in sections.NO_SETTINGS:
-            row = (sections.value_told(each[name]) if name in each else "–" for each in settings)
+        values = [sections.format_value(each[name]) for each in settings if name in each]
+        # A setting that only some kinds of runs have is shown if it is not at its default.
+        differs = len(set(values)) > 1 or (len(values) < len(settings) and name in changed)
+        if differs and name not in sections.NO_SETTINGS:
+            row = (sections.format_value(each[name]) if name in each else "–" for each in settings)
             rows.append((name, *row))
     if not rows:
-        return "<p>None: they were all made with the same.</p>"
+        return "<p>None: all runs have the same settings.</p>"
     head = ("setting", *(name for name, _ in named))
     if len(named) > len(rows):  # pages are longer than they are wide
         head, *rows = zip(head, *rows, strict=True)
@@ -195,5 +195,5 @@ def _differing(named: Sequence[tuple[str, Run]]) -> str:
 
 
 def _each(named: Sequence[tuple[str, Run]], part) -> str:
-    found = ((name, part(run)) for name, run in named)
-    return "".join(details(name, body, opened=True) for name, body in found if body)
+    bodies = ((name, part(run)) for name, run in named)
+    return "".join(details(name, body, opened=True) for name, body in bodies if body)

@@ -12,39 +12,38 @@ _FIRST, _NEVER = ("dataset", "preset"), ("workdir", "overwrite", "resume")
 
 
 def defaults_of(config) -> dict[str, object]:
-    """What a command's settings are where none but the preset is given; required ones are left out.
+    """Returns the settings that a command has with only its preset set, without required ones.
 
     Args:
         config: settings of one of `configs.KINDS`.
     """
-    found = {
+    defaults = {
         field.name: field.default
         for field in dataclasses.fields(config)
         if field.default is not dataclasses.MISSING
     }
-    return found | (preset_fields(type(config), config.preset) if has_preset(config) else {})
+    return defaults | (preset_fields(type(config), config.preset) if has_preset(config) else {})
 
 
 def differing(config) -> dict[str, object]:
-    """The settings that a command has to be given for these, `workdir` left out."""
+    """Returns the settings that a command line must state to repeat these, without `workdir`."""
     defaults = defaults_of(config)
     names = [field.name for field in dataclasses.fields(config) if field.name not in _NEVER]
     return {
         name: getattr(config, name)
         for name in (*_FIRST, *(name for name in names if name not in _FIRST))
-        if name in names and (name in _asked(config) or _differs(config, name, defaults))
+        if name in names and (name in _always_stated(config) or _differs(config, name, defaults))
     }
 
 
 def has_preset(config) -> bool:
-    """Whether settings start from those of a preset; those of `tune` and `select` do not."""
+    """Returns True if settings start from a preset's; those of `tune` and `select` do not."""
     return isinstance(config, RunConfig)
 
 
-def _asked(config) -> tuple[str, ...]:
-    """What is told whatever the defaults are: they say what kind of run it is."""
-    own = (name for name in _FIRST if getattr(config, name, None) is not None)
-    return tuple(own)
+def _always_stated(config) -> tuple[str, ...]:
+    """Returns the settings that are stated even at their default: the dataset and the preset."""
+    return tuple(name for name in _FIRST if getattr(config, name, None) is not None)
 
 
 def _differs(config, name: str, defaults: Mapping[str, object]) -> bool:
@@ -54,7 +53,7 @@ def _differs(config, name: str, defaults: Mapping[str, object]) -> bool:
 
 
 def words_of(config) -> list[str]:
-    """The words of the command that makes a run with these settings.
+    """Returns the arguments of the command that repeats a run with these settings.
 
     Args:
         config: settings of one of `configs.KINDS`.
@@ -66,7 +65,7 @@ def words_of(config) -> list[str]:
 
 
 def command_of(config) -> str:
-    """The same as a line for a shell."""
+    """Returns the command that repeats a run as a quoted shell line."""
     return shlex.join(words_of(config))
 
 

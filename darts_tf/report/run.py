@@ -1,4 +1,4 @@
-"""What a run's folder tells of it, read and checked: for reports. No TensorFlow, no HTML."""
+"""The contents of a run's folder, read and checked for reports. No TensorFlow, no HTML."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
 LAST_EPOCH = 2**31
-"""Epochs from here on are nonsense."""
+"""Exclusive upper bound on epochs, and on sizes; larger numbers are errors."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What is known of a run.
+    """The contents of a run's folder.
 
     Attributes:
-        folder: of the run.
-        config: its settings.
-        dataset: what its `dataset.json` holds; empty where it has none.
-        metrics: of its epochs.
-        times: seconds of every epoch that was done.
-        seconds: of all, with the runs that it has in its folder.
-        genotype: what it found, or trained; None where there is none yet.
-        compared: of a comparison the genotypes by the names that it gives them.
-        moves: of its alphas; None where it has none.
-        stop: where a search stopped early.
-        costs: parameters and multiply-accumulates of its network, or of the one that the preset
-            makes of what a search found; None where they are not known.
-        inside: the runs in its folder, in groups: titles, and a name and metrics for each.
-        table: what a job of many runs has found so far.
-        best: of a study of settings the best ones, of a run of their own; else None.
-        log: what it has logged.
+        folder: the folder of the run.
+        config: the settings.
+        dataset: the contents of `dataset.json`; empty if there is none.
+        metrics: the metrics of every epoch.
+        times: the seconds of every epoch that was run, repeated epochs included.
+        seconds: the seconds of all epochs, those of the runs in the folder included.
+        genotype: the genotype that was searched or trained; None if there is none yet.
+        compared: the genotypes of a comparison, by name.
+        moves: the mixture weights of a search by epoch; None if there are none.
+        stop: the early stop of a search; None if it did not stop early.
+        costs: parameters, and multiply-accumulates per image or word, of the trained network. For
+            a search, of the network that its preset trains. None if not known.
+        inside: the runs in the folder: (name, metrics) pairs by the title of their group.
+        table: the results of a job of many runs so far; None for a single run.
+        best: the settings of the best trial of a study of settings; None for other jobs.
+        log: the contents of the log.
     """
 
     folder: pathlib.Path
@@ -67,10 +67,10 @@ class Run:
 
 
 def run_of(folder: pathlib.Path) -> Run:
-    """What a run's folder tells.
+    """Reads the folder of a run.
 
     Raises:
-        InputError: it is no run's, or one of its files holds something else than it should.
+        InputError: The folder holds no run, or a file does not have the expected contents.
     """
     config = _config_of(folder)
     last = folder if config.inner_runs else config.last_folder
@@ -114,19 +114,19 @@ def _config_of(folder: pathlib.Path):
     with reading(path):
         settings = files.read_json(path)
         config = kind_of(settings).from_dict(settings)
-        # a folder may have been moved
+        # the folder may have been moved
         return dataclasses.replace(config, workdir=folder, overwrite=False, resume=False)
 
 
 def _runs_in(folder: pathlib.Path) -> str:
     if not folder.is_dir():
-        return ", which is not there"
-    found = sorted(path.parent.name for path in folder.glob(f"*/{files.CONFIG}"))
-    return f", which has the runs {listed(found)} inside" if found else ""
+        return ", which does not exist"
+    names = sorted(path.parent.name for path in folder.glob(f"*/{files.CONFIG}"))
+    return f", which contains the runs {listed(names)}" if names else ""
 
 
 def _best(folder: pathlib.Path):
-    """See `Run.best`."""
+    """Returns `Run.best`."""
     path = folder / files.BEST
     if not path.is_file():
         return None
@@ -140,16 +140,16 @@ def _best(folder: pathlib.Path):
 
 
 def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
-    """What has been trained, or found, in a comparison's folder; each once."""
-    found = {}
+    """Returns the different genotypes in a comparison's folder, trained or searched, by name."""
+    genotypes = {}
     for path in sorted(folder.glob(f"*/s*-*/{files.GENOTYPE}")):
         with reading(path):
             genotype = load_genotype(path, recurrent=None)
-        if genotype not in found.values():
+        if genotype not in genotypes.values():
             name = path.parent.parent.name
             seed = path.parent.name.rpartition("-")[2]
-            found[f"{name}, seed {seed}" if name in found else name] = genotype
-    return found
+            genotypes[f"{name}, seed {seed}" if name in genotypes else name] = genotype
+    return genotypes
 
 
 def _dataset_of(folder: pathlib.Path) -> dict:
@@ -157,34 +157,34 @@ def _dataset_of(folder: pathlib.Path) -> dict:
     if not path.is_file():
         return {}
     with reading(path):
-        found = files.read_json(path)
-        if not isinstance(found, dict):
-            raise InputError(f"Expected a JSON object. Received: {shown(found)}")
-        return found
+        dataset = files.read_json(path)
+        if not isinstance(dataset, dict):
+            raise InputError(f"Expected a JSON object. Received: {shown(dataset)}")
+        return dataset
 
 
 def metrics_of(folder: pathlib.Path) -> tuple[dict, ...]:
-    """The metrics of a run's epochs.
+    """Returns the metrics of a run's epochs.
 
     Raises:
-        InputError: as `metrics.read_metrics`, or epochs that cannot be.
+        InputError: The file is damaged (see `metrics.read_metrics`), or an epoch is out of range.
     """
     with reading(folder / files.METRICS):
-        found = read_metrics(folder)
-        for line in found:
+        lines = read_metrics(folder)
+        for line in lines:
             if not 0 <= line["epoch"] < LAST_EPOCH:
                 raise InputError(f"Expected epochs from 0. Received: {shown(line['epoch'])}")
-        return tuple(found)
+        return tuple(lines)
 
 
 def _seconds_of(folder: pathlib.Path) -> float:
-    """Of all runs in the folder too, whatever it is."""
+    """Returns the seconds of all epochs in the folder, those of inner runs included."""
     inner = (path.parent for path in folder.rglob(files.TIMES))
     return sum(sum(times_of(each)) for each in inner)
 
 
 def _costs(config, genotype, folder: pathlib.Path, dataset: dict) -> tuple[int, int] | None:
-    """See `Run.costs`."""
+    """Returns `Run.costs`."""
     if genotype is None or not dataset:
         return None
     with reading(folder / files.DATASET):
@@ -199,12 +199,12 @@ def _costs(config, genotype, folder: pathlib.Path, dataset: dict) -> tuple[int, 
 
 def _size(values: dict, name: str) -> int:
     if type(values.get(name)) is not int or not 0 < values[name] < LAST_EPOCH:
-        raise InputError(f"Expected {name}, a positive number. Received: {shown(values)}")
+        raise InputError(f"Expected {name} to be a positive number. Received: {shown(values)}")
     return values[name]
 
 
 def _target(config, sizes: tuple[int, int], classes, image_channels: int) -> Target:
-    """The network of a training; of a search the one that its preset trains, or its budget's."""
+    """Returns the network of a training; for a search, the one of its budget or its preset."""
     if not config.searches:
         chosen = {name: getattr(config, name) for name in ("channels", "cells", "stem")}
     else:
@@ -226,13 +226,13 @@ TITLES = {
     "train": "Trainings",
     "trials": "Trials",
 }
-"""Of groups of runs in a folder, by their command or by the folder that they are in."""
+"""Titles of groups of inner runs, by their command or the folder that they are in."""
 
 
 def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dict, ...]]]]:
-    """See `Run.inside`: those one or two folders below that have metrics."""
-    by_folder = not isinstance(config, configs.CompareConfig)  # whose folders have any names
-    found: dict[str, list] = {}
+    """Returns `Run.inside`: the runs one or two folders below that have metrics."""
+    by_folder = not isinstance(config, configs.CompareConfig)  # there, users choose the names
+    groups: dict[str, list] = {}
     paths = (*folder.glob(f"*/{files.CONFIG}"), *folder.glob(f"*/*/{files.CONFIG}"))
     for place in sorted(path.parent for path in paths):
         parts = place.relative_to(folder).parts
@@ -242,5 +242,5 @@ def _inside(folder: pathlib.Path, config) -> dict[str, list[tuple[str, tuple[dic
                 kind = kind_of(files.read_json(place / files.CONFIG)).command
             named = by_folder and parts[0] in TITLES
             group, name = (parts[0], parts[-1]) if named else (kind, " ".join(parts))
-            found.setdefault(TITLES.get(group, group), []).append((name, metrics))
-    return found
+            groups.setdefault(TITLES.get(group, group), []).append((name, metrics))
+    return groups

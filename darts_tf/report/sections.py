@@ -1,4 +1,4 @@
-"""The parts of a report: HTML of what is known of one run."""
+"""The sections of a report, as HTML."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cell_table
 
 
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:
-    """Pictures of a genotype's cells, with tables of their pairs to unfold."""
+    """Returns drawings of a genotype's cells, and tables of their edges in a closed section."""
     names = ("recurrent",) if isinstance(genotype, RecurrentGenotype) else CELLS
     parts = (_picture(genotype, name) for name in names)
-    return "".join(parts) + details("The same as tables", "".join(_tables(genotype)))
+    return "".join(parts) + details("Cells as tables", "".join(_tables(genotype)))
 
 
 @functools.lru_cache(maxsize=64)
 def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
-    """One for light screens and paper, and one for dark screens; the page shows one of them."""
+    """Returns a light and a dark drawing; the style sheet shows the one that fits the screen."""
     from darts_tf.plots.figures import (
         picture,
-        plot_genotype,  # matplotlib takes its time
+        plot_genotype,  # late: matplotlib is slow to import
     )
 
     both = []
@@ -42,9 +42,9 @@ def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
 
 
 def _inline(svg: bytes) -> str:
-    """What stands in a page of an SVG file: its element."""
-    found = re.search(r"<svg\b.*</svg>", svg.decode("utf-8"), re.DOTALL)
-    return " ".join(found[0].split()) if found else ""
+    """Returns the `svg` element of an SVG file, without the XML header."""
+    match = re.search(r"<svg\b.*</svg>", svg.decode("utf-8"), re.DOTALL)
+    return " ".join(match[0].split()) if match else ""
 
 
 def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
@@ -57,28 +57,28 @@ def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
 
 
 FEW = 4
-"""So many genotypes of a comparison are shown at once."""
+"""Largest number of genotypes of a comparison whose sections are open at first."""
 
 NO_SETTINGS = ("workdir", "overwrite", "resume")
-"""Settings that say nothing of what was computed."""
+"""Settings that do not affect the results."""
 
 
 def summary(run: Run) -> str:
-    """What a run is and what it has reached."""
-    found = [("dataset", _dataset(run)), *_reached(run), ("time", _time(run))]
+    """Returns the state of a run, its dataset, result, network and time."""
+    rows = [("dataset", _dataset(run)), *_reached(run), ("time", _time(run))]
     if run.log.begun:
-        found.append(("on record", f"{run.log.begun} to {run.log.ended}"))
-    return _said(state(run)) + facts(found)
+        rows.append(("log", f"{run.log.begun} to {run.log.ended}"))
+    return _paragraph(state(run)) + facts(rows)
 
 
-def _said(sign: Sign) -> str:
+def _paragraph(sign: Sign) -> str:
     kind = "bad" if sign.bad else "good"
     return f'<p class="{kind}">{text(sign.words)}</p>'
 
 
 def _dataset(run: Run) -> str:
     name = str(run.dataset.get("name") or getattr(run.config, "dataset", None) or "")
-    parts = [name or f"by the preset {run.config.preset}"]
+    parts = [name or f"that of the preset {run.config.preset}"]
     for kind in ("images", "words"):
         counts = run.dataset.get(kind)
         if isinstance(counts, dict):
@@ -94,31 +94,31 @@ def _is(count: object) -> bool:
 
 
 def _reached(run: Run) -> Iterable[tuple[str, str]]:
-    if found := outcome(run):
-        yield found
+    if result := outcome(run):
+        yield result
     if run.costs:
-        of = "as its preset trains them: " if run.config.searches else ""
+        of = "as trained by the preset: " if run.config.searches else ""
         params, macs = run.costs
         yield "network", f"{of}{params:,} parameters, {macs:,} multiply-adds{_per(run)}"
 
 
 def _per(run: Run) -> str:
-    return " a word" if run.config.on_text else ""
+    return " per word" if run.config.on_text else ""
 
 
 def _time(run: Run) -> str:
-    """Of all epochs; what was done again after a crash counts again, and is told."""
-    told = duration(run.seconds)
+    """Describes the time of all epochs, including the ones repeated after an interruption."""
+    sentence = duration(run.seconds)
     if run.times:
-        told += f", {duration(sum(run.times) / len(run.times))} an epoch"
+        sentence += f", {duration(sum(run.times) / len(run.times))} per epoch"
         again = len(run.times) - len(run.metrics) - (len(run.log.chosen) // 2)
         if again > 0:
-            told += f"; {again} epochs were done again after the run had been stopped"
-    return told
+            sentence += f"; {again} epochs were repeated after an interruption"
+    return sentence
 
 
 def cells(run: Run) -> str:
-    """Pictures of the cells, and their pairs; of a comparison those of all that it compares."""
+    """Returns the drawings of the run's cells, or of all genotypes of a comparison."""
     own = drawn(run.genotype) if run.genotype else ""
     few = len(run.compared) <= FEW
     others = (details(name, drawn(each), opened=few) for name, each in run.compared.items())
@@ -126,91 +126,91 @@ def cells(run: Run) -> str:
 
 
 def soundness(run: Run) -> str:
-    """Whether it collapsed."""
-    found = signs(run)
-    items = "".join(f"<li{' class=bad' * sign.bad}>{text(sign.words)}</li>" for sign in found)
-    return found and f"<ul>{items}</ul>"
+    """Returns the signs of a collapse as a list."""
+    sentences = signs(run)
+    items = "".join(f"<li{' class=bad' * sign.bad}>{text(sign.words)}</li>" for sign in sentences)
+    return sentences and f"<ul>{items}</ul>"
 
 
 def alphas(run: Run) -> str:
-    """How they moved."""
+    """Returns the heat maps of the alphas, at the epoch whose genotype was kept."""
     if not run.moves:
         return ""
     return heat_maps(run.moves, run.stop.kept if run.stop else run.moves.epochs[-1])
 
 
 def curves(run: Run) -> str:
-    """Of its metrics, and of those of the runs in its folder, over each other."""
+    """Returns the charts of the run's metrics, and shared charts of the runs in its folder."""
     parts = [charts_of(run.metrics)] if run.metrics else []
     if run.table and run.table.curve:
         best = tuple((i, 100 * value) for i, value in enumerate(run.table.curve))
-        chart = line_chart("Best valid accuracy so far (%), by trial", [Line("best", best)])
+        chart = line_chart("Best validation accuracy so far (%), by trial", [Line("best", best)])
         parts.append(f'<div class="charts">{chart}</div>')
     for title, runs in run.inside.items():
         parts.append(f"<h3>{text(title)}</h3>" + charts_over_each_other(runs))
     return "".join(parts)
 
 
-def found_table(found: Table | None) -> str:
-    """What a job of many runs has found, or an export."""
-    if found is None:
+def results(job: Table | None) -> str:
+    """Returns the result table of a job of many runs, or of an export, with its notes."""
+    if job is None:
         return ""
-    notes = "".join(f"<li>{text(note)}</li>" for note in found.notes)
-    rows = table(found.header, found.rows)
+    notes = "".join(f"<li>{text(note)}</li>" for note in job.notes)
+    rows = table(job.header, job.rows)
     return rows + (notes and f'<ul class="soft">{notes}</ul>')
 
 
 def chosen(run: Run) -> str:
-    """By perturbation: what was decided, in order."""
+    """Returns the choices of a selection by perturbation, in order."""
     if not run.log.chosen:
         return ""
-    told = table(("place", "chosen", "accuracy without each"), run.log.chosen)
-    return details(f"{len(run.log.chosen)} choices, in their order", told)
+    choices = table(("place", "choice", "accuracy without each candidate"), run.log.chosen)
+    return details(f"{len(run.log.chosen)} choices, in order", choices)
 
 
 def settings(run: Run) -> str:
-    """All settings, those first that differ from the preset's."""
-    given, defaults = differing(run.config), defaults_of(run.config)
+    """Returns all settings, starting with the ones that differ from the preset's."""
+    stated, defaults = differing(run.config), defaults_of(run.config)
     every = run.config.to_dict()
     names = [name for name in every if name not in NO_SETTINGS]
-    own = [(name, value_told(every[name]), _default(defaults, name)) for name in names]
-    changed = [row for row in own if row[0] in given and row[1] != row[2]]
+    own = [(name, format_value(every[name]), _default(defaults, name)) for name in names]
+    changed = [row for row in own if row[0] in stated and row[1] != row[2]]
     same = [row[:2] for row in own if row not in changed]
     preset = run.config.preset if has_preset(run.config) else ""
     parts = []
     if changed:
         header = ("setting", "here", f"preset {preset}" if preset else "default")
         parts.append(table(header, changed))
-    others = f"{len(same)} settings as {'the preset has them' if preset else 'they always are'}"
+    others = f"{len(same)} settings with the {'preset' if preset else 'default'} value"
     parts.append(details(others, table(("setting", "value"), same)))
     own = "setting" if len(changed) == 1 else "settings"
-    return details(f"{len(changed)} {own} of its own", "".join(parts), opened=True)
+    return details(f"{len(changed)} changed {own}", "".join(parts), opened=True)
 
 
 def _default(defaults: dict, name: str) -> str:
-    return value_told(defaults[name]) if name in defaults else "–"
+    return format_value(defaults[name]) if name in defaults else "–"
 
 
-def value_told(value: object) -> str:
-    """A setting's value for people."""
+def format_value(value: object) -> str:
+    """Formats the value of a setting."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(value_told, value)) or "none"
+        return ", ".join(map(format_value, value)) or "none"
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def reproduction(run: Run) -> str:
-    """The command that makes such a run, and with which packages this one was made."""
-    told = _command(run.config)
+    """Returns the command that repeats the run, and the package versions that it used."""
+    parts = _command(run.config)
     if run.best:
-        told += f"<p>With the best settings:</p>{_command(run.best)}"
+        parts += f"<p>With the best settings:</p>{_command(run.best)}"
     if run.log.versions:
-        lines = "; then, resumed, ".join(run.log.versions)
-        told += f"<p>With {text(lines)}.</p>"
+        lines = "; after a resume, ".join(run.log.versions)
+        parts += f"<p>With {text(lines)}.</p>"
     else:
-        told += '<p class="soft">The versions of the packages are not on record.</p>'
-    return told
+        parts += '<p class="soft">The log has no package versions.</p>'
+    return parts
 
 
 def _command(config) -> str:
@@ -218,6 +218,6 @@ def _command(config) -> str:
 
 
 def warnings(run: Run) -> str:
-    """Those of its log."""
+    """Returns the warnings of the log as a list."""
     items = "".join(f"<li>{text(line)}</li>" for line in run.log.warnings)
     return items and f"<ul>{items}</ul>"

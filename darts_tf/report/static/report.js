@@ -1,6 +1,6 @@
 "use strict";
 
-// Charts: the values at the place that is pointed at, tapped, or chosen by the arrow keys.
+// Charts: show the values at the epoch chosen by pointer, tap or arrow keys.
 
 function nearest(sorted, value) {
   let best = 0;
@@ -54,11 +54,11 @@ function enliven(chart) {
   });
 }
 
-// Heat maps: the slider chooses the epoch, a tap on an edge what the lines below are of.
+// Heat maps: the slider chooses the epoch; a click on an edge shows its lines in the chart below.
 
-function told(weight) {
-  const thousandths = Math.round(1000 * weight);
-  return thousandths === 1000 ? "1" : `.${String(thousandths).padStart(3, "0")}`;
+function thousandths(weight) {
+  const digits = Math.round(1000 * weight);
+  return digits === 1000 ? "1" : `.${String(digits).padStart(3, "0")}`;
 }
 
 function enlivenCell(cell, epochs) {
@@ -123,7 +123,7 @@ function enlivenCell(cell, epochs) {
       const weight = data.weights[index][i] / 1000;
       if (weight < 0) return;
       td.style.setProperty("--w", weight);
-      td.textContent = told(weight);
+      td.textContent = thousandths(weight);
       td.classList.toggle("kept", kept.has(i));
     });
     mark();
