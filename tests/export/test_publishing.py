@@ -172,7 +172,7 @@ def test_a_file_of_somebody_else_is_never_replaced(tmp_path, name):
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("mine")
     before = tree(tmp_path)
-    with pytest.raises(ValueError, match=f"nothing of others .*{name}"):
+    with pytest.raises(ValueError, match=f"no files of others .*{name}"):
         write_export(tmp_path / "out", NEW)
     assert tree(tmp_path) == {**before, "out/.lock": b""}
 

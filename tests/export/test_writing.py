@@ -249,7 +249,7 @@ def test_overwrite_adds_a_version_and_replaces_the_files(exported, tmp_path):
     after = tree(output / "saved_model")
     assert {name: after[name] for name in before} == before
     assert export.load(output).probabilities(exported.images).shape == (17, 10)
-    with pytest.raises(ValueError, match="not there yet.*version=2, there are 1, 2"):
+    with pytest.raises(ValueError, match="not exist yet.*version=2, there are 1, 2"):
         small_export(output, overwrite=True, version=2)
 
 
@@ -273,7 +273,7 @@ def test_failure_half_way_keeps_the_earlier_export(exported, tmp_path, monkeypat
         ({"formats": ("onnx",)}, "format to be one of saved_model, tflite.* Received: .*onnx"),
         ({"formats": ()}, "at least one"),
         ({"formats": ("tflite", "tflite")}, "each format once"),
-        ({"classes": names(9)}, "one class a logit, 10. Received: 9 classes"),
+        ({"classes": names(9)}, "one class per logit, 10. Received: 9 classes"),
         ({"classes": [*names(9), "two\nlines"]}, "one line"),
         ({"classes": [*names(9), ""]}, "names of one line"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "at least 1"),

@@ -194,7 +194,7 @@ def test_a_model_that_differs_is_not_published(tmp_path, monkeypatch):
 
 
 WRONG = {
-    "few words": ({"words": words_of("a", "b")}, "one word a logit, 30"),
+    "few words": ({"words": words_of("a", "b")}, "one word per logit, 30"),
     "int8": ({"formats": ["tflite_int8"]}, "format to be one of saved_model, tflite, "),
     "twice": ({"formats": ["tflite", "tflite"]}, "each format once"),
     "none": ({"formats": []}, "each format once"),

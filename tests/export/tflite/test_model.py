@@ -147,13 +147,13 @@ def test_file_is_as_small_as_its_weights(tmp_path, name, size):
 
 def test_requantized_rectifiers_say_what_the_rectifiers_said(monkeypatch):
     digits, network = load_dataset("digits"), digits_network()
-    images, models, edited = digits.test.images[:40], [], quantization.edited
+    images, models, edit = digits.test.images[:40], [], quantization.edit
 
     def recorded(model, raw_input, requantized):
-        models.extend([edited(model, raw_input), edited(model, raw_input, requantized)])
+        models.extend([edit(model, raw_input), edit(model, raw_input, requantized)])
         return models[-1]
 
-    monkeypatch.setattr(quantization, "edited", recorded)
+    monkeypatch.setattr(quantization, "edit", recorded)
     function = frozen_logits(network, digits.preprocessing, batch=1)
     quantization.int8(function, Examples(digits.classes, images))
     assert ["RELU" in kinds(model) for model in models] == [True, False]
