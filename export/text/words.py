@@ -72,7 +72,7 @@ class Words:
 
     @property
     def beginning(self) -> np.ndarray:
-        """Tokens before a text: `<eos>`, which begins a line, or none without it, int `(0 or 1,)`."""
+        """Tokens before a text: `<eos>`, which begins a line, or none if there is no such word."""
         return np.array([self.vocabulary.tokens[EOS]] if EOS in self.vocabulary.tokens else [], int)
 
     @property
