@@ -118,7 +118,7 @@ def test_board_shows_runs_also_later_ones_until_it_is_asked_to_end(tmp_path, num
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:
-            assert process.stdout.readline() == "many/one; Ctrl-C ends it\n"
+            assert process.stdout.readline() == "many/one; stop with Ctrl-C\n"
             address = process.stdout.readline().strip()
             assert re.fullmatch(r"http://localhost:\d+/", address)
             tags = awaited(lambda: asked(address, "plugin/scalars/tags"), bool)

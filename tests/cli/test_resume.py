@@ -154,7 +154,7 @@ def test_ctrl_c_before_the_training_loop_leaves_a_run_as_it_was(
     checkpoints.write(made, checkpoints.Position(1, 0, 2), {}, [])
     argv = ["search", "--workdir", folder, *option]
     status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
-    kept = f"{folder} is as it was, and --resume goes on from its last checkpoint"
+    kept = f"{folder} is unchanged, and --resume continues from its last checkpoint"
     assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
 
 

@@ -234,7 +234,7 @@ def test_export_command_refuses_what_a_language_model_cannot_be(ran, capfd, tmp_
     assert f"{', '.join(export.TEXT_FORMATS)}. Received: {name}" in line
     images = ["export", "--workdir", ran / "run", "--output", tmp_path / "out"]
     line = one_line_of_wrong_use(capfd, [*images, "--calibration", tmp_path])
-    assert "calibration for a network for images alone" in line
+    assert "--calibration only for a network for images" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -106,7 +106,7 @@ class Runner:
     def _started(self, statement: Statement):
         process = self._shell(f"exec {statement.text}", subprocess.Popen, stdout=subprocess.PIPE)
         deadline = time.monotonic() + 120
-        while "Ctrl-C ends it" not in process.stdout.readline():
+        while "stop with Ctrl-C" not in process.stdout.readline():
             assert process.poll() is None, f"ended: {statement.text}"
             assert time.monotonic() < deadline, f"still starting: {statement.text}"
         return process

@@ -56,7 +56,7 @@ def test_predict_asks_a_server(server, files, capsys, protocol):
 def test_predict_says_what_the_server_does_not_like(server, files, capfd, protocol, tmp_path):
     url = f"grpc://{server.grpc}" if protocol == "grpc" else server.rest
     line = one_line_of_wrong_use(capfd, ["predict", "--url", url, "--name", "other", *files])
-    assert "Expected name to be a model's at" in line
+    assert "Expected name of a model at" in line
     (tmp_path / "text.png").write_text("text")
     line = one_line_of_wrong_use(capfd, ["predict", "--url", url, *files, tmp_path / "text.png"])
     assert "text.png" in line
