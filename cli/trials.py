@@ -30,8 +30,8 @@ def show(oracle: Bounded, trial) -> None:
         left={oracle.allowance.unit: oracle.left()},
     )
     output.say(
-        f"trial {trial.trial_id}  validation accuracy {trial.score:.1%}  {duration(seconds(trial))}  "
-        f"best {best.score:.1%} (trial {best.trial_id})  {left} left"
+        f"trial {trial.trial_id}  validation accuracy {trial.score:.1%}  "
+        f"{duration(seconds(trial))}  best {best.score:.1%} (trial {best.trial_id})  {left} left"
     )
 
 

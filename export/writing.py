@@ -100,7 +100,7 @@ def export(
     comparison = pipeline.Comparison(expected, quality, rounding)
     summary = {
         **_summary(inference, preprocessing, classes),
-        **_of_images(expected, calibration),
+        **_image_counts(expected, calibration),
         **quality(expected),
         **(facts or {}),
         **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": left_out},
@@ -180,7 +180,7 @@ def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
     }
 
 
-def _of_images(expected: np.ndarray, calibration) -> dict:
+def _image_counts(expected: np.ndarray, calibration) -> dict:
     return {
         "check_images": len(expected),
         "calibration_images": 0 if calibration is None else len(calibration),

@@ -215,7 +215,7 @@ def test_resumed_training_needs_its_folder_alone(trained, capsys):
     accuracy = read_metrics(trained)[-1]["test_accuracy"]
     output = capsys.readouterr().out
     assert f"test accuracy {accuracy:.2%}" in output
-    assert f"going on with the settings of {trained / files.CONFIG}" in output
+    assert f"resuming with the settings of {trained / files.CONFIG}" in output
 
 
 def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch, one_node):

@@ -96,7 +96,7 @@ def three_epochs(progress, genotypes=(None,) * 3):
 def test_lines_are_plain_where_nobody_watches():
     lines = progressed(three_epochs).splitlines()
     assert lines[0].startswith("tracing the training step")
-    assert " s a step, " in lines[1]
+    assert " s per step, " in lines[1]
     assert " until epoch 3; " in lines[1]
     for number, line in enumerate(lines[2:], 1):
         assert line.startswith(f"epoch   {number}/3  loss 1.5000  accuracy 25.0%  2.0 s  ")

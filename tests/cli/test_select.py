@@ -33,7 +33,7 @@ def test_protocol_that_is_stopped_in_every_run_repeats_none(tmp_path, monkeypatc
     monkeypatch.setattr(program, "_run", run)
     monkeypatch.setattr(protocol, "_size", lambda *given: {"params": 1, "macs": 1})
     assert main(["select", *TINY, "--workdir", str(folder)]) == 130
-    kept = f"; what is done is kept, and --workdir {folder} --resume goes on from there"
+    kept = f"; completed work is kept, and --workdir {folder} --resume goes on from there"
     assert capsys.readouterr().err == f"darts-tf: stopped{kept}\n"
     statuses = [main(["select", "--workdir", str(folder), "--resume"]) for _ in JOBS]
     assert statuses == [130] * 5 + [0]

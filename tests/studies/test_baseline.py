@@ -57,7 +57,7 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     folder = tmp_path / "study"
     options = ["--workdir", str(folder)]
     assert main([*TINY, *options, "--budget", "trials=4"]) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert [line["trial"] for line in table(folder)] == ["0000", "0001"]
     assert main(["baseline", *options, "--resume"]) == 0
     assert [config.workdir.name for config, _ in trainings] == [
