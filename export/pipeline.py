@@ -89,7 +89,7 @@ def check_formats(formats: Sequence[str], known: Mapping[str, object]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of what makes the models."""
+    """Returns the versions of the packages that write the models."""
     ours = {"darts_tf": darts_tf.__version__, "tensorflow": tf.__version__}
     return {**ours, "keras": keras.__version__, "python": platform.python_version()}
 

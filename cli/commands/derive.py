@@ -83,7 +83,7 @@ def _by_strength(config: DeriveConfig, alphas) -> Genotype:
 
 
 def _target(config: DeriveConfig, begun: SearchConfig) -> Target:
-    """For what the run was, where nothing else is asked for."""
+    """Returns the target network; settings that are not given are those of the run."""
     given = {
         name: getattr(begun, name)
         for name in ("budget_channels", "budget_cells", "budget_stem", "budget_image_size")

@@ -65,11 +65,11 @@ def _show_primitive(name: str, channels: int) -> None:
     table = Table("stride", title=f"{name} with {channels} channels")
     for column in ("state", "parameters", "MACs", "from Keras", "XNNPACK parts", "left to TFLite"):
         table.add_column(column, justify="right")
-    for found in checks:
-        size = "x".join(map(str, found.size))
-        counts = (f"{found.params:,}", f"{found.macs:,}", f"{found.difference:.1e}")
-        left = ", ".join(found.left) or "nothing"
-        table.add_row(str(found.stride), size, *counts, str(found.partitions), left)
+    for check in checks:
+        size = "x".join(map(str, check.size))
+        counts = (f"{check.params:,}", f"{check.macs:,}", f"{check.difference:.1e}")
+        left = ", ".join(check.left) or "nothing"
+        table.add_row(str(check.stride), size, *counts, str(check.partitions), left)
     console = Console()
     console.print(table)
     console.print("its TFLite files have only built-in operations, and agree with Keras")

@@ -1,4 +1,4 @@
-"""What an epoch shows, and how long is left."""
+"""The lines of an epoch, and the time left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
 class Clock:
-    """Seconds that a test lets pass."""
+    """A fake clock, which a test advances."""
 
     now = 100.0
 
@@ -73,7 +73,7 @@ def test_pace_of_an_epoch_that_is_resumed_counts_the_steps_that_are_left():
 
 
 def progressed(run, epochs=3, **options):
-    """What a progress prints while `run(progress)` calls it."""
+    """Returns the output of a progress during `run(progress)`."""
     out = io.StringIO()
     console = Console(file=out, highlight=False, soft_wrap=True, **options)
     with EpochProgress(epochs, run="runs/a", console=console) as progress:

@@ -1,4 +1,4 @@
-"""`darts-tf select`: what it prints, how it is stopped and goes on, and one real protocol."""
+"""`darts-tf select`: its output, stopping and resuming, and one real protocol."""
 
 from __future__ import annotations
 

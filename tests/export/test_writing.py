@@ -1,4 +1,4 @@
-"""Exports as a whole: parity of every genotype, what is written, and what never is."""
+"""Whole exports: parity of every genotype, and the files that are and are not written."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def placed(output: pathlib.Path, report: dict, name: str) -> pathlib.Path:
 
 
 def stub(name, monkeypatch, **changes):
-    """Replaces a format by one that writes two bytes and reads the network's logits as noise."""
+    """Replaces a format by one that writes two bytes and whose logits are noisy."""
 
     def open_noise(path):
         assert path.read_bytes() == b"ok"
@@ -61,7 +61,7 @@ def stub(name, monkeypatch, **changes):
 
 
 def test_cases_cover_the_zoo():
-    """With every operation and every number of nodes."""
+    """The cases have every operation and every number of nodes of the zoo."""
     assert set(CASES) <= set(GENOTYPES)
 
     def kinds(names):
@@ -73,7 +73,7 @@ def test_cases_cover_the_zoo():
 
 
 LONG = ("DARTS_V1", "NASNet", "PDARTS", "AmoebaNet")
-"""Those whose sizes are like another's."""
+"""Genotypes for `make test-long`, whose sizes are similar to those of others."""
 
 
 @pytest.mark.parametrize(

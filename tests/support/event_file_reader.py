@@ -1,4 +1,4 @@
-"""For tests of what TensorBoard shows: event files, read back."""
+"""Reading of TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 
 def values_of(folder: pathlib.Path, tag: str) -> list[tuple[int, object]]:
-    """Steps and values of a tag, in the order of the files."""
+    """Returns steps and values of a tag, in the order of the files."""
     return [(step, value) for name, step, value in _events(folder) if name == tag]
 
 
 def scalars_of(folder: pathlib.Path) -> dict[str, dict[int, float]]:
-    """All scalars by tag and step; none is there twice."""
+    """Returns all scalars by tag and step; fails if one is duplicated."""
     found = {}
     for tag, step, value in _events(folder):
         if getattr(value, "shape", None) == () and value.dtype.kind == "f":
@@ -24,7 +24,7 @@ def scalars_of(folder: pathlib.Path) -> dict[str, dict[int, float]]:
 
 
 def tags_of(folder: pathlib.Path) -> set[str]:
-    """Every tag that there is."""
+    """Returns all tags."""
     return {tag for tag, *_ in _events(folder)}
 
 

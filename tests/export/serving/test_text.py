@@ -1,4 +1,4 @@
-"""Language models behind the server, over REST and gRPC, and what starts TensorFlow Serving."""
+"""Serving of language models over REST and gRPC, and the script for TensorFlow Serving."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ def plain():
 
 @pytest.fixture(scope="module")
 def model(plain):
-    """The same with metadata of colour images."""
+    """The plain model with metadata of color images."""
     return with_metadata(plain, preprocessing_of(4, 6, 3), LABELS)
 
 
 class Reader:
-    """A flatbuffer's table whose fields are asked for by their place in the schema."""
+    """A flatbuffer's table, whose fields are read by their position in the schema."""
 
     def __init__(self, contents, place):
         self.table = Table(contents, place)
