@@ -55,7 +55,7 @@ async def serve(
     gc.freeze()  # imported modules stay; collections after unloading a version need not scan them
     limit = round(config.max_request_mb * 1e6)
     models = {name: Model(name, base, limit, report) for name, base in folders.items()}
-    with _signals() as asked:
+    with _signals() as stop_signal:
         for model in models.values():
             await model.refresh()
             if not any(status.state == "AVAILABLE" for status in model.statuses.values()):
@@ -71,7 +71,7 @@ async def serve(
             watches = [asyncio.create_task(_watch(m, config.poll_seconds)) for m in models.values()]
             ready(ports)
             try:
-                return await asked
+                return await stop_signal
             finally:
                 for watch in watches:
                     watch.cancel()
@@ -91,17 +91,17 @@ def _signals() -> Iterator[asyncio.Future]:
     A second signal has its default effect.
     """
     loop = asyncio.get_running_loop()
-    asked = loop.create_future()
+    stop_signal = loop.create_future()
 
     def note(number: int) -> None:
         for each in ASKED:
             loop.remove_signal_handler(each)
-        asked.set_result(number)
+        stop_signal.set_result(number)
 
     for number in ASKED:
         loop.add_signal_handler(number, note, number)
     try:
-        yield asked
+        yield stop_signal
     finally:
         for number in ASKED:
             loop.remove_signal_handler(number)

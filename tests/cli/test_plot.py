@@ -167,4 +167,4 @@ def test_inspect_draws_too(here, capsys):
     expected = picture(plot_genotype(RECURRENT_GENOTYPES["DARTS_V1"]), "svg")
     assert (here / "cell.svg").read_bytes() == expected
     line = one_line_of_wrong_use(capsys, command)
-    assert "Expected picture to be a new file. Received: cell.svg, a file that exists" in line
+    assert "Expected picture to be a new file. Received: cell.svg, a file that is there" in line

@@ -90,8 +90,8 @@ class Block:
         return (self._after("given ") or "").split()
 
     def _after(self, word: str) -> str | None:
-        found = (part.removeprefix(word) for part in self.parts if part.startswith(word))
-        return next(found, None)
+        rests = (part.removeprefix(word) for part in self.parts if part.startswith(word))
+        return next(rests, None)
 
     def further(self, statement: Statement, flags) -> list[str]:
         """Returns the words that the comment appends to a command.
@@ -100,18 +100,18 @@ class Block:
             statement: a `darts-tf` command.
             flags: flags of the command.
         """
-        found = []
+        groups_of_words = []
         for part in self.parts:
             who, with_, words = part.partition("with ")
             if not with_:
                 continue
             groups = re.findall(r"--[\w-]+(?: (?!--)\S+)*", words)
             if who.strip() == statement.subject:
-                found += groups
+                groups_of_words += groups
             elif not who:
                 known = (group for group in groups if group.split()[0] in flags)
-                found += () if "--resume" in statement.words else known
-        return [word for group in found for word in group.split()]
+                groups_of_words += () if "--resume" in statement.words else known
+        return [word for group in groups_of_words for word in group.split()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +150,10 @@ def blocks(page: str) -> list[Block]:
         ValueError: a fence that neither begins nor ends a block, such as an indented one.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
-    found = list(_BLOCK.finditer(text))
-    if text.count(_FENCE) != 2 * len(found):
+    matches = list(_BLOCK.finditer(text))
+    if text.count(_FENCE) != 2 * len(matches):
         raise ValueError(f"{page}: a fence that begins or ends no block")
-    return [_block(page, text, match) for match in found]
+    return [_block(page, text, match) for match in matches]
 
 
 def _block(page: str, text: str, match: re.Match) -> Block:
@@ -166,7 +166,7 @@ def _block(page: str, text: str, match: re.Match) -> Block:
 
 def statements(block: Block) -> list[Statement]:
     """Returns the commands of a block for the shell; continued lines are joined."""
-    found, lines = [], ""
+    commands, lines = [], ""
     for line in block.text.splitlines():
         lines += line
         if lines.endswith("\\"):
@@ -179,11 +179,11 @@ def statements(block: Block) -> list[Statement]:
             continue
         command = [i for i, word in enumerate(words) if not re.match(r"[A-Z_]+=", word)]
         if command:
-            found.append(Statement(lines, tuple(words[command[0] :])))
+            commands.append(Statement(lines, tuple(words[command[0] :])))
         lines = ""
     if lines:
         raise ValueError(f"{block}: a command without an end")
-    return found
+    return commands
 
 
 def inline(page: str) -> list[str]:

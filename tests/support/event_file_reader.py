@@ -15,12 +15,12 @@ def values_of(folder: pathlib.Path, tag: str) -> list[tuple[int, object]]:
 
 def scalars_of(folder: pathlib.Path) -> dict[str, dict[int, float]]:
     """Returns all scalars by tag and step; fails if one is duplicated."""
-    found = {}
+    scalars = {}
     for tag, step, value in _events(folder):
         if getattr(value, "shape", None) == () and value.dtype.kind == "f":
-            assert step not in found.setdefault(tag, {}), f"{tag} twice in step {step}"
-            found[tag][step] = float(value)
-    return found
+            assert step not in scalars.setdefault(tag, {}), f"{tag} twice in step {step}"
+            scalars[tag][step] = float(value)
+    return scalars
 
 
 def tags_of(folder: pathlib.Path) -> set[str]:

@@ -65,10 +65,10 @@ def search(folder: pathlib.Path, epochs: int = 6, done: int | None = None, **set
         save_alphas(folder, *alphas)
         genotype = derive(*alphas, relaxation=config.relaxation)
         genotype.save(folder / files.GENOTYPE)
-        told = {"loss": 2.0 / (epoch + 1), "valid_loss": 2.2 / (epoch + 1), "skips_normal": epoch}
-        told |= {"accuracy": 0.1 * epoch, "valid_accuracy": 0.09 * epoch, "eigenvalue": 1 + epoch}
-        told |= {"entropy_normal": 2.0, "entropy_reduce": 1.9, "discretisation_gap": 0.25}
-        metrics.append({**told, "learning_rate": 0.1**epoch, "genotype": str(genotype)})
+        values = {"loss": 2.0 / (epoch + 1), "valid_loss": 2.2 / (epoch + 1), "skips_normal": epoch}
+        values |= {"accuracy": 0.1 * epoch, "valid_accuracy": 0.09 * epoch, "eigenvalue": 1 + epoch}
+        values |= {"entropy_normal": 2.0, "entropy_reduce": 1.9, "discretisation_gap": 0.25}
+        metrics.append({**values, "learning_rate": 0.1**epoch, "genotype": str(genotype)})
     lines(folder, metrics)
     return folder
 
@@ -100,12 +100,12 @@ def study(folder: pathlib.Path, count: int = 3):
     over = ("learning_rate=0.01..0.1:log",)
     config = configs.TuneConfig(workdir=folder, of="search", over=over, budget="trials=4")
     described(folder, config)
-    told = [
+    trials = [
         {"trial": f"{i:04}", "valid_accuracy": 0.1 * i, "seconds": 1.5, "epochs": 2}
         | {"settings": {"learning_rate": 0.01 * (i + 1)}}
         for i in range(count)
     ]
-    table = "".join(f"{json.dumps(line)}\n" for line in told)
+    table = "".join(f"{json.dumps(line)}\n" for line in trials)
     (folder / files.TRIALS_TABLE).write_text(table)
     return folder
 

@@ -67,12 +67,12 @@ class Load:
         while not self._over.is_set():
             bad = draw.integers(self._bad_one_in) == 0
             chosen = draw.integers(len(BAD if bad else FILES))
-            begun = time.perf_counter()
+            start = time.perf_counter()
             try:
                 outcome = ask((BAD if bad else FILES)[chosen])
             except Exception as error:  # any failure is counted and reported
                 outcome = repr(error)
-            self.latencies.append(time.perf_counter() - begun)
+            self.latencies.append(time.perf_counter() - start)
             self.counts[self._judged(bad, chosen, outcome)] += 1
 
     def _judged(self, bad: bool, chosen: int, outcome) -> str:
@@ -80,9 +80,11 @@ class Load:
             return "refused" if bad and outcome == "INVALID_ARGUMENT" else f"{bad=} {outcome}"
         version, labels, shares = outcome
         for known in (version,) if version else self.right:
-            found = dict(zip(labels, shares, strict=True))  # equal probabilities may have any order
+            received = dict(
+                zip(labels, shares, strict=True)
+            )  # equal probabilities may have any order
             expected = self.right[known][chosen]
-            if np.allclose([found[label] for label in LABELS], expected, atol=1e-5):
+            if np.allclose([received[label] for label in LABELS], expected, atol=1e-5):
                 return f"right by {known}" if version else "right"
         return f"wrong: {outcome}"
 
@@ -113,7 +115,7 @@ class Load:
             status, answer = self.server.post("/v1/models/model:predict", body)
             if status != 200:
                 return {400: "INVALID_ARGUMENT"}.get(status, f"{status} {answer}")
-            (found,) = answer["predictions"]
-            return None, found["labels"], found["probabilities"]
+            (row,) = answer["predictions"]
+            return None, row["labels"], row["probabilities"]
 
         return ask

@@ -55,13 +55,13 @@ def sizes_of(plan):
 
 def traced(route, points: int = 12):
     """Returns points of a drawn edge: lines, and Bézier curves between them."""
-    found = [np.array(route[:1], float)]
+    points = [np.array(route[:1], float)]
     for i, (a, b) in enumerate(zip(route, route[1:], strict=False)):
         t = np.linspace(0, 1, points)[:, None]
         middle = (a[0] + b[0]) / 2
         control = [(middle, a[1]), (middle, b[1])] if i % 2 else [a, b]
         p, q, r, s = (np.array(point, float) for point in (a, *control, b))
-        found.append(
+        points.append(
             (1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * q + 3 * (1 - t) * t**2 * r + t**3 * s
         )
-    return np.concatenate(found)
+    return np.concatenate(points)

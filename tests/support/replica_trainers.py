@@ -111,28 +111,28 @@ def stepped(trainer, batch) -> dict[str, list[np.ndarray]]:
 
     Asserts that all replicas have the gradients of the first.
     """
-    strategy, found, noted = trainer.distribute_strategy, [], threading.local()
+    strategy, arrays, estimates = trainer.distribute_strategy, [], threading.local()
     estimate = trainer.arch_gradients
 
-    def noting(*arguments):  # every replica is a separate thread
-        noted.estimate = estimate(*arguments)
-        return noted.estimate
+    def remember(*arguments):  # every replica is a separate thread
+        estimates.latest = estimate(*arguments)
+        return estimates.latest
 
     def step(batch):
         trainer.train_step(batch)
-        return noted.estimate
+        return estimates.latest
 
-    trainer.arch_gradients = noting
+    trainer.arch_gradients = remember
     result = strategy.run(step, args=(batch,))
     trainer.arch_gradients = estimate
     loss, gradients = tf.nest.map_structure(strategy.experimental_local_results, result)
     for copies in [loss, *gradients]:
-        found.append(np.asarray(copies[0]))
+        arrays.append(np.asarray(copies[0]))
         for copy in copies[1:]:
-            np.testing.assert_array_equal(np.asarray(copy), found[-1])
+            np.testing.assert_array_equal(np.asarray(copy), arrays[-1])
     return {
-        "valid loss": found[:1],
-        "gradients": found[1:],
+        "valid loss": arrays[:1],
+        "gradients": arrays[1:],
         "weights": values(trainer.network.network_weights),
         "alphas": values(trainer.network.alphas),
         "velocities": values(trainer.optimizer.momentums),

@@ -45,9 +45,9 @@ def probabilities_of(images: np.ndarray, shift: float = 0.0) -> np.ndarray:
 
 def ranked(images):
     """Returns labels and probabilities of images, best first."""
-    found = probabilities_of(images)
-    order = (-found).argsort(1)
-    return np.array(LABELS)[order].tolist(), np.take_along_axis(found, order, 1)
+    shares = probabilities_of(images)
+    order = (-shares).argsort(1)
+    return np.array(LABELS)[order].tolist(), np.take_along_axis(shares, order, 1)
 
 
 class ByColour(tf.Module):

@@ -115,7 +115,7 @@ def test_page_takes_photos_and_says_how_long_it_took(page, pictures):
     page.choose(pictures[0], "photo")
     assert page.text("latency").startswith("Network ")
     assert page.text("latency").endswith(" ms")
-    assert page.text("network").startswith("10 classes, 16 × 16 colour pixels, ")
+    assert page.text("network").startswith("10 classes, 16 × 16 color pixels, ")
 
 
 def test_dropped_photo_can_be_turned_upright(page):
@@ -181,7 +181,7 @@ def test_page_asks_nobody_else_and_works_without_a_network(site, elsewhere, pict
     elsewhere.choose(pictures[0])
     top = elsewhere.top()
     elsewhere.wait_for("document.getElementById('offline').textContent")
-    assert elsewhere.text("offline") == "This page works without a network."
+    assert elsewhere.text("offline") == "This page works offline."
     asked = elsewhere.requests()
     assert f"{site.url}model.tflite" in asked
     assert [address for address in asked if not address.startswith(site.url)] == []
