@@ -100,9 +100,7 @@ class Reference:
     def factorized_reduce(self, name, x):
         x, stride = self.relu(x), (2, 2)
         shifted = x[:, 1:, 1:]
-        odd = [
-            (0, length % 2) for length in x.shape[1:3]
-        ]  # the reference takes even sizes only
+        odd = [(0, length % 2) for length in x.shape[1:3]]  # the reference takes even sizes only
         shifted = np.pad(shifted, [(0, 0), *odd, (0, 0)])
         halves = [
             self.conv(f"{name}.conv_1", x, stride),
