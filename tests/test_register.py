@@ -1,4 +1,4 @@
-"""What users register: names, what is checked when, and how it stands beside what is built in."""
+"""Users' registrations: names, checks, and use next to built-in entries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _taken_back():
 
 
 class Scaled(keras.layers.Layer):
-    """A factor of each channel, the plainest layer with weights."""
+    """A layer with one factor per channel, the simplest layer with weights."""
 
     def __init__(self, channels, stride, affine):
         super().__init__()
@@ -157,7 +157,7 @@ def test_layer_of_a_user_is_one_for_every_group(groups):
 
 
 def test_mixed_op_takes_a_primitive_of_a_user_beside_others():
-    """Against the sum by hand, each edge by its own weights."""
+    """Compares with an explicit sum, with separate weights per edge."""
     darts_tf.register_primitive("mine", Scaled)
     mixed = MixedOp(4, 1, 2, ("none", "skip_connect", "mine"))
     mixed.build((None, None, None, 4))
@@ -549,4 +549,4 @@ def test_what_a_script_registers_is_checked_when_asked_for(tmp_path):
     ):
         plugins.check_plugins()
     assert "mine" not in PRIMITIVES
-    plugins.check_plugins()  # each is checked once
+    plugins.check_plugins()  # each check runs once

@@ -1,4 +1,4 @@
-"""Every reader of files against thousands of hostile ones: taken, or refused in one line."""
+"""All readers of files with thousands of hostile ones: accepted, or rejected with one line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ METRICS = ({"epoch": 0, "loss": 0.5, "genotype": "normal"}, {"epoch": 3, "loss":
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> pathlib.Path:
-    """An empty folder, beside which a command that runs would leave a file."""
+    """An empty folder; a hostile command that runs would leave a file next to it."""
     folder = pathlib.Path(os.path.realpath(tmp_path)) / "run"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def folder(tmp_path, monkeypatch) -> pathlib.Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported(tmp_path_factory):
-    """What the readers import late is imported: to do so is no fault of theirs."""
+    """Imports modules that readers import late, since imports would count as violations."""
     folder = tmp_path_factory.mktemp("warm")
     for text in ("", "{}", '{"normal": [["skip", 0], ["skip", 1]]}', "\ud800"):
         for read in (Genotype.from_json, Preprocessing.from_json, load_genotype):
@@ -104,7 +104,7 @@ def test_genotype_takes_or_refuses_any_file(folder):
 
 @st.composite
 def hostile_python(draw):
-    """A genotype in Python notation with a part of it replaced by something else."""
+    """Strategy of genotypes in Python notation with a replaced part."""
     cells = [*GENOTYPES.values(), *RECURRENT_GENOTYPES.values()]
     text = to_python(draw(st.sampled_from(cells)))
     begin, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
@@ -123,7 +123,7 @@ def test_genotype_takes_or_refuses_any_python(folder):
 
 
 def test_genotype_takes_or_refuses_any_name(folder):
-    names = values.map(lambda value: str(value).replace("/", ""))  # none is a path to elsewhere
+    names = values.map(lambda value: str(value).replace("/", ""))  # none is a path elsewhere
     assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 150
 
 
@@ -155,7 +155,7 @@ def test_config_takes_or_refuses_any_value(config_class):
 
         return reader
 
-    # half of the changes make another valid config
+    # half of the changes give another valid config
     assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 700
 
 
@@ -192,7 +192,7 @@ def test_json_file_is_taken_or_refused_and_comes_back(folder):
 
 
 def _metrics_files() -> st.SearchStrategy[bytes]:
-    """Lines that are hostile or valid, the last one perhaps without its end."""
+    """Strategy of hostile and valid lines, the last one possibly truncated."""
     valid = st.builds(lambda epoch: b'{"epoch": %d}' % epoch, st.integers(0, 5))
     line = hostile_json(*METRICS)
     return st.builds(

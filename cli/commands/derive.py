@@ -1,4 +1,4 @@
-"""`darts-tf derive`: the genotype of a finished search, chosen anew as its settings ask."""
+"""`darts-tf derive`: another choice of the genotype of a finished search, e.g. within a budget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 
 def run(config: DeriveConfig) -> int:
-    """Prints the genotype, what is degenerate about it, and what its network costs if bounded."""
+    """Prints the genotype, a warning if it is degenerate, and its network's cost if bounded."""
     if config.output:
         check_output_file("output", config.output, config.overwrite)
     stages = config.workdir / files.STAGES
@@ -83,7 +83,7 @@ def _by_strength(config: DeriveConfig, alphas) -> Genotype:
 
 
 def _target(config: DeriveConfig, begun: SearchConfig) -> Target:
-    """For what the run was, where nothing else is asked for."""
+    """Returns the target network; settings that are not given are those of the run."""
     given = {
         name: getattr(begun, name)
         for name in ("budget_channels", "budget_cells", "budget_stem", "budget_image_size")

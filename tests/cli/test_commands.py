@@ -1,4 +1,4 @@
-"""The commands as a user types them, on a small folder of images."""
+"""The commands as users type them, on a small folder of images."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_predict_names_the_colour(exported, images, capsys, model):
 
 
 def _answers(out):
-    """What stands behind the path in the line of each image."""
+    """Returns the text after the path in each image's line."""
     return [line.split(".png")[-1] for line in out.splitlines() if ".png" in line]
 
 
@@ -215,7 +215,7 @@ def test_resumed_training_needs_its_folder_alone(trained, capsys):
     accuracy = read_metrics(trained)[-1]["test_accuracy"]
     output = capsys.readouterr().out
     assert f"test accuracy {accuracy:.2%}" in output
-    assert f"going on with the settings of {trained / files.CONFIG}" in output
+    assert f"resuming with the settings of {trained / files.CONFIG}" in output
 
 
 def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch, one_node):

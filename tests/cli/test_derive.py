@@ -1,4 +1,4 @@
-"""`darts-tf derive`: cells of a finished search, chosen anew."""
+"""`darts-tf derive`: another choice of cells of a finished search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 @pytest.fixture
 def searched(tmp_path):
-    """The folder of a search that likes skip connections."""
+    """The folder of a search whose alphas prefer skip connections."""
     folder = begin(tmp_path / "run", preset="tiny", seed=7, dataset="digits", limit=64)
     alphas = np.random.default_rng(0).normal(size=(2, 14, 8))
     alphas[:, :, 3] += 2
@@ -58,7 +58,7 @@ def test_a_recurrent_cell_by_strength(searched, tmp_path, capsys):
 
 @pytest.mark.parametrize(("more", "seed"), [([], 7), (["--seed", "3"], 3)])
 def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypatch, more, seed):
-    """With the search's own settings, dataset and network; the selection has tests of its own."""
+    """Uses the search's settings, dataset and network; the selection itself is tested elsewhere."""
     given = []
 
     def select_again(config, dataset, build, settings, report):

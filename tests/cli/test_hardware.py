@@ -59,7 +59,7 @@ def target(config, **fields):
 
 @pytest.fixture
 def table(tmp_path, run):
-    """Of latencies that are their parts' channels times their places, in nanoseconds."""
+    """A latency table whose latencies are channels times positions, in nanoseconds."""
     parts = all_parts(target(SearchConfig(workdir=run)))
     costs = {part: part.channels * part.height * part.width for part in parts}
     latency_table.save(tmp_path / "table.json", costs, threads=1)
@@ -213,7 +213,7 @@ def test_profile_of_no_network_is_refused(tmp_path, capfd, words, message):
 
 
 def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path, monkeypatch):
-    """Steps are left out: that trainers add the penalty, other tests show."""
+    """Runs no steps; other tests show that trainers add the penalty."""
     settings = {"budget_channels": 4, "budget_cells": 3}
     settings |= {"budget": "macs=60k", "cost": "params", "cost_weight": 1.0}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)

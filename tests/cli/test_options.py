@@ -1,4 +1,4 @@
-"""What every command's line may say, and what shells complete."""
+"""Options of every command, and completion in shells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`darts-tf sample`, and what export and predict make of language models, as they are typed."""
+"""`darts-tf sample`, and `export` and `predict` with language models, as users type them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TOKENS = {word: token for token, word in enumerate(KNOWN)}
 
 
 def sampled(capfd, model, *words):
-    """What it prints, and says."""
+    """Runs `sample`; returns its output."""
     capfd.readouterr()
     assert main(["sample", "--model", str(model), *map(str, words)]) == 0
     return capfd.readouterr()
 
 
 def greedy(model, prompt, count):
-    """The most probable words one after another, by the formula; `<unk>` is none of them."""
+    """Returns the most probable words one after another, by the formula, without `<unk>`."""
     tokens = [TOKENS[word] for word in ["<eos>", *prompt]]
     for _ in range(count):
         shares = probabilities_of(model, tokens)
@@ -42,7 +42,7 @@ def greedy(model, prompt, count):
 
 @pytest.fixture(scope="module")
 def ran(text_models):
-    """The folder of the run and the export."""
+    """A folder with a run and its export."""
     return text_models.run.parent
 
 
@@ -88,7 +88,7 @@ def test_unknown_words_of_the_prompt_are_named(ran, capfd):
 
 
 def test_prompts_are_split_as_the_text_is_that_a_run_is_on(ran, tmp_path, capfd):
-    """Of `pydoc` in small letters, marks apart; an export and its files know that too."""
+    """`pydoc` is lower case with punctuation split off; exports and their files store the rule."""
     known = ("<eos>", "<unk>", "the", ".", "...", "class")
     words = words_of(*known, splitting="pydoc")
     tokens = np.zeros((2, 3), int)
@@ -234,7 +234,7 @@ def test_export_command_refuses_what_a_language_model_cannot_be(ran, capfd, tmp_
     assert f"{', '.join(export.TEXT_FORMATS)}. Received: {name}" in line
     images = ["export", "--workdir", ran / "run", "--output", tmp_path / "out"]
     line = one_line_of_wrong_use(capfd, [*images, "--calibration", tmp_path])
-    assert "calibration for a network for images alone" in line
+    assert "--calibration only for a network for images" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""The commands that export and that classify with what was exported."""
+"""The commands `export` and `predict` with an export."""
 
 from __future__ import annotations
 

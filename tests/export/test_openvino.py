@@ -1,4 +1,4 @@
-"""OpenVINO, a runtime of its own, says of both float formats what Keras says."""
+"""OpenVINO, an independent runtime, agrees with Keras on both float formats."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from genotypes_of_every_primitive import EVERYTHING
 openvino = pytest.importorskip("openvino")
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Some processors would compute with 16 bits."""
+"""Settings for float32, since OpenVINO would compute with 16 bits on some processors."""
 
 
 @pytest.fixture(scope="module")
 def network():
-    """Every primitive, on images of an odd size, with its logits."""
+    """A network with every primitive, images of an odd size, and their logits."""
     network, preprocessing = small_network(EVERYTHING, 3, classes=5), preprocessing_of(33, 34, 3)
     images = drawn_images(preprocessing, 3)
     logits = keras_logits(network, preprocessing)(images)

@@ -1,4 +1,4 @@
-"""Parts as TFLite models: they compute what the network's layers do, and are timed."""
+"""Parts as TFLite models: they agree with the network's layers, and are timed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS = [
     Part("stem_imagenet", 1, 6, 32, 33, 8),
 ]
 FREE = {("none", 1), ("none", 2), ("skip_connect", 1)}
-"""Edges that no network has as parts."""
+"""Primitives that are no parts of networks."""
 
 
 def outputs(path, *inputs):
@@ -72,7 +72,7 @@ SMALL = Target(2, 3, 8, 8, image_channels=1)
 
 
 def test_profile_measures_all_in_turns(monkeypatch):
-    """By a clock of parts of 1 to 50 ms, and networks that take twice the sum of theirs."""
+    """With a fake clock: parts take 1 to 50 ms, and networks twice the sum of their parts."""
     written, turns, lines = [], [], []
     monkeypatch.setattr(profiling, "model_of", lambda part: written.append(part) or b"")
     monkeypatch.setattr(

@@ -57,7 +57,7 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     folder = tmp_path / "study"
     options = ["--workdir", str(folder)]
     assert main([*TINY, *options, "--budget", "trials=4"]) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert [line["trial"] for line in table(folder)] == ["0000", "0001"]
     assert main(["baseline", *options, "--resume"]) == 0
     assert [config.workdir.name for config, _ in trainings] == [
@@ -74,7 +74,8 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     assert main(["baseline", *options, "--resume", "--budget", "trials=5"]) == 0
     assert len(trainings) == 6
     out = capsys.readouterr().out
-    assert "trial 0004  valid accuracy 6.0%  10 s  best 50.0% (trial 0001)  0 trials left" in out
+    line = "trial 0004  validation accuracy 6.0%  10 s  best 50.0% (trial 0001)  0 trials left"
+    assert line in out
     last = f"next: darts-tf train --genotype {folder / files.GENOTYPE} --dataset digits"
     assert out.splitlines()[-1] == f"{last} --workdir DIR"
 

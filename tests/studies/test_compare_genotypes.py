@@ -184,7 +184,7 @@ def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings
     folder = tmp_path / "run"
     options = ["--workdir", str(folder)]
     assert main(["compare", *SMALL, *options, "--train", "--seeds", "0,1"]) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert errors(folder) == ["50.0", "50.0"]
     assert main(["compare", *options, "--resume"]) == 0
     done = [(run.genotype, run.seed) for run in trainings]

@@ -184,7 +184,7 @@ def test_comparison_spends_alike_goes_on_where_it_was_stopped_and_repeats_nothin
 ):
     folder = tmp_path / "run"
     assert main(words(folder, "--budget", "time=100s")) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     first = [name for _, name, _ in jobs]
     assert first == [
         *("first_order/probe", "first_order/search-0", "first_order/seed-0"),

@@ -1,4 +1,4 @@
-"""The SavedModel of a language model: its signatures, what they refuse, that it needs no others."""
+"""The SavedModel of a language model: its signatures, their errors, use without other files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def zeros(rows):
 
 
 def written(folder, model, words):
-    """The signatures of a model that is written and read again."""
+    """Writes and loads a model; returns its signatures."""
     path = folder / "zoo" / "1"
     path.parent.mkdir()
     saved_model.write(inference.inference_copy(model), words, path)
@@ -50,7 +50,7 @@ def written(folder, model, words):
 
 
 def best(model, tokens, hidden=("<unk>",), count=5):
-    """The most probable words after one stream's tokens, and their probabilities."""
+    """Returns the expected best words after one stream's tokens, and their probabilities."""
     shares = probabilities_of(model, tokens)
     order = [token for token in np.argsort(-shares) if KNOWN[token] not in hidden][:count]
     return [KNOWN[token] for token in order], shares[order]
@@ -191,7 +191,7 @@ assert not loaded, loaded
 np.save(sys.argv[2], answer["logits"].numpy())
 """
     paths = path.rename(path.with_name("2")), tmp_path / "logits.npy"
-    try:  # its vocabulary is found wherever it lies
+    try:  # the model finds its vocabulary after a move
         command = [sys.executable, "-I", "-c", program, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     finally:

@@ -1,4 +1,4 @@
-"""The export of a language model: what is written, how it is compared, what is refused."""
+"""The export of a language model: its files, comparison with Keras, and errors."""
 
 from __future__ import annotations
 
@@ -151,11 +151,11 @@ def test_embedding_and_classifier_are_stored_once(tmp_path):
     for name, told in report["formats"].items():
         assert told["bytes"] == size(tmp_path / "out" / told["path"])
         assert told["bytes"] < least.get(name, whole / 4 + 12 * 3000) + rest, name
-    assert rest < whole / 2  # so that a second matrix would not fit in
+    assert rest < whole / 2  # a second matrix would not fit in
 
 
 def test_small_weights_are_the_same_for_embedding_and_classifier(text_models):
-    """The embedding of a word, read through the file's own operations, is the classifier's row."""
+    """The embedding of a word, computed by the file's operations, is the classifier's row."""
     path = text_models.output / "model_weight_int8.tflite"
     kinds, _ = measuring.operations(path)
     assert kinds["DEQUANTIZE"] == kinds["FULLY_CONNECTED"] + 1
@@ -194,7 +194,7 @@ def test_a_model_that_differs_is_not_published(tmp_path, monkeypatch):
 
 
 WRONG = {
-    "few words": ({"words": words_of("a", "b")}, "one word a logit, 30"),
+    "few words": ({"words": words_of("a", "b")}, "one word per logit, 30"),
     "int8": ({"formats": ["tflite_int8"]}, "format to be one of saved_model, tflite, "),
     "twice": ({"formats": ["tflite", "tflite"]}, "each format once"),
     "none": ({"formats": []}, "each format once"),
