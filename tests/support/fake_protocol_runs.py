@@ -76,29 +76,45 @@ def worker(folder, log, dies: bool) -> subprocess.Popen:
 
 
 def work(folder: str, log: str, dies: bool) -> None:
-    """Joins a protocol; its first run waits until another process has started one too.
+    """Joins a protocol and takes turns with one other process.
+
+    A turn is a run that is started, or a wait for the other process's run. A run ends only after
+    the other process has had as many turns, so that neither can do all runs, however late it
+    starts.
 
     Args:
         folder: folder of the protocol.
-        log: file to append a line to for every started run.
+        log: file to append a line to for every turn.
         dies: whether the process kills itself in its first run.
     """
 
-    def run(config):
-        line = {"job": str(config.workdir), "process": os.getpid(), "resume": config.resume}
+    def add_turn(**line):
         with open(log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"process": os.getpid(), "dies": dies, **line}) + "\n")
+
+    def is_behind():
+        others = [each for each in lines(log) if each["process"] != os.getpid()]
+        if any(each["dies"] for each in others):
+            return False
+        return len(others) < sum(each["process"] == os.getpid() for each in lines(log))
+
+    def run(config):
+        add_turn(job=str(config.workdir), resume=config.resume)
         begin(config)
-        while len({each["process"] for each in lines(log)}) < 2:
+        while is_behind():
             time.sleep(0.01)
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.1)
         leave(config)
+
+    def say(line):
+        print(line, flush=True)
+        if line.startswith("waiting"):
+            add_turn(waits=line)
 
     protocol.PAUSE = 0.05
     protocol._size = lambda *given: {"params": 1, "macs": 1}
-    protocol.select(protocol.current(SelectConfig(workdir=folder)), run)
+    protocol.select(protocol.current(SelectConfig(workdir=folder)), run, say)
 
 
 def lines(log) -> list[dict]:
