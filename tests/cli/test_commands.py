@@ -25,9 +25,10 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def searched(images, tmp_path_factory):
+def searched(images, tmp_path_factory, one_node):
     workdir = tmp_path_factory.mktemp("runs") / "search"
-    assert main(["search", *FAST, "--dataset", str(images), "--workdir", str(workdir)]) == 0
+    options = ["--space", one_node, "--dataset", str(images), "--workdir", str(workdir)]
+    assert main(["search", *FAST, *options]) == 0
     return workdir
 
 

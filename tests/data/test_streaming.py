@@ -88,7 +88,7 @@ def test_streamed_batches_hold_every_image_once_an_epoch_in_new_order(dataset, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("start", [2, 3, 7, 9])
+@pytest.mark.parametrize("start", [pytest.param(2, marks=pytest.mark.slow), 3, 7, 9])
 def test_streamed_batches_start_at_any_step_bit_for_bit(dataset, kind, start):
     split = KINDS[kind](dataset.train)
     full = collected(trained(split))
