@@ -138,7 +138,9 @@ def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
 
 def test_run_on_text_is_not_resumed_on_images(searched, capfd):
     line = one_line_of_wrong_use(capfd, ["train", "--resume", "--workdir", str(searched)])
-    assert "Expected the settings of a training on text. Received: those of a search on text" in line
+    assert (
+        "Expected the settings of a training on text. Received: those of a search on text" in line
+    )
     resumed = ["search", "--resume", "--workdir", str(searched)]
     line = one_line_of_wrong_use(capfd, [*resumed, "--dataset", "digits"])
     assert "Expected a dataset" in line or "Received" in line
