@@ -117,15 +117,15 @@ def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict
         images = noise.integers(0, 256, (config.check_images, *size), dtype=np.uint8)
         return {"images": images, "facts": {"check_source": "noise"}}
     test = sample(as_read_by(preprocessing, dataset.test), preprocessing, config.check_images)
-    images = {"images": test.images, "facts": {"check_source": "the test split"}}
+    keywords = {"images": test.images, "facts": {"check_source": "the test split"}}
     if any(export.FORMATS[name].calibrated for name in config.format):
         train = as_read_by(preprocessing, dataset.train)
-        images["calibration"] = sample(train, preprocessing, config.calibration_images).images
-        images["facts"]["calibration_source"] = "the training split"
+        keywords["calibration"] = sample(train, preprocessing, config.calibration_images).images
+        keywords["facts"]["calibration_source"] = "the training split"
     if dataset.classes != classes:
         output.say("accuracy unknown: the dataset's classes have other names")
-        return images
-    return {**images, "labels": test.labels}
+        return keywords
+    return {**keywords, "labels": test.labels}
 
 
 def _export_language_model(config: ExportConfig) -> dict:

@@ -13,6 +13,7 @@ from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.search.perturbation_selection import SelectionSettings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 
@@ -74,7 +75,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
     ((config, name, build, settings),) = given
     assert (config.workdir, config.preset, name) == (searched, "tiny", "digits")
     assert settings == SelectionSettings(4, seed)
-    assert build.args[1:] == (10, 1)
+    assert build.args[1:] == (10, 1, SPACES[DARTS])
     assert load_genotype(output) == GENOTYPES["DARTS_V2"]
 
 

@@ -53,11 +53,11 @@ def sizes_of(plan):
     return [*states, *[plan.box] * len(plan.sketch.operations), end]
 
 
-def traced(route, points: int = 12):
+def traced(route, count: int = 12):
     """Returns points of a drawn edge: lines, and Bézier curves between them."""
     points = [np.array(route[:1], float)]
     for i, (a, b) in enumerate(zip(route, route[1:], strict=False)):
-        t = np.linspace(0, 1, points)[:, None]
+        t = np.linspace(0, 1, count)[:, None]
         middle = (a[0] + b[0]) / 2
         control = [(middle, a[1]), (middle, b[1])] if i % 2 else [a, b]
         p, q, r, s = (np.array(point, float) for point in (a, *control, b))

@@ -69,7 +69,13 @@ def test_report_says_how_near_to_keras_and_how_good_every_model_is(text_models):
 
 def test_page_says_it_in_words_of_language_models(text_models):
     page = (text_models.output / "report.html").read_text("utf-8")
-    for text in ("same top word", "perplexity", "30 words", "recurrent cell", "sigmoid of 0"):
+    for text in (
+        "same top word",
+        "perplexity",
+        "30 words",
+        "recurrent cell",
+        "sigmoid from input 0",
+    ):
         assert text in page
     for text in ("accuracy", "class ", "image", "folded", "calibrated"):
         assert text not in page
