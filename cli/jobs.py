@@ -23,9 +23,9 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
 from darts_tf.runtime.duration import duration
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search import text as text_search
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.stages import search_as_asked
+from darts_tf.search.text import search_text as search_on_text
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
@@ -173,7 +173,7 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
-        return text_search.search(config, dataset, progress.report, callbacks=(progress,))
+        return search_on_text(config, dataset, progress.report, callbacks=(progress,))
 
 
 def describe(dataset: ImageDataset | TextDataset) -> str:

@@ -21,7 +21,7 @@ from darts_tf.errors import InputError
 from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.search.estimators import first_order
-from darts_tf.search.selection_rules import by_rule
+from darts_tf.search.selection import Context, check_rule, choose
 from darts_tf.spaces.cell import count_cells, edges
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES
@@ -446,14 +446,16 @@ def test_built_in_estimators_pass_that_check(name):
 def test_rule_that_chooses_no_cells_is_refused_before_a_search(rule, says):
     darts_tf.register_selection("mine", rule)
     with pytest.raises(InputError, match=says):
-        by_rule("mine", SPACES["s2"])
+        check_rule("mine", Context(SPACES["s2"]))
 
 
 def test_rule_is_given_alphas_and_what_their_columns_are():
     given = []
     darts_tf.register_selection("mine", lambda *args: given.append(args) or GENOTYPE)
     alphas = [np.ones((14, 2)), np.ones((14, 2)), np.ones(14), np.ones(14)]
-    assert by_rule("mine", SPACES["s2"], over_edges=True)(*alphas) == GENOTYPE
+    context = Context(SPACES["s2"])
+    check_rule("mine", context, over_edges=True)
+    assert choose("mine", context, alphas) == GENOTYPE
     first, last = ([array.shape for array in each[0]] for each in given)
     assert first == last == [(14, 2), (14, 2), (14,), (14,)]
     assert given[-1][1] is SPACES["s2"].candidates

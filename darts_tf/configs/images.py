@@ -10,6 +10,7 @@ from darts_tf.configs.costs import CostConfig, Stem
 from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.run import RunConfig, SeededConfig
 from darts_tf.configs.search import CollapseConfig, RelaxationConfig
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, listed, shown
 
 SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
@@ -73,7 +74,7 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
             )
         without = {name: getattr(self, name) for name in ("budget", "cost", "selection")}
         for name, value in without.items():
-            if self.stages and value not in (None, "strength"):
+            if self.stages and value not in (None, STRENGTH):
                 raise InputError(
                     f"Expected {name}={value} with a search without stages. "
                     f"Received: stages={listed(self.stages)}"
@@ -83,7 +84,7 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
                 "Expected three operations or more in the last stage with max_skips, or some edges "
                 f"may have nothing but a skip connection. Received: stages={listed(self.stages)}"
             )
-        if self.selection == "perturbation" and self.relaxation == "gumbel":
+        if self.relaxation not in SELECTIONS[self.selection].relaxations:
             raise InputError(
                 "Expected selection=perturbation with relaxation=softmax or sigmoid, by which all "
                 "operations are there at once. Received: relaxation=gumbel"

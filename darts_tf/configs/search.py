@@ -6,9 +6,9 @@ import dataclasses
 import pathlib
 from typing import Literal
 
-from darts_tf import registry
 from darts_tf.configs.base import Config, names, setting
 from darts_tf.configs.run import ArchConfig
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, shown
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
@@ -147,9 +147,7 @@ class SelectionConfig(Config):
     max_skips: int | None = setting(None, "zero or more")
     """Leave the normal cell at most so many skip connections: the weakest are replaced by the next
     best choice (P-DARTS)."""
-    selection: Literal[("strength", "perturbation", *registry.SELECTIONS)] = setting(
-        "strength", is_open=True
-    )
+    selection: Literal[(*SELECTIONS,)] = setting(STRENGTH, is_open=True)
     """How cells are chosen: by the largest alphas, or by how much the supernet's valid accuracy
     falls without an operation (DARTS-PT), which takes as long as many epochs of the search do."""
     selection_epochs: int = setting(1, "zero or more")
@@ -162,7 +160,7 @@ class SelectionConfig(Config):
         super().__post_init__()
         for name in ("max_skips", "budget"):
             value = getattr(self, name, None)
-            if self.selection != "strength" and value is not None:
+            if not SELECTIONS[self.selection].obeys_limits and value is not None:
                 raise InputError(
                     f"Expected {name} with cells that are chosen by strength. "
                     f"Received: {name}={shown(value)}, selection={self.selection!r}"

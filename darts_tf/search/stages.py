@@ -21,7 +21,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search.images import search
+from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import weights_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
@@ -36,7 +36,7 @@ def search_as_asked(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     report_selection: Callable[[dict], None] | None = None,
 ) -> Genotype:
-    """Searches in stages where the settings have some, else as `images.search`, all at once.
+    """Searches in stages where the settings have some, else as `images.search_images`, all at once.
 
     Args:
         config: the settings.
@@ -47,7 +47,7 @@ def search_as_asked(
     """
     if config.stages:
         return search_in_stages(config, dataset, report, callbacks)
-    return search(config, dataset, report, callbacks, report_selection=report_selection)
+    return search_images(config, dataset, report, callbacks, report_selection=report_selection)
 
 
 def search_in_stages(
@@ -68,7 +68,7 @@ def search_in_stages(
         The genotype of the last stage's alphas.
 
     Raises:
-        InputError: as `images.search`.
+        InputError: as `images.search_images`.
         Interrupted: as there.
         Diverged: as there.
         OSError: as there.
@@ -85,7 +85,8 @@ def search_in_stages(
                 space = strongest(space, alphas, count, config.relaxation)
             stage = dataclasses.replace(stage, resume=config.resume and files.is_run(stage.workdir))
             try:
-                genotype = search(stage, dataset, report, callbacks, space if number else None)
+                of_stage = space if number else None
+                genotype = search_images(stage, dataset, report, callbacks, of_stage)
             except Interrupted as stop:
                 message = str(stop).replace(str(stage.workdir), str(config.workdir))
                 raise Interrupted(f" in stage {number + 1}{message}", stop.signal) from stop

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import derive as command_of
 from darts_tf.cli.main import main
 from run_folders import begin
 
 from darts_tf.runs.alphas import load_alphas, save_alphas
+from darts_tf.search import perturbation_selection
 from darts_tf.search.perturbation_selection import SelectionSettings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
@@ -67,7 +67,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
         report({"round": 1, "rounds": 18, "chosen": ["normal edge (a, b)"], "seconds_left": 9.0})
         return GENOTYPES["DARTS_V2"]
 
-    monkeypatch.setattr(command_of, "select_again", select_again)
+    monkeypatch.setattr(perturbation_selection, "select_again", select_again)
     output = tmp_path / "genotype.json"
     command = ["derive", "--workdir", str(searched), "--output", str(output)]
     options = ["--selection", "perturbation", "--selection-epochs", "4"]

@@ -27,7 +27,7 @@ from darts_tf.models.counting import cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import save_alphas
-from darts_tf.search import images
+from darts_tf.search import images, plan
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive
@@ -230,8 +230,8 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
         record.describe()
         assert macs(load_genotype(kept), channels=4, cells=3) <= most
 
-    monkeypatch.setattr(images, "fit", fit)
-    genotype = images.search(config, dataset)
+    monkeypatch.setattr(plan, "fit", fit)
+    genotype = images.search_images(config, dataset)
     assert macs(genotype, channels=4, cells=3) <= most < macs(PLAIN, channels=4, cells=3)
     assert load_genotype(kept) == genotype
     kept = files.read_json(config.workdir / files.CONFIG)
@@ -242,7 +242,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
 def test_search_within_an_impossible_budget_does_not_begin(dataset, tmp_path, metric):
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", budget=f"{metric}=9")
     with pytest.raises(InputError, match=f"Expected a budget of {metric}=.* or more"):
-        images.search(config, dataset)
+        images.search_images(config, dataset)
     assert not config.workdir.exists()
 
 
@@ -251,5 +251,5 @@ def test_search_with_a_table_that_is_none_does_not_begin(dataset, tmp_path):
     settings = {"cost": "latency", "latency_table": path}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
     with pytest.raises(InputError, match="Expected a table of darts-tf profile"):
-        images.search(config, dataset)
+        images.search_images(config, dataset)
     assert not config.workdir.exists()

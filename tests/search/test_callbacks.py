@@ -164,7 +164,7 @@ def stopped(small, dataset, tmp_path_factory):
     """A search that collapses in its third epoch, watched in every way."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     settings = config(folder, eigenvalue=True, discretisation_gap=True)
-    return folder, settings, images.search(settings, dataset, callbacks=(LikeSkips(1),))
+    return folder, settings, images.search_images(settings, dataset, callbacks=(LikeSkips(1),))
 
 
 def test_stopped_search_keeps_the_last_good_epoch(stopped):
@@ -187,7 +187,7 @@ def test_stopped_search_does_not_go_on(stopped, dataset):
     folder, settings, genotype = stopped
     before = (folder / files.METRICS).read_bytes()
     newest = checkpoints.newest(folder / files.CHECKPOINTS)
-    again = images.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search_images(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype
     assert (folder / files.METRICS).read_bytes() == before
     assert checkpoints.newest(folder / files.CHECKPOINTS) == newest
@@ -238,7 +238,7 @@ def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     """A search that collapses and is not stopped."""
     folder = tmp_path / "run"
     settings = config(folder, stop_skips=None, max_skips=1, epochs=2)
-    genotype = images.search(settings, dataset, callbacks=(LikeSkips(0),))
+    genotype = images.search_images(settings, dataset, callbacks=(LikeSkips(0),))
     assert read_metrics(folder)[1]["skips_normal"] == 2
     assert sum(name == "skip_connect" for name, _ in genotype.normal) == 1
     assert load_genotype(folder / files.GENOTYPE) == genotype
@@ -251,10 +251,10 @@ def test_selection_by_perturbation_ends_a_search(small, dataset, tmp_path):
     folder, rounds = tmp_path / "run", []
     fields = {"selection": "perturbation", "selection_epochs": 0, "epochs": 1, "stop_skips": None}
     settings = config(folder, **fields)
-    genotype = images.search(settings, dataset, report_selection=rounds.append)
+    genotype = images.search_images(settings, dataset, report_selection=rounds.append)
     assert [line["round"] for line in rounds] == [1, 2, 3]
     assert load_genotype(folder / files.GENOTYPE) == genotype
     assert (folder / files.SELECTION).is_dir()
     assert "normal node 2: inputs" in (folder / files.LOG).read_text()
-    again = images.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search_images(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype

@@ -39,7 +39,7 @@ EDGES = (
     ("max_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"),
     ("avg_pool_3x3", "skip_connect", "sep_conv_3x3"),
 )
-SEARCHES = ("search_in_stages", "search")
+SEARCHES = ("search_in_stages", "search_images")
 SEED = tf.constant([5, 0])
 
 
