@@ -133,7 +133,7 @@ def test_choices_follow_what_is_registered():
 def test_own_selection_has_no_limits(name):
     ADDED["selection"]("mine")
     value = {"max_skips": 1, "budget": "macs=1M"}[name]
-    with pytest.raises(InputError, match=f"Expected {name} with cells that are chosen by strength"):
+    with pytest.raises(InputError, match=f"Expected {name} with selection='strength'"):
         SearchConfig(workdir="run", selection="mine", **{name: value})
 
 

@@ -240,7 +240,7 @@ def test_resumed_search_answers_another_dataset_with_one_line(searched, tmp_path
     before = files.read_json(searched / files.CONFIG)
     command = ["search", "--workdir", searched, "--resume", "--dataset", other]
     line = one_line_of_wrong_use(capfd, command)
-    assert f"with which the run was begun ({searched / files.CONFIG})" in line
+    assert f"with which the run started ({searched / files.CONFIG})" in line
     assert files.read_json(searched / files.CONFIG) == before
 
 

@@ -93,7 +93,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
         (["--output", "new.json", "--max-skips", "-1"], "max_skips to be zero or more"),
         (
             ["--output", "new.json", "--max-skips", "1", "--selection", "perturbation"],
-            "Expected max_skips with cells that are chosen by strength",
+            "Expected max_skips with selection='strength'",
         ),
         (["--output", "new.json", "--selection-epochs", "-1"], "selection_epochs"),
     ],

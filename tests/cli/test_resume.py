@@ -88,7 +88,7 @@ def refused(capsys, argv) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--channels 8", r"channels=4, with which the run was begun \(.*config.json\). .*nels=8$"),
+        ("--channels 8", r"channels=4, with which the run started \(.*config.json\). .*nels=8$"),
         ("--preset cifar10", "preset='tiny', .* Received: preset='cifar10'$"),
         ("--no-flip", "flip=True, .* Received: flip=False$"),
         ("--limit None", "limit=9, .* Received: limit=None$"),

@@ -322,7 +322,7 @@ def test_program_starts_no_tensorflow(tmp_path):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "a run's folder or more"),
+        ([], "one folder of a run or more"),
         (["nowhere"], "with its config.json. Received: 'nowhere', which is not there"),
         (["a", "--outptu", "b"], "Did you mean --output"),
     ],

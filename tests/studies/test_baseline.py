@@ -130,7 +130,7 @@ def test_folder_of_another_study_is_refused(tmp_path, trainings, capfd):
     assert main([*TINY, "--workdir", str(tmp_path), "--budget", "trials=2"]) == 0
     again = ["baseline", "--workdir", tmp_path, "--resume"]
     line = one_line_of_wrong_use(capfd, [*again, "--method", "evolution"])
-    assert "Expected method='random', with which the run was begun" in line
+    assert "Expected method='random', with which the run started" in line
     line = one_line_of_wrong_use(capfd, ["search", "--workdir", tmp_path, "--resume"])
     assert "Expected the settings of a search. Received: those of a baseline" in line
     line = one_line_of_wrong_use(capfd, [*TINY, "--workdir", tmp_path])

@@ -189,7 +189,7 @@ def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
         with pytest.raises(InputError, match=message):
             done(dataclasses.replace(more, **fewer))
     assert done(more)[1] == []
-    with pytest.raises(InputError, match="Expected brief_epochs=None, with which the run was"):
+    with pytest.raises(InputError, match="Expected brief_epochs=None, with which the run "):
         done(dataclasses.replace(more, brief_epochs=2))
 
 
@@ -198,7 +198,7 @@ def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
     protocol.begin(config)
     run = config.search_run(0)
     leave(dataclasses.replace(run, momentum=0.5))
-    with pytest.raises(InputError, match="Expected momentum=0.5, with which the run was begun"):
+    with pytest.raises(InputError, match="Expected momentum=0.5, with which the run started"):
         done(dataclasses.replace(config, resume=True))
     (run.workdir / files.CONFIG).unlink()
     fake_protocol_runs.leave(run)
