@@ -40,12 +40,12 @@ def first_order(loss, weights, alphas, train, valid, virtual_step):
 
 
 def second_order(loss, weights, alphas, train, valid, virtual_step):
-    """Returns the exact gradient of the unrolled loss, d/dα L_valid(w − ξ∇w L_train(w, α), α).
+    """Returns the exact gradient of the unrolled loss (eq. 6).
 
-    The chain rule (eq. 7) is applied by hand, so that the outer tape records only the training
-    loss: first the validation loss and its gradient at the virtual weights w'; then the product of
-    the mixed second derivative of the training loss with the vector that the virtual step
-    propagates back to ∇w L_train.
+    It is d/dα L_valid(w − ξ∇w L_train(w, α), α). The chain rule (eq. 7) is applied by hand, so that
+    the outer tape records only the training loss: first the validation loss and its gradient at the
+    virtual weights w'; then the product of the mixed second derivative of the training loss with
+    the vector that the virtual step propagates back to ∇w L_train.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(alphas)
