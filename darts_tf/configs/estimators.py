@@ -19,17 +19,18 @@ _HOME = "darts_tf.search.estimators"
 class Estimator:
     """A way to compute the gradient of the validation loss with respect to the alphas.
 
-    Called like its function, whose signature `search.estimators` describes. The defaults are for a
-    function of which nothing is known: they assume the largest memory of the built-in ones.
+    It is called like its function, whose signature `search.estimators` describes. The defaults are
+    for unknown functions: they assume the largest memory of the built-in estimators.
 
     Attributes:
         function: the function; or its module and name, `"module:name"`, imported on the first call.
-        exact: whether it differentiates everything that it calls. An estimator that does not gets
-            the virtual step of the reference, which clips the vector on its way back too.
-        passes: forward passes whose activations are in memory at the same time, a backward pass
-            that is differentiated counted as one more.
-        working_memory: peak memory of the backward passes themselves, relative to one.
-        graph_bytes: bytes of traced graph for each cell of the supernet, about.
+        exact: True if it differentiates everything that it calls. Otherwise the virtual step
+            differentiates its clipping as the reference does, which also clips the vector that is
+            propagated back.
+        passes: forward passes whose activations are in memory at the same time; a backward pass
+            that is differentiated counts as one more.
+        working_memory: peak memory of the backward passes themselves, in units of a single one.
+        graph_bytes: approximate size of the traced graph per cell of the supernet, in bytes.
     """
 
     function: Callable | str

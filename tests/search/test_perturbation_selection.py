@@ -126,7 +126,7 @@ def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplo
     again, done = select(run, dataset, SelectionSettings(1, 0))
     assert again == whole
     assert [line["round"] for line in done] == [2, 3]
-    assert "the selection goes on after round 1" in caplog.messages
+    assert "resuming the selection after round 1" in caplog.messages
     for ours, theirs in zip(state(run), kept, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
@@ -153,7 +153,7 @@ def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
 def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
     (path,) = checkpoints.newest(run / files.CHECKPOINTS)
     checkpoints.write(path.parent, Position(1, 0, 2), {}, [np.zeros(3)])
-    with pytest.raises(InputError, match="whole checkpoint of this search. Received: none in"):
+    with pytest.raises(InputError, match="complete checkpoint of this search. Received: none in"):
         select(run, dataset, SelectionSettings(0, 0))
 
 
