@@ -416,9 +416,9 @@ def test_own_dataset_that_cannot_be_is_refused(loaded, says):
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (lambda *given: 3, r"to give \(valid_loss, gradients\)"),
+        (lambda *given: 3, r"to return \(valid_loss, gradients\)"),
         (lambda loss, w, a, *rest: (loss(w, a, 0.0), a[:1]), r"Received: \(\) and \(\(2, 3\),\)"),
-        (lambda loss, w, a, *rest: (loss(w, a, 0.0), [None, None]), "a tensor for each of"),
+        (lambda loss, w, a, *rest: (loss(w, a, 0.0), [None, None]), "a tensor for each array of"),
         (lambda loss, w, a, *rest: (w[0], a), r"a scalar and gradients .* Received: \(3,\)"),
         (lambda loss, w, a, *rest: (loss(w, a, 0.0) / 0, a), "finite numbers"),
         (lambda loss, w: None, "to run. Received: TypeError"),

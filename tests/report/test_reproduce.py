@@ -1,4 +1,4 @@
-"""Commands that repeat runs: parsed back they are the settings that they were made of."""
+"""Commands that reproduce runs: parsing them returns the settings of the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_back(config):
 
 
 def value_of(hint, name):
-    """Values that a setting of this type might have."""
+    """Returns a strategy for values of a setting of this type."""
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is typing.Literal:

@@ -1,4 +1,4 @@
-"""What is measured of a search after every epoch, and how a search that is stopped ends."""
+"""Indicators measured after every epoch of a search, and the end of an early-stopped search."""
 
 from __future__ import annotations
 
@@ -127,14 +127,14 @@ def test_collapse_is_warned_of(caplog):
 
 
 class LikeSkips(keras.callbacks.Callback):
-    """Lets a search collapse after an epoch."""
+    """Makes a search collapse after an epoch."""
 
     def __init__(self, epoch):
         super().__init__()
         self.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        """In the epoch after this one nothing but skip connections is derived."""
+        """Sets the alphas so that only skip connections are derived from the next epoch on."""
         if epoch == self.epoch:
             alphas = self.model.network.alphas[0]
             alphas.assign(9 * np.tile(np.eye(4)[SKIP], (2, 1)))
@@ -142,7 +142,7 @@ class LikeSkips(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def small():
-    """The name of a space with cells of one node."""
+    """Registers a space with cells of one node and returns its name."""
     register_space("small", nodes=1, primitives=PRIMITIVES)
     yield "small"
     forget("space", "small")
@@ -161,7 +161,7 @@ def config(folder, **fields):
 
 @pytest.fixture(scope="module")
 def stopped(small, dataset, tmp_path_factory):
-    """A search that collapses in its third epoch, watched in every way."""
+    """Runs a search with all indicators, which collapses in its third epoch."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     settings = config(folder, eigenvalue=True, discretisation_gap=True)
     return folder, settings, images.search_images(settings, dataset, callbacks=(LikeSkips(1),))
@@ -203,7 +203,7 @@ def test_watched_search_writes_all_indicators(stopped):
 
 
 def test_history_is_that_of_the_checkpoints(stopped):
-    """Of the last epoch, whose alphas the callback left alone."""
+    """Compares the alphas of the last epoch, which the callback did not change."""
     folder, *_ = stopped
     arrays = checkpoints.read(checkpoints.newest(folder / files.CHECKPOINTS)[0])[2]
     for alphas in load_history(folder)[2]:
@@ -211,7 +211,7 @@ def test_history_is_that_of_the_checkpoints(stopped):
 
 
 def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
-    """Against the trainer's own losses and accuracies on them."""
+    """Compares with the trainer's own losses and accuracies on these images."""
     settings = config(tmp_path, eigenvalue=True)
     keras.utils.set_random_seed(0)
     trainer = images.build_trainer(settings, 10, 1)
@@ -219,7 +219,7 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     probes = images.probes_of(trainer, settings, half, dataset.preprocessing)
     mixture = [np.asarray(part) for part in trainer.network.mixture()]
     x = dataset.preprocessing.normalize(half.images)
-    logits = np.asarray(trainer.network(x, training=True))  # its statistics are not used
+    logits = np.asarray(trainer.network(x, training=True))  # uses the statistics of the batch
     accuracy, _ = probes.measure(mixture)
     assert accuracy == pytest.approx(np.mean(logits.argmax(1) == half.labels))
     vector = np.random.default_rng(0).normal(size=16)
@@ -235,7 +235,7 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
 def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     small, dataset, tmp_path
 ):
-    """A search that collapses and is not stopped."""
+    """Runs a search that collapses and is not stopped."""
     folder = tmp_path / "run"
     settings = config(folder, stop_skips=None, max_skips=1, epochs=2)
     genotype = images.search_images(settings, dataset, callbacks=(LikeSkips(0),))

@@ -127,7 +127,7 @@ def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset,
 
 @pytest.mark.slow
 def test_search_leaves_no_graphs_behind(dataset, tmp_path):
-    """Half a gigabyte each, where a process makes one run after the other."""
+    """Guards against leaks of half a gigabyte per run in processes with several runs."""
     before = graphs()
     search_images(config(tmp_path / "run", epochs=1), dataset)
     assert graphs() == before

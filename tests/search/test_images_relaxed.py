@@ -51,7 +51,7 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
 
 @pytest.mark.slow
 def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
-    """In its second epoch, at another temperature and rates than the first's."""
+    """Stops in the second epoch, whose temperature and rates differ from the first's."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     search_images(config(whole, **EVERYTHING), dataset)
     with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):

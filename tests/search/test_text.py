@@ -41,7 +41,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert load_genotype(folder / files.GENOTYPE, recurrent=True) == genotype
     (alphas,) = load_alphas(folder)
     assert alphas.shape == (36, 5)
-    assert np.abs(alphas).max() > 1e-2  # they have moved
+    assert np.abs(alphas).max() > 1e-2  # the alphas have changed
     assert derive_recurrent(alphas) == genotype
     assert [line["epoch"] for line in lines] == [0, 1, 2] == list(load_history(folder))
     assert all(np.isfinite(line["eigenvalue"]) for line in lines)
@@ -61,9 +61,9 @@ def test_search_learns_and_tells_perplexities(finished):
     assert last["valid_perplexity"] < first["valid_perplexity"]
 
 
-@pytest.mark.slow  # as of a training, by default
+@pytest.mark.slow  # the default suite has this test for a training
 def test_search_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
-    """In its second epoch, whose number of steps is not the first's."""
+    """Stops in the second epoch, whose number of steps differs from the first's."""
     folder = tmp_path / "run"
     drawn = {"bptt": 8, "spread": 0.0, "seed": 0}
     steps = [segment_steps(DATASET.train, 8, epoch=epoch, **drawn) for epoch in range(3)]

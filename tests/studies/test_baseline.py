@@ -1,4 +1,4 @@
-"""Baselines: the trials that are made, resumed and passed over, alone and by workers."""
+"""Baselines: trials that are created, resumed and skipped, by one process and by workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def table(folder):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Replaces trainings by ones that leave what finished runs have; lists them."""
+    """Replaces trainings by a function that writes the files of a finished run; lists the calls."""
     seen = []
 
     def train(config, genotype, dataset):
@@ -145,7 +145,7 @@ def test_environment_that_says_half_is_refused(tmp_path, capfd, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_study_repeats_nothing_that_it_had_finished(tmp_path):
-    """A real process, with real trainings."""
+    """Kills a real process with real trainings."""
     words = [*TINY, "--workdir", tmp_path, "--deterministic"]
     process = started(*words, "--budget", "trials=3")
     for line in process.stdout:
@@ -170,7 +170,7 @@ def test_worker_makes_what_the_chief_chooses(tmp_path):
         port = free.getsockname()[1]
     place = {ORACLE_IP: "127.0.0.1", ORACLE_PORT: str(port)}
     words = [*TINY, "--workdir", tmp_path / "study", "--budget", "trials=2"]
-    worker = started(*words, **place, **{TUNER_ID: "worker-0"})  # it waits for the chief
+    worker = started(*words, **place, **{TUNER_ID: "worker-0"})  # waits for the chief
     chief = started(*words, **place, **{TUNER_ID: "chief"})
     try:
         made, chosen = (each.communicate(timeout=120)[0] for each in (worker, chief))

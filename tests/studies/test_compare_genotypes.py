@@ -1,4 +1,4 @@
-"""Comparisons: the table as texts, and trainings that are begun, resumed and passed over."""
+"""Comparisons of genotypes: the table as text, and trainings started, resumed and skipped."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_compare_measures_without_a_dataset(tmp_path, capsys):
 
 @pytest.fixture
 def trainings(monkeypatch) -> list[TrainConfig]:
-    """Replaces every training by one that leaves what a finished run has; lists them."""
+    """Replaces trainings by a function that writes the files of a finished run; lists the calls."""
     seen = []
 
     def train(config):

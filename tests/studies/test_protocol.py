@@ -1,4 +1,4 @@
-"""The paper's protocol: what is done and by whom, what is chosen, and the report by hand."""
+"""The paper's protocol: its runs and processes, its choice, and its report, by hand."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SIZE = {"params": 3_000_000, "macs": 500_000_000}
 
 @pytest.fixture
 def no_networks(monkeypatch):
-    """Networks are not built to be measured."""
+    """Replaces the measurement of networks, so that none is built."""
     monkeypatch.setattr(protocol, "_size", lambda *given: SIZE)
 
 
 def done(config, said=None) -> tuple[dict, list[str]]:
-    """The report of a protocol, and the runs that were done for it, by their places."""
+    """Runs a protocol; returns its report and the folders of the runs it started."""
     did = []
 
     def run(each):
@@ -51,7 +51,7 @@ SKIPS = Genotype(
 )
 
 
-# What is done, and what is said of it
+# Runs and messages
 
 
 def test_text_is_refused_before_anything_is_written(tmp_path):
@@ -71,7 +71,7 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
         for stage, seeds in stages
         for seed in seeds
     ]
-    # those with equal accuracies in the order of their seeds
+    # equal accuracies are in the order of their seeds
     assert [(each["seed"], each["rank"]) for each in found["candidates"]] == [
         *((3, 1), (1, 2), (2, 3), (0, 4)),
     ]
@@ -168,7 +168,7 @@ def test_networks_of_a_published_cell_have_its_size(tmp_path, monkeypatch):
     assert found["best"]["test_error_deviation"] is None
 
 
-# Going on
+# Resuming
 
 
 def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
