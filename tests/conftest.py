@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -17,6 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = 4
 """Devices that the processor is divided into, for tests of `tf.distribute`."""
 
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+gc.set_threshold(100_000, 20, 100)
 tf.config.threading.set_inter_op_parallelism_threads(4 * PARTS)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
