@@ -66,6 +66,7 @@ def test_second_order_is_the_gradient_by_nested_tapes(tiny_trainer):
     assert_close(gradients, expected, 1e-9)
 
 
+@pytest.mark.slow
 def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
     """Central difference of L_valid(w'(α), α) along a random direction of the alphas."""
     _, weights, alphas, *_ = arguments(tiny_trainer)

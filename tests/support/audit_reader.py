@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,21 +97,21 @@ def _is_inside(path, folder) -> bool:
 # The test
 
 
-def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) -> int:
-    """Gives a reader many inputs; returns how many of them it refused.
+def fuzz(inputs: st.SearchStrategy, count: int, read: Callable, **allowed) -> float:
+    """Gives a reader many inputs; returns the share of them that it refused.
 
     Every input is either taken, or refused by one `InputError` in one short line. Nothing is run,
     and no file outside the folder is touched.
 
     Args:
         inputs: what to give.
-        examples: how many.
+        count: how many, or a part of them; see `example_counts.examples`.
         read: takes one input, and returns a function to watch.
         **allowed: to the reader, as `forbidden` takes it.
     """
     outcomes = collections.Counter()
 
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples(count), **SETTINGS)
     @given(inputs)
     def one(given_input):
         reader = read(given_input)
@@ -123,7 +124,7 @@ def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) ->
         outcomes[error is not None] += 1
 
     one()
-    return outcomes[True]
+    return outcomes[True] / outcomes.total()
 
 
 def _error_of(reader: Callable) -> InputError | None:

@@ -139,7 +139,8 @@ def test_every_white_space_of_python_divides_words(signatures):
     texts = [f"w1{space}w2" for space in spaces]
     answer = signatures["predict_next"](text=tf.constant(texts))["probabilities"].numpy()
     assert len(spaces) > 20
-    np.testing.assert_array_equal(answer, np.broadcast_to(answer[:1], answer.shape))
+    # rows of one product may differ in the last bit; an unknown word gives other numbers
+    np.testing.assert_allclose(answer, np.broadcast_to(answer[:1], answer.shape), rtol=1e-5)
     others = [f"w1{chr(i)}w2" for i in (0x00, 0x1B, 0x200B, 0x2060) if i]
     unknown = signatures["predict_next"](text=tf.constant(["nobody", *others]))["words"].numpy()
     np.testing.assert_array_equal(unknown, np.broadcast_to(unknown[:1], unknown.shape))
