@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -17,6 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = 4
 """Number of devices that the processor is divided into, for tests of `tf.distribute`."""
 
+# a quarter of the time of tests that trace functions of their own; see `graph_optimizer`
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+gc.set_threshold(100_000, 20, 100)
 tf.config.threading.set_inter_op_parallelism_threads(4 * PARTS)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
@@ -55,6 +59,14 @@ def one_node():
     register_space("one_node", nodes=1)
     yield "one_node"
     forget("space", "one_node")
+
+
+@pytest.fixture
+def graph_optimizer():
+    """TensorFlow's graph optimizer is on within the test, as it is for users of `fit`."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture

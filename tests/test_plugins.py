@@ -17,6 +17,7 @@ import pytest
 from clean_registry import registrations_taken_back
 from cli_helpers import one_line_of_wrong_use, replace_commands
 from darts_tf.cli.main import main
+from mostly_slow import mostly_slow
 
 from darts_tf import plugins
 from darts_tf.runs import files
@@ -136,7 +137,8 @@ def test_network_of_these_cells_is_trained_tested_counted_and_exported(
     assert f"{report['macs']:,}" == counted
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    1,
     "more",
     [
         ["--selection", "without_none"],

@@ -88,7 +88,7 @@ def test_genotype_takes_or_refuses_any_text():
 
         return reader
 
-    assert fuzz(hostile_json(*CELLS), 1000, read) > 800
+    assert fuzz(hostile_json(*CELLS), 1000, read) > 0.8
 
 
 def test_genotype_takes_or_refuses_any_file(folder):
@@ -99,7 +99,7 @@ def test_genotype_takes_or_refuses_any_file(folder):
         return lambda: load_genotype(path, recurrent=None)
 
     inputs = hostile_json(*CELLS) | hostile_json(*RECURRENT_CELLS)
-    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 400
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 0.8
 
 
 @st.composite
@@ -119,12 +119,12 @@ def test_genotype_takes_or_refuses_any_python(folder):
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
         return lambda: load_genotype(path, recurrent=None)
 
-    assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 300
+    assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 0.6
 
 
 def test_genotype_takes_or_refuses_any_name(folder):
-    names = values.map(lambda value: str(value).replace("/", ""))  # none is a path elsewhere
-    assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 150
+    names = values.map(lambda value: str(value).replace("/", ""))  # none is a path to elsewhere
+    assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 0.75
 
 
 def test_code_in_a_genotype_is_a_name_that_is_not_known():
@@ -140,7 +140,7 @@ def test_preprocessing_takes_or_refuses_any_text():
 
         return reader
 
-    assert fuzz(hostile_json(*IMAGES), 1000, read) > 800
+    assert fuzz(hostile_json(*IMAGES), 1000, read) > 0.8
 
 
 # Settings
@@ -155,8 +155,8 @@ def test_config_takes_or_refuses_any_value(config_class):
 
         return reader
 
-    # half of the changes give another valid config
-    assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 700
+    # half of the changes make another valid config
+    assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 0.7
 
 
 def test_run_takes_or_refuses_any_settings(folder):
@@ -170,7 +170,7 @@ def test_run_takes_or_refuses_any_settings(folder):
 
         return reader
 
-    assert fuzz(hostile_json(*SETTINGS[SearchConfig]), 800, read, folder=folder) > 600
+    assert fuzz(hostile_json(*SETTINGS[SearchConfig]), 800, read, folder=folder) > 0.75
 
 
 def test_json_file_is_taken_or_refused_and_comes_back(folder):
@@ -185,7 +185,7 @@ def test_json_file_is_taken_or_refused_and_comes_back(folder):
 
         return reader
 
-    assert fuzz(hostile_json(*METRICS), 500, read, folder=folder) > 100
+    assert fuzz(hostile_json(*METRICS), 500, read, folder=folder) > 0.2
 
 
 # Records
@@ -212,7 +212,7 @@ def test_metrics_are_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(_metrics_files(), 800, read, folder=folder) > 500
+    assert fuzz(_metrics_files(), 800, read, folder=folder) > 0.625
 
 
 def test_kept_metrics_are_those_of_earlier_epochs(folder):
@@ -227,7 +227,7 @@ def test_kept_metrics_are_those_of_earlier_epochs(folder):
 
         return reader
 
-    assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 200
+    assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 0.5
     assert [path.name for path in folder.iterdir()] == [files.METRICS]
 
 
@@ -241,7 +241,7 @@ def test_alphas_are_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(hostile_arrays, 1000, read, folder=folder, parses=True) > 800
+    assert fuzz(hostile_arrays, 1000, read, folder=folder, parses=True) > 0.8
 
 
 # Checkpoints
@@ -259,7 +259,7 @@ def test_text_of_a_checkpoint_is_taken_or_refused():
 
         return reader
 
-    assert fuzz(hostile_json(CHECKPOINT), 1000, read) > 700
+    assert fuzz(hostile_json(CHECKPOINT), 1000, read) > 0.7
 
 
 def test_checkpoint_is_taken_or_refused(folder):
@@ -277,4 +277,4 @@ def test_checkpoint_is_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 300
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 0.6

@@ -13,6 +13,7 @@ import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
 from darts_tf.cli.main import main
 from darts_tf.export import profiling
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.configs import SearchConfig
@@ -80,7 +81,7 @@ def test_without_a_budget_the_plain_derivation_is_printed(run, tmp_path, capsys)
     assert capsys.readouterr().out == f"{PLAIN}\n\ngenotype: {tmp_path / 'g.json'}\n"
 
 
-@pytest.mark.parametrize("channels", [16, 12])
+@mostly_slow(1, "channels", [16, 12])
 def test_network_is_within_the_budget(run, tmp_path, channels, capsys):
     most = int(0.7 * macs(PLAIN, channels=channels))
     words = ["derive", "--workdir", str(run), "--output", str(tmp_path / "g.json")]
@@ -238,7 +239,7 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
     assert (kept["budget"], kept["cost"], kept["cost_weight"]) == ("macs=60k", "params", 1.0)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@mostly_slow(1, "metric", METRICS)
 def test_search_within_an_impossible_budget_does_not_begin(dataset, tmp_path, metric):
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", budget=f"{metric}=9")
     with pytest.raises(InputError, match=f"Expected a budget of {metric}=.* or more"):

@@ -10,6 +10,7 @@ from cli_helpers import one_line_of_wrong_use
 from darts_tf.cli.main import main
 from darts_tf.export.text.loading import load_text_model
 from darts_tf.export.text.sampling import choose
+from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, SIZE, probabilities_of, small_model, words_of
 
 from darts_tf import export
@@ -46,7 +47,7 @@ def ran(text_models):
     return text_models.run.parent
 
 
-@pytest.mark.parametrize("place", PLACES)
+@mostly_slow((0, 2, 3), "place", PLACES)
 def test_every_model_writes_the_same_text(ran, text_models, capfd, place):
     expected = sampled(capfd, ran / "run", "--words", 30, "--prompt", "w1 w2", "--seed", 5)
     found = sampled(capfd, ran / place, "--words", 30, "--prompt", "w1 w2", "--seed", 5)
@@ -148,7 +149,7 @@ def test_what_cannot_be_is_told_in_one_line(ran, capfd, tmp_path, words, message
     assert message in one_line_of_wrong_use(capfd, ["sample", "--model", model, *rest])
 
 
-@pytest.mark.parametrize("place", ["run", "out", "out/model_float32.tflite"])
+@mostly_slow((0, 2), "place", ["run", "out", "out/model_float32.tflite"])
 def test_images_and_texts_are_told_apart(ran, models, capfd, place):
     line = one_line_of_wrong_use(capfd, ["sample", "--model", models[0] / place])
     assert "a network for images, which darts-tf predict is for" in line
@@ -209,7 +210,7 @@ def test_export_command_writes_what_a_language_model_can_be(ran, text_models, ca
     assert "model_float16.tflite" not in names
 
 
-@pytest.mark.parametrize("there", ["nothing", "another text"])
+@mostly_slow(1, "there", ["nothing", "another text"])
 def test_export_command_compares_on_random_words_where_the_text_is_gone(
     ran, text_models, capfd, tmp_path, there
 ):

@@ -9,6 +9,7 @@ from darts_tf.export.formats import FORMATS
 from darts_tf.export.images import Examples, keras_logits
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
+from mostly_slow import mostly_slow
 
 openvino = pytest.importorskip("openvino")
 
@@ -39,7 +40,7 @@ def test_saved_model_agrees_with_keras(network, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"].sum(1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "bound"), [("tflite", 1e-5), ("tflite_float16", 2e-3)])
+@mostly_slow(1, ("name", "bound"), [("tflite", 1e-5), ("tflite_float16", 2e-3)])
 def test_tflite_agrees_with_keras(network, tmp_path, name, bound):
     *parts, images, expected = network
     compiled = written(name, *parts, tmp_path)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from darts_tf.export import profiling
 from darts_tf.export.tflite import measuring
+from mostly_slow import mostly_slow
 
 from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.costs.tables import network_cost
@@ -39,7 +40,9 @@ def outputs(path, *inputs):
     return interpreter.get_tensor(output["index"])
 
 
-@pytest.mark.parametrize("part", [p for p in PARTS if (p.name, p.stride) not in FREE], ids=str)
+@mostly_slow(
+    (0, 5, 10, 15, 20), "part", [p for p in PARTS if (p.name, p.stride) not in FREE], ids=str
+)
 def test_model_of_a_part_is_its_layer_in_one_partition(tmp_path, part):
     (path := tmp_path / "part.tflite").write_bytes(profiling.model_of(part))
     draw = np.random.default_rng(0)
@@ -106,7 +109,8 @@ def test_profile_measures_all_in_turns(monkeypatch):
     assert f"   2,000.0 us  {parts[0]}" in lines
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    1,
     ("target", "name"),
     [
         (Target(2, 3, 9, 8, classes=7, image_channels=1), "PCDARTS"),

@@ -23,6 +23,7 @@ from export_fixtures import (
     small_network,
     tree,
 )
+from mostly_slow import mostly_slow
 
 from darts_tf import export
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
@@ -72,13 +73,7 @@ def test_cases_cover_the_zoo():
     assert kinds(CASES) == kinds(GENOTYPES)
 
 
-LONG = ("DARTS_V1", "NASNet", "PDARTS", "AmoebaNet")
-"""Genotypes for `make test-long`, whose sizes are similar to those of others."""
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in CASES]
-)
+@mostly_slow((4,), "name", CASES)
 def test_float32_formats_agree_with_keras_on_every_genotype(tmp_path, name):
     height, width, channels, stem = CASES[name]
     network = small_network(name, channels, stem=stem, classes=3)
@@ -196,7 +191,7 @@ def test_a_model_that_misses_its_bound_is_not_published_and_the_others_are(tmp_p
     assert "noisy.tflite" not in report["files"]
 
 
-@pytest.mark.parametrize("name", FLOAT)
+@mostly_slow(1, "name", FLOAT)
 def test_export_of_no_model_that_agrees_with_keras_leaves_nothing(tmp_path, monkeypatch, name):
     form = export.FORMATS[name]._replace(bounds=IMPOSSIBLE)
     monkeypatch.setitem(export.FORMATS, name, form)

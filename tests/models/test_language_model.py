@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.models.counting import count_params
@@ -133,7 +134,7 @@ def test_masks_stay_the_same_over_time():
 # Files and precision
 
 
-@pytest.mark.parametrize("policy", ["float32", "float64", "mixed_bfloat16"])
+@mostly_slow((2,), "policy", ["float32", "float64", "mixed_bfloat16"])
 @both
 def test_saved_model_gives_the_same(make, policy, tmp_path):
     with dtype_policy(policy):

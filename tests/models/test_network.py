@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import EVALUATIONS, values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
@@ -82,7 +83,7 @@ def test_auxiliary_head_pools_small_features_to_two_by_two():
     assert_close(head(x), tf.matmul(y[:, 0, 0], head.head.kernel) + head.head.bias, 1e-5)
 
 
-@pytest.mark.parametrize("image_channels", [1, 3])
+@mostly_slow(1, "image_channels", [1, 3])
 def test_network_takes_any_size_gray_or_colour(image_channels):
     network = tiny(image_channels=image_channels)
     for height, width in ((8, 8), (15, 15), (28, 28), (33, 33), (8, 21)):
@@ -93,7 +94,7 @@ def test_network_takes_any_size_gray_or_colour(image_channels):
                 assert np.all(np.isfinite(logits))
 
 
-@pytest.mark.parametrize("size", [64, 65, 96])
+@mostly_slow((1,), "size", [64, 65, 96])
 def test_imagenet_stem_takes_any_size_from_64(size):
     network = tiny(stem="imagenet")
     outputs = network(images(2, size, size, 3), training=True)
@@ -204,8 +205,10 @@ def test_all_but_identities_is_dropped_near_rate_one():
 # Keras
 
 
-@pytest.mark.parametrize(
-    "changed", [{"drop_path": 0.3}, {"stem": "imagenet"}, {"image_channels": 1, "auxiliary": False}]
+@mostly_slow(
+    (0, 2),
+    "changed",
+    [{"drop_path": 0.3}, {"stem": "imagenet"}, {"image_channels": 1, "auxiliary": False}],
 )
 def test_saved_network_gives_the_same_outputs(changed, tmp_path):
     network = tiny(GENOTYPES["AmoebaNet"], **changed)

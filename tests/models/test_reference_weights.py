@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from golden_data import FOLDER, Golden, values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
@@ -27,7 +28,7 @@ def made(name, stem="cifar"):
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-@pytest.mark.parametrize("name", GENOTYPES)
+@mostly_slow((0, 3), "name", GENOTYPES)
 def test_loaded_network_computes_what_the_reference_does(name, stem):
     """Compares, for all names and layouts, with NumPy code that uses the same state dict."""
     network, state = made(name, stem)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import SEARCHES, values
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.layers.normalization import tracked_statistics
@@ -63,6 +64,7 @@ def test_supernet_gives_the_reference_training_pass(golden_search):
     assert_close(golden_search.statistics(golden_search.supernet), running, EXACT, 1e-15)
 
 
+@pytest.mark.slow
 @golden_searches
 def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golden_search):
     """Compares the norm that the weight step clips by, which does not include the alphas."""
@@ -75,6 +77,7 @@ def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golde
     assert_close(tf.linalg.global_norm(for_weights), golden["grad_norm_before_clip"], EXACT)
 
 
+@pytest.mark.slow
 @golden_searches
 def test_supernet_gives_the_reference_valid_loss_in_train_mode(golden_search):
     x, y = golden_search.valid
@@ -157,7 +160,7 @@ def test_supernet_refuses_images_that_it_cannot_reduce(unchanged_supernet, heigh
         unchanged_supernet(np.zeros((2, height, width, 3), "float32"))
 
 
-@pytest.mark.parametrize("image_channels", [1, 3])
+@mostly_slow(1, "image_channels", [1, 3])
 def test_supernet_takes_any_size_gray_or_colour(image_channels):
     supernet = tiny(image_channels=image_channels)
     for height, width in ((8, 8), (15, 9), (28, 28)):

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from mostly_slow import mostly_slow
 from picture_strategies import SVG
 from PIL import Image
 
@@ -43,7 +44,7 @@ def tooltips(root):
     return [title.text for title in root.iter(f"{SVG}title")]
 
 
-@pytest.mark.parametrize("genotype", [genotype for _, genotype in ZOO], ids=NAMES)
+@mostly_slow((0, 9), "genotype", [genotype for _, genotype in ZOO], ids=NAMES)
 def test_every_operation_has_a_box_with_its_name(genotype):
     root = parsed(plot_genotype(genotype))
     boxes = set(tooltips(root))

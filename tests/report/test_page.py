@@ -23,6 +23,7 @@ from fake_runs import (
     training,
 )
 from html_parser import Page
+from mostly_slow import mostly_slow
 
 from darts_tf import configs
 from darts_tf.errors import InputError
@@ -278,7 +279,7 @@ RUBBISH = (
 )
 
 
-@pytest.mark.parametrize("kind", ["search", "training", "protocol", "comparison", "study"])
+@mostly_slow(1, "kind", ["search", "training", "protocol", "comparison", "study"])
 def test_rubbish_in_any_file_is_one_line_or_no_harm(kind, tmp_path, capsys):
     folder = KINDS[kind][0](tmp_path / "run")
     export(tmp_path / "export")

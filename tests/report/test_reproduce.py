@@ -9,6 +9,7 @@ import typing
 
 from config_of_kind import GIVEN, kinds, of_kind
 from darts_tf.cli.arguments import parse
+from example_counts import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def test_command_of_a_plain_run_says_little(kind):
 
 
 @kinds()
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_command_makes_the_same_settings_again(kind, data):
     hints = typing.get_type_hints(kind)

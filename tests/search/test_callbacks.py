@@ -210,6 +210,7 @@ def test_history_is_that_of_the_checkpoints(stopped):
         assert any(a.shape == alphas.shape and np.array_equal(a, alphas) for a in arrays)
 
 
+@pytest.mark.slow
 def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     """Compares with the trainer's own losses and accuracies on these images."""
     settings = config(tmp_path, eigenvalue=True)

@@ -69,6 +69,7 @@ def test_second_order_is_the_gradient_by_nested_tapes(tiny_trainer):
     assert_close(gradients, expected, 1e-9)
 
 
+@pytest.mark.slow
 def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
     """Compares with a central difference of L_valid(w'(α), α) along a random direction."""
     _, weights, alphas, *_ = arguments(tiny_trainer)

@@ -6,6 +6,8 @@ import pytest
 from golden_data import OTHER_MOMENTA, SEARCHES, SMALL_SEARCH, values
 from numerics import assert_close
 
+pytestmark = pytest.mark.usefixtures("graph_optimizer")
+
 EXACT, DIFFERENCE = 1e-8, 1e-5
 GOLDEN_NAMES = {  # gradients of an estimator, its loss, and the supported tolerance
     "first_order": ("first_order_{}", "loss_valid", EXACT),

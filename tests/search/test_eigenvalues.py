@@ -144,6 +144,7 @@ def test_products_change_nothing(searched):
     assert_close(values(variables), before, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_product_on_a_recurrent_supernet():
     network = RecurrentSupernet(vocabulary=11, units=5, nodes=2)

@@ -98,6 +98,7 @@ def test_search_follows_the_cosine_schedule(finished):
     assert rates == pytest.approx([0.025, 0.013])
 
 
+@pytest.mark.slow
 def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
     folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
     message = "^ after step 1 of 2 of epoch 1; everything is saved, and --workdir .*run --resume re"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from tiny_searches import TRAIN, VALID, softmaxed, spread_alphas, tiny
 
@@ -52,7 +53,7 @@ def test_regularizers_are_flags_and_have_weights():
     assert set(WEIGHTS) == set(REGULARIZERS)
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
+@mostly_slow(1, "name", REGULARIZERS)
 def test_alphas_descend_the_loss_and_the_weighed_regularizer(name):
     """Runs SGD at rate 1. The alphas of whole edges follow only the gradient of the loss."""
     with floatx("float64"):

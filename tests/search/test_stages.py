@@ -15,6 +15,7 @@ from darts_tf.cli.commands import compare
 from golden_data import values
 from kill_and_resume import assert_same_run
 from mixed_op_inputs import drawn
+from mostly_slow import mostly_slow
 from numerics import assert_close, by_nested_tapes, floatx
 from stop_callbacks import Terminate
 from tiny_searches import TRAIN, VALID, made_trainer, spread_alphas
@@ -98,6 +99,7 @@ FEW = (
 )
 
 
+@pytest.mark.slow
 def test_supernet_of_edges_has_the_gradient_by_nested_tapes():
     with floatx("float64"):
         network = Supernet(2, 3, 3, nodes=1, edge_primitives=FEW)
@@ -218,7 +220,7 @@ def test_preset_is_the_papers():
     assert (config.arch_learning_rate, config.learning_rate_min) == (6e-4, 0.0)
 
 
-@pytest.mark.parametrize("staged", [True, False])
+@mostly_slow(1, "staged", [True, False])
 def test_commands_search_in_stages_where_the_settings_have_some(tmp_path, monkeypatch, staged):
     """Checks calls of the commands against the signatures of the searches."""
     made = {name: mock.create_autospec(getattr(stages, name)) for name in SEARCHES}

@@ -9,6 +9,7 @@ import inspect
 import keras_tuner
 import numpy as np
 import pytest
+from mostly_slow import mostly_slow
 from oracle_trials import PLACES, VALUES, end, made, score_of
 
 from darts_tf.studies import oracles
@@ -85,7 +86,7 @@ def test_evolution_finds_an_optimum_sooner_than_chance(tmp_path, monkeypatch):
     assert max(drawn) < 1.0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@mostly_slow((0, 1), "method", METHODS)
 def test_every_method_keeps_to_trials_and_tries_nothing_twice(tmp_path, method):
     found = conducted(made(tmp_path, method, ("trials", 12)))
     assert len(found) == 12

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,21 +97,21 @@ def _is_inside(path, folder) -> bool:
 # The test
 
 
-def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) -> int:
-    """Passes many inputs to a reader; returns the number of rejected ones.
+def fuzz(inputs: st.SearchStrategy, count: int, read: Callable, **allowed) -> float:
+    """Passes many inputs to a reader; returns the share of rejected ones.
 
     Every input must be accepted, or rejected by an `InputError` of one short line. No code is run,
     and no file outside the folder is touched.
 
     Args:
         inputs: strategy of inputs.
-        examples: number of inputs.
+        count: number of inputs, of which `make test` takes a part; see `example_counts.examples`.
         read: takes one input, and returns a function to audit.
         **allowed: permissions of the reader, arguments of `forbidden`.
     """
     outcomes = collections.Counter()
 
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples(count), **SETTINGS)
     @given(inputs)
     def one(given_input):
         reader = read(given_input)
@@ -123,7 +124,7 @@ def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) ->
         outcomes[error is not None] += 1
 
     one()
-    return outcomes[True]
+    return outcomes[True] / outcomes.total()
 
 
 def _error_of(reader: Callable) -> InputError | None:

@@ -75,6 +75,7 @@ def test_resumed_streamed_training_ends_like_one_that_was_never_stopped(finished
     assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_commands_go_from_streamed_images_to_predictions(images, tmp_path, capsys):
     run, exported = tmp_path / "run", tmp_path / "export"
     words = f"--preset tiny --genotype DARTS_V2 --dataset {images} --workdir {run} --limit 20"

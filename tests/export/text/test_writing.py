@@ -12,6 +12,7 @@ from darts_tf.export import folder, parity
 from darts_tf.export.text import inference, tflite
 from darts_tf.export.text.writing import perplexity, stretch
 from darts_tf.export.tflite import measuring
+from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, UNITS, drawn_tokens, logits_of, small_model, words_of
 
 from darts_tf import export
@@ -111,7 +112,7 @@ def test_stretch_of_no_text_is_refused():
         stretch(np.arange(1), 10)
 
 
-@pytest.mark.parametrize("genotype", RECURRENT_GENOTYPES)
+@mostly_slow(1, "genotype", RECURRENT_GENOTYPES)
 def test_tflite_says_word_by_word_what_keras_says_of_all(tmp_path, genotype):
     model = small_model(genotype=genotype)
     tflite.write(inference.inference_copy(model), words_of(), tmp_path / "x.tflite")

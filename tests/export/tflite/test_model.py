@@ -15,6 +15,7 @@ from darts_tf.export.inference import frozen_logits
 from darts_tf.export.tflite import quantization
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
+from mostly_slow import mostly_slow
 from trained_digits import digits_network
 
 from darts_tf.data import load_dataset
@@ -137,7 +138,7 @@ def test_dilated_depthwise_convolutions_are_one_operation_each(tmp_path):
     assert [dilations.count(2), len(set(dilations))] == [4, 2]
 
 
-@pytest.mark.parametrize(("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])
+@mostly_slow((1,), ("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])
 def test_file_is_as_small_as_its_weights(tmp_path, name, size):
     network, preprocessing = small_network(channels=40), preprocessing_of()
     fold_normalizations(network)
