@@ -12,9 +12,11 @@ test: $(VENV)/.tests          ## all tests; those of the web page skip where its
 	-$(BIN)/python -m darts_tf.export.web.vendoring
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.tests     ## the slow tests, and 50 kills at random moments; an hour
+test-long: $(VENV)/.tests     ## the slow tests, all generated examples, 50 kills; an hour and a half
 	$(BIN)/python -m pytest -m slow
 	DARTS_TF_KILLS=50 $(BIN)/python -m pytest tests/training/test_checkpointing_kills.py
+	DARTS_TF_ALL_EXAMPLES=1 $(BIN)/python -m pytest tests/test_rubbish.py tests/runs tests/costs \
+	  tests/report tests/models/test_state_dicts.py tests/data/test_vocabulary.py
 
 test-cifar10: $(VENV)/.tests  ## a small network learns real images, with its log; ten minutes
 	$(BIN)/python -m pytest -m slow tests/test_cifar10.py

@@ -1,4 +1,4 @@
-"""How long the program takes to answer when there is nothing to compute.
+"""Start-up time of the program for commands that compute nothing.
 
 python benchmarks/command_line.py
 """
@@ -18,7 +18,7 @@ COMMANDS = {
 
 
 def main():
-    """Whole processes, one after the other."""
+    """Measures whole processes one after the other, and prints a table."""
 
     def answer(words):
         subprocess.run(

@@ -1,4 +1,4 @@
-"""What replicas exchange in a search step: collective operations and bytes, counted in its graph.
+"""Communication of replicas in a search step: collective operations and bytes in its graph.
 
 python benchmarks/communication.py
 """
@@ -11,7 +11,7 @@ ESTIMATORS = ("first_order", "second_order", "finite_difference")
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     sizes = {"cells": 8, "channels": 16, "devices": 2, "batch_size": 16}
     parser = measuring.step_arguments(__doc__.splitlines()[0], **sizes)
     parser.add_argument("--estimator", choices=ESTIMATORS)
@@ -20,7 +20,7 @@ def arguments():
 
 
 def measure(args) -> dict:
-    """Traces a step on parts of the processor and counts, for one of them."""
+    """Traces a step on parts of the processor, and counts its communication per replica."""
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -48,12 +48,12 @@ def measure(args) -> dict:
         strategy.run(trainer.train_step, args=(pair,))
 
     graph = step.get_concrete_function((types, types)).graph
-    found = [op for op in graph.get_operations() if op.type == "CollectiveReduceV2"]
-    sizes = [op.inputs[0].shape.num_elements() * op.inputs[0].dtype.size for op in found]
+    collectives = [op for op in graph.get_operations() if op.type == "CollectiveReduceV2"]
+    sizes = [op.inputs[0].shape.num_elements() * op.inputs[0].dtype.size for op in collectives]
     weights = sum(v.shape.num_elements() for v in trainer.weights_to_train)
     return {
         "estimator": args.estimator,
-        "collectives": len(found) // args.devices,
+        "collectives": len(collectives) // args.devices,
         "bytes": sum(sizes) // args.devices,
         "weights": weights,
         "weights_moved": sum(sizes) / args.devices / 4 / weights,
@@ -61,7 +61,7 @@ def measure(args) -> dict:
 
 
 def main():
-    """Every estimator in a process of its own, or the one asked for in this."""
+    """Measures every estimator in a separate process, or with `--json` one in this process."""
     args = arguments()
     if args.json:
         print(json.dumps(measure(args)))

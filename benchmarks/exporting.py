@@ -1,4 +1,4 @@
-"""An export: how long each step takes, how large the models are, and how fast they load.
+"""Cost of an export: time of each step, size of the models, and time to load a SavedModel.
 
 python benchmarks/exporting.py
 """
@@ -21,18 +21,18 @@ LOADING = """
 import json, sys, time
 sys.modules.update(dict.fromkeys(("keras", "darts_tf", "export")))  # importing one of them raises
 import tensorflow as tf
-begun = time.perf_counter()
+start = time.perf_counter()
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 loaded = time.perf_counter()
 images = tf.zeros([1, *serve.structured_input_signature[1]["images"].shape[1:]])
 serve(images=images)
 answered = time.perf_counter()
-print(json.dumps({"load": loaded - begun, "first answer": answered - loaded}))
+print(json.dumps({"load": loaded - start, "first answer": answered - loaded}))
 """
 
 
 def arguments():
-    """The command line: the paper's network for ImageNet by default."""
+    """Parses the command line; the defaults are the paper's network for ImageNet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sizes = {"channels": 48, "cells": 14, "classes": 1000, "image_size": 224, "images": 16}
     for name, size in sizes.items():
@@ -43,8 +43,8 @@ def arguments():
     return parser.parse_args()
 
 
-def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
-    """Exports; the seconds that every step took, by what it says, and the export's report."""
+def time_export(args, output: pathlib.Path) -> tuple[dict, dict]:
+    """Exports a network; returns the seconds of every step by its message, and the report."""
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -73,17 +73,17 @@ def exported(args, output: pathlib.Path) -> tuple[dict, dict]:
         report=lambda line: marks.append((line, time.perf_counter())),
     )
     marks.append(("", time.perf_counter()))
-    steps = {line: after - begun for (line, begun), (_, after) in itertools.pairwise(marks)}
+    steps = {line: end - start for (line, start), (_, end) in itertools.pairwise(marks)}
     return {**steps, "all": marks[-1][1] - marks[0][1]}, report
 
 
-def loaded(path: pathlib.Path, repeat: int) -> dict[str, float]:
-    """Median seconds that a SavedModel takes to load and to answer first, in new processes."""
+def time_loading(path: pathlib.Path, repeat: int) -> dict[str, float]:
+    """Returns median seconds to load a SavedModel and to its first answer, in new processes."""
     command = [sys.executable, "-c", LOADING, str(path)]
     runs = (subprocess.run(command, check=True, capture_output=True, text=True, cwd=path)
             for _ in range(repeat))  # fmt: skip
-    found = [json.loads(run.stdout.splitlines()[-1]) for run in runs]
-    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+    times = [json.loads(run.stdout.splitlines()[-1]) for run in runs]
+    return {name: statistics.median(each[name] for each in times) for name in times[0]}
 
 
 def main():
@@ -91,8 +91,8 @@ def main():
     args = arguments()
     with tempfile.TemporaryDirectory() as folder:
         output = pathlib.Path(folder) / "out"
-        steps, report = exported(args, output)
-        times = loaded(output / report["formats"]["saved_model"]["path"], args.repeat)
+        steps, report = time_export(args, output)
+        times = time_loading(output / report["formats"]["saved_model"]["path"], args.repeat)
     sizes = {model["path"]: model["bytes"] for model in report["formats"].values()}
     bound = 1.1 * 4 * report["parameters"] + 1e6
     title = f"{args.genotype}, {report['parameters']:,} parameters: seconds"

@@ -1,10 +1,10 @@
-"""Images that the streamed ImageNet pipeline delivers, beside bare decoding and resizing.
+"""Throughput of the streamed ImageNet pipeline, compared with only decoding and resizing.
 
     python benchmarks/imagenet_pipeline.py --shorter-side 375
 
-Copies of the photos in ../shared/data/imagenet-sample where they are, else of generated ones, are
-written to a folder with that shorter side (ImageNet's photos are mostly 500x375), and read from
-there into batches of 224x224. Per core means per second of processor time.
+Copies of the photos in ../shared/data/imagenet-sample, or of generated ones if there are none, are
+written to a folder with that shorter side (most of ImageNet's photos are 500x375). They are then
+read into batches of 224x224. Per core means per second of processor time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "imag
 
 
 def main():
-    """Measures in this process."""
+    """Measures all pipelines in this process, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=224)
@@ -33,9 +33,9 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         write_copies(pathlib.Path(folder), args.images, args.shorter_side)
-        started = time.perf_counter()
+        start = time.perf_counter()
         pipelines = pipelines_of(folder, args.image_size, args.batch_size)
-        loading = time.perf_counter() - started
+        loading = time.perf_counter() - start
         rows = [{"pipeline": name} | best(make, args.repeat) for name, make in pipelines.items()]
     title = f"{args.images} photos, shorter side {args.shorter_side}, {cores()} cores"
     columns = ["", "images/s", "images/s per core", "ms of a core per image"]
@@ -45,7 +45,7 @@ def main():
 
 
 def write_copies(folder: pathlib.Path, count: int, shorter_side: int) -> None:
-    """Fills an image folder of two classes."""
+    """Writes an image folder of two classes, with `count` images in each of two splits."""
     import tensorflow as tf
 
     from darts_tf.data.preprocessing import decode_rgb, resize_shorter
@@ -64,7 +64,7 @@ def write_copies(folder: pathlib.Path, count: int, shorter_side: int) -> None:
 
 
 def generated() -> list:
-    """Photos of spots of many sizes."""
+    """Returns generated 375x500 photos with spots of several sizes."""
     import numpy as np
     import tensorflow as tf
 
@@ -76,7 +76,7 @@ def generated() -> list:
 
 
 def pipelines_of(folder: str, size: int, batch_size: int) -> dict:
-    """Functions that make a dataset of batches each, by what they do."""
+    """Returns functions that create a dataset of batches, by name of the pipeline."""
     import functools
 
     import tensorflow as tf
@@ -100,9 +100,9 @@ def pipelines_of(folder: str, size: int, batch_size: int) -> dict:
         return paths.map(image, tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
     def train(**augmentation):
-        made = Augmentation(random_resized_crop=True, **augmentation)
+        augment = Augmentation(random_resized_crop=True, **augmentation)
         options = {"seed": 0, "epochs": 1}
-        return train_batches(dataset.train, dataset.preprocessing, made, batch_size, **options)
+        return train_batches(dataset.train, dataset.preprocessing, augment, batch_size, **options)
 
     evaluation = functools.partial(evaluation_batches, dataset.test, dataset.preprocessing)
     accurate = {"antialias": True, "dct_method": "INTEGER_ACCURATE"}
@@ -110,13 +110,13 @@ def pipelines_of(folder: str, size: int, batch_size: int) -> dict:
         "bare decode_jpeg and resize": functools.partial(bare, antialias=False),
         "the same, accurate, antialiased": functools.partial(bare, **accurate),
         "random resized crop": train,
-        "and flip, colour jitter": functools.partial(train, flip=True, color_jitter=ColorJitter()),
+        "and flip, color jitter": functools.partial(train, flip=True, color_jitter=ColorJitter()),
         "evaluation": functools.partial(evaluation, batch_size),
     }
 
 
 def best(make, repeat: int) -> dict:
-    """Rates of the pass that took the least time of the processor, of several after a first."""
+    """Returns rates of the pass with the least processor time, without the first pass."""
     passes = [one_pass(make()) for _ in range(repeat + 1)][1:]
     images, wall, processor = min(passes, key=lambda measured: measured[2])
     return {
@@ -127,7 +127,7 @@ def best(make, repeat: int) -> dict:
 
 
 def one_pass(batches) -> tuple[int, float, float]:
-    """Images, seconds, and seconds of all cores together."""
+    """Returns the number of images, seconds, and seconds of processor time of all cores."""
     wall, processor = time.perf_counter(), time.process_time()
     images = sum(len(y) for _, y in batches)
     return images, time.perf_counter() - wall, time.process_time() - processor

@@ -1,8 +1,8 @@
-"""Images that the search pipeline delivers in a second, against what a search step consumes.
+"""Images per second of the search pipeline, compared with what a search step consumes.
 
     python benchmarks/input_pipeline.py --batch-size 64 --consumed 17
 
-A search step draws two batches: crops, flips and normalisation on 32x32 colour images.
+A search step takes two batches. The pipeline crops, flips and normalizes 32x32 color images.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import time
 
 
 def main():
-    """Measures in this process."""
+    """Measures the pipeline in this process, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--consumed", type=float, help="images a second that training takes")
+    parser.add_argument("--consumed", type=float, help="images per second that training takes")
     args = parser.parse_args()
     from darts_tf.cli.startup import start_tensorflow
 

@@ -1,11 +1,11 @@
-"""A recurrent genotype against Keras' LSTM of as many parameters, by one recipe, over seeds.
+"""A recurrent genotype compared with Keras' LSTM of equal size, with one recipe and several seeds.
 
     darts-tf search --dataset pydoc --workdir runs/cell
     python benchmarks/language_cells.py --dataset pydoc --genotype runs/cell/genotype.json
 
-Both are trained from scratch by `darts_tf.training.text.train` under the same settings, dropouts
-and epochs; the least valid perplexity of each run counts, and the test perplexity there. Every
-training is a run in `--workdir`: what is finished is not done again.
+Both are trained from scratch by `darts_tf.training.text.train` with the same settings, dropouts and
+epochs. The result of a run is its lowest validation perplexity, and the test perplexity at that
+epoch. Every training is a run in `--workdir`; finished runs are not repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import measuring
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="pydoc")
     parser.add_argument("--genotype", default="DARTS_V2")
@@ -32,7 +32,7 @@ def arguments():
 
 
 def lstm_units(parameters: int, vocabulary: int) -> int:
-    """The units with which an LSTM's language model has this number of parameters, about.
+    """Returns the units with which an LSTM's language model has about this number of parameters.
 
     It has a tied embedding (v h), its bias (v), and four gates (8 h^2 + 4 h).
     """
@@ -41,10 +41,10 @@ def lstm_units(parameters: int, vocabulary: int) -> int:
 
 
 def lstm(units: int):
-    """As `build_language_model`, but for the cell and the units: a model with Keras' LSTM.
+    """Returns a function like `build_language_model` whose model has Keras' LSTM of `units`.
 
-    The state is that of the LSTM, hidden state and cell side by side; the initializers are those of
-    the other cells, but for the biases, which these do not have.
+    The state is the LSTM's hidden state and cell state, concatenated. The initializers are those of
+    the other cells, except for the biases, which those cells do not have.
     """
     import keras
     import tensorflow as tf
@@ -62,7 +62,7 @@ def lstm(units: int):
             return 2 * self.cell.units
 
         def over_time(self, inputs, state, hidden_mask, training):
-            del hidden_mask  # Keras draws its own, one for the sequence as well
+            del hidden_mask  # Keras draws its own, also once per sequence
             begin = tf.split(state, 2, -1)
             inputs = tf.transpose(inputs, (1, 0, 2))
             outputs, *after = self.cell(inputs, initial_state=begin, training=training)
@@ -83,8 +83,8 @@ def lstm(units: int):
     return build
 
 
-def trained(args, kind: str, seed: int) -> dict:
-    """Trains one of the two kinds, if that is not done yet, and tests it."""
+def train_and_test(args, kind: str, seed: int) -> dict:
+    """Trains one of the two kinds, unless that is done already, and tests it."""
     from darts_tf.configs import TextTrainConfig
     from darts_tf.data import load_text
     from darts_tf.models.counting import count_params
@@ -94,9 +94,9 @@ def trained(args, kind: str, seed: int) -> dict:
     from darts_tf.training.text import perplexity, train
 
     folder = args.workdir / f"{kind}-{seed}"
-    found = folder / "found.json"
-    if found.exists():
-        return json.loads(found.read_text())
+    result_path = folder / "found.json"
+    if result_path.exists():
+        return json.loads(result_path.read_text())
     settings = {"genotype": args.genotype, "workdir": folder, "seed": seed}
     settings |= {"dataset": args.dataset, "epochs": args.epochs, "resume": files.is_run(folder)}
     config = TextTrainConfig.from_preset(args.preset, **settings)
@@ -107,31 +107,33 @@ def trained(args, kind: str, seed: int) -> dict:
     build = lstm(lstm_units(parameters, words)) if kind == "lstm" else build_language_model
     models = []
 
-    def remembered(*arguments, **dropouts):
+    def build_and_remember(*arguments, **dropouts):
         models.append(build(*arguments, **dropouts))
         return models[-1]
 
     def report(line):
-        said = f"{line['epoch'] + 1}/{args.epochs} valid perplexity {line['valid_perplexity']:.2f}"
-        print(f"{kind} {seed}: epoch {said}", file=sys.stderr, flush=True)
+        epoch, perplexity = line["epoch"] + 1, line["valid_perplexity"]
+        text = f"epoch {epoch}/{args.epochs} validation perplexity {perplexity:.2f}"
+        print(f"{kind} {seed}: {text}", file=sys.stderr, flush=True)
 
-    best = train(config, genotype, dataset, report, build_model=remembered)
-    answer = {
+    best = train(config, genotype, dataset, report, build_model=build_and_remember)
+    result = {
         **{"kind": kind, "seed": seed, "parameters": count_params(models[-1])},
         **{"epoch": best["epoch"] + 1, "valid": best["valid_perplexity"]},
         "test": perplexity(models[-1], dataset.test)["perplexity"],
     }
-    found.write_text(json.dumps(answer))
-    return answer
+    result_path.write_text(json.dumps(result))
+    return result
 
 
 def main():
-    """Trains both kinds from every seed; prints means, deviations, and the differences."""
+    """Trains both kinds with every seed; prints means, deviations, and wins."""
     args = arguments()
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow(on_text=True)
-    results = [trained(args, kind, seed) for seed in args.seeds for kind in ("cell", "lstm")]
+    kinds = ("cell", "lstm")
+    results = [train_and_test(args, kind, seed) for seed in args.seeds for kind in kinds]
     rows, valid = [], {}
     for kind in ("cell", "lstm"):
         own = [result for result in results if result["kind"] == kind]
@@ -140,7 +142,7 @@ def main():
         spreads = (_spread([result[split] for result in own]) for split in ("valid", "test"))
         rows.append([kind, f"{own[0]['parameters']:,}", *spreads, each])
     title = f"{args.dataset}: {args.genotype} and an LSTM, {args.epochs} epochs"
-    measuring.show(title, ("model", "parameters", "valid", "test", "valid by seed"), rows)
+    measuring.show(title, ("model", "parameters", "validation", "test", "validation by seed"), rows)
     wins = sum(a < b for a, b in zip(valid["cell"], valid["lstm"], strict=True))
     print(f"the cell is better in {wins} of {len(args.seeds)} seeds")
     settings = {name: str(value) for name, value in vars(args).items()}

@@ -1,12 +1,12 @@
-"""One step of a recurrent search or training: time, words a second, start-up, peak memory.
+"""Cost of a step of a recurrent search or training: time, words per second, start-up, peak memory.
 
     python benchmarks/language_step.py --batch-size 64 --time-steps 35 --units 300
 
-Every estimator, and the training of the cell `DARTS_V2`, runs in a process of its own; "start" is
-as in `search_step.py`. "busy" is the processor time of a step over the number of cores: what a step
-takes at least, and what can be compared where others use the machine too. "products" is the time
-that the step's matrix products would take at the speed of one large product, measured beside it:
-the roofline.
+Every estimator, and the training of the cell `DARTS_V2`, runs in a separate process. "start" is
+defined as in `search_step.py`. "busy" is the processor time of a step over the number of cores, a
+lower limit of its time that can be compared even on a machine with other load. "products" is the
+time that the step's matrix products would take at the speed of one large product, measured in the
+same process: the roofline.
 """
 
 import time
@@ -23,7 +23,7 @@ TARGETS = {  # step and start in seconds, memory in GB: batch 64, 35 steps, 300 
     "finite_difference": (5.0, 20, 2.5),
     "training": ("", "", ""),
 }
-"""By estimator, and of a discrete cell's training step."""
+"""Target costs by estimator, and for a training step of a discrete cell."""
 
 PASSES = {
     "first_order": (5, 5),
@@ -31,12 +31,12 @@ PASSES = {
     "finite_difference": (13, 13),
     "training": (3, 3),
 }
-"""Matrix products of a step, as multiples of one forward pass, of the recurrence and of the
+"""Matrix products of a step, as multiples of a forward pass: of the recurrence, of the
 classifier."""
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     sizes = {"batch_size": 64, "time_steps": 35, "units": 300, "vocabulary": 10_000}
     parser = measuring.step_arguments(__doc__.splitlines()[0], **sizes)
     parser.add_argument("--arch-gradient", nargs="+", choices=TARGETS, default=list(TARGETS))
@@ -44,17 +44,17 @@ def arguments():
 
 
 def products(args, name) -> float:
-    """Floating-point operations of a step's matrix products."""
+    """Returns the number of floating-point operations of a step's matrix products."""
     words = args.batch_size * args.time_steps
     sources = 8 if name == "training" else 36  # of all nodes together
     recurrence = 2 * words * (1 + sources) * 2 * args.units**2
     classifier = 2 * words * args.units * args.vocabulary
-    of_recurrence, of_classifier = PASSES[name]
-    return of_recurrence * recurrence + of_classifier * classifier
+    recurrence_passes, classifier_passes = PASSES[name]
+    return recurrence_passes * recurrence + classifier_passes * classifier
 
 
 def gigaflops() -> float:
-    """Of one large product."""
+    """Returns the measured GFLOP/s of one large matrix product."""
     import tensorflow as tf
 
     a, b = tf.ones((2048, 2048)), tf.ones((2048, 2048))
@@ -62,7 +62,7 @@ def gigaflops() -> float:
 
 
 def measure(args) -> dict:
-    """Steps of one estimator, in this process."""
+    """Measures steps of one estimator in this process."""
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow(on_text=True)
@@ -111,9 +111,9 @@ def measure(args) -> dict:
         return trainer.train_step(data)["loss"]
 
     def step(data):
-        begun = time.process_time()
+        start = time.process_time()
         loss = float(run(data))
-        busy.append((time.process_time() - begun) / measuring.cores())
+        busy.append((time.process_time() - start) / measuring.cores())
         return loss
 
     step.get_concrete_function = lambda: run.get_concrete_function(data)
@@ -129,7 +129,7 @@ def measure(args) -> dict:
 
 
 def main():
-    """Measures all estimators, each in its process."""
+    """Measures every estimator in a separate process, and prints tables."""
     args = arguments()
     if args.json:
         print(json.dumps(measure(args)))

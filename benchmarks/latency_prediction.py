@@ -1,12 +1,12 @@
-"""Latencies predicted from a table of parts against measured ones of whole exported networks.
+"""Latencies predicted from a table of parts, compared with those of whole exported networks.
 
     python benchmarks/latency_prediction.py
 
-Profiles the parts of a small network, as `darts-tf profile` does, exports the networks of random
-genotypes to TFLite, and runs these in turns. What a search needs is that the order is right:
-Spearman's rank correlation. The mean absolute error says how far a budget can be trusted. A profile
-scales its parts by what three networks take; it has not seen the twenty here. Beside the error
-stands that with the factor that would have fitted these best.
+Profiles the parts of a small network like `darts-tf profile`, exports networks of random genotypes
+to TFLite, and runs these in turns. A search needs the right order, measured by Spearman's rank
+correlation. The mean absolute error states how far a budget can be trusted. A profile scales its
+parts by the latencies of three other networks than the twenty here. The error is also printed with
+the factor that would fit these twenty best.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import pathlib
 import tempfile
 
 TURN = 10
-"""Runs of a network before it is the next one's turn."""
+"""Consecutive runs of a network before the next one is measured."""
 
 
 def main():
-    """Prints a line for every network, and what is to be said of all."""
+    """Prints a line for every network, and the agreement over all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genotypes", type=int, default=20)
     parser.add_argument("--channels", type=int, default=16)
@@ -43,15 +43,15 @@ def main():
         rows = predicted_and_measured(target, args)
     columns = ["genotype", "predicted ms", "measured ms", "ratio"]
     show(str(target), columns, [(i, p, m, p / m) for i, (p, m) in enumerate(rows)])
-    found = agreement(rows)
-    print(f"Spearman {found['spearman']:.3f} (at least 0.9 is wanted)")
-    print(f"mean absolute error {found['error_ms']:.4f} ms, {found['error']:.1%} of the latency")
-    print(f"with all predictions times {found['factor']:.3f}: {found['error_scaled']:.1%}")
-    save("latency_prediction", {"settings": vars(args), **found, "milliseconds": rows})
+    scores = agreement(rows)
+    print(f"Spearman {scores['spearman']:.3f} (target: at least 0.9)")
+    print(f"mean absolute error {scores['error_ms']:.4f} ms, {scores['error']:.1%} of the latency")
+    print(f"with all predictions times {scores['factor']:.3f}: {scores['error_scaled']:.1%}")
+    save("latency_prediction", {"settings": vars(args), **scores, "milliseconds": rows})
 
 
 def predicted_and_measured(target, args) -> list[tuple[float, float]]:
-    """Milliseconds of networks of random genotypes."""
+    """Returns predicted and measured milliseconds of networks of random genotypes."""
     import numpy as np
     from darts_tf.export import profiling
     from darts_tf.export.tflite.measuring import invocation, milliseconds
@@ -79,7 +79,7 @@ def predicted_and_measured(target, args) -> list[tuple[float, float]]:
 
 
 def agreement(rows: list[tuple[float, float]]) -> dict[str, float]:
-    """Rank correlation and errors of pairs of predicted and measured milliseconds."""
+    """Returns rank correlation and errors of pairs of predicted and measured milliseconds."""
     import numpy as np
 
     predicted, measured = np.array(rows).T

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the machine, steps, memory, tables, and results as JSON."""
+"""Shared parts of all benchmarks: environment, steps, memory, tables, and results as JSON."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rich.table import Table
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 PARTS = ("imports", "building", "tracing", "first run")
-"""Of a start, in their order."""
+"""Parts of a start-up, in order."""
 
 
 def environment() -> dict:
-    """Versions, processor and load: what a number cannot be read without."""
+    """Returns versions, processor and load, which are needed to interpret results."""
     packages = ("darts-tf", "tensorflow", "keras", "numpy")
     return {
         **{name: metadata.version(name) for name in packages},
@@ -40,7 +40,7 @@ def environment() -> dict:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Returns the number of processor cores that this process may use."""
     from darts_tf.runtime.execution import cores
 
     return cores()
@@ -54,13 +54,13 @@ def _processor() -> str:
 
 
 def peak_gigabytes() -> float:
-    """The most memory that this process has held so far."""
+    """Returns the peak resident memory of this process so far, GB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def seconds(function: Callable, *args, repeat: int = 7) -> float:
-    """Median time of a call, after one that does not count."""
+    """Returns the median time of a call, seconds, after a warm-up call."""
     function(*args)
     times = []
     for _ in range(repeat):
@@ -71,18 +71,20 @@ def seconds(function: Callable, *args, repeat: int = 7) -> float:
 
 
 def step_arguments(description: str, **sizes: int) -> argparse.ArgumentParser:
-    """The command line of a benchmark of steps: sizes with these defaults, and how it runs."""
+    """Returns a parser for a benchmark of steps: sizes with these defaults, and other options."""
     parser = argparse.ArgumentParser(description=description)
     for name, size in sizes.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--steps", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="measure here; print JSON alone")
+    parser.add_argument(
+        "--json", action="store_true", help="measure in this process; print only JSON"
+    )
     return parser
 
 
 def random_batch(batch_size: int, size: int, seed: int = 0):
-    """Colour images and labels of ten classes, and their types with any number of images."""
+    """Returns color images and labels of ten classes, and their types for any batch size."""
     import numpy as np
     import tensorflow as tf
 
@@ -93,18 +95,18 @@ def random_batch(batch_size: int, size: int, seed: int = 0):
 
 
 def start_and_steps(step, inputs: tuple, marks: list[float], repeat: int) -> dict:
-    """What a TensorFlow function of fixed signature costs.
+    """Measures the cost of a TensorFlow function with a fixed signature.
 
     Args:
-        step: gives a scalar.
-        inputs: to call it with.
-        marks: when the process began, when all was imported, and when all was built.
-        repeat: calls after the first.
+        step: function that returns a scalar.
+        inputs: arguments of its calls.
+        marks: times when the process started, after imports, and after building.
+        repeat: number of calls after the first.
 
     Returns:
-        `step`, the median time of a call; `start`, that from the process's beginning to the end of
-        the first, and each of its `PARTS`; `steps`, all times; memory, of the process and of
-        tensors; and the nodes of the graph.
+        `step`, the median time of a call, seconds; `start`, the time from the start of the process
+        to the end of the first call, and each of its `PARTS`; `steps`, all times; peak memory of
+        the process and of tensors, GB; and the number of nodes of the graph.
     """
     import tensorflow as tf
 
@@ -117,14 +119,14 @@ def start_and_steps(step, inputs: tuple, marks: list[float], repeat: int) -> dic
         float(step(*inputs))
         marks.append(time.perf_counter())
         for _ in range(repeat):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             float(step(*inputs))
-            times.append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - start)
     try:
         tensors = tf.config.experimental.get_memory_info("CPU:0")["peak"] / 1e9
-    except ValueError:  # only where oneDNN allocates
+    except ValueError:  # TensorFlow keeps these statistics only with oneDNN's allocator
         tensors = None
-    parts = [end - begun for begun, end in itertools.pairwise(marks)]
+    parts = [end - start for start, end in itertools.pairwise(marks)]
     return {
         "step": statistics.median(times),
         "start": marks[-1] - marks[0],
@@ -148,7 +150,7 @@ def show(title: str, columns: Iterable[str], rows: Iterable[Iterable]) -> None:
 
 
 def save(name: str, results) -> None:
-    """Writes `results/NAME.json`, the machine beside the results."""
+    """Writes the results and the environment to `results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
@@ -156,7 +158,7 @@ def save(name: str, results) -> None:
 
 
 def in_process_of_its_own(script: str, *arguments) -> dict:
-    """Runs a benchmark with `--json`, so that start and memory are its own."""
+    """Runs a benchmark with `--json` in a new process, for correct start-up time and memory."""
     path = pathlib.Path(__file__).parent / script
     command = [sys.executable, str(path), "--json", *map(str, arguments)]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -164,9 +166,9 @@ def in_process_of_its_own(script: str, *arguments) -> dict:
 
 
 def each_estimator(script: str, args: argparse.Namespace) -> list[dict]:
-    """Runs a benchmark once for each of `args.arch_gradient`, with the other settings as given."""
-    kept = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
-    words = [w for name, value in kept.items() for w in (f"--{name.replace('_', '-')}", value)]
+    """Runs a benchmark once for each of `args.arch_gradient`, with the other settings of `args`."""
+    others = {k: v for k, v in vars(args).items() if k not in ("arch_gradient", "json")}
+    words = [w for name, value in others.items() for w in (f"--{name.replace('_', '-')}", value)]
     return [
         in_process_of_its_own(script, "--arch-gradient", name, *words)
         for name in args.arch_gradient

@@ -1,11 +1,11 @@
-"""How far a search step is from what the machine could do, per kind of operation.
+"""Efficiency of a search step: time over the machine's limit, per kind of operation.
 
     python benchmarks/roofline.py --arch-gradient first_order
 
-The limit of an operation is the longer of two times: its arithmetic at the rate of a large product
-of matrices, and its bytes (every input and output once) at the rate of adding large arrays; both
-rates on one core, as every operation runs. Measured is what TensorFlow's profiler saw, added over
-the cores.
+The limit of an operation is the longer of two times: its arithmetic at the rate of a large matrix
+product, and its bytes (every input and output once) at the rate of adding large arrays. Both rates
+are of one core, since every operation runs on one. Measured times are from TensorFlow's profiler,
+summed over the cores.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ KINDS = {
     "DepthwiseConv2dNative": "depthwise",
     "DepthwiseConv2dNativeBackpropInput": "depthwise, along the input",
     "DepthwiseConv2dNativeBackpropFilter": "depthwise, along the kernel",
-    "FusedBatchNormV3": "normalisation",
-    "FusedBatchNormGradV3": "normalisation, backward",
+    "FusedBatchNormV3": "normalization",
+    "FusedBatchNormGradV3": "normalization, backward",
 }
 MOVES = {"Mul", "AddV2", "Sub", "AddN", "Relu", "ReluGrad", "ConcatV2", "Split", "SplitV", "Slice"}
 MOVES |= {"StridedSlice", "Pad", "MirrorPad", "MirrorPadGrad", "SpaceToBatchND", "BatchToSpaceND"}
@@ -34,13 +34,13 @@ REST = "elementwise, pools, copies, convolutions"
 
 
 def kind_of(name: str) -> str | None:
-    """The row of an operation's type, as in the graph or as oneDNN has rewritten it."""
+    """Returns the row of an operation's type, original or rewritten by oneDNN; None for others."""
     plain = name.removeprefix("_Mkl").removeprefix("Native")
     return KINDS.get(plain, REST if plain in MOVES else None)
 
 
 def flops(op) -> float:
-    """Additions and multiplications of one operation."""
+    """Returns the number of additions and multiplications of one operation."""
     sizes = [math.prod(t.shape) for t in op.inputs if t.shape.is_fully_defined()]
     out = math.prod(op.outputs[0].shape)
     if op.type == "MatMul":
@@ -63,18 +63,18 @@ def flops(op) -> float:
 
 
 def live(graph, roots):
-    """Operations whose results are used."""
-    found, waiting = set(), [t.op for t in roots]
+    """Returns the operations that the roots depend on."""
+    operations, waiting = set(), [t.op for t in roots]
     while waiting:
         op = waiting.pop()
-        if op not in found:
-            found.add(op)
+        if op not in operations:
+            operations.add(op)
             waiting += [t.op for t in op.inputs] + list(op.control_inputs)
-    return found
+    return operations
 
 
 def costs_of(tf, step_graph, functions) -> dict:
-    """Count, arithmetic and bytes of every kind, with functions counted as often as called."""
+    """Returns count, FLOP and bytes by kind; functions count as often as they are called."""
     calls = collections.Counter(
         op.get_attr("f").name for op in step_graph.get_operations() if op.type == "PartitionedCall"
     )
@@ -93,7 +93,7 @@ def costs_of(tf, step_graph, functions) -> dict:
 
 
 def rates(tf) -> tuple[float, float]:
-    """FLOP/s of a product of matrices and bytes/s of an addition, on one core."""
+    """Returns FLOP/s of a matrix product and bytes/s of an addition, on one core."""
     from measuring import seconds
 
     a = tf.random.normal((1536, 1536))
@@ -103,8 +103,8 @@ def rates(tf) -> tuple[float, float]:
     return flop_rate, 3 * 64 * 2**20 / seconds(lambda: add(big, big).numpy)
 
 
-def measured(tf, step) -> dict:
-    """Seconds of each kind in one step, added over the cores."""
+def measure(tf, step) -> dict:
+    """Returns seconds of each kind in one step, summed over the cores."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ def measured(tf, step) -> dict:
 
 
 def main():
-    """Counts, measures and compares."""
+    """Counts operations, measures a step and prints the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch-gradient", default="first_order")
     parser.add_argument("--cells", type=int, default=8)
@@ -148,7 +148,7 @@ def main():
     with graph_optimizer_off():
         graph = step.get_concrete_function().graph
         float(step())
-        times = measured(tf, lambda: float(step()))
+        times = measure(tf, lambda: float(step()))
         start = time.perf_counter()
         float(step())
         elapsed = time.perf_counter() - start

@@ -1,9 +1,9 @@
-"""How a search step's time and memory grow with cells, channels, batch and image size.
+"""Growth of a search step's time and memory with cells, channels, batch size and image size.
 
     python benchmarks/scaling.py --arch-gradient first_order
 
-Each axis doubles from a small network while the others stay; the exponent is the slope of a line
-through the logarithms. Memory is that of tensors alone.
+Each axis doubles from a small network while the others are constant. The exponent is the slope of a
+line through the logarithms. Memory is that of tensors only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AXES = {
 
 
 def main():
-    """Measures every point in a process of its own."""
+    """Measures every point in a separate process, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch-gradient", default="first_order")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))

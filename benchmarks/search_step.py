@@ -1,10 +1,10 @@
-"""One search step: time, start-up part by part, and peak memory, for each estimator.
+"""Cost of a search step for each estimator: time, start-up by part, and peak memory.
 
     python benchmarks/search_step.py --cells 8 --channels 16 --batch-size 16
 
-Every estimator runs in a process of its own. "start" is from the process's first line to the end of
-the first step: imports, building, tracing, and the first run, in which TensorFlow prepares the
-graph.
+Every estimator runs in a separate process. "start" is the time from the process's first line to the
+end of the first step: imports, building, tracing, and the first run, in which TensorFlow prepares
+the graph.
 """
 
 import time
@@ -20,11 +20,11 @@ TARGETS = {  # step and start in seconds, memory in GB: 16 channels, 8 cells, 32
     "second_order": (5.0, 45, 4.0),
     "finite_difference": (4.5, 30, 3.0),
 }
-"""By estimator."""
+"""Target costs by estimator."""
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     sizes = {"cells": 8, "channels": 16, "batch_size": 16, "image_size": 32}
     parser = measuring.step_arguments(__doc__.splitlines()[0], **sizes, partial_channels=1)
     parser.add_argument("--arch-gradient", nargs="+", choices=TARGETS, default=list(TARGETS))
@@ -33,7 +33,7 @@ def arguments():
 
 
 def measure(args) -> dict:
-    """Steps of one estimator, in this process."""
+    """Measures steps of one estimator in this process."""
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -64,7 +64,7 @@ def measure(args) -> dict:
 
 
 def main():
-    """Measures all estimators, each in its process."""
+    """Measures every estimator in a separate process, and prints tables."""
     args = arguments()
     if args.json:
         print(json.dumps(measure(args)))

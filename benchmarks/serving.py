@@ -1,9 +1,9 @@
-"""Requests a second of the embedded server over gRPC and REST, beside the SavedModel in process.
+"""Requests per second of the embedded server over gRPC and REST, and of the SavedModel in process.
 
 python benchmarks/serving.py --model runs/export --image photo.jpg
 
-One image file a request, signature `predict_bytes`; clients are threads of another process on the
-same machine, so that they take a part of it.
+A request is one image file for the signature `predict_bytes`. The clients are threads of another
+process on the same machine and use some of its processor time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONCURRENCY = (1, 8, 32)
 
 
 def main():
-    """Every way and concurrency for `--seconds`."""
+    """Measures every protocol and concurrency for `--seconds`, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, type=pathlib.Path)
     parser.add_argument("--image", required=True, type=pathlib.Path)
@@ -37,26 +37,26 @@ def main():
     with served(arguments.model) as (process, urls):
         for way, url in urls.items():
             for clients in CONCURRENCY:
-                ask = asking(url, arguments.model)
-                rows.append(measured(way, clients, ask, content, arguments.seconds))
+                ask = client_of(url, arguments.model)
+                rows.append(measure(way, clients, ask, content, arguments.seconds))
         memory = resident_gigabytes(process.pid)
-    title = f"predict_bytes, {len(content):,} bytes an image"
+    title = f"predict_bytes, {len(content):,} bytes per image"
     columns = ("way", "at once", "requests/s", "p50 ms", "p99 ms")
     show(title, columns, (tuple(row[name] for name in columns) for row in rows))
     print(f"the server's memory: {memory:.2f} GB")
     save("serving", {"rows": rows, "image_bytes": len(content), "server_gb": memory})
 
 
-def measured(way: str, clients: int, ask, content: bytes, seconds: float) -> dict:
-    """A row: so many clients that ask without pause."""
+def measure(way: str, clients: int, ask, content: bytes, seconds: float) -> dict:
+    """Measures clients that send requests without pause; returns a row."""
     latencies, over = [], threading.Event()
-    ask(content)  # connects, and the first of all is optimised for
+    ask(content)  # connects; the first request of all also optimizes the graph
 
     def client(_):
         while not over.is_set():
-            begun = time.perf_counter()
+            start = time.perf_counter()
             ask(content)
-            latencies.append(time.perf_counter() - begun)
+            latencies.append(time.perf_counter() - start)
 
     with ThreadPoolExecutor(clients) as threads:
         running = [threads.submit(client, i) for i in range(clients)]
@@ -70,7 +70,7 @@ def measured(way: str, clients: int, ask, content: bytes, seconds: float) -> dic
 
 
 def row_of(way: str, clients: int, latencies: list[float], seconds: float) -> dict:
-    """Numbers of a run."""
+    """Returns a row with rate and latency percentiles of a run."""
     ordered = sorted(latencies)
     return {
         **{"way": way, "at once": clients, "requests/s": len(ordered) / seconds},
@@ -80,22 +80,22 @@ def row_of(way: str, clients: int, latencies: list[float], seconds: float) -> di
 
 
 def in_process(model: pathlib.Path, content: bytes, seconds: float) -> list[dict]:
-    """The SavedModel itself, with as many images at once; a request is one image."""
+    """Measures the SavedModel in this process, with batches of images; a request is one image."""
     import tensorflow as tf
     from darts_tf.export.serving import folders
 
     (base,) = folders.models(model).values()
-    found = folders.versions(base)
-    predict = tf.saved_model.load(str(found[max(found)])).signatures["predict_bytes"]
+    versions = folders.versions(base)
+    predict = tf.saved_model.load(str(versions[max(versions)])).signatures["predict_bytes"]
     rows = []
     for images in CONCURRENCY:
         batch, latencies = tf.constant([content] * images), []
         predict(image_bytes=batch)
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
-            begun = time.perf_counter()
+            start = time.perf_counter()
             predict(image_bytes=batch)
-            latencies.append(time.perf_counter() - begun)
+            latencies.append(time.perf_counter() - start)
         row = row_of("in process, a batch", images, latencies, seconds)
         rows.append({**row, "requests/s": images * row["requests/s"]})
     return rows
@@ -103,7 +103,7 @@ def in_process(model: pathlib.Path, content: bytes, seconds: float) -> list[dict
 
 @contextlib.contextmanager
 def served(model: pathlib.Path):
-    """The embedded server in a process of its own, on free ports: it, and its addresses."""
+    """Context manager: runs the embedded server; yields its process and its addresses."""
     words = ["--model", str(model), "--port", "0", "--server", "embedded"]
     process = subprocess.Popen(
         [sys.executable, "-m", "darts_tf.cli", "serve", *words], stdout=subprocess.PIPE, text=True
@@ -121,8 +121,8 @@ def served(model: pathlib.Path):
         process.communicate()
 
 
-def asking(url: str, model: pathlib.Path):
-    """The package's own client."""
+def client_of(url: str, model: pathlib.Path):
+    """Returns the package's own client for a model."""
     from darts_tf.export.serving import folders
     from darts_tf.export.serving.client import predictor
 
@@ -131,7 +131,7 @@ def asking(url: str, model: pathlib.Path):
 
 
 def resident_gigabytes(pid: int) -> float:
-    """Memory that another process holds now."""
+    """Returns the resident memory of another process, GB."""
     import psutil
 
     return psutil.Process(pid).memory_info().rss / 1e9

@@ -1,11 +1,12 @@
-"""The ImageNet-size network as TFLite: bytes, parts, time and parity of every kind of file.
+"""Size, delegated parts, latency and parity of every TFLite format of the ImageNet-size network.
 
     python benchmarks/tflite_latency.py --steps 320
 
-DARTS_V2, 48 channels, 14 cells, 1000 classes, on the photos in ../shared/data/imagenet-sample.
-With `--steps` it learns first to tell those photos from each other, which is no accuracy worth the
-name but makes logits like a trained network's: without, rounding errors are all there is to see.
-One image at a time, all models in turns; Keras and OpenVINO, where it is installed, beside them.
+The network is DARTS_V2 with 48 channels, 14 cells and 1000 classes, and the images are the photos
+in ../shared/data/imagenet-sample. With `--steps` the network is first trained to tell those photos
+apart, which makes its logits similar to those of a trained network; otherwise rounding errors
+dominate the comparison. Models run one image at a time and in turns. Keras and, if installed,
+OpenVINO are measured too.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ import time
 SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet-sample"
 THREADS = (1, 2)
 TURN = 5
-"""Calls of a model before it is the next one's turn."""
+"""Consecutive calls of a model before the next one is measured."""
 
 
 def main():
-    """Converts here; Keras is measured in processes of its own, for their number of threads."""
+    """Converts and measures; Keras runs in separate processes with their own number of threads."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--threads", type=int, help="of Keras alone, with --json")
-    parser.add_argument("--json", action="store_true", help="measure Keras here; print JSON alone")
+    parser.add_argument("--threads", type=int, help="threads of Keras, only with --json")
+    parser.add_argument("--json", action="store_true", help="measure only Keras; print only JSON")
     args = parser.parse_args()
     from darts_tf.cli.startup import held_stderr, start_tensorflow
 
@@ -41,17 +42,17 @@ def main():
     from measuring import in_process_of_its_own, save, show
 
     with held_stderr(), tempfile.TemporaryDirectory() as folder:
-        rows = written(pathlib.Path(folder), args.steps)
+        rows = write_files(pathlib.Path(folder), args.steps)
         for threads in THREADS:
             times = in_turns(calls(pathlib.Path(folder), threads), args.runs)
             settings = ("--threads", threads, "--runs", args.runs)
             times["Keras"] = in_process_of_its_own(pathlib.Path(__file__).name, *settings)
-            for name, found in times.items():
-                rows.setdefault(name, {})[f"threads_{threads}"] = found
+            for name, quantiles in times.items():
+                rows.setdefault(name, {})[f"threads_{threads}"] = quantiles
     files = {name: row for name, row in rows.items() if "bytes" in row}
     columns = ["", "MB", "written in s", "parts", "ops left", "difference", "agreement", "SQNR dB"]
-    show("ImageNet-size network", columns, [about(name, row) for name, row in files.items()])
-    columns = ["ms an image", *(f"{q}, threads: {n}" for n in THREADS for q in ("p50", "p95"))]
+    show("ImageNet-size network", columns, [file_row(name, row) for name, row in files.items()])
+    columns = ["ms per image", *(f"{q}, threads: {n}" for n in THREADS for q in ("p50", "p95"))]
     show("one image", columns, [(name, *times_of(row)) for name, row in rows.items()])
     ratio = [
         rows["tflite_int8"][f"threads_{n}"]["p50"] / rows["tflite"][f"threads_{n}"]["p50"]
@@ -61,20 +62,20 @@ def main():
     save("tflite_latency", {"settings": vars(args), "models": rows})
 
 
-def about(name: str, row: dict) -> list:
-    """What is to be said of a file."""
+def file_row(name: str, row: dict) -> list:
+    """Returns a file's row of the table."""
     left = sum(row["undelegated_ops"].values())
     parity = [row[key] for key in ("difference", "agreement", "sqnr")]
     return [name, row["bytes"] / 1e6, row["seconds"], row["delegate_partitions"], left, *parity]
 
 
 def times_of(row: dict) -> list[float]:
-    """Of a model, by threads."""
+    """Returns median and 95th percentile of a model's latency for each number of threads, ms."""
     return [row[f"threads_{n}"][q] for n in THREADS for q in ("p50", "p95")]
 
 
 def network_and_photos():
-    """With the statistics of the first 32 photos."""
+    """Returns a network with batch statistics of the first 32 photos, preprocessing and photos."""
     import keras
     import numpy as np
 
@@ -99,7 +100,7 @@ def network_and_photos():
 
 
 def learn(network, preprocessing, photos, steps: int) -> None:
-    """Every photo is a class of its own."""
+    """Trains the network with every photo as a separate class."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -122,8 +123,8 @@ def learn(network, preprocessing, photos, steps: int) -> None:
         step(tf.constant(photos[chosen]), tf.constant(chosen))
 
 
-def written(folder: pathlib.Path, steps: int) -> dict[str, dict]:
-    """Writes every TFLite file; what is to be said of each."""
+def write_files(folder: pathlib.Path, steps: int) -> dict[str, dict]:
+    """Writes every TFLite file; returns size, time, parity and operations of each."""
     from darts_tf.export import parity
     from darts_tf.export.folding import fold_normalizations
     from darts_tf.export.formats import FORMATS
@@ -137,21 +138,21 @@ def written(folder: pathlib.Path, steps: int) -> dict[str, dict]:
     examples = Examples(tuple(f"class {i}" for i in range(1000)), photos)
     rows = {}
     for name in (name for name in FORMATS if name.startswith("tflite")):
-        path, begun = folder / f"{name}.tflite", time.perf_counter()
+        path, start = folder / f"{name}.tflite", time.perf_counter()
         FORMATS[name].write(network, preprocessing, path, examples)
-        taken = time.perf_counter() - begun
-        found = parity.compare(expected, in_batches(FORMATS[name].open_logits(path), photos))
-        told = {"bytes": path.stat().st_size, "seconds": taken}
-        rows[name] = {**told, **found._asdict(), **describe(path)}
+        seconds = time.perf_counter() - start
+        difference = parity.compare(expected, in_batches(FORMATS[name].open_logits(path), photos))
+        file = {"bytes": path.stat().st_size, "seconds": seconds}
+        rows[name] = {**file, **difference._asdict(), **describe(path)}
     return rows
 
 
 def calls(folder: pathlib.Path, threads: int) -> dict:
-    """A function that runs a model once, for every file and runtime."""
+    """Returns functions that run a model once, for every file and runtime."""
     import numpy as np
     from darts_tf.export.tflite.measuring import invocation
 
-    found = {path.stem: invocation(path, threads) for path in sorted(folder.glob("*.tflite"))}
+    functions = {path.stem: invocation(path, threads) for path in sorted(folder.glob("*.tflite"))}
     if importlib.util.find_spec("openvino"):
         import openvino
 
@@ -159,12 +160,12 @@ def calls(folder: pathlib.Path, threads: int) -> dict:
         compiled = openvino.Core().compile_model(folder / "tflite.tflite", "CPU", settings)
         request = compiled.create_infer_request()
         request.set_input_tensor(openvino.Tensor(np.full((1, 224, 224, 3), 99, np.float32)))
-        found["OpenVINO, tflite"] = request.infer
-    return found
+        functions["OpenVINO, tflite"] = request.infer
+    return functions
 
 
 def in_turns(calls: dict, runs: int) -> dict[str, dict]:
-    """Percentiles of milliseconds, of calls spread over the whole time."""
+    """Runs all functions in turns; returns percentiles of their times, milliseconds."""
     from darts_tf.export.tflite.measuring import WARM_UP, milliseconds, percentiles
 
     times = collections.defaultdict(list)
@@ -173,11 +174,11 @@ def in_turns(calls: dict, runs: int) -> dict[str, dict]:
     for _ in range(-(-runs // TURN)):
         for name, call in calls.items():
             times[name] += milliseconds(call, TURN)
-    return {name: percentiles(found) for name, found in times.items()}
+    return {name: percentiles(calls) for name, calls in times.items()}
 
 
 def keras_times(threads: int, runs: int) -> dict[str, float]:
-    """Of the network as a TensorFlow function."""
+    """Returns latency percentiles of the network as a TensorFlow function, milliseconds."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

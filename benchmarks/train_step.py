@@ -1,4 +1,4 @@
-"""The training step of an evaluation network: DARTS_V2, 36 channels, 20 cells, auxiliary head.
+"""Cost of a training step of DARTS_V2 with 36 channels, 20 cells and auxiliary head.
 
 python benchmarks/train_step.py --batch-size 16
 """
@@ -15,7 +15,7 @@ TARGETS = (0.8, 25, 1.7)
 
 
 def arguments():
-    """The command line."""
+    """Parses the command line."""
     sizes = {"cells": 20, "channels": 36, "batch_size": 16}
     parser = measuring.step_arguments(__doc__.splitlines()[0], **sizes)
     parser.add_argument("--genotype", default="DARTS_V2")
@@ -24,7 +24,7 @@ def arguments():
 
 
 def measure(args) -> dict:
-    """Steps, in this process."""
+    """Measures steps in this process."""
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -54,7 +54,7 @@ def measure(args) -> dict:
 
 
 def main():
-    """Measures in this process."""
+    """Measures in this process, and prints tables."""
     args = arguments()
     result = measure(args)
     if args.json:

@@ -1,4 +1,4 @@
-"""The page of `--format web` in headless Chromium: size, time to load, time for a picture.
+"""Cost of the page of `--format web` in headless Chromium: size, time to load, time per picture.
 
 PYTHONPATH=tests/support python benchmarks/web_page.py
 """
@@ -24,15 +24,15 @@ from PIL import Image
 import darts_tf
 from darts_tf.data import Preprocessing
 
-GRAY, COLOUR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
+GRAYSCALE, COLOR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
 NETWORKS = {
     "digits (16 channels, 5 cells, 8x8)": (
         {"channels": 16, "cells": 5, "classes": 10, "image_channels": 1},
-        Preprocessing(8, 8, 1, *GRAY),
+        Preprocessing(8, 8, 1, *GRAYSCALE),
     ),
     "ImageNet (48 channels, 14 cells, 224x224)": (
         {"channels": 48, "cells": 14, "classes": 1000, "stem": "imagenet"},
-        Preprocessing(224, 224, 3, *COLOUR, shorter_side=256),
+        Preprocessing(224, 224, 3, *COLOR, shorter_side=256),
     ),
 }
 PHOTO = (4000, 3000)
@@ -40,20 +40,20 @@ RUNS = 20
 
 
 def main():
-    """One network after the other, each in a browser of its own."""
+    """Measures one network after the other, each in a new browser."""
     with tempfile.TemporaryDirectory() as folder:
         results = {
-            name: measured(pathlib.Path(folder) / str(i), *NETWORKS[name])
+            name: measure(pathlib.Path(folder) / str(i), *NETWORKS[name])
             for i, name in enumerate(NETWORKS)
         }
     first = next(iter(results.values()))
-    rows = [(key, *(found[key] for found in results.values())) for key in first]
+    rows = [(key, *(result[key] for result in results.values())) for key in first]
     show("web page", ("", *results), rows)
     save("web_page", results)
 
 
-def measured(folder: pathlib.Path, settings: dict, preprocessing: Preprocessing) -> dict:
-    """Megabytes, seconds and milliseconds of one network's page."""
+def measure(folder: pathlib.Path, settings: dict, preprocessing: Preprocessing) -> dict:
+    """Measures sizes and times of one network's page."""
     network = inference_copy(darts_tf.build_network(darts_tf.GENOTYPES["DARTS_V2"], **settings))
     fold_normalizations(network)
     labels = tuple(f"class {i}" for i in range(settings["classes"]))
@@ -63,12 +63,12 @@ def measured(folder: pathlib.Path, settings: dict, preprocessing: Preprocessing)
     Image.fromarray(coarse).resize(PHOTO, Image.Resampling.BICUBIC).save(photo, quality=90)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model = (folder / page.MODEL).stat().st_size
-    found = {"folder MB": size / 1e6, "model MB": model / 1e6}
-    return {**found, **in_browser(folder, photo), "network in Python ms": in_python(folder, photo)}
+    sizes = {"folder MB": size / 1e6, "model MB": model / 1e6}
+    return {**sizes, **in_browser(folder, photo), "network in Python ms": in_python(folder, photo)}
 
 
 def in_browser(folder: pathlib.Path, photo: pathlib.Path) -> dict:
-    """First load, a load from what the page keeps, and pictures one by one."""
+    """Measures the first load, a load from the page's cache, and classification of pictures."""
     with Site(folder) as site, browser() as opened:
         times = {"first load s": seconds(lambda: opened.open(site.url))}
         opened.wait_for("document.getElementById('offline').textContent")
@@ -84,7 +84,7 @@ def in_browser(folder: pathlib.Path, photo: pathlib.Path) -> dict:
 
 
 def in_python(folder: pathlib.Path, photo: pathlib.Path) -> float:
-    """Milliseconds of the same file by LiteRT outside a browser, one thread."""
+    """Returns the latency of the same file by LiteRT outside a browser, one thread, ms."""
     preprocessing = Preprocessing.from_json((folder / "preprocessing.json").read_text())
     image = preprocessing.decode(photo.read_bytes()).numpy()[None]
     logits = tflite_model.open_logits(folder / page.MODEL)
@@ -92,7 +92,7 @@ def in_python(folder: pathlib.Path, photo: pathlib.Path) -> float:
 
 
 def seconds(run) -> float:
-    """How long it takes."""
+    """Returns the time of a call, seconds."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""From the command line to a config: flags are the config's fields, by `tyro`."""
+"""Parsing of the command line into a config, whose fields are the flags, by `tyro`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ RESUME = "--resume"
 
 
 class UsageError(InputError):
-    """The command line itself is wrong."""
+    """Invalid command line."""
 
 
 def common(kind: type[Common], argv: Sequence[str]) -> tuple[Common, list[str]]:
-    """What `argv` says for the options that every command has, and the words that are left.
+    """Parses the options that every command has; returns them and the remaining arguments.
 
     Raises:
-        UsageError: A value that cannot be, in one line.
+        UsageError: An invalid value; the message is one line.
     """
     if set(HELP) & set(argv):
-        left = [word for word in argv if word not in HELP]
-        found, _ = _parsed(kind, left, return_unknown_args=True)
-        return found, list(argv)
-    return _parsed(kind, argv, return_unknown_args=True)
+        without_help = [word for word in argv if word not in HELP]
+        options, _ = _parse(kind, without_help, return_unknown_args=True)
+        return options, list(argv)
+    return _parse(kind, argv, return_unknown_args=True)
 
 
 def parse(
@@ -47,40 +47,40 @@ def parse(
     file: pathlib.Path | None = None,
     common: type[Common] = Common,
 ):
-    """The config that `argv` asks for.
+    """Parses a command line into a config.
 
     Args:
-        config_class: One of the frozen dataclasses of `darts_tf.configs`; for a run on text, what
-            `configs.ON_TEXT` has in its place is made.
-        argv: The words after the command's name.
-        prog: The program as its help shows it, as in "darts-tf search".
-        file: JSON of settings that flags go before.
-        common: The options beside the config's, for help.
+        config_class: One of the frozen dataclasses of `darts_tf.configs`. For a run on text its
+            counterpart in `configs.ON_TEXT` is used.
+        argv: The arguments after the command's name.
+        prog: Name of the program in its help, such as "darts-tf search".
+        file: JSON file with settings, which flags override.
+        common: Class of the options beside the config's, for help.
 
     Raises:
-        UsageError: Unknown flag, missing flag or a value that cannot be, in one line.
-        InputError: Unknown preset, or the file cannot be used.
-        SystemExit: With status 0, once help is printed.
+        UsageError: Unknown flag, missing flag or invalid value; the message is one line.
+        InputError: Unknown preset, or a file that cannot be used.
+        SystemExit: With status 0, after help has been printed.
     """
     stored = _stored(file) if file else {}
     config_class = _kind(config_class, argv, stored)
     if set(HELP) & set(argv):
-        shown = with_options(config_class, common)
-        default = _defaults(shown, argv, {})
-        return tyro.cli(shown, args=HELP[:1], default=default, prog=prog)
+        all_options = with_options(config_class, common)
+        default = _defaults(all_options, argv, {})
+        return tyro.cli(all_options, args=HELP[:1], default=default, prog=prog)
     if file:
         stored = _usable(config_class, argv, stored, file)
     _check_flags(config_class, argv, stored)
-    begun = _begun(config_class, argv) if RESUME in argv else None
-    default = begun or _defaults(config_class, argv, stored)
-    config = _parsed(config_class, argv, default=default, prog=prog)
-    if begun:
-        _check_same(begun, config)
+    resumed = _resumed(config_class, argv) if RESUME in argv else None
+    default = resumed or _defaults(config_class, argv, stored)
+    config = _parse(config_class, argv, default=default, prog=prog)
+    if resumed:
+        _check_same(resumed, config)
     return config
 
 
-def _parsed(config_class, argv: Sequence[str], **options):
-    """What `tyro` makes of words."""
+def _parse(config_class, argv: Sequence[str], **options):
+    """Parses arguments by `tyro`, with its error messages as one line."""
     messages = io.StringIO()
     try:
         with _unwrapped(), contextlib.redirect_stderr(messages):
@@ -90,8 +90,8 @@ def _parsed(config_class, argv: Sequence[str], **options):
 
 
 def _stored(file: pathlib.Path) -> dict[str, object]:
-    """The object of a file with settings."""
-    from darts_tf.runs import files  # as in `_begun`
+    """Reads a file of settings."""
+    from darts_tf.runs import files  # imports NumPy, as in `_resumed`
 
     stored = files.read_json(file)
     if not isinstance(stored, dict):
@@ -100,7 +100,7 @@ def _stored(file: pathlib.Path) -> dict[str, object]:
 
 
 def _usable(config_class, argv: Sequence[str], stored: dict[str, object], file: pathlib.Path):
-    """The settings of a file for this command, each of them checked."""
+    """Returns the settings of a file for this command, all checked."""
     if RESUME in argv:
         raise UsageError("Expected one of --config and --resume. Received: both")
     preset = _value_of("--preset", argv)
@@ -116,7 +116,7 @@ def _usable(config_class, argv: Sequence[str], stored: dict[str, object], file: 
 
 
 def _kind(config_class, argv: Sequence[str], stored: Mapping[str, object]):
-    """The class itself, or that for a text: by the run to resume, the dataset, or the preset."""
+    """Returns the class for images or for text, by the resumed run, the dataset or the preset."""
     on_text = configs.ON_TEXT.get(config_class)
     if on_text is None:
         return config_class
@@ -141,45 +141,45 @@ def _is_run_on_text(workdir: str) -> bool:
     return configs.kind_of(files.read_json(os.path.join(workdir, files.CONFIG))).on_text
 
 
-def _begun(config_class, argv: Sequence[str]):
-    """The settings of the run to resume."""
-    from darts_tf.runs.folder import resumed  # NumPy comes with it: not for every command line
+def _resumed(config_class, argv: Sequence[str]):
+    """Returns the settings of the run to resume."""
+    from darts_tf.runs.folder import resumed  # imports NumPy, which most commands should not
 
     return resumed(config_class, _value_of("--workdir", argv))
 
 
-def _check_same(begun, config) -> None:
+def _check_same(resumed, config) -> None:
     from darts_tf.runs import files
     from darts_tf.runs import folder as run_folder
 
-    # one dataset has several names: it is compared when it has been loaded
-    then, now = ({**c.to_dict(), "dataset": None} for c in (begun, config))
-    run_folder.check_same_settings(begun.workdir / files.CONFIG, then, now, config.may_differ)
+    # a dataset can have several names, so it is compared after it has been loaded
+    then, now = ({**c.to_dict(), "dataset": None} for c in (resumed, config))
+    run_folder.check_same_settings(resumed.workdir / files.CONFIG, then, now, config.may_differ)
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:
-    """The flags of a config's fields, `--no-` forms among them."""
+    """Returns the fields of a config by flag, including `--no-` forms."""
     hints = typing.get_type_hints(config_class, include_extras=True)
-    found = {}
+    fields = {}
     for field in dataclasses.fields(config_class):
         if tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
             continue
         flag = field.name.replace("_", "-")
-        found[f"--{flag}"] = field
+        fields[f"--{flag}"] = field
         if isinstance(field.default, bool):
-            found[f"--no-{flag}"] = field
-    return found
+            fields[f"--no-{flag}"] = field
+    return fields
 
 
 def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
     known = flags(config_class)
-    given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
-    for flag in given:
+    used = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+    for flag in used:
         if flag not in known:
             raise UsageError(_unknown(flag, config_class))
-    needed = {"--workdir"} if RESUME in given else known  # a resumed run knows the rest
-    found = {*given, *(f"--{name.replace('_', '-')}" for name in stored)}
-    missing = [flag for flag in needed if _is_required(known[flag]) and flag not in found]
+    needed = {"--workdir"} if RESUME in used else known  # a resumed run has stored the rest
+    set_flags = {*used, *(f"--{name.replace('_', '-')}" for name in stored)}
+    missing = [flag for flag in needed if _is_required(known[flag]) and flag not in set_flags]
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
 
@@ -200,24 +200,24 @@ def _is_required(field: dataclasses.Field) -> bool:
 
 
 def _defaults(config_class, argv: Sequence[str], stored: Mapping[str, object]):
-    """An unchecked config to start from, by what goes first.
+    """Returns an unchecked config of default values.
 
-    That is what is stored, the preset's values, the defaults, and `tyro.MISSING` for required.
+    A field has the stored value, or else the preset's, or else its default, or `tyro.MISSING`.
     """
     preset = {}
     if issubclass(config_class, RunConfig):
-        asked = _value_of("--preset", argv) or stored.get("preset") or config_class.preset
-        preset = preset_fields(config_class, asked)
-    given = {**preset, **stored}
+        name = _value_of("--preset", argv) or stored.get("preset") or config_class.preset
+        preset = preset_fields(config_class, name)
+    values = {**preset, **stored}
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
-        object.__setattr__(blank, field.name, given.get(field.name, default))
+        object.__setattr__(blank, field.name, values.get(field.name, default))
     return blank
 
 
 def _value_of(flag: str, argv: Sequence[str]) -> str:
-    """What was given for a flag, the last time; empty where it was not."""
+    """Returns the last value of a flag; an empty string if it is not set."""
     value = ""
     for word, following in itertools.pairwise([*argv, ""]):
         if word == flag and following:
@@ -229,7 +229,7 @@ def _value_of(flag: str, argv: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def _unwrapped() -> Iterator[None]:
-    """Messages in lines as long as they need, not folded to the terminal."""
+    """Context manager: keeps `tyro` from wrapping its messages to the terminal's width."""
     columns = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "100000"
     try:
@@ -241,7 +241,7 @@ def _unwrapped() -> Iterator[None]:
 
 
 def _one_line(box: str, config_class) -> str:
-    """The first paragraph below the title of a message in a box, drawn in Unicode or in ASCII."""
+    """Returns the first paragraph below the title of a boxed message, in Unicode or ASCII."""
     rows = [line.strip("│| ") for line in box.splitlines()[1:]]
     rows = [row if row.strip("╭╮╰╯─+- ") else "" for row in rows]
     paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda row: not row, rows))

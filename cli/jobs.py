@@ -1,4 +1,4 @@
-"""Whole jobs as commands run them: with progress, tables, and a hint at the next command."""
+"""Whole jobs of commands, with progress, tables, and a hint at the next command."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
 from darts_tf.runtime.duration import duration
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search import text as text_search
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.stages import search_as_asked
+from darts_tf.search.text import search_text as search_on_text
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
@@ -33,58 +33,58 @@ from darts_tf.training import text as text_training
 from darts_tf.training.images import dataset_of as training_dataset
 from darts_tf.training.images import scaled_to, train
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 WORDS = ("genotype", "method", "found by")
-"""Columns of words, under these headings."""
+"""Headings of the columns with text, which are aligned to the left."""
 
 
 def alone() -> None:
-    """Makes ready for many networks one after the other, each in this process alone.
+    """Prepares this process to train many networks one after the other, without other workers.
 
     Raises:
         InputError: this process is one of several that share every step.
     """
     if workers() > 1:
         raise InputError(f"Expected one worker. Received: TF_CONFIG with {workers()} of them")
-    # a trace of its own for every network is meant, and no mistake to be warned of
+    # every network is traced anew on purpose, so TensorFlow's warning about retracing is wrong
     tf.get_logger().setLevel(logging.ERROR)
 
 
-def kept_on_stop(workdir, job: Callable[[], Found]) -> Found:
-    """What a job gives; where it is stopped, how to go on is said.
+def kept_on_stop(workdir, job: Callable[[], Result]) -> Result:
+    """Runs a job and returns its result; if it is stopped, the message says how to resume.
 
     Raises:
-        Interrupted: it was.
+        Interrupted: the job was stopped.
     """
     try:
         return job()
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"; what is done is kept, and --workdir {workdir} --resume resumes it",
+            f"; completed work is kept, and --workdir {workdir} --resume resumes it",
             getattr(stop, "signal", signal.SIGINT),
         ) from None
 
 
 def say(line: str) -> None:
-    """Prints a line on what comes next after an empty one."""
+    """Prints an empty line and a line about the next step."""
     output.event("next", text=line)
     output.say(f"\n{line}")
 
 
 def show_table(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
-    """Prints a table, the first line of which has the headings, with notes below."""
+    """Prints a table, whose first line has the headings, with notes below it."""
     head, *others = lines
     output.event("table", headings=head, rows=others, notes=notes)
-    shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))  # to fit a terminal
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))  # to fit a terminal
     for heading, *texts in zip(head, *others, strict=True):
-        # headings are folded to the width of what is below, and the methods to what is left
+        # headings wrap to the width of their column; the methods wrap to the remaining width
         width = None if heading == "method" else max(map(len, [*heading.split(), *texts]))
         justify = "left" if heading in WORDS else "right"
-        shown.add_column(heading, justify=justify, min_width=width, max_width=width)
+        table.add_column(heading, justify=justify, min_width=width, max_width=width)
     for line in others:
-        shown.add_row(*line)
-    output.result(shown)
+        table.add_row(*line)
+    output.result(table)
     for note in notes:
         output.result(note, "dim")
 
@@ -93,12 +93,12 @@ Dataset = TypeVar("Dataset", ImageDataset, TextDataset)
 
 
 def begin(command: str, config) -> None:
-    """Tells programs that a command begins, with its settings."""
+    """Writes the event that a command starts, with its settings."""
     output.event("start", command=command, run=config.workdir, settings=config.to_dict())
 
 
 def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
-    """Prints the genotype that was found, where it is, and what may come next."""
+    """Prints the resulting genotype, the path of its file, and possible next commands."""
     path = config.workdir / files.GENOTYPE
     cells = dataclasses.asdict(genotype)
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
@@ -109,24 +109,24 @@ def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) 
 
 
 def follow(what: str, words: str) -> None:
-    """Tells people what may come next: another command, with the scripts that this one has run."""
+    """Prints a possible next command, with the plugins of this one."""
     scripts = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
     output.say(f"{what}: darts-tf {words}{scripts}")
 
 
 def prepare(config) -> None:
-    """Checks the folder of the run and makes its strategy, before anything takes its time."""
-    if is_chief():  # it makes the folder, and may have done so already
+    """Checks the folder of the run and sets its strategy, before any slow step."""
+    if is_chief():  # the others would see the folder that the chief has created
         run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
-        output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
+        output.say(f"resuming with the settings of {config.workdir / files.CONFIG}")
     strategy = make_strategy(config.strategy, config.devices)
     if strategy.num_replicas_in_sync > 1:
         output.say(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}")
 
 
 def introduced(load: Callable[[], Dataset]) -> Dataset:
-    """The dataset that `load` loads, once it has been introduced on standard output."""
+    """Loads a dataset by `load`, prints a line about it and returns it."""
     with startup.held_stderr():
         dataset = load()
     output.event("dataset", name=dataset.name, text=describe(dataset))
@@ -135,7 +135,7 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
 
 
 def dataset_of(config: SearchConfig) -> ImageDataset:
-    """The dataset of a search, once it has been introduced."""
+    """Loads the dataset of a search, prints a line about it and returns it."""
     return introduced(
         lambda: load_dataset(
             config.dataset,
@@ -162,7 +162,7 @@ def search_with_progress(config: SearchConfig) -> Genotype:
 
 
 def show_round(done: dict) -> None:
-    """Prints what a round of a selection by perturbation has chosen, and what is left."""
+    """Prints the choices of a round of the selection by perturbation, and the time left."""
     chosen = "; ".join(words.partition(" (")[0] for words in done["chosen"])
     left = f"about {duration(done['seconds_left'])} left"
     output.event("selection_round", **done)
@@ -173,17 +173,18 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
-        return text_search.search(config, dataset, progress.report, callbacks=(progress,))
+        return search_on_text(config, dataset, progress.report, callbacks=(progress,))
 
 
 def describe(dataset: ImageDataset | TextDataset) -> str:
-    """One line on a dataset."""
+    """Returns one line about a dataset."""
     if isinstance(dataset, TextDataset):
         sizes = (len(dataset.train), len(dataset.valid), len(dataset.test), len(dataset.vocabulary))
-        words = "{:,} training, {:,} valid and {:,} test words, vocabulary of {:,}".format(*sizes)
+        counts = "{:,} training, {:,} validation and {:,} test words, vocabulary of {:,}"
+        words = counts.format(*sizes)
         return f"{dataset.name}: {words}"
     size = dataset.preprocessing
-    kind = "gray" if size.channels == 1 else "colour"
+    kind = "grayscale" if size.channels == 1 else "color"
     return (
         f"{dataset.name}: {dataset.train.size:,} training and "
         f"{dataset.test.size:,} test images, {size.height}x{size.width} {kind}, "
@@ -210,7 +211,7 @@ def train_text(config: TextTrainConfig) -> dict[str, float]:
         report, callbacks = progress.report, (progress,)
         best = text_training.train(config, genotype, dataset, report, callbacks)
     output.result(
-        f"\nvalid perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}"
+        f"\nvalidation perplexity {best['valid_perplexity']:.2f}, in epoch {best['epoch'] + 1}"
     )
     if not is_chief():
         return best
@@ -220,12 +221,15 @@ def train_text(config: TextTrainConfig) -> dict[str, float]:
 
 
 def _genotype(config: TrainConfig | TextTrainConfig) -> str:
-    """Its name or file; a resumed run has a copy."""
+    """Returns the name or file of the genotype; a resumed run has a copy."""
     return str(config.workdir / files.GENOTYPE) if config.resume else config.genotype
 
 
 def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:
-    """Prints what `text_training.evaluate` found, and how: numbers of two ways do not compare."""
+    """Prints the result of `text_training.evaluate` and its method.
+
+    Perplexities with different numbers of streams cannot be compared.
+    """
     how = "each from all words before it"
     if streams > 1:
         how = f"in {streams} streams, each without a memory at its start: not the usual measure"

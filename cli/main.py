@@ -1,4 +1,4 @@
-"""The `darts-tf` program: finds the command, makes its config, runs it, and reports failure."""
+"""The `darts-tf` program: parses the command and its config, runs it, and reports failures."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from collections.abc import Sequence
 from darts_tf.errors import InputError, first_line, unknown_name
 
 COMMANDS = {
-    "demo": ("DemoConfig", "all of the following on handwritten digits, in a few minutes"),
-    "search": ("SearchConfig", "search for cells, exactly or by approximation"),
+    "demo": ("DemoConfig", "search, train, test and export on digits, in a few minutes"),
+    "search": ("SearchConfig", "search for cells, with exact or approximate gradients"),
     "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
-    "baseline": ("BaselineConfig", "look for cells without a supernet, at a search's cost"),
-    "tune": ("TuneConfig", "look for good settings of a search or a training"),
-    "derive": ("DeriveConfig", "choose a finished search's cells anew, as within a budget"),
-    "profile": ("ProfileConfig", "measure the parts of networks, for budgets of latency"),
-    "import": ("ImportConfig", "make a run of weights that the authors' PyTorch code has trained"),
-    "compare": ("CompareConfig", "a table of genotypes: size, cost and, if asked, test errors"),
-    "select": ("SelectConfig", "several searches, the best cell of them, trained several times"),
-    "plot": ("PlotConfig", "draw cells, of a genotype or a search, or a film of a search"),
-    "report": ("ReportConfig", "one page of a run, or of several side by side"),
-    "board": ("BoardConfig", "show runs in TensorBoard, while they go on or later"),
+    "baseline": ("BaselineConfig", "search for cells without a supernet, at the same cost"),
+    "tune": ("TuneConfig", "tune settings of a search or a training"),
+    "derive": ("DeriveConfig", "choose other cells of a finished search, e.g. within a budget"),
+    "profile": ("ProfileConfig", "measure the latency of network parts, for latency budgets"),
+    "import": ("ImportConfig", "make a run from weights of the authors' PyTorch code"),
+    "compare": ("CompareConfig", "compare genotypes: size, cost and, if trained, test error"),
+    "select": ("SelectConfig", "search several times, train the best cell several times"),
+    "plot": ("PlotConfig", "draw the cells of a genotype or search, or animate a search"),
+    "report": ("ReportConfig", "write an HTML report of one run or of several side by side"),
+    "board": ("BoardConfig", "show running and finished runs in TensorBoard"),
     "evaluate": ("EvaluateConfig", "test a trained network"),
     "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
     "predict": ("PredictConfig", "classify image files"),
-    "sample": ("SampleConfig", "write text that a language model makes"),
-    "serve": ("ServeConfig", "answer requests over gRPC and REST, as TensorFlow Serving does"),
+    "sample": ("SampleConfig", "generate text with a language model"),
+    "serve": ("ServeConfig", "serve an export over gRPC and REST, like TensorFlow Serving"),
     "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
     "launch": ("LaunchConfig", "search or train in several processes that share the work"),
-    "doctor": ("DoctorConfig", "show what matters for a bug report"),
-    "completion": ("CompletionConfig", "make a shell complete commands and flags at the Tab key"),
+    "doctor": ("DoctorConfig", "show system information for a bug report"),
+    "completion": ("CompletionConfig", "print a script for completion with the Tab key"),
 }
-"""Every command (cli/commands/<name>.py): the config its flags come from, and what it does."""
+"""Commands (cli/commands/<name>.py): the config that defines their flags, and a summary."""
 
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
-"""Commands that take long, and therefore have --quiet and --json."""
+"""Long-running commands, which have --quiet and --json."""
 
 START_LATER = ("board", "completion", "doctor", "plot", "predict", "report", "serve")
-"""Commands that work without TensorFlow, or start it when they know that they need it."""
+"""Commands that do not need TensorFlow, or start it only when they need it."""
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 DEBUG = "DARTS_TF_DEBUG"
@@ -50,8 +50,9 @@ DEBUG = "DARTS_TF_DEBUG"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status.
 
-    0: done. 2: wrong use. 130: stopped by Ctrl-C, 143: by SIGTERM. 1: anything else. Every failure
-    is one line on stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback comes before it.
+    0: success. 2: invalid arguments. 130: stopped by Ctrl-C, 143: by SIGTERM. 1: other failures.
+    Every failure prints one line on stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback
+    is printed before it.
     """
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         return _fail(128 + getattr(stop, "signal", signal.SIGINT), f"stopped{stop}")
     except BrokenPipeError:
-        # the reader of our output went away; leave nothing for the interpreter to flush at exit
+        # the reader of our output is gone; keep the interpreter from flushing to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except InputError as error:
@@ -92,15 +93,15 @@ def _run_command(name: str, argv: list[str]) -> int:
 
     from darts_tf import configs, plugins
 
-    if name == "launch":  # the words after its -- are another command's
+    if name == "launch":  # arguments after -- belong to another command
         return importlib.import_module("darts_tf.cli.commands.launch").main(argv)
     kind = common_of(name)
-    options, left = arguments.common(kind, argv)
+    options, remaining = arguments.common(kind, argv)
     output.set_mode(getattr(options, "mode", output.MODES[0]))
     for path in options.plugin:
         startup.load_plugin(path)
     config = arguments.parse(
-        getattr(configs, COMMANDS[name][0]), left, f"darts-tf {name}", options.config, kind
+        getattr(configs, COMMANDS[name][0]), remaining, f"darts-tf {name}", options.config, kind
     )
     if options.print_config:
         print(cli_options.as_json(config))
@@ -119,7 +120,7 @@ def _run_command(name: str, argv: list[str]) -> int:
 
 
 def common_of(name: str) -> type:
-    """The options of a command beside those of its config."""
+    """Returns the class of a command's options beside those of its config."""
     from darts_tf.cli import options as cli_options
 
     return cli_options.CommonOfJobs if name in JOBS else cli_options.Common
@@ -129,13 +130,13 @@ def _check_plugins(config) -> None:
     from darts_tf import configs, plugins
     from darts_tf.runtime.distribution import make_strategy
 
-    if isinstance(config, configs.RunConfig):  # devices are divided before anything runs on them
+    if isinstance(config, configs.RunConfig):  # devices must be configured before they are used
         make_strategy(config.strategy, config.devices)
     plugins.check_plugins()
 
 
 def _is_on_text(config) -> bool:
-    """Whether a command's work is that of a language model."""
+    """Returns whether a command works with a language model."""
     from darts_tf import configs
     from darts_tf.runs import files
 
@@ -146,13 +147,13 @@ def _is_on_text(config) -> bool:
 
 
 def _kept(folder) -> str:
-    """What a run is left with that was stopped while it did not look after that itself."""
+    """Returns the rest of the message for a run that was stopped outside its own handler."""
     from darts_tf.runs import checkpoints, files
 
     if not files.is_run(folder):
         return ""
     if checkpoints.newest(folder / files.CHECKPOINTS):
-        return f"; {folder} is as it was, and --resume goes on from its last checkpoint"
+        return f"; {folder} is unchanged, and --resume continues from its last checkpoint"
     return f"; {folder} has no checkpoint yet, and --resume starts it"
 
 
@@ -177,8 +178,8 @@ commands:
 {commands}
 
 options:
-  --help    this text; after a command, its options
-  --version the version
+  --help    show this text; after a command, show its options
+  --version show the version
 
 To start: darts-tf demo
 """

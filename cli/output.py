@@ -1,4 +1,4 @@
-"""What commands print: lines for people, results alone, or one JSON object a line for programs."""
+"""Output of commands: lines for people, only results, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from darts_tf.errors import unknown_name
 
-if TYPE_CHECKING:  # rich and NumPy are not for every command line
+if TYPE_CHECKING:  # importing rich at run time would slow down every command
     from rich.console import Console, RenderableType
 
 MODES = ("normal", "quiet", "json")
-"""normal: all lines. quiet: results and warnings. json: events, and nothing else."""
+"""Modes of output. normal: all lines. quiet: results and warnings. json: only events."""
 
 _chosen = MODES[0]
 _events = None
 
 
 def set_mode(name: str) -> None:
-    """Chooses what is printed from now on, one of `MODES`.
+    """Sets the mode of output, one of `MODES`.
 
     Raises:
-        InputError: there is no such mode.
+        InputError: the mode is unknown.
     """
     global _chosen
     if name not in MODES:
@@ -34,23 +34,23 @@ def set_mode(name: str) -> None:
 
 
 def mode() -> str:
-    """The one that was chosen last; at first `normal`."""
+    """Returns the mode that was set last, initially `normal`."""
     return _chosen
 
 
 def say(text: RenderableType, style: str | None = None) -> None:
-    """Prints something on the way, which only the normal mode shows.
+    """Prints progress, which only the normal mode shows.
 
     Args:
-        text: a line or several, or what else rich prints.
-        style: rich's name of a style for it.
+        text: one or more lines, or another object that rich prints.
+        style: name of a rich style.
     """
     if _chosen == "normal":
         _print(text, style)
 
 
 def result(text: RenderableType, style: str | None = None) -> None:
-    """Prints what a command was run for, which the quiet mode shows too; see `say`."""
+    """Prints a result, which the quiet mode shows too; see `say`."""
     if _chosen != "json":
         _print(text, style)
 
@@ -60,7 +60,7 @@ def warn(text: str, level: str = "warning") -> None:
 
     Args:
         text: one line.
-        level: how serious it is, a level of logging in small letters.
+        level: name of a logging level in lower case.
     """
     if _chosen == "json":
         event(level, text=text)
@@ -69,22 +69,23 @@ def warn(text: str, level: str = "warning") -> None:
 
 
 def event(kind: str, **fields) -> None:
-    """Writes an event where the mode is `json`: an object with its kind, time and fields.
+    """Writes an event in the mode `json`: an object with its kind, time and fields.
 
     Args:
-        kind: of event, a word.
-        **fields: of the object; NumPy's numbers and paths are taken, what is not finite is null.
+        kind: kind of event, a word.
+        **fields: other fields of the object. NumPy numbers and paths are converted; NaN and
+            infinity become null.
     """
     if _chosen == "json":
         from darts_tf.runs import files
 
-        told = files.plain({"event": kind, "time": round(time.time(), 3), **fields})
-        print(json.dumps(told, allow_nan=False), file=_events or sys.stdout, flush=True)
+        fields = files.plain({"event": kind, "time": round(time.time(), 3), **fields})
+        print(json.dumps(fields, allow_nan=False), file=_events or sys.stdout, flush=True)
 
 
 @contextlib.contextmanager
 def reserved() -> Iterator[None]:
-    """Within this block, where the mode is `json`, what others print goes to standard error."""
+    """Context manager: in the mode `json`, redirects other output to standard error."""
     global _events
     if _chosen != "json":
         yield
@@ -98,7 +99,7 @@ def reserved() -> Iterator[None]:
 
 
 def console() -> Console:
-    """Of rich, for people; lines are as long as they need."""
+    """Returns a rich console that does not wrap lines."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)

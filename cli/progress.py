@@ -1,4 +1,4 @@
-"""What a run shows while it goes on."""
+"""Progress of a run: a line per epoch, a bar, and forecasts of time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from darts_tf.spaces.difference import describe_changes
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """A line or two per epoch, and in a terminal a bar over the epoch with the time left.
+    """Callback and context manager that prints the progress of a run.
 
-    In the mode `json` an event per epoch, and one when the first forecast can be made. A context
-    manager, which gives the terminal back however the run ends.
+    It prints one or two lines per epoch, and in a terminal a bar with the time left. In the mode
+    `json` it writes an event per epoch, and one for the first forecast. At exit the terminal is
+    restored.
 
     Args:
-        epochs: of the whole run.
-        changes: an epoch whose steps take longer than those before.
-        run: what events call the run, such as its folder.
-        console: where to.
+        epochs: number of epochs of the whole run.
+        changes: epoch from which on steps take longer than before.
+        run: name of the run in events, such as its folder.
+        console: rich console to print to.
     """
 
     def __init__(self, epochs: int, changes: int = 0, run=None, console: Console | None = None):
@@ -58,7 +59,7 @@ class EpochProgress(keras.callbacks.Callback):
         self.bar.stop()
 
     def on_train_begin(self, logs=None):
-        """Says why nothing seems to happen at first; a run of several searches begins anew."""
+        """Prints that tracing takes a while; resets the bar if a run has several searches."""
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task, self.cells = None, None
@@ -76,7 +77,7 @@ class EpochProgress(keras.callbacks.Callback):
             self.bar.reset(self.task, total=self.params["steps"], **shown)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar, and says what to expect once some steps are done."""
+        """Updates the bar, and prints a forecast after some steps."""
         unknown = self.pace.step_seconds is None
         self.pace.end_step(batch)
         if unknown and self.pace.step_seconds is not None and batch < self.params["steps"] - 1:
@@ -90,7 +91,7 @@ class EpochProgress(keras.callbacks.Callback):
         output.event("forecast", run=self.run, seconds_a_step=step, **_numbers(left))
         epoch = step * self.params["steps"]
         self._say(
-            f"{step:.3f} s a step, {duration(epoch)} an epoch, "
+            f"{step:.3f} s per step, {duration(epoch)} per epoch, "
             f"{duration(left.run)} until epoch {left.until}; {gigabytes(memory())} of memory"
         )
 
@@ -104,12 +105,12 @@ class EpochProgress(keras.callbacks.Callback):
         )
 
     def report(self, metrics: dict) -> None:
-        """Prints the line of an epoch, and of a search its cells or what has changed in them."""
+        """Prints the line of an epoch; for a search also its cells or their changes."""
         left = self.pace.left(done=True)
         cells = getattr(self.model, "derived", None)
         change = describe_changes(self.cells, cells) if cells is not None and self.cells else None
-        told = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
-        output.event("epoch", run=self.run, **metrics, **told, **_numbers(left))
+        fields = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
+        output.event("epoch", run=self.run, **metrics, **fields, **_numbers(left))
         self._say(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {self._line(metrics, left)}")
         if cells is not None:
             self._say(change or str(cells), "dim")
@@ -132,7 +133,7 @@ class EpochProgress(keras.callbacks.Callback):
 
 
 def memory() -> int:
-    """Bytes that this process holds now, of a GPU's memory where there is one."""
+    """Returns the memory of this process now, bytes; on a machine with GPUs, theirs."""
     devices = tf.config.list_logical_devices("GPU")
     if devices:
         return sum(tf.config.experimental.get_memory_info(d.name)["current"] for d in devices)
@@ -152,8 +153,8 @@ _SHOWN = {
     "accuracy": "accuracy {:.1%}",
     "perplexity": "perplexity {:.2f}",
     "arch_loss": "arch loss {:.4f}",
-    "valid_perplexity": "valid perplexity {:.2f}",
-    "valid_accuracy": "valid accuracy {:.1%}",
+    "valid_perplexity": "validation perplexity {:.2f}",
+    "valid_accuracy": "validation accuracy {:.1%}",
     "eigenvalue": "eigenvalue {:.3g}",
     "skips_normal": "skips {:.0f}",
     "discretisation_gap": "gap {:.1%}",
@@ -161,20 +162,20 @@ _SHOWN = {
     "test_top5_accuracy": "top-5 {:.1%}",
     "seconds": "{:.1f} s",
 }
-"""Metrics of the line in this order, and their formats."""
+"""Formats of the metrics of an epoch's line, in order."""
 
 MEASURED = 5
-"""Steps whose mean time the first forecast is made from."""
+"""Number of steps whose mean time gives the first forecast."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Left:
-    """Seconds that are left; None where nothing can be said yet.
+    """Remaining time, seconds; None before it can be estimated.
 
     Attributes:
-        epoch: of the epoch under way.
-        run: until the end of epoch `until`.
-        until: the run's last epoch, or the last before steps take longer.
+        epoch: time to the end of the current epoch.
+        run: time to the end of epoch `until`.
+        until: last epoch of the run, or the last before steps take longer.
     """
 
     epoch: float | None
@@ -183,12 +184,12 @@ class Left:
 
 
 class Pace:
-    """Measures a run.
+    """Measurement of a run's speed.
 
     Args:
-        epochs: of the whole run.
-        changes: the epoch, counted from 0, from which on steps take longer; 0 for none.
-        clock: gives seconds.
+        epochs: number of epochs of the whole run.
+        changes: epoch, counted from 0, from which on steps take longer; 0 for none.
+        clock: function that returns the time, seconds.
     """
 
     def __init__(self, epochs: int, changes: int = 0, clock: Callable[[], float] = time.monotonic):
@@ -200,7 +201,7 @@ class Pace:
         self._last = None
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
-        """Notes that an epoch begins, which has so many steps."""
+        """Notes that an epoch with this number of steps begins."""
         if self._last is not None:
             self._ends.append(self.clock() - self._last)
         if epoch == self.changes:
@@ -209,7 +210,7 @@ class Pace:
         self._first = self._began = None
 
     def end_step(self, step: int) -> None:
-        """Notes that a step has ended, counted from 0; an epoch's first may be one that traces."""
+        """Notes the end of a step, counted from 0; the first of an epoch may include tracing."""
         self.step, self._last = step, self.clock()
         if self._began is None:
             self._first, self._began = step, self._last
@@ -217,10 +218,10 @@ class Pace:
             self.step_seconds = (self._last - self._began) / (step - self._first)
 
     def left(self, done: bool = False) -> Left:
-        """What is left now.
+        """Returns the remaining time.
 
         Args:
-            done: the epoch under way is at its end.
+            done: whether the current epoch is complete.
         """
         until = self.changes if self.epoch < self.changes else self.epochs
         if self.step_seconds is None:

@@ -1,4 +1,4 @@
-"""Starts TensorFlow without its chatter."""
+"""Start of TensorFlow without its log messages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from darts_tf.errors import InputError
 
 
 def start_tensorflow(on_text: bool = False) -> None:
-    """Makes TensorFlow ready for a command.
+    """Imports and configures TensorFlow for a command.
 
     Args:
-        on_text: whether its work is that of a recurrence, one operation after another.
+        on_text: whether the command runs a recurrent cell, one operation after another.
     """
-    # importing and tracing make millions of objects that stay: looking through them again and
-    # again would take a fifteenth of the start
+    # importing and tracing create millions of lasting objects: scanning them repeatedly would take
+    # a fifteenth of the start-up time
     gc.set_threshold(100_000, 20, 100)
     import_tensorflow()
     from darts_tf.runtime.execution import CHAINS, prefer_parallel_operations
@@ -33,13 +33,13 @@ def start_tensorflow(on_text: bool = False) -> None:
 
 
 def import_tensorflow(level: int = 2) -> None:
-    """Imports TensorFlow and looks for devices, and keeps what it says on the way to itself.
+    """Imports TensorFlow and lists devices, without its start-up messages.
 
-    Of what it says later errors are printed, at level 3 none: it calls an error, say, that one of
-    its optimisations does not fit a graph.
+    After start-up only errors are printed; at level 3 not even those, since TensorFlow logs
+    harmless events as errors, such as an optimization that does not apply to a graph.
 
-    TensorFlow 2.21 writes its start-up notes to file descriptor 2 whatever the log level is.
-    With `TF_CPP_MIN_LOG_LEVEL` set by the user, nothing is held back.
+    TensorFlow 2.21 writes start-up messages to file descriptor 2 at any log level. If the user has
+    set `TF_CPP_MIN_LOG_LEVEL`, no message is suppressed.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
@@ -51,7 +51,7 @@ def import_tensorflow(level: int = 2) -> None:
 
 
 def load_plugin(path: str) -> None:
-    """Runs a user's script, without what TensorFlow says if that imports it."""
+    """Runs a user's script, without TensorFlow's start-up messages if the script imports it."""
     level = "TF_CPP_MIN_LOG_LEVEL"
     if level in os.environ:
         plugins.load_plugin(path)
@@ -61,12 +61,12 @@ def load_plugin(path: str) -> None:
         with held_stderr():
             plugins.load_plugin(path)
     finally:
-        del os.environ[level]  # what starts TensorFlow sets it anew
+        del os.environ[level]  # import_tensorflow sets it again
 
 
 @contextlib.contextmanager
 def logged() -> Iterator[None]:
-    """Within this block warnings are printed, and the log is kept for a run that begins later."""
+    """Context manager: prints warnings, and buffers log records for a run that starts later."""
     logger, printer = logging.getLogger("darts_tf"), _Printer(logging.WARNING)
     kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
     for handler in (printer, kept):
@@ -79,7 +79,7 @@ def logged() -> Iterator[None]:
 
 
 class _Printer(logging.Handler):
-    """Prints, where a progress bar knows of it."""
+    """Prints log records by `output.warn`, so that they do not break a progress bar."""
 
     def emit(self, record):
         output.warn(record.getMessage(), record.levelname.lower())
@@ -87,10 +87,10 @@ class _Printer(logging.Handler):
 
 @contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
-    """Holds back all that reaches file descriptor 2; lets it out if the block fails.
+    """Context manager: buffers everything written to file descriptor 2; prints it on failure.
 
-    An `InputError` says in its own words what is wrong with the input; what TensorFlow has written
-    about it goes.
+    On an `InputError` the buffer is dropped, since its message describes the problem better than
+    TensorFlow's output.
     """
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""Trials of a study, as `baseline` and `tune` print them."""
+"""Output of `baseline` and `tune` about the trials of a study."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from darts_tf.studies.workers import role
 
 
 def ready() -> None:
-    """As `jobs.alone`, and says what a chief does."""
+    """Prepares the process by `jobs.alone`, and prints what a chief does."""
     jobs.alone()
     if role() == "chief":
-        output.say("chief: chooses what workers try, and ends when they have heard of its end")
+        output.say("chief: chooses the trials of the workers, and ends after telling them to end")
 
 
 def show(oracle: Bounded, trial) -> None:
-    """A line on a trial that has ended, the best one so far, and what is left."""
+    """Prints a line about a completed trial, the best one so far and the remaining budget."""
     best = oracle.best()
     left = oracle.allowance.written(oracle.left())
     output.event(
@@ -30,29 +30,31 @@ def show(oracle: Bounded, trial) -> None:
         left={oracle.allowance.unit: oracle.left()},
     )
     output.say(
-        f"trial {trial.trial_id}  valid accuracy {trial.score:.1%}  {duration(seconds(trial))}  "
-        f"best {best.score:.1%} (trial {best.trial_id})  {left} left"
+        f"trial {trial.trial_id}  validation accuracy {trial.score:.1%}  "
+        f"{duration(seconds(trial))}  best {best.score:.1%} (trial {best.trial_id})  {left} left"
     )
 
 
 def show_made(name: str, outcome) -> None:
-    """A worker's line on a trial that it has made."""
+    """Prints a worker's line about a trial that it has completed."""
     if role() == "worker":
         output.event("trial", trial=name, valid_accuracy=outcome[OBJECTIVE])
-        output.say(f"trial {name}  valid accuracy {outcome[OBJECTIVE]:.1%}")
+        output.say(f"trial {name}  validation accuracy {outcome[OBJECTIVE]:.1%}")
 
 
 def summarise(oracle: Bounded) -> None:
-    """How many trials there were, and which was the best.
+    """Prints the number of trials and the best one.
 
     Raises:
-        InputError: There was none.
+        InputError: No trial was completed.
     """
     done = oracle.done()
     if not done:
-        raise InputError("Expected a budget for one trial at least. Received: no trial has ended")
+        raise InputError(
+            "Expected a budget for at least one trial. Received: no trial was completed in it"
+        )
     best, total = oracle.best(), sum(map(seconds, done))
     output.result(
-        f"\nbest of {len(done)}: trial {best.trial_id}, valid accuracy {best.score:.1%}; "
+        f"\nbest of {len(done)}: trial {best.trial_id}, validation accuracy {best.score:.1%}; "
         f"{duration(total)} of training"
     )

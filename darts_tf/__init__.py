@@ -16,6 +16,8 @@ HOMES = {
     "spaces.cell": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
     "models.supernet": ("Supernet",),
     "search.darts": ("DARTS",),
+    "search.images": ("search_images",),
+    "search.text": ("search_text",),
     "models.recurrent_supernet": ("RecurrentSupernet",),
     "layers.mixed_recurrent_cell": ("MixedRecurrentCell",),
     "layers.recurrent_cells": ("RecurrentCell",),

@@ -7,13 +7,16 @@ alone: what runs is what the user has registered, never what a file of a run say
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from darts_tf import plugins, registry
 from darts_tf.configs.estimators import ESTIMATORS, Estimator
+from darts_tf.configs.selections import SELECTIONS, Selection
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
 from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
 from darts_tf.errors import InputError, shown
+from darts_tf.search.selection import by_users_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES
 from darts_tf.spaces.search_spaces import SPACES, checked_space
 
@@ -22,7 +25,7 @@ TAKEN = {
     "space": tuple(SPACES.maps[-1]),
     "dataset": ("digits", *EMBEDDED_TEXTS),
     "estimator": tuple(ESTIMATORS.maps[-1]),
-    "selection": ("strength", "perturbation"),
+    "selection": tuple(SELECTIONS.maps[-1]),
 }
 """Names that nobody can register, by the kind of what they name."""
 
@@ -148,7 +151,7 @@ def register_selection(name: str, rule: Callable) -> None:
         InputError: a name that is taken or no identifier.
     """
     _check_callable("selection", name, rule)
-    _add("selection", name, rule)
+    _add("selection", name, Selection(functools.partial(by_users_rule, name, rule)))
 
 
 def forget(kind: str, name: str) -> None:

@@ -17,8 +17,8 @@ DATASETS: dict[str, Callable] = {}
 """`() -> (classes, train, test)`, as in `data.sources.EMBEDDED`."""
 ESTIMATORS: dict[str, object] = {}
 """Estimators of the architecture gradient, `configs.estimators.Estimator` objects."""
-SELECTIONS: dict[str, Callable] = {}
-"""`(alphas, primitives) -> Genotype`: chooses the cells of a search; see `register`."""
+SELECTIONS: dict[str, object] = {}
+"""Selection rules, `configs.selections.Selection` objects."""
 
 KINDS: Mapping[str, dict] = {
     "primitive": PRIMITIVES,

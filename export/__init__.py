@@ -1,8 +1,8 @@
-"""Trained networks for use elsewhere: SavedModel and TFLite, checked against Keras.
+"""Export of trained networks as SavedModel, TFLite and web page, compared with Keras.
 
-`export` writes a folder; `load` opens it, one of its models, or a training run's folder, to
-classify images. `export_language_model` and `load_text_model` do so for language models, and
-`sample` makes text with them. TensorFlow is imported when they are first used.
+`export` writes a folder. `load` opens it, one of its models, or a training run's folder, to
+classify images. `export_language_model` and `load_text_model` do the same for language models, and
+`sample` generates text with them. TensorFlow is imported on first use of a name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The folder of an export: its files' names, its models' versions, and when it may be written."""
+"""The folder of an export: names of its files, versions of its models, checks before writing."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from darts_tf.runtime.outputs import check_output_folder
 
 REPORT = "export_report.json"
 PAGE = "report.html"
-"""The report for people."""
+"""The report as an HTML page."""
 LABELS = "labels.txt"
-"""The classes' names, one a line, in the order of the logits."""
+"""Names of the classes, one per line, in the order of the logits."""
 PREPROCESSING = "preprocessing.json"
 VOCABULARY = files.VOCABULARY
-"""The words of a language model, one a line, in the order of the logits."""
+"""Words of a language model, one per line, in the order of the logits."""
 TEXT = "text.json"
-"""How a text becomes words of that vocabulary."""
+"""Rule that splits a text into words of the vocabulary."""
 GENOTYPE = "genotype.json"
 SAVED_MODELS = "saved_model"
-"""Has a folder for every name, and that one for every version: what TF Serving reads."""
+"""Folder with `NAME/VERSION/` inside, the layout that TF Serving reads."""
 ASSETS = "assets"
-"""Inside a SavedModel, the files that belong to it."""
+"""Folder inside a SavedModel with files such as labels."""
 LOCK = ".lock"
-"""Held by a process that replaces an earlier export."""
+"""Lock file that is held while a process replaces an earlier export."""
 STAGED = ".export-"
-"""Begins the name of a folder in which the files of an export wait until all are written."""
+"""Prefix of the temporary folder in which an export is written before its files are moved."""
 
 LARGEST_VERSION = 2**63 - 1
-"""That TF Serving can read."""
+"""Largest version number that TF Serving can read."""
 
 
 def check_output(output: pathlib.Path, overwrite: bool) -> None:
-    """Checks that the output is new or empty, or, to overwrite, an earlier export.
+    """Checks that the output is new or empty, or an earlier export if `overwrite` is set.
 
     Raises:
-        InputError: it is something else.
+        InputError: the output is something else.
     """
     check_output_folder(
         "output", output, is_new, overwrite, instead="--overwrite for an earlier export"
@@ -53,7 +53,7 @@ def check_output(output: pathlib.Path, overwrite: bool) -> None:
 
 
 def is_new(output: pathlib.Path) -> bool:
-    """Whether nothing is at `output`, but for what an export left that had not been written yet."""
+    """Returns whether `output` is missing or empty, except for files of an interrupted export."""
     if not output.is_dir():
         return True
     entries = (path for path in output.iterdir() if path.name != LOCK)
@@ -61,9 +61,9 @@ def is_new(output: pathlib.Path) -> bool:
 
 
 def recorded(output: pathlib.Path) -> Iterator[dict[str, dict]]:
-    """The files, with size and SHA-256 by their path, of the export that is at `output`.
+    """Yields the recorded files of the export at `output`: size and SHA-256 by path.
 
-    First those of the report, then those of exports that were stopped while they replaced it.
+    The report's files come first, then those of exports that were interrupted while replacing it.
     """
     for place in (output, *sorted(output.glob(f"{STAGED}*"))):
         try:
@@ -75,7 +75,7 @@ def recorded(output: pathlib.Path) -> Iterator[dict[str, dict]]:
 
 
 def check_name(name: str) -> None:
-    """Raises InputError where a model's name is none that fits in paths and addresses."""
+    """Raises InputError if a model's name cannot be part of paths and URLs."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
         raise InputError(
             "Expected name to be of letters, digits, _, - and . (not first), at most 100. "
@@ -84,78 +84,77 @@ def check_name(name: str) -> None:
 
 
 def versions(model: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The SavedModels below the folder of a name, by version, the newest last."""
+    """Returns the SavedModels below the folder of a model's name, by version, the newest last."""
     if not model.is_dir():
         return {}
-    found = (path for path in model.iterdir() if re.fullmatch("[0-9]+", path.name))
-    return dict(sorted((int(path.name), path) for path in found if path.is_dir()))
+    numbered = (path for path in model.iterdir() if re.fullmatch("[0-9]+", path.name))
+    return dict(sorted((int(path.name), path) for path in numbered if path.is_dir()))
 
 
 def new_version(output: pathlib.Path, name: str, version: int | None = None) -> int:
-    """The version that is asked for, or else the one after the newest.
+    """Returns `version`, or by default the one after the newest.
 
     Raises:
-        InputError: the version is there already, or is no positive number; or a name that cannot
-            be.
+        InputError: the version exists already or is out of range, or the name is invalid.
     """
     check_name(name)
-    there = versions(output / SAVED_MODELS / name)
+    existing = versions(output / SAVED_MODELS / name)
     if version is None:
-        return max(there, default=0) + 1
+        return max(existing, default=0) + 1
     if not 0 < version <= LARGEST_VERSION:
         raise InputError(
             f"Expected a version from 1 to {LARGEST_VERSION}. Received: version={shown(version)}"
         )
-    if version in there:
+    if version in existing:
         raise InputError(
-            "Expected a version that is not there yet, since a server may be using it. "
-            f"Received: version={version}, there are {', '.join(map(str, there))}"
+            "Expected a version that does not exist yet, since a server may be using it. "
+            f"Received: version={version}, there are {', '.join(map(str, existing))}"
         )
     return version
 
 
 def place(path: str, name: str, version: int) -> str:
-    """Where in an export a format's file or folder is."""
+    """Returns the path of a format's file or folder inside an export."""
     return f"{path}/{name}/{version}" if path == SAVED_MODELS else path
 
 
 def version_of(path: str) -> str | None:
-    """The folder of the SavedModel that a file in an export belongs to, or None."""
+    """Returns the folder of the SavedModel that a file in an export belongs to, or None."""
     match = re.match(rf"{SAVED_MODELS}/[^/]+/[0-9]+(?=/)", path)
     return match[0] if match else None
 
 
 def describe(folder: pathlib.Path, preprocessing, classes: Sequence[str]) -> None:
-    """Writes what a model's user needs beside it: labels and preprocessing."""
+    """Writes the files for users of a model: labels and preprocessing."""
     write_texts(folder, descriptions(preprocessing, classes))
 
 
 def write_texts(folder: pathlib.Path, texts: Mapping[str, str]) -> None:
-    """Writes texts into files by their names, in a folder that is made if it is not there."""
+    """Writes texts to files by name, in a folder that is created if it does not exist."""
     folder.mkdir(exist_ok=True)
     for name, text in texts.items():
         atomic.write_text(folder / name, text)
 
 
 def descriptions(preprocessing, classes: Sequence[str]) -> dict[str, str]:
-    """Texts of the files for labels and preprocessing, by their names."""
+    """Returns the contents of the files for labels and preprocessing, by file name."""
     labels = "".join(f"{label}\n" for label in classes)
     return {LABELS: labels, PREPROCESSING: preprocessing.to_json() + "\n"}
 
 
 def read_labels(contents: bytes) -> tuple[str, ...]:
-    """The classes in a file that `describe` wrote."""
-    # Not splitlines(): a label may hold one of the rarer characters that it takes for line ends.
+    """Returns the classes in a file that `describe` wrote."""
+    # Not splitlines(): a label may contain other characters that it treats as line ends.
     return tuple(contents.decode("utf-8").removesuffix("\n").split("\n"))
 
 
 def digests(folder: pathlib.Path) -> dict[str, dict]:
-    """Size in bytes and SHA-256 of every file below the folder, by its path there."""
+    """Returns size in bytes and SHA-256 of every file below the folder, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): digest(path) for path in paths}
 
 
 def digest(path: pathlib.Path) -> dict:
-    """Size in bytes and SHA-256 of a file."""
+    """Returns size in bytes and SHA-256 of a file."""
     contents = path.read_bytes()
     return {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}

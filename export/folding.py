@@ -1,7 +1,7 @@
-"""Batch normalisations folded into the convolutions before them.
+"""Folding of batch normalizations into the convolutions before them.
 
-At inference a normalisation is `x * scale + shift`. To scale the outputs of a convolution is to
-scale its kernel, so that only the shift is left.
+At inference a normalization is `x * scale + shift`. Scaling the outputs of a convolution is the
+same as scaling its kernel, so that only the shift remains.
 """
 
 from __future__ import annotations
@@ -24,32 +24,36 @@ KERNELS = {
     SeparableConv: ("pointwise",),
     Conv7x1And1x7: ("kernel_column",),
 }
-"""The kernels right before each layer's normalisation; several stand side by side before one.
+"""Attributes with the kernels directly before each layer's normalization.
 
-A layer with `norms` in the plural has a list of kernels. One that is not here keeps its
-normalisation, which is as right, but slower.
+If there are several, their outputs are concatenated before one normalization. A layer with several
+`norms` has a list of kernels. A layer that is not listed keeps its normalization, which is as
+correct but slower.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Shift:
-    """What is left of a normalisation: adds `values`, `(channels,)`."""
+    """Remainder of a folded normalization: adds `values`, `(channels,)`."""
 
     values: tf.Tensor
 
     def __call__(self, x, scale=None, training=False):
-        """Shifted `x`, `(batch, height, width, channels)`."""
+        """Returns `x + values`, `(batch, height, width, channels)`."""
         return tf.nn.bias_add(x, self.values)
 
 
 def fold_normalizations(network: Network) -> None:
-    """Changes the network in place to one of the same results at inference, unfit for training."""
+    """Folds all normalizations in place.
+
+    Results at inference stay the same up to rounding; the network can no longer be trained.
+    """
     for layer in _layers(network):
         fold(layer)
 
 
 def fold(layer: keras.layers.Layer) -> None:
-    """The same for one layer; what has no normalisation stays as it is."""
+    """Folds the normalizations of one layer in place; layers not in `KERNELS` stay unchanged."""
     names = KERNELS.get(type(layer), ())
     if names and hasattr(layer, "norms"):
         kernels = getattr(layer, *names)

@@ -1,7 +1,7 @@
-"""What a network can be exported as. A new format is a module like the two here and one line.
+"""Export formats of networks. A new format is a module with the two functions below and one entry.
 
-Their `write` takes a network, its preprocessing, a path and `Examples`; what their `open_logits`
-makes takes images, uint8 `(n, height, width, channels)`, and gives logits `(n, classes)`.
+`write` takes a network, its preprocessing, a path and `Examples`. `open_logits` takes the path and
+returns a function from images, uint8 `(n, height, width, channels)`, to logits `(n, classes)`.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ FORMATS = {
     "tflite_int8": _tflite("int8", Bounds(agreement=0.93, sqnr=25.0)),
     "web": Format("web", page.write, page.open_logits, Bounds(1e-4), check=vendoring.check),
 }
-"""Every format by the name that `--format` takes."""
+"""Formats by the name that `--format` takes."""

@@ -1,4 +1,4 @@
-"""Images in, logits out: the files, checks and batches that all models share."""
+"""Image files, checks of images and batches, shared by the models of all formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darts_tf.models.network import logits_of
 from darts_tf.runtime.atomic import contents
 
 BATCH = 16
-"""Images at a time: few enough for 224x224 pixels on a small machine."""
+"""Images per batch: small enough for 224x224 pixels on a small machine."""
 
 
 KINDS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
@@ -24,12 +24,11 @@ KINDS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
 class Examples(NamedTuple):
-    """What a format may need beside the network.
+    """Labels and calibration images, which some formats need beside the network.
 
     Attributes:
         classes: labels in the order of the logits.
-        calibration: images of the training split, uint8 `(n, height, width, channels)`; None where
-            there are none.
+        calibration: images of the training split, uint8 `(n, height, width, channels)`, or None.
     """
 
     classes: tuple[str, ...]
@@ -37,25 +36,25 @@ class Examples(NamedTuple):
 
 
 def image_files(folder: pathlib.Path, most: int) -> list[pathlib.Path]:
-    """Image files anywhere below a folder, evenly over their sorted names, at most so many.
+    """Returns at most `most` image files below a folder, evenly spaced in their sorted order.
 
     Raises:
-        InputError: no folder, or none in it.
+        InputError: the folder does not exist or has no image files.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
-    if not found:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
+    if not paths:
         raise InputError(
             f"Expected a folder with image files ({', '.join(KINDS)}). Received: {str(folder)!r}"
         )
-    count = min(most, len(found))
-    return [found[i * len(found) // count] for i in range(count)]
+    count = min(most, len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
 
 
 def read_images(paths: Sequence[pathlib.Path], preprocessing: Preprocessing) -> np.ndarray:
-    """Image files as a network's input before normalisation, uint8 `(n, height, width, channels)`.
+    """Reads and resizes image files: uint8 `(n, height, width, channels)`, before normalization.
 
     Raises:
-        InputError: a file that is not there, or no image; the message names it.
+        InputError: a file is missing or not an image; the message names it.
     """
     return np.stack([_read_image(path, preprocessing) for path in paths])
 
@@ -83,13 +82,13 @@ def check_images(images: np.ndarray, preprocessing: Preprocessing) -> None:
 
 
 def in_batches(logits: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    """Logits `(n, classes)` of images `(n, height, width, channels)`, `BATCH` at a time."""
+    """Returns logits `(n, classes)` of images `(n, height, width, channels)`, by `BATCH` images."""
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     return np.concatenate([logits(batch) for batch in batches])
 
 
 def keras_logits(network, preprocessing: Preprocessing) -> Callable[[np.ndarray], np.ndarray]:
-    """A network as a function from uint8 images to float32 logits."""
+    """Returns a network as a function from uint8 images to float32 logits."""
 
     def logits(images):
         outputs = network(preprocessing.normalize(images), training=False)

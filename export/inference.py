@@ -1,4 +1,4 @@
-"""A trained network made ready to leave Keras: float32, normalisation inside, weights constant."""
+"""Conversion of a trained network to a graph without Keras: float32, with constant weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HALF = ("float16", "bfloat16")
 
 
 def inference_copy(network: Network, dtype: str = "float32") -> Network:
-    """The same network, computing in `dtype`, without auxiliary head and drop path.
+    """Returns a copy that computes in `dtype`, without auxiliary head and drop path.
 
-    A network of mixed precision keeps its weights in float32, so that nothing is lost.
+    Mixed-precision networks store their weights in float32, so the copy loses no precision.
     """
     without = {"auxiliary": False, "drop_path": 0.0}
     with dtype_policy(dtype):
@@ -27,17 +27,17 @@ def inference_copy(network: Network, dtype: str = "float32") -> Network:
 
 
 def computes_in_half(network: Network) -> bool:
-    """Whether any part of the network computes with 16 bits."""
+    """Returns whether any part of the network computes with 16 bits."""
     return any(part.compute_dtype in HALF for part in (network, *_parts(network)))
 
 
 def frozen_logits(network: Network, preprocessing: Preprocessing, batch: int | None):
-    """A graph function with constants for weights, which needs neither Keras nor the network.
+    """Returns a graph function with constant weights, which needs neither Keras nor the network.
 
     Args:
         network: without an auxiliary head.
-        preprocessing: becomes a part of the graph.
-        batch: images at a time; None for any number.
+        preprocessing: its normalization becomes part of the graph.
+        batch: number of images per call; None for any number.
 
     Returns:
         A concrete function from raw images float32 `(batch, height, width, channels)`, values 0
@@ -54,10 +54,10 @@ def frozen_logits(network: Network, preprocessing: Preprocessing, batch: int | N
 
 
 def image_shape(preprocessing: Preprocessing, batch: int | None) -> tuple[int | None, ...]:
-    """`(batch, height, width, channels)`."""
+    """Returns the input shape `(batch, height, width, channels)`."""
     return (batch, preprocessing.height, preprocessing.width, preprocessing.channels)
 
 
 def _parts(network: Network) -> list[keras.layers.Layer]:
-    """What inference needs, in the same order for every network of one genotype and depth."""
+    """Returns the parts used at inference, in one order for a given genotype and depth."""
     return [network.stem, *network.cells, network.head]

@@ -1,4 +1,4 @@
-"""Opens a trained network to classify images, from a run, an export or one of its models."""
+"""Loading of a trained network to classify images: from a run, an export or one of its models."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ BROKEN = (
     tf.errors.OpError,
     zipfile.BadZipFile,
 )
-"""What Keras, TensorFlow and TFLite raise on a file that is broken or something else."""
+"""Exceptions of Keras, TensorFlow and TFLite for a file that is damaged or of another kind."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A network with all that it takes to use it.
+    """A network with its labels and preprocessing.
 
     Attributes:
         classes: labels in the order of the probabilities.
-        preprocessing: from image files to the images that `probabilities` takes.
-        logits: from images to logits `(n, classes)`.
+        preprocessing: decodes and resizes image files for `probabilities`.
+        logits: function from uint8 images to logits `(n, classes)`.
     """
 
     classes: tuple[str, ...]
@@ -53,13 +53,13 @@ class Exported:
         """Classifies images.
 
         Args:
-            images: uint8 `(n, height, width, channels)`, of the size `preprocessing` says.
+            images: uint8 `(n, height, width, channels)`, with the size of `preprocessing`.
 
         Returns:
             float32 `(n, classes)`; rows add up to 1.
 
         Raises:
-            InputError: images of another shape or type, or not as many logits as labels.
+            InputError: images of another shape or type, or different numbers of logits and labels.
         """
         check_images(images, self.preprocessing)
         logits = in_batches(self.logits, images)
@@ -73,16 +73,16 @@ class Exported:
 
 
 def load(path: str | os.PathLike[str]) -> Exported:
-    """Opens a trained network.
+    """Loads a trained network.
 
     Args:
-        path: a run's folder; an export's folder (of its models the first in the order of
-            `FORMATS`); the folder of a SavedModel's version or of its name (the newest version);
-            or a `.keras` or `.tflite` file. Labels and preprocessing are those inside the model,
-            or else those beside it.
+        path: a run's folder; an export's folder (its first model in the order of `FORMATS` is
+            loaded); the folder of a SavedModel's version or of its name (the newest version is
+            loaded); or a `.keras` or `.tflite` file. Labels and preprocessing are read from inside
+            the model, or else from the files beside it.
 
     Raises:
-        InputError: nothing of that kind there, a model that cannot be read, or one without labels.
+        InputError: `path` is none of these, or the model cannot be read or has no labels.
     """
     path = pathlib.Path(path)
     model = model_at(path)
@@ -95,30 +95,33 @@ def load(path: str | os.PathLike[str]) -> Exported:
 
 
 def model_at(path: pathlib.Path) -> pathlib.Path:
-    """The .keras or .tflite file or the SavedModel's version that `path` stands for."""
+    """Returns the .keras or .tflite file or the SavedModel's version that `path` refers to."""
     if path.is_file() and path.suffix in SUFFIXES:
         return path
     if path.is_dir():
         for place in (path, path / folder.SAVED_MODELS):
-            if found := _saved_model(place):
-                return found
+            if saved := _saved_model(place):
+                return saved
         in_page = (page.MODEL, f"{FORMATS['web'].path}/{page.MODEL}")
         for name in (*(form.path for form in FORMATS.values()), *in_page, files.MODEL):
             if (path / name).is_file():
                 return path / name
         raise InputError(f"{WANTED}. Received: {str(path)!r}, which has no model")
-    what = "is another file" if path.exists() else "is not there"
-    raise InputError(f"{WANTED}. Received: {str(path)!r}, which {what}")
+    problem = "is another file" if path.exists() else "is not there"
+    raise InputError(f"{WANTED}. Received: {str(path)!r}, which {problem}")
 
 
 def _saved_model(path: pathlib.Path) -> pathlib.Path | None:
-    """The newest SavedModel of a version's folder, of a name's, or of one with names; or None."""
+    """Returns the newest SavedModel at `path`, or None.
+
+    `path` may be the folder of a version, of a model's name, or of several names.
+    """
     if (path / SAVED_MODEL).is_file():
         return path
     if not path.is_dir():
         return None
-    there = {inside: _newest(inside) for inside in (path, *sorted(path.iterdir()))}
-    models = {inside: newest for inside, newest in there.items() if newest}
+    newest = {model: _newest(model) for model in (path, *sorted(path.iterdir()))}
+    models = {model: version for model, version in newest.items() if version}
     if len(models) > 1:
         raise InputError(
             f"Expected the folder of one model, such as {str(next(iter(models)))!r}. "
@@ -133,7 +136,7 @@ def _newest(model: pathlib.Path) -> pathlib.Path | None:
 
 
 def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
-    """Labels and preprocessing of a model."""
+    """Reads labels and preprocessing of a model."""
     for place in places(model):
         if (place / folder.VOCABULARY).is_file():
             raise InputError(
@@ -152,15 +155,15 @@ def _description(model: pathlib.Path) -> tuple[tuple[str, ...], Preprocessing]:
 
 
 def places(model: pathlib.Path) -> tuple:
-    """Where the files that belong to a model may be: inside it, which goes first, or beside it."""
+    """Returns the places of a model's own files, in order of precedence: inside it, beside it."""
     inside = model / folder.ASSETS
     if model.suffix == ".tflite" and zipfile.is_zipfile(model):
-        inside = zipfile.Path(model)  # as TFLite's metadata tools put files into one
+        inside = zipfile.Path(model)  # TFLite's metadata tools append files as a zip archive
     return inside, model.parent
 
 
 def _read(labels, preprocessing) -> tuple[tuple[str, ...], Preprocessing]:
-    """What two files hold, which may be inside an archive."""
+    """Reads labels and preprocessing from two files, which may be inside an archive."""
     try:
         return (
             folder.read_labels(labels.read_bytes()),
@@ -174,7 +177,7 @@ def _read(labels, preprocessing) -> tuple[tuple[str, ...], Preprocessing]:
 
 
 def opened(open_model: Callable, path: pathlib.Path):
-    """What `open_model` makes of a model; one line of error where it is broken."""
+    """Returns `open_model(path)`; raises InputError with one line if the model is damaged."""
     try:
         return open_model(path)
     except BROKEN as error:

@@ -1,4 +1,4 @@
-"""Does an exported model say what Keras says?"""
+"""Comparison of an exported model's logits with those of Keras."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import NamedTuple
 import numpy as np
 
 EXACT = 2.0**-24
-"""Half a unit in the last place of float32: nearer than that two models cannot be told to be."""
+"""Half a unit in the last place of float32; smaller differences cannot be measured."""
 
 
 class ParityError(RuntimeError):
-    """An exported model's logits are too far from Keras'."""
+    """An exported model's logits differ too much from those of Keras."""
 
 
 class Parity(NamedTuple):
-    """How far two models' logits are apart.
+    """Differences between the logits of two models.
 
     Attributes:
-        difference: largest absolute difference over the largest absolute logit expected.
+        difference: largest absolute difference over the largest absolute expected logit.
         agreement: share of images with the same most probable class, or of words with the same most
             probable next one, 0 to 1.
-        sqnr: power of the logits over that of their differences, decibels.
+        sqnr: ratio of the power of the expected logits to that of the differences, decibels.
     """
 
     difference: float
@@ -30,12 +30,12 @@ class Parity(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What of `Parity` is asked for: at most that difference, at least the others; None: nothing.
+    """Bounds of the measures in `Parity`; None is no bound.
 
     Attributes:
-        difference: as there.
-        agreement: as there.
-        sqnr: as there.
+        difference: largest difference allowed.
+        agreement: smallest agreement allowed.
+        sqnr: smallest SQNR allowed, decibels.
     """
 
     difference: float | None = None
@@ -44,9 +44,9 @@ class Bounds(NamedTuple):
 
 
 def compare(expected: np.ndarray, received: np.ndarray) -> Parity:
-    """Compares logits, both `(images, classes)`, or `(streams, time, vocabulary)`.
+    """Compares logits, both `(images, classes)` or both `(streams, time, vocabulary)`.
 
-    What is not a number agrees with nothing.
+    Rows with NaN or infinity agree with nothing.
     """
     expected, received = (np.asarray(logits, np.float64) for logits in (expected, received))
     error = received - expected
@@ -63,7 +63,7 @@ def compare(expected: np.ndarray, received: np.ndarray) -> Parity:
 
 
 def check(name: str, parity: Parity, bounds: Bounds) -> None:
-    """Raises ParityError where a number is outside its bound, or none at all."""
+    """Raises ParityError if a measure misses its bound or is NaN."""
     most, *least = bounds
     if most is not None and not parity.difference <= most:
         raise ParityError(

@@ -1,4 +1,4 @@
-"""What every export does: each model is written, opened again, compared with Keras, published."""
+"""The steps of every export: write each model, open it, compare it with Keras, publish it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from darts_tf.runtime import atomic
 
 
 def nothing(path: pathlib.Path) -> dict:
-    """Of a format whose file has nothing more to tell."""
+    """Returns no description, for formats without one."""
     return {}
 
 
 class Format(NamedTuple):
-    """A format.
+    """An export format.
 
     Attributes:
-        path: of its file or folder inside an export; `folder.place` adds name and version.
+        path: path of its file or folder inside an export; `folder.place` adds name and version.
         write: writes a model to a path.
-        open_logits: makes a function of what was written: from what the model reads to its logits.
-        bounds: how near to Keras it is published.
-        describe: more about what was written, for the report.
+        open_logits: opens a written model as a function from its inputs to logits.
+        bounds: largest differences from Keras with which a model is published.
+        describe: returns more entries about a written model for the report.
         calibrated: whether `write` needs images of the training split.
-        check: raises InputError where the format cannot be written on this machine.
+        check: raises InputError if the format cannot be written on this machine.
     """
 
     path: str
@@ -49,12 +49,13 @@ class Format(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What models are compared with Keras by.
+    """Comparison of models with Keras.
 
     Attributes:
-        expected: Keras' logits; the last dimension is the classes, or the vocabulary.
-        quality: from logits to what the report says of how good they are, by its name.
-        rounding: how far Keras is from itself in float64; called where that matters.
+        expected: Keras' logits; the last axis is the classes, or the vocabulary.
+        quality: function from logits to measures of quality for the report, by name.
+        rounding: returns the difference of Keras' logits from those in float64; called only if a
+            model misses its bound.
     """
 
     expected: np.ndarray
@@ -62,20 +63,20 @@ class Comparison(NamedTuple):
     rounding: Callable[[], float]
 
     def of(self, name: str, logits: np.ndarray, bounds: parity.Bounds) -> dict:
-        """What the report says of a model's logits.
+        """Returns the report's entries about a model's logits.
 
-        Two correct models differ by what each of them rounds, which may be more than a bound where
-        a network magnifies it: then the bound is twice what Keras rounds.
+        Two correct models differ by their rounding errors, which a network can amplify beyond a
+        bound. The bound is then twice the rounding error of Keras.
 
         Raises:
-            ParityError: they miss a bound.
+            ParityError: the logits miss a bound.
         """
-        found = parity.compare(self.expected, logits)
-        if bounds.difference is not None and found.difference > bounds.difference:
+        measured = parity.compare(self.expected, logits)
+        if bounds.difference is not None and measured.difference > bounds.difference:
             bounds = bounds._replace(difference=max(bounds.difference, 2 * self.rounding()))
-        parity.check(name, found, bounds)
-        asked = {what: bound for what, bound in bounds._asdict().items() if bound is not None}
-        return {"bounds": asked, **found._asdict(), **self.quality(logits)}
+        parity.check(name, measured, bounds)
+        applied = {what: bound for what, bound in bounds._asdict().items() if bound is not None}
+        return {"bounds": applied, **measured._asdict(), **self.quality(logits)}
 
 
 def check_formats(formats: Sequence[str], known: Mapping[str, object]) -> None:
@@ -88,7 +89,7 @@ def check_formats(formats: Sequence[str], known: Mapping[str, object]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of what makes the models."""
+    """Returns the versions of the packages that write the models."""
     ours = {"darts_tf": darts_tf.__version__, "tensorflow": tf.__version__}
     return {**ours, "keras": keras.__version__, "python": platform.python_version()}
 
@@ -104,24 +105,23 @@ def publish(
     logits: Callable[[Format, pathlib.Path], np.ndarray],
     report: Callable[[str], None],
 ) -> dict:
-    """Writes an export's folder, with those models that are as near to Keras as they must be.
+    """Writes an export's folder with the models that are within their bounds.
 
     Args:
         output: folder to write.
-        summary: the report so far, `name` and `version` in it; of the formats and of what missed
-            its bound it has none yet.
-        forms: by their names.
-        comparison: of the models' logits.
-        describe: writes into a folder what a model's user needs beside it.
+        summary: the report so far, with `name`, `version`, and empty `formats` and `missed`.
+        forms: formats by name.
+        comparison: compares the models' logits with Keras.
+        describe: writes the files for users of the models into a folder.
         write: writes a model in a format to a path.
-        logits: of what is at that path, for what Keras was asked.
+        logits: returns the logits of the model at that path, for the inputs that Keras got.
         report: called with a line of text at every step.
 
     Returns:
         The report, which is also written.
 
     Raises:
-        ParityError: every model misses a bound; nothing has been written then.
+        ParityError: every model misses a bound; nothing is written then.
     """
     name, version = summary["name"], summary["version"]
     with published(output) as written:
@@ -132,16 +132,16 @@ def publish(
             path.parent.mkdir(parents=True, exist_ok=True)
             report(f"writing {format_name}")
             write(form, path)
-            gc.collect()  # graphs with all weights in them, which refer to themselves
+            gc.collect()  # frees graphs that contain all weights and are in reference cycles
             report(f"comparing {format_name} with Keras")
             try:
-                found = comparison.of(format_name, logits(form, path), form.bounds)
+                measured = comparison.of(format_name, logits(form, path), form.bounds)
             except parity.ParityError as error:
                 summary["missed"][format_name] = {"path": place, "reason": str(error)}
                 _remove(written / form.path)
                 continue
-            of_file = {"path": place, "bytes": _size(path)}
-            summary["formats"][format_name] = {**of_file, **found, **form.describe(path)}
+            file = {"path": place, "bytes": _size(path)}
+            summary["formats"][format_name] = {**file, **measured, **form.describe(path)}
         if not summary["formats"]:
             reasons = (model["reason"] for model in summary["missed"].values())
             raise parity.ParityError("; ".join(reasons))
@@ -149,7 +149,7 @@ def publish(
 
 
 def _report(written: pathlib.Path, summary: dict) -> dict:
-    """Writes the report for people and the one for programs, which it returns."""
+    """Writes the report as HTML and as JSON; returns the latter."""
     summary = files.plain({**summary, "files": folder.digests(written)})
     atomic.write_text(written / folder.PAGE, report_page.render(summary))
     summary["files"][folder.PAGE] = folder.digest(written / folder.PAGE)
@@ -158,7 +158,7 @@ def _report(written: pathlib.Path, summary: dict) -> dict:
 
 
 def _size(path: pathlib.Path) -> int:
-    """Bytes of a file, or of all below a folder."""
+    """Returns the size of a file, or of all files below a folder, bytes."""
     inside = [path, *path.rglob("*")] if path.is_dir() else [path]
     return sum(file.stat().st_size for file in inside if file.is_file())
 

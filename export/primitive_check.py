@@ -1,4 +1,4 @@
-"""Whether a primitive can be exported: as a TFLite model of its own, compared with Keras."""
+"""Check that a primitive can be exported: it becomes a TFLite model that is compared with Keras."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from darts_tf.ops.xnnpack import written_for_xnnpack
 from darts_tf.spaces.cell import NONE
 
 SIZES = ((8, 8), (7, 5))
-"""Rows and columns of the states that a primitive is checked on."""
+"""Heights and widths of the states that a primitive is checked on."""
 
 
-class Checked(NamedTuple):
-    """A primitive as a file of its own, on one kind of state.
+class PrimitiveCheck(NamedTuple):
+    """Result of checking a primitive at one stride and size of state.
 
     Attributes:
-        stride: of it.
-        size: rows and columns of the state.
-        params: trainable numbers.
-        macs: multiply-accumulates, as it counts them.
-        difference: from Keras, of the largest value.
-        partitions: in how many parts XNNPACK runs its operations.
+        stride: stride of the primitive.
+        size: height and width of the state.
+        params: number of trainable parameters.
+        macs: multiply-accumulates, as counted by the primitive's `macs`.
+        difference: largest absolute difference from Keras over the largest absolute value.
+        partitions: number of parts of the graph that XNNPACK runs.
         left: kinds of operations that XNNPACK leaves to the interpreter.
     """
 
@@ -50,41 +50,44 @@ class Checked(NamedTuple):
     left: tuple[str, ...]
 
 
-def check_primitive(name: str, channels: int = 8) -> list[Checked]:
-    """Writes a primitive as TFLite files and compares what they give with what Keras gives.
+def check_primitive(name: str, channels: int = 8) -> list[PrimitiveCheck]:
+    """Writes a primitive as TFLite files and compares their results with Keras.
 
-    At both strides, with even and odd sizes, as it is in an exported network: folded, in float32,
-    one image, in TFLite's built-in operations.
+    Both strides are checked, with even and odd sizes. The primitive is written as in an exported
+    network: normalization folded, float32, one image, only built-in operations of TFLite.
 
     Args:
         name: a key of `PRIMITIVES`.
-        channels: of the state.
+        channels: channels of the state.
+
+    Returns:
+        A result for each stride and size; none for the primitive `none`.
 
     Raises:
-        InputError: it cannot be written so, or differs from Keras by more than the bound of the
-            format `tflite`.
+        InputError: the primitive cannot be written with built-in operations, or differs from Keras
+            by more than the bound of the format `tflite`.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.tflite"
         return [
-            _checked(name, channels, stride, size, path)
+            _check(name, channels, stride, size, path)
             for stride in (1, 2)
             for size in SIZES
             if name != NONE
         ]
 
 
-def _checked(name: str, channels: int, stride: int, size: tuple[int, int], path) -> Checked:
+def _check(name: str, channels: int, stride: int, size: tuple[int, int], path) -> PrimitiveCheck:
     where = f"the primitive {name} at stride {stride} on {size[0]}x{size[1]} states"
     layer = PRIMITIVES[name](channels, stride, True)
     layer.build((None, None, None, channels))
-    _as_if_trained(layer)
+    _perturb_weights(layer)
     x = np.random.default_rng(1).normal(size=(1, *size, channels)).astype(np.float32)
-    expected = np.asarray(_of_state(layer)(tf.constant(x)))
+    expected = np.asarray(_state_function(layer)(tf.constant(x)))
     costs = size_of(layer.trainable_variables), layer.macs(*size)
     fold(layer)
     try:
-        path.write_bytes(_model(_of_state(layer), x.shape))
+        path.write_bytes(_model(_state_function(layer), x.shape))
         run = Interpreter(model_path=str(path)).get_signature_runner()
         (received,) = run(**dict.fromkeys(run.get_input_details(), x)).values()
         _, executed = measuring.operations(path)
@@ -93,17 +96,18 @@ def _checked(name: str, channels: int, stride: int, size: tuple[int, int], path)
             f"Expected {where} to be written in TFLite's built-in operations. "
             f"Received: {shortened(_reason(error), 200)}"
         ) from error
-    found = parity.compare(expected, received)
+    difference = parity.compare(expected, received)
     try:
-        parity.check(where, found, FORMATS["tflite"].bounds)
+        parity.check(where, difference, FORMATS["tflite"].bounds)
     except parity.ParityError as error:
         raise InputError(str(error)) from error
     partitions = executed.pop(measuring.DELEGATE, 0)
-    return Checked(stride, size, *costs, found.difference, partitions, tuple(sorted(executed)))
+    left = tuple(sorted(executed))
+    return PrimitiveCheck(stride, size, *costs, difference.difference, partitions, left)
 
 
-def _of_state(layer: keras.layers.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The layer as a function of a state, whatever it reads of that."""
+def _state_function(layer: keras.layers.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the layer as a function of a state; it picks the view that the layer reads."""
     return lambda state: layer(views(state)[layer.reads], training=False)
 
 
@@ -114,8 +118,8 @@ def _model(function: Callable, shape: tuple[int, ...]) -> bytes:
     return float32(convert_variables_to_constants_v2(traced), None)
 
 
-def _as_if_trained(layer: keras.layers.Layer) -> None:
-    """Moves all weights from where they begin, where a normalisation is the identity."""
+def _perturb_weights(layer: keras.layers.Layer) -> None:
+    """Adds noise to all weights, since an untrained normalization is the identity."""
     draw = np.random.default_rng(0)
     for variable in layer.variables:
         if variable.dtype.startswith("float"):
@@ -123,7 +127,7 @@ def _as_if_trained(layer: keras.layers.Layer) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The line of a converter's message that names operations, if there is one."""
+    """Returns the line of a converter's message that names operations, or else its first line."""
     lines = [line.strip() for line in str(error).splitlines()]
     named = [line for line in lines if line.startswith(("Custom ops:", "TF Select ops:"))]
     return named[0] if named else f"{type(error).__name__}: {first_line(error)}"

@@ -1,4 +1,4 @@
-"""How long each part of a network takes on this machine, as a TFLite model of its own."""
+"""Latency of each part of a network on this machine, measured as a separate TFLite model."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 Model = Part | Genotype
 
 ROUNDS = 10
-"""In how many rounds all models take turns, so that a busy moment meets all of them alike."""
+"""Rounds in which all models take turns, so that load on the machine affects all of them alike."""
 
 FEWEST = 10
-"""Runs of a model in a round, however slow it is."""
+"""Minimum number of runs of a model in a round."""
 
 NETWORKS = 3
-"""Whole networks, of random cells, that the sums of their parts are compared with."""
+"""Number of whole networks with random cells that are compared with the sums of their parts."""
 
 
 class Profile(NamedTuple):
-    """What was measured.
+    """Measured latencies of the parts of networks.
 
     Attributes:
-        costs: nanoseconds that each part takes in a network: the median of all runs of the part
+        costs: latency of each part in a network, nanoseconds: the median of all runs of the part
             alone, times `factor`.
-        factor: what whole networks take as a multiple of the sum of their parts alone. A part that
-            runs again and again has its data in the processor's caches.
+        factor: latency of whole networks over the sum of the latencies of their parts alone. It is
+            above 1 since a part that runs repeatedly has its data in the processor's caches.
     """
 
     costs: dict[Part, int]
@@ -65,11 +65,11 @@ def profile(
     """Measures all parts that networks of a target can have, in turns.
 
     Args:
-        target: the networks.
-        threads: of the runtime.
-        seconds: for each part, about.
+        target: size and structure of the networks.
+        threads: threads of the TFLite interpreter.
+        seconds: approximate time to measure each part for.
         report: called with lines of progress.
-        space: of the cells.
+        space: search space of the cells.
     """
     parts = all_parts(target, space.nodes, space.all_primitives)
     draw = np.random.default_rng(2019)
@@ -84,7 +84,7 @@ def profile(
         for network in networks:
             write_network(target, network, paths[network])
         calls = {model: invocation(path, threads) for model, path in paths.items()}
-    report(f"{len(calls)} models written; they take turns, {ROUNDS} rounds")
+    report(f"{len(calls)} models written; measuring them in turns, {ROUNDS} rounds")
     medians = _medians(calls, seconds)
     sums = [parts_of(target, network) for network in networks]
     alone = sum(count * medians[part] for parts in sums for part, count in parts.items())
@@ -92,23 +92,25 @@ def profile(
     costs = {part: round(1e6 * factor * medians[part]) for part in parts}
     for part, cost in costs.items():
         report(f"{cost / 1e3:10,.1f} us  {part}")
-    report(f"these are {factor:.2f} times those of parts alone, as {NETWORKS} whole networks took")
+    report(
+        f"scaled by {factor:.2f}, the ratio of {NETWORKS} whole networks to the sums of their parts"
+    )
     return Profile(costs, factor)
 
 
 def _medians(calls: Mapping[Model, Callable[[], None]], seconds: float) -> dict[Model, float]:
-    """Milliseconds."""
+    """Returns the median latency of each model, milliseconds."""
     times = collections.defaultdict(list)
     for _ in range(ROUNDS):
         for model, call in calls.items():
             warm = milliseconds(call, WARM_UP)
             runs = int(1e3 * seconds / ROUNDS / np.median(warm))
             times[model] += milliseconds(call, max(runs, FEWEST))
-    return {model: percentiles(found)["p50"] for model, found in times.items()}
+    return {model: percentiles(runs)["p50"] for model, runs in times.items()}
 
 
 def write_network(target: Target, genotype: Genotype, path: pathlib.Path) -> None:
-    """Writes the TFLite file of a whole network, as an export has it, with random weights."""
+    """Writes the TFLite file of a whole network, in the form of an export, with random weights."""
     network = build_network(
         *(genotype, target.channels, target.cells, target.classes),
         **{"stem": target.stem, "image_channels": target.image_channels, "auxiliary": False},
@@ -122,7 +124,7 @@ def write_network(target: Target, genotype: Genotype, path: pathlib.Path) -> Non
 
 
 def model_of(part: Part) -> bytes:
-    """A TFLite file of one part as it is in an exported network: folded, in float32, one image."""
+    """Returns a TFLite file of one part as in an exported network: folded, float32, one image."""
     function = _function_of(part)
     count = {ADD: 2, CONCAT: part.channels // part.inputs}.get(part.name, 1)
     states = [tf.TensorSpec((1, part.height, part.width, part.inputs), tf.float32)] * count
@@ -156,7 +158,7 @@ def _preprocessing(height: int, width: int, channels: int) -> Preprocessing:
 
 
 def as_if_trained(layer: keras.layers.Layer) -> None:
-    """Gives numbers to normalisations that begin as the identity, which a converter might drop."""
+    """Sets random weights: a converter might drop normalizations that are still the identity."""
     draw = np.random.default_rng(0)
     for variable in layer.variables:
         variable.assign(draw.uniform(0.5, 1.5, variable.shape))

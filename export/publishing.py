@@ -1,9 +1,10 @@
-"""How an export's files get to their place: all at once, or one by one over an earlier export.
+"""Publication of an export's files: all at once, or file by file over an earlier export.
 
-A process that dies on the way leaves an export that can be used and that a later one can replace.
-A new folder appears by one rename. In an earlier export every file is replaced by a rename of its
-own and a SavedModel's version is added by one, so that a server which watches the folder always
-finds whole ones; the report comes last. Whatever an export did not write stays as it is.
+A process that is killed leaves an export that can be used and that a later export can replace. A
+new folder appears by a single rename. In an earlier export every file is replaced by its own
+rename, and a SavedModel's version is added by a single rename, so that a server which watches the
+folder never sees a partial one. The report is replaced last. Files that no export wrote are not
+touched.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from darts_tf.errors import InputError, listed
 from darts_tf.runtime import atomic
 
 LAST = (folder.PAGE, folder.REPORT)
-"""The files that say what the others are."""
+"""The reports, which list all other files and are therefore moved last."""
 
 
 @contextlib.contextmanager
 def published(output: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a new folder to write an export to, and puts it at `output` if the block succeeds.
+    """Context manager: yields a new folder for an export and moves it to `output` on success.
 
-    The block writes the report, with the names of all other files, too.
+    The block must also write the report, which lists all other files.
 
     Raises:
-        InputError: another process is replacing the export, or a file that would be replaced is
-            none of an export's.
+        InputError: another process is replacing the export, or a file that would be replaced was
+            not written by an export.
     """
     if not output.exists() or (not any(output.iterdir()) and not os.path.ismount(output)):
         with atomic.replacing(output) as written:
@@ -56,7 +57,7 @@ def published(output: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _replace(names: Collection[str], staged: pathlib.Path, output: pathlib.Path) -> None:
-    """Moves the files; where this stops, the staged report tells which of them are an export's."""
+    """Moves the files. If this is interrupted, the staged report lists the files of the export."""
     moved = dict.fromkeys(folder.version_of(name) or name for name in names if name not in LAST)
     for name in moved:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,18 +74,18 @@ def _check_foreign(names: Collection[str], known: set[str], output: pathlib.Path
     foreign = [name for name in places if os.path.lexists(output / name) and name not in known]
     if foreign:
         raise InputError(
-            "Expected output to hold nothing of others where an export is written. "
+            "Expected output to have no files of others where the export writes its own. "
             f"Received: output={str(output)!r} with {listed(foreign)}"
         )
 
 
 def _remove_stale(path: pathlib.Path, digest: dict, output: pathlib.Path) -> None:
-    """Removes a file of an earlier export, if it is one still, but for SavedModels' versions."""
+    """Removes an unchanged file of an earlier export, unless it is in a SavedModel's version."""
     inside = path.resolve().is_relative_to(output) and path.is_file() and not path.is_symlink()
     if not inside or folder.version_of(path.relative_to(output).as_posix()):
         return
     if folder.digest(path) != digest:
-        return  # somebody else's by now
+        return  # changed since the export
     path.unlink()
     for parent in path.parents:
         if parent == output or any(parent.iterdir()):
@@ -93,9 +94,9 @@ def _remove_stale(path: pathlib.Path, digest: dict, output: pathlib.Path) -> Non
 
 
 def _locked(output: pathlib.Path) -> AbstractContextManager[None]:
-    """Within this block no other process replaces the export."""
+    """Context manager: keeps other processes from replacing the export."""
     return atomic.locked(
         output / folder.LOCK,
-        "Expected an output that no other process is exporting to. "
+        "Expected an output that no other process is exporting to; wait until it is done. "
         f"Received: output={str(output)!r}, which one is",
     )

@@ -1,4 +1,4 @@
-"""The report as a page for people: one file that needs nothing else, on a screen or on paper."""
+"""The report of an export as a single HTML file, which also prints well."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ BOUNDS = {
     "agreement": "same {1} ≥ {0:.0%}",
     "sqnr": "SQNR ≥ {:g} dB",
 }
-"""How a bound is written, by what it bounds."""
+"""Formats of bounds by the measure that they bound."""
 
 
 def render(report: Mapping) -> str:
-    """The page.
+    """Renders the page.
 
     Args:
-        report: what `export.export` returns.
+        report: the report that `export.export` returns.
 
     Returns:
-        HTML; every text of the report is escaped.
+        HTML in which all text of the report is escaped.
     """
     title = f"{report['name']}, version {report['version']}"
-    found = facts_of(report)
+    content = facts_of(report)
     parts = (
         f"<h1>{text(title)}</h1>",
         _outcome(report),
-        "<h2>Models</h2>" + _models(report, found),
+        "<h2>Models</h2>" + _models(report, content),
         _missing(report),
         _runtime(report),
-        "<h2>Network</h2>" + facts(found.network),
-        "<h2>Genotype</h2>" + _genotype(found.cells),
-        "<h2>How it was measured</h2>" + facts(found.how),
+        "<h2>Network</h2>" + facts(content.network),
+        "<h2>Genotype</h2>" + _genotype(content.cells),
+        "<h2>How it was measured</h2>" + facts(content.how),
         "<h2>Versions</h2>" + facts(report["versions"].items()),
         "<h2>Files</h2>" + _files(report["files"]),
     )
@@ -53,21 +53,21 @@ def _outcome(report: Mapping) -> str:
     return '<p class="good">Every model agrees with Keras within its bounds.</p>'
 
 
-def _models(report: Mapping, found: Facts) -> str:
-    name, of_keras = found.quality
-    same = f"same top {found.thing}"
+def _models(report: Mapping, content: Facts) -> str:
+    name, keras_quality = content.quality
+    same = f"same top {content.thing}"
     header = ("file", "size", "largest difference", "SQNR", same, name, "bounds")
-    rows = [("Keras", "", "", "", "", of_keras, "")]
+    rows = [("Keras", "", "", "", "", keras_quality, "")]
     if "folded" in report:
-        rows.append(("folded network", "", *_measured(report["folded"], found)))
+        rows.append(("folded network", "", *_columns(report["folded"], content)))
     for model in report["formats"].values():
-        rows.append((model["path"], _size(model["bytes"]), *_measured(model, found)))
+        rows.append((model["path"], _size(model["bytes"]), *_columns(model, content)))
     return table(header, rows)
 
 
-def _measured(model: Mapping, found: Facts) -> Row:
+def _columns(model: Mapping, content: Facts) -> Row:
     sqnr, same = f"{model['sqnr']:.1f} dB", f"{model['agreement']:.1%}"
-    bounds = (BOUNDS[name].format(bound, found.thing) for name, bound in model["bounds"].items())
+    bounds = (BOUNDS[name].format(bound, content.thing) for name, bound in model["bounds"].items())
     return f"{model['difference']:.1e}", sqnr, same, quality(model), ", ".join(bounds)
 
 
@@ -78,7 +78,7 @@ def _missing(report: Mapping) -> str:
 
 
 def _runtime(report: Mapping) -> str:
-    """Operations and latency of those models that say something about it; or nothing."""
+    """Returns tables of operations and latency of the TFLite models; empty if there are none."""
     models = [model for model in report["formats"].values() if "latency_ms" in model]
     if not models:
         return ""
@@ -122,14 +122,14 @@ Rows = Sequence[Sequence[object]]
 
 
 class Facts(NamedTuple):
-    """Parts of the page.
+    """Contents of the page that depend on the kind of network.
 
     Attributes:
-        quality: what models are measured by, and Keras' own, as text.
-        network: names and values.
+        quality: name of the measure of quality, and its value for Keras, as text.
+        network: names and values about the network.
         cells: tables of the genotype: title, header and rows.
-        how: names and values: what was measured, and what the columns mean.
-        thing: what a logit is of.
+        how: names and values about the data and the meaning of the columns.
+        thing: the thing that a logit stands for, "class" or "word".
     """
 
     quality: tuple[str, str]
@@ -140,26 +140,26 @@ class Facts(NamedTuple):
 
 
 def facts_of(report: Mapping) -> Facts:
-    """Of the report that an export returns."""
-    return (_of_text if "vocabulary" in report else _of_images)(report)
+    """Returns the contents of the page for an export's report."""
+    return (_text_facts if "vocabulary" in report else _image_facts)(report)
 
 
 def quality(model: Mapping) -> str:
-    """A model's accuracy, or its perplexity."""
+    """Returns a model's accuracy or perplexity as text."""
     if "perplexity" in model:
         return f"{model['perplexity']:,.2f}"
     accuracy = model["accuracy"]
     return "unknown" if accuracy is None else f"{accuracy:.1%}"
 
 
-def _of_images(report: Mapping) -> Facts:
-    given = report["input"]
-    size = f"{given['height']} x {given['width']} x {given['channels']}"
+def _image_facts(report: Mapping) -> Facts:
+    image = report["input"]
+    size = f"{image['height']} x {image['width']} x {image['channels']}"
     network = (
         ("parameters", f"{report['parameters']:,}"),
         ("multiply-adds", f"{report['macs']:,} in convolutions and dense layers"),
-        ("", f"{report['macs_and_elementwise']:,} with normalised and rectified values"),
-        ("image", f"{size}, values {given['range'][0]} to {given['range'][1]}"),
+        ("", f"{report['macs_and_elementwise']:,} with normalized and rectified values"),
+        ("image", f"{size}, values {image['range'][0]} to {image['range'][1]}"),
         ("classes", f"{report['classes']:,}"),
     )
     cells = [_cell(report["genotype"], cell, f"{cell}_concat") for cell in CELLS]
@@ -167,15 +167,15 @@ def _of_images(report: Mapping) -> Facts:
         ("compared on", _used(report, "check", "images")),
         ("calibrated on", _used(report, "calibration", "images")),
         *_MEASURES,
-        ("accuracy", "share of the images whose most probable class is theirs"),
+        ("accuracy", "share of the images that are classified correctly"),
     )
     return Facts(("accuracy", quality(report)), network, cells, how, "class")
 
 
-def _of_text(report: Mapping) -> Facts:
+def _text_facts(report: Mapping) -> Facts:
     network = (
         ("parameters", f"{report['parameters']:,}"),
-        ("multiply-adds", f"{report['macs']:,} a word"),
+        ("multiply-adds", f"{report['macs']:,} per word"),
         ("state", f"{report['units']:,} numbers"),
         ("vocabulary", f"{report['vocabulary']:,} words"),
         ("words", _SPLITTING.get(report["splitting"], report["splitting"])),
@@ -191,11 +191,11 @@ def _of_text(report: Mapping) -> Facts:
 
 
 _MEASURES = (
-    ("difference", "of two logits, over the largest logit of Keras"),
+    ("difference", "largest difference of two logits over the largest logit of Keras"),
     ("SQNR", "power of the logits over that of their differences"),
 )
 
-_SPLITTING = {"spaces": "divided by white space", "pydoc": "small letters, marks apart"}
+_SPLITTING = {"spaces": "split at white space", "pydoc": "lower case, punctuation split off"}
 
 
 def _cell(genotype: Mapping, cell: str, concat: str):

@@ -1,4 +1,4 @@
-"""The SavedModel format: any batch size, for TensorFlow, TF Serving and whoever reads it."""
+"""The SavedModel format: any batch size, for TensorFlow, TF Serving and other readers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from darts_tf.models.network import Network
 
 SIGNATURE = "serving_default"
 BEST = 5
-"""Labels that `predict_bytes` answers with, or as many as there are."""
+"""Number of labels that `predict_bytes` returns, unless the network has fewer classes."""
 ENCODED = "image/encoded"
 """The feature of a `tf.Example` that holds an image file."""
 
 _METHODS = {"classify": "tensorflow/serving/classify"}
-"""What else than Predict TF Serving may use a signature for."""
+"""Method names of the signatures that TF Serving uses for methods other than Predict."""
 
 
 def write(
@@ -33,23 +33,23 @@ def write(
 
     - `serving_default`: `images`, float32 `(n, height, width, channels)`, values 0 to 255, to
       `logits` and `probabilities`, both `(n, classes)`;
-    - `predict_bytes`: `image_bytes`, string `(n,)`, files as `Preprocessing.decode` takes, to the
-      best `labels`, string `(n, k)`, and their `probabilities`, the best one first;
-    - `classify`: `inputs`, string `(n,)`, each a `tf.Example` with such a file, to all `classes`,
-      string `(n, classes)`, and their `scores`, the best one first.
+    - `predict_bytes`: `image_bytes`, string `(n,)`, image files for `Preprocessing.decode`, to the
+      best `labels`, string `(n, k)`, and their `probabilities`, best first;
+    - `classify`: `inputs`, string `(n,)`, each a `tf.Example` with an image file, to all `classes`,
+      string `(n, classes)`, and their `scores`, best first.
 
     Args:
         network: without an auxiliary head.
-        preprocessing: becomes a part of the graph.
-        path: of the new folder, its version's, in that of the model's name.
-        examples: its classes are written.
+        preprocessing: becomes part of the graph.
+        path: new folder of the version, inside the folder of the model's name.
+        examples: gives the labels; calibration images are not used.
     """
     module = tf.Module()
     with tempfile.TemporaryDirectory() as temporary:
-        described = pathlib.Path(temporary)
-        folder.describe(described, preprocessing, examples.classes)
+        assets = pathlib.Path(temporary)
+        folder.describe(assets, preprocessing, examples.classes)
         names = (folder.LABELS, folder.PREPROCESSING)
-        module.assets = [tf.saved_model.Asset(str(described / name)) for name in names]
+        module.assets = [tf.saved_model.Asset(str(assets / name)) for name in names]
         signatures = _signatures(network, preprocessing, examples.classes)
         tf.saved_model.save(module, path, signatures=signatures)
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(path))
@@ -72,41 +72,41 @@ def _signatures(network, preprocessing: Preprocessing, classes: Sequence[str]) -
 
     @function("images", tf.float32, shape)
     def serve(images):
-        (logits,) = frozen(_some(tf.ensure_shape(images, shape)))
+        (logits,) = frozen(_nonempty(tf.ensure_shape(images, shape)))
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     def ranked(encoded, count):
-        (logits,) = frozen(tf.cast(_decoded(preprocessing, _some(encoded)), tf.float32))
+        (logits,) = frozen(tf.cast(_decode(preprocessing, _nonempty(encoded)), tf.float32))
         values, indices = tf.math.top_k(tf.nn.softmax(logits), count)
         return tf.gather(labels, indices), values
 
     @function("image_bytes", tf.string, (None,))
     def predict_bytes(image_bytes):
-        found, values = ranked(image_bytes, best)
-        return {"labels": found, "probabilities": values}
+        names, values = ranked(image_bytes, best)
+        return {"labels": names, "probabilities": values}
 
     @function("inputs", tf.string, (None,))
     def classify(inputs):
         parsed = tf.io.parse_example(inputs, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
-        found, values = ranked(parsed[ENCODED], len(classes))
-        return {"classes": found, "scores": values}
+        names, values = ranked(parsed[ENCODED], len(classes))
+        return {"classes": names, "scores": values}
 
     return {SIGNATURE: serve, "predict_bytes": predict_bytes, "classify": classify}
 
 
-def _some(batch: tf.Tensor) -> tf.Tensor:
-    """The batch; an error where it is empty, since convolutions say nothing sensible of that."""
+def _nonempty(batch: tf.Tensor) -> tf.Tensor:
+    """Returns the batch, or fails with a clear error if it is empty; convolutions give none."""
     message = "Expected one image or more. Received: none"
     with tf.control_dependencies([tf.debugging.Assert(tf.shape(batch)[0] > 0, [message])]):
         return tf.identity(batch)
 
 
-def _decoded(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
-    """Image files, string `(n,)`, as uint8 `(n, height, width, channels)`."""
+def _decode(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes image files, string `(n,)`, to uint8 `(n, height, width, channels)`."""
     spec = tf.TensorSpec(image_shape(preprocessing, None)[1:], tf.uint8)
 
     def decode(contents):
-        # TensorFlow's errors name the operation that failed: this is all that they can say.
+        # TensorFlow's errors contain only the name of the operation that failed.
         with tf.name_scope("expected_a_whole_JPEG_PNG_GIF_BMP_or_WEBP_file"):
             return preprocessing.decode(contents)
 
@@ -114,16 +114,16 @@ def _decoded(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function from images uint8 `(n, height, width, channels)` to logits."""
+    """Opens the model as a function from images uint8 `(n, height, width, channels)` to logits."""
     serve = signature_of(path)
     return lambda images: serve(images=tf.cast(images, tf.float32))["logits"].numpy()
 
 
 def signature_of(path: pathlib.Path):
-    """The function that a model is served by.
+    """Returns the signature `serving_default` of a SavedModel.
 
     Raises:
-        InputError: a SavedModel of others, without it.
+        InputError: the SavedModel has no such signature.
     """
     loaded = tf.saved_model.load(path)
     if SIGNATURE not in loaded.signatures:

@@ -1,7 +1,7 @@
-"""Requests that TF Serving answers to itself before a model's first user, so that none waits.
+"""Warm-up requests: TF Serving runs them when it loads a model, so that no client waits for that.
 
-They are messages of TF Serving's protocol buffers, `PredictionLog`. Four kinds nested in each other
-are too little to depend on the package that has them all.
+They are `PredictionLog` messages of TF Serving's protocol buffers. They are encoded here, since
+four small nested messages do not justify a dependency on the package that defines them.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import tensorflow as tf
 from darts_tf.data.preprocessing import Preprocessing
 
 PLACE = "assets.extra/tf_serving_warmup_requests"
-"""Inside a SavedModel, where TF Serving looks for them."""
+"""Path inside a SavedModel where TF Serving looks for warm-up requests."""
 
 
 def write(path: pathlib.Path, preprocessing: Preprocessing) -> None:
-    """Writes one request for each signature into a SavedModel, all of one gray image.
+    """Writes one request for each signature into a SavedModel, all with one gray image.
 
     Args:
-        path: of the SavedModel's version, in the folder of its name.
-        preprocessing: knows the size of its images.
+        path: folder of the SavedModel's version, inside the folder of the model's name.
+        preprocessing: gives the size of the images.
     """
     shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
     gray = np.full(shape, 128, np.uint8)
     encoded = tf.io.encode_png(gray).numpy()
     features = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))}
     example = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-    # One number stands for a whole tensor of it.
+    # A single value in the message fills the whole tensor.
     images = tf.make_tensor_proto(128.0, shape=(1, *shape))
     name = path.parent.name
     record(
@@ -45,8 +45,8 @@ def record(path: pathlib.Path, *requests: bytes) -> None:
     """Writes requests into a SavedModel.
 
     Args:
-        path: of the SavedModel's version.
-        requests: each a `PredictionLog`.
+        path: folder of the SavedModel's version.
+        requests: serialized `PredictionLog` messages.
     """
     file = path / PLACE
     file.parent.mkdir(exist_ok=True)
@@ -56,12 +56,12 @@ def record(path: pathlib.Path, *requests: bytes) -> None:
 
 
 def predict(model: str, signature: str, inputs: Mapping[str, bytes]) -> bytes:
-    """A `PredictionLog` of a `PredictRequest`.
+    """Returns a serialized `PredictionLog` of a `PredictRequest`.
 
     Args:
-        model: its name.
-        signature: of the model.
-        inputs: each a `TensorProto`, by their names.
+        model: name of the model.
+        signature: name of its signature.
+        inputs: serialized `TensorProto` messages by input name.
     """
     entries = (
         _field(2, _field(1, name.encode()) + _field(2, tensor))
@@ -71,23 +71,26 @@ def predict(model: str, signature: str, inputs: Mapping[str, bytes]) -> bytes:
 
 
 def classify(model: str, signature: str, example: bytes) -> bytes:
-    """A `PredictionLog` of a `ClassificationRequest` with one `tf.Example`; as `predict`."""
+    """Returns a serialized `PredictionLog` of a `ClassificationRequest` with one `tf.Example`.
+
+    See `predict` for `model` and `signature`.
+    """
     examples = _field(1, _field(1, example))
     return _field(2, _field(1, _field(1, _model(model, signature)) + _field(2, examples)))
 
 
 def _model(name: str, signature: str) -> bytes:
-    """A `ModelSpec`."""
+    """Returns a serialized `ModelSpec`."""
     return _field(1, name.encode()) + _field(3, signature.encode())
 
 
 def strings(value: bytes) -> bytes:
-    """A `TensorProto` of one text."""
+    """Returns a serialized `TensorProto` with one string, of shape `(1,)`."""
     return tf.make_tensor_proto([value], tf.string).SerializeToString()
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A field of a message, of the kind that has a length: text, bytes and messages."""
+    """Returns a length-delimited field of a message: a string, bytes or a nested message."""
     length, digits = len(payload), bytearray()
     while length > 127:
         digits.append(length & 127 | 128)

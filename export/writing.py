@@ -22,7 +22,7 @@ from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.models.network import Network
 
 FOLDED = parity.Bounds(difference=1e-5)
-"""How near to the network it is with its normalisations folded, of which all models are made."""
+"""Bounds of the network with folded normalizations, which every format is written from."""
 
 
 def export(
@@ -43,26 +43,26 @@ def export(
 ) -> dict:
     """Writes a folder with a network's models, labels, preprocessing, genotype and reports.
 
-    The models take raw images with values 0 to 255, and compute in float32, or less where their
-    format says so, whatever the network did. A model that is further from Keras than its format
-    allows is not published; the report's `missed` has the reason.
+    The models take raw images with values from 0 to 255. They compute in float32, or in the smaller
+    type of their format, even if the network used mixed precision. A model that differs from Keras
+    by more than its format allows is not published; the report's `missed` gives the reason.
 
     Args:
-        network: from `darts_tf.build_network`; it is left as it is.
-        preprocessing: that it was trained with.
-        classes: its labels, in the order of the logits.
-        output: folder to write, new or empty; the folders above it are made.
-        formats: names of `FORMATS`; those that need calibration are left out where there are no
-            images for it.
-        images: what to compare on, uint8 `(n, height, width, channels)`.
-        labels: of these images, integers `(n,)`, for the models' accuracy.
-        calibration: images of the training split, as `images`, which the ranges of the values in a
-            quantised network are measured on.
-        name: of the model, for servers.
-        version: of the SavedModel; by default the one after the newest at `output`.
+        network: from `darts_tf.build_network`; it is not changed.
+        preprocessing: the preprocessing that the network was trained with.
+        classes: labels, in the order of the logits.
+        output: folder to write, new or empty; parent folders are created.
+        formats: names of `FORMATS`. Formats that need calibration are left out if `calibration` is
+            None.
+        images: images to compare the models with Keras on, uint8 `(n, height, width, channels)`.
+        labels: classes of `images`, integers `(n,)`, for the models' accuracy.
+        calibration: images of the training split, in the form of `images`. They set the ranges of
+            the activations of a fully quantized model.
+        name: name of the model, for servers.
+        version: version of the SavedModel; by default the one after the newest at `output`.
         overwrite: replace the earlier export at `output`, file by file. Its versions of the
             SavedModel stay.
-        facts: more for the report, such as where the images come from.
+        facts: more entries for the report, such as the source of the images.
         report: called with a line of text at every step.
 
     Returns:
@@ -70,8 +70,8 @@ def export(
         and for every format its size, its difference from Keras and its accuracy.
 
     Raises:
-        InputError: an argument that cannot be, or an output that holds something else.
-        ParityError: the folded network is too far from Keras, or every model is; nothing has been
+        InputError: an invalid argument, or an output folder that holds other files.
+        ParityError: the folded network, or every model, differs too much from Keras; nothing is
             written then.
     """
     output = pathlib.Path(output).resolve()
@@ -89,7 +89,7 @@ def export(
 
     @functools.cache
     def rounding() -> float:
-        """How far Keras is from itself in float64: nearer no model can be asked to be."""
+        """Returns the difference of Keras' own logits from those in float64, a lower limit."""
         exact = inference_copy(network, "float64")
         exact_logits = in_batches(keras_logits(exact, preprocessing), images)
         return parity.compare(exact_logits, expected).difference
@@ -100,7 +100,7 @@ def export(
     comparison = pipeline.Comparison(expected, quality, rounding)
     summary = {
         **_summary(inference, preprocessing, classes),
-        **_of_images(expected, calibration),
+        **_image_counts(expected, calibration),
         **quality(expected),
         **(facts or {}),
         **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": left_out},
@@ -133,7 +133,8 @@ def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence
         FORMATS[name].check()
     if len(classes) != network.head.classes:
         raise InputError(
-            f"Expected one class a logit, {network.head.classes}. Received: {len(classes)} classes"
+            f"Expected one class per logit, {network.head.classes}. "
+            f"Received: {len(classes)} classes"
         )
     for label in classes:
         if not label.strip() or "\n" in label:
@@ -156,14 +157,14 @@ def _check_images(images, labels, calibration, classes: int, preprocessing: Prep
 
 
 def _usable(formats: Sequence[str], calibration) -> tuple[list[str], dict[str, str]]:
-    """The formats that can be written, and why the others cannot."""
-    needy = [name for name in formats if calibration is None and FORMATS[name].calibrated]
+    """Returns the formats that can be written, and by name the reason why others cannot."""
+    skipped = [name for name in formats if calibration is None and FORMATS[name].calibrated]
     reason = "it needs images of the training split to calibrate it (--calibration FOLDER)"
-    if len(needy) == len(formats):
+    if len(skipped) == len(formats):
         raise InputError(
-            f"Expected a format that can be written. Received: {needy[0]}, but {reason}"
+            f"Expected a format that can be written. Received: {skipped[0]}, but {reason}"
         )
-    return [name for name in formats if name not in needy], dict.fromkeys(needy, reason)
+    return [name for name in formats if name not in skipped], dict.fromkeys(skipped, reason)
 
 
 def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
@@ -179,7 +180,7 @@ def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
     }
 
 
-def _of_images(expected: np.ndarray, calibration) -> dict:
+def _image_counts(expected: np.ndarray, calibration) -> dict:
     return {
         "check_images": len(expected),
         "calibration_images": 0 if calibration is None else len(calibration),
@@ -187,5 +188,5 @@ def _of_images(expected: np.ndarray, calibration) -> dict:
 
 
 def _accuracy(logits: np.ndarray, labels: np.ndarray | None) -> float | None:
-    """The share of images whose most probable class is theirs; None where that is not known."""
+    """Returns the share of images that are classified correctly; None without labels."""
     return None if labels is None else float(np.mean(logits.argmax(-1) == labels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -15,32 +16,35 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 PARTS = 4
-"""Devices that the processor is divided into, for tests of `tf.distribute`."""
+"""Number of devices that the processor is divided into, for tests of `tf.distribute`."""
 
+# a quarter of the time of tests that trace functions of their own; see `graph_optimizer`
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+gc.set_threshold(100_000, 20, 100)
 tf.config.threading.set_inter_op_parallelism_threads(4 * PARTS)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
 )
 
 LONGEST = ("test_checkpointing_kills", "test_distribution", "test_workers", "test_divergence")
-"""Modules that take minutes."""
+"""Test modules that take minutes."""
 
 
 def pytest_collection_modifyitems(items):
-    """The longest modules begin, so that processes which share the tests end together."""
+    """Sorts the longest modules first, so that parallel processes end at about the same time."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Every test starts from the same random state; those without Keras do not load it."""
+    """Sets the same random state for every test; tests without Keras do not load it."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
 
 
 @pytest.fixture
 def started(tmp_path):
-    """A function that starts launches in a folder of their own; see `launches.starting`."""
+    """A function that starts launches in a separate folder; see `launch_processes.starting`."""
     from launch_processes import starting
 
     with starting(tmp_path) as start:
@@ -49,7 +53,7 @@ def started(tmp_path):
 
 @pytest.fixture(scope="module")
 def one_node():
-    """The name of a space with cells of one node, whose graphs are a fifth as large."""
+    """Name of a space with cells of one node, whose graphs have a fifth of the size."""
     from darts_tf.register import forget, register_space
 
     register_space("one_node", nodes=1)
@@ -58,8 +62,16 @@ def one_node():
 
 
 @pytest.fixture
+def graph_optimizer():
+    """TensorFlow's graph optimizer is on within the test, as it is for users of `fit`."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture
 def float64():
-    """Layers and models made in the test compute in float64."""
+    """Makes layers and models of the test compute in float64."""
     from numerics import floatx
 
     with floatx("float64"):
@@ -68,7 +80,7 @@ def float64():
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """A small network's export; tests leave it as it is. See `exporting.small_export`."""
+    """Export of a small network, which tests do not change; see `export_fixtures.small_export`."""
     from export_fixtures import small_export
 
     return small_export(tmp_path_factory.mktemp("export") / "new" / "model")
@@ -93,7 +105,7 @@ def models(tmp_path_factory, digits):
 
 @pytest.fixture(scope="session")
 def text_models(tmp_path_factory):
-    """A run on text, its export, and the model; see `exporting_text.run_and_export_text`."""
+    """A run on text, its export and model; see `text_export_fixtures.run_and_export_text`."""
     from text_export_fixtures import run_and_export_text
 
     return run_and_export_text(tmp_path_factory.mktemp("text_models"))
@@ -101,7 +113,7 @@ def text_models(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
-    """The folder of large reference data beside the repository; skips where it is absent."""
+    """Folder of large reference data beside the repository; skips the test if it is absent."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("needs the reference data folder ../shared beside the repository")
@@ -109,7 +121,7 @@ def shared() -> pathlib.Path:
 
 
 def _golden_path(name, request):
-    """From the copies in the repository, or from the shared folder."""
+    """Returns the path of a golden file, in the repository or in the shared folder."""
     from golden_data import FOLDER
 
     path = FOLDER / f"{name}.npz"
@@ -118,7 +130,7 @@ def _golden_path(name, request):
 
 @pytest.fixture
 def golden_search(request):
-    """A trainer at the point where the golden numbers of a search were taken, by file name."""
+    """Trainer in the state of a search's golden numbers; the parameter is the file name."""
     from golden_data import search_at
 
     search = search_at(_golden_path(request.param, request))
@@ -128,7 +140,7 @@ def golden_search(request):
 
 @pytest.fixture
 def golden_evaluation(request):
-    """The golden numbers of an evaluation network, by file name."""
+    """Golden numbers of an evaluation network; the parameter is the file name."""
     from golden_data import Golden
 
     return Golden(_golden_path(request.param, request))

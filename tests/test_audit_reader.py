@@ -1,4 +1,4 @@
-"""The watch that the hostile inputs are read under sees what it should."""
+"""The audit of readers records the events that it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network learns real CIFAR-10 images; minutes, and only where the reference data are."""
+"""A network learns real CIFAR-10 images, in minutes, if the reference data exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files in deploy/: manifests against Kubernetes' schemas, their scripts, the Dockerfile."""
+"""The files in deploy/: manifests checked with Kubernetes' schemas, scripts, the Dockerfile."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ TEMPLATES = {
     "tfjob": "spec/tfReplicaSpecs/Worker/template/spec",
     "jobset": "spec/replicatedJobs/0/template/spec/template/spec",
 }
-"""Where a manifest has the pods of its workers."""
+"""Paths of the workers' pods in a manifest."""
 
 
 def at(manifest, path):
-    """What lies at a path such as `spec/containers/0`."""
+    """Returns the value at a path such as `spec/containers/0`."""
     for word in path.split("/"):
         manifest = manifest[int(word) if isinstance(manifest, list) else word]
     return manifest
 
 
 def check(manifest) -> None:
-    """Against the schema of its kind."""
+    """Checks a manifest with the schema of its kind."""
     manifest_schemas.check(manifest, KINDS[manifest["kind"]])
 
 
@@ -155,19 +155,19 @@ def test_jobset_gives_up_on_wrong_use():
     (rule,) = job["podFailurePolicy"]["rules"]
     assert rule["onExitCodes"]["values"] == [2]
     assert rule["onExitCodes"]["containerName"] == container("jobset")["name"]
-    assert pod("jobset")["restartPolicy"] == "Never"  # which podFailurePolicy needs
+    assert pod("jobset")["restartPolicy"] == "Never"  # required by podFailurePolicy
 
 
-# What containers run
+# Commands of containers
 
 
 def environment(name):
-    """The variables that a container gets, those of Kubernetes' own making left out."""
+    """Returns the variables that a container gets, without those of Kubernetes itself."""
     return {item["name"]: item["value"] for item in container(name)["env"] if "value" in item}
 
 
 def ran(name, folder, **variables):
-    """Runs a container's script; the words that `darts-tf` got, and its TF_CONFIG."""
+    """Runs a container's script; returns the arguments of `darts-tf`, and its TF_CONFIG."""
     program = folder / "bin" / "darts-tf"
     program.parent.mkdir(exist_ok=True)
     said = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ.get('TF_CONFIG')]))"
@@ -220,7 +220,7 @@ def test_kubernetes_replaces_nothing_in_the_script(name):
 
 
 def test_darts_tf_takes_the_shells_place():
-    """Else SIGTERM would reach the shell alone, and no checkpoint would be saved."""
+    """Otherwise only the shell would receive SIGTERM, and no checkpoint would be saved."""
     for name in TEMPLATES:
         (script,) = container(name)["args"]
         assert script.splitlines()[-1].startswith("exec darts-tf ")
@@ -232,7 +232,7 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 
 
 def copied():
-    """What the Dockerfile takes from the repository."""
+    """Returns the paths that the Dockerfile copies from the repository."""
     for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.M):
         yield from line.split()[:-1]
 

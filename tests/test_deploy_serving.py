@@ -1,4 +1,4 @@
-"""The files in deploy/serving: against schemas, against what `serve` writes, and their probes."""
+"""The files in deploy/serving: schemas, agreement with the files of `serve`, and probes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_files_are_those_that_serve_writes():
 @pytest.mark.parametrize("words", [CONTAINER["args"], SERVICE["command"]])
 def test_flags_are_those_of_serve(words):
     expected = files.binary_command(CONFIG, pathlib.Path("/config"))
-    # the image gives the ports itself, those of its two published ones
+    # the image sets its two published ports itself
     assert words == [word for word in expected[1:] if "port=" not in word]
 
 
@@ -128,7 +128,7 @@ def test_published_ports_are_of_this_host_alone():
 
 
 def test_probes_pass_where_a_model_is_served_and_else_fail(tmp_path):
-    """By the embedded server, whose paths are the same."""
+    """Uses the embedded server, which has the same paths."""
     base = tmp_path / "saved_model" / "model"
     base.mkdir(parents=True)
     write_version(base, 1)

@@ -1,4 +1,4 @@
-"""The site of the documentation: it builds without a warning, and loads nothing from elsewhere."""
+"""The documentation site: it builds without warnings, and loads nothing from other sites."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADDRESSES = ("http:", "https:", "//")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of the site, built as `make docs` does it."""
+    """Folder of the site, built as by `make docs`."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
@@ -37,7 +37,7 @@ def site(tmp_path_factory):
 
 
 class Loads(html.parser.HTMLParser):
-    """What a page loads, and the equations in it."""
+    """Resources that a page loads, and its equations."""
 
     def __init__(self, text: str):
         super().__init__()

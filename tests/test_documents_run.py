@@ -1,4 +1,4 @@
-"""Every command and every block of code in README.md and docs: parsed, and run."""
+"""All commands and code blocks in README.md and docs, parsed and run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from text_folders import SPLITS, write_texts
 from darts_tf import configs
 
 SHORT = ("docs/method.md", "docs/recurrent.md", "docs/variants.md")
-"""Pages that are run with all other tests; the others take minutes."""
+"""Pages that run with all other tests; the others take minutes."""
 
 GIVEN = {
     "runs/search": "search --channels 2 --limit 64 --epochs 1 --batch-size 16 "
     "--arch-gradient first_order",
     "runs/train": "train --preset tiny --epochs 4 --channels 4 --genotype DARTS_V2",
 }
-"""Runs that a page may begin with, and what makes them."""
+"""Runs that a page may start with, and the commands that make them."""
 
 WITH_CODE = tuple(page for page in PAGES if blocks(page))
 
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory) -> pathlib.Path:
-    """What every page's folder begins with: images, a photo, texts."""
+    """Folder with the files that every page starts with: images, a photo, texts."""
     folder = tmp_path_factory.mktemp("begun")
     write_images(folder / "photos", {"train": 24, "test": 8}, size=16)
     with Image.open(folder / "photos/test/red/0.png") as image:
@@ -46,7 +46,7 @@ def begun(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """A function that gives the folder of a finished run, made when first asked for."""
+    """Function that returns the folder of a finished run, which is made on first use."""
     made = tmp_path_factory.mktemp("given")
 
     def make(name: str) -> pathlib.Path:
@@ -57,11 +57,11 @@ def given(tmp_path_factory):
     return make
 
 
-# Parsed
+# Parsing
 
 
 def commands(page: str) -> list[tuple[Block, Statement]]:
-    """The commands in the blocks of a page."""
+    """Returns the commands in the blocks of a page."""
     shell = (block for block in blocks(page) if block.language == "bash")
     return [(block, statement) for block in shell for statement in statements(block)]
 
@@ -86,7 +86,7 @@ def test_commands_are_understood(page, begun, monkeypatch, capsys):
 
 
 def understood(words) -> None:
-    """A `darts-tf` command is, as far as it can be without the runs that it is of."""
+    """Parses a `darts-tf` command, as far as possible without its runs."""
     if {"--resume", "--config", "--plugin"} & set(words):
         known = flags_of(words[0])
         assert [word for word in words if word.startswith("--") and word not in known] == []
@@ -99,7 +99,7 @@ def understood(words) -> None:
 
 
 def is_of_a_script(words) -> None:
-    """A script that is there, with flags that are in it or in what all benchmarks share."""
+    """Asserts that a script exists, and that it or the benchmarks' shared module has the flags."""
     if words[0] == "-m":
         return
     text = (ROOT / words[0]).read_text() + (ROOT / "benchmarks/measuring.py").read_text()
@@ -112,13 +112,13 @@ def _as_a_name(flag: str) -> str:
 
 
 def is_a_target(words) -> None:
-    """Targets of the Makefile."""
+    """Asserts that the words are targets of the Makefile."""
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [word for word in words if "=" not in word and word not in targets] == []
 
 
 def installs_what_there_is(words) -> None:
-    """Extras that the package has."""
+    """Asserts that the package has the extras."""
     known = re.findall(r'^        "(\w+)": \[', (ROOT / "setup.py").read_text(), re.MULTILINE)
     asked = [name for word in words for name in re.findall(r"\[([\w,]+)\]", word)]
     assert [name for names in asked for name in names.split(",") if name not in known] == []
@@ -130,7 +130,7 @@ CHECKS = {
     "make": is_a_target,
     "pip": installs_what_there_is,
 }
-"""How commands are parsed, by their first word."""
+"""Checks of commands by their first word."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -160,7 +160,7 @@ def test_links_lead_somewhere(page):
             assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-# What finds the blocks
+# Parsing of the blocks
 
 
 def page_of(tmp_path, text: str) -> str:
@@ -237,7 +237,7 @@ def test_wrong_commands_are_found(words, monkeypatch):
         understood(words)
 
 
-# Run
+# Running
 
 
 @pytest.mark.parametrize(

@@ -20,4 +20,4 @@ def test_darts_v2_has_the_papers_size_and_runs_on_photos(shared):
     logits = network(preprocessing.normalize(images), training=False).numpy()
     assert logits.shape == (2, 1000)
     assert np.isfinite(logits).all()
-    assert abs(logits[0] - logits[1]).max() > 1e-5  # nearly alike while it has learned nothing
+    assert abs(logits[0] - logits[1]).max() > 1e-5  # nearly equal before training

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources."""
+"""Allowed imports between modules, read from the sources."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ LIGHT = tuple(
         "source_modules"
     ]
 )
-"""Rooms and modules of plain data and files, so that a wrong flag is answered at once."""
+"""Light rooms and modules, so that an invalid flag is reported at once."""
 
 HEAVY = {"tensorflow", "keras", "keras_tuner", "tensorflow_datasets", "sklearn"}
 
 SEARCH_CODE = ("darts_tf.search", "darts_tf.studies", "darts_tf.models.supernet")
-"""Rooms and modules that an export has nothing to do with."""
+"""Rooms and modules that an export must not depend on."""
 
 
 def lies_in(module, places):
-    """Whether a module is one of these, or lies in a room among them."""
+    """Returns whether a module is one of these, or lies in a room among them."""
     return any(module == place or module.startswith(f"{place}.") for place in places)
 
 
@@ -43,7 +43,7 @@ SOURCES = {module_name(p): p for package in PACKAGES for p in (ROOT / package).r
 
 
 def imported(path):
-    """Full names of what a file imports anywhere in it: modules, or modules with a name."""
+    """Returns the full names that a file imports anywhere: modules, or modules with a name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -53,7 +53,7 @@ def imported(path):
 
 
 def ours(name):
-    """The module of ours that a full name is or lies in; None for others'."""
+    """Returns the module of this package that a full name is or lies in, or None."""
     while name and name not in SOURCES:
         name = name.rpartition(".")[0]
     return name or None
@@ -65,7 +65,7 @@ IMPORTS = {
 
 
 def reached(module):
-    """A module of ours and all that it imports, directly or not."""
+    """Returns a module of this package and all that it imports, directly or not."""
     found, open_ends = set(), [module]
     while open_ends:
         name = open_ends.pop()
@@ -76,7 +76,7 @@ def reached(module):
 
 
 OUTSIDE = ("darts_tf.cli", "darts_tf.export")
-"""Installed inside the package, but built on it: folders of their own in the repository."""
+"""Packages that are installed inside darts_tf, but are separate folders in the repository."""
 
 LIBRARY = sorted(m for m in SOURCES if not lies_in(m, OUTSIDE))
 
@@ -122,7 +122,7 @@ def test_serving_reaches_no_network_and_no_keras(module):
 
 @pytest.mark.parametrize("name", ["client", "config", "errors", "folders"])
 def test_light_part_of_serving_reaches_no_tensorflow(name):
-    """At once, that is: the client's gRPC half imports it when it is wanted."""
+    """The gRPC part of the client imports it later, on use."""
     code = f"import sys, darts_tf.export.serving.{name}; print(*set(sys.modules) & {HEAVY!r})"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True

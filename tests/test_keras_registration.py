@@ -1,4 +1,4 @@
-"""Saved models in a new process, which has imported nothing but the package and Keras."""
+"""Saved models in a new process that has imported only the package and Keras."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ np.save(sys.argv[2], model(np.ones((1, 8, 8, 3), "float32"), training=False))
 
 
 def loaded_output(folder, model, imports, program=LOAD):
-    """What the model gives in a new process."""
+    """Returns the model's output in a new process."""
     model.save(folder / "model.keras")
     program = program.format(imports=imports)
     command = [sys.executable, "-c", program, folder / "model.keras", folder / "output.npy"]

@@ -1,4 +1,4 @@
-"""What an installation contains: one package, into which the folders at the top are mapped."""
+"""Contents of an installation: one package, into which the top-level folders are mapped."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A script outside of the package that registers one of everything, used from end to end.
+"""A script outside the package that registers an entry of every kind, used from end to end.
 
-It is the one of docs/extending.md.
+The script is that of docs/extending.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 from clean_registry import registrations_taken_back
 from cli_helpers import one_line_of_wrong_use, replace_commands
 from darts_tf.cli.main import main
+from mostly_slow import mostly_slow
 
 from darts_tf import plugins
 from darts_tf.runs import files
@@ -40,7 +41,7 @@ def darts(*words):
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    """A folder with the script and the run of a search with all that it registers."""
+    """Folder with the script and the run of a search with all its entries."""
     folder = tmp_path_factory.mktemp("plugin")
     script = folder / "my_ops.py"
     script.write_text("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
@@ -53,7 +54,7 @@ def searched(tmp_path_factory):
 
 @pytest.fixture
 def plugged_in(searched):
-    """The flag, in a process in which the script has not been loaded."""
+    """The plugin's flag; the script's registrations are removed after the test."""
     with registrations_taken_back():
         yield f"--plugin={searched / 'my_ops.py'}"
 
@@ -136,7 +137,8 @@ def test_network_of_these_cells_is_trained_tested_counted_and_exported(
     assert f"{report['macs']:,}" == counted
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    1,
     "more",
     [
         ["--selection", "without_none"],

@@ -1,4 +1,4 @@
-"""What users register: names, what is checked when, and how it stands beside what is built in."""
+"""Users' registrations: names, checks, and use next to built-in entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from darts_tf.errors import InputError
 from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.search.estimators import first_order
-from darts_tf.search.selection_rules import by_rule
+from darts_tf.search.selection import Context, check_rule, choose
 from darts_tf.spaces.cell import count_cells, edges
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES
@@ -36,7 +36,7 @@ def _taken_back():
 
 
 class Scaled(keras.layers.Layer):
-    """A factor of each channel, the plainest layer with weights."""
+    """A layer with one factor per channel, the simplest layer with weights."""
 
     def __init__(self, channels, stride, affine):
         super().__init__()
@@ -133,7 +133,7 @@ def test_choices_follow_what_is_registered():
 def test_own_selection_has_no_limits(name):
     ADDED["selection"]("mine")
     value = {"max_skips": 1, "budget": "macs=1M"}[name]
-    with pytest.raises(InputError, match=f"Expected {name} with cells that are chosen by strength"):
+    with pytest.raises(InputError, match=f"Expected {name} with selection='strength'"):
         SearchConfig(workdir="run", selection="mine", **{name: value})
 
 
@@ -157,7 +157,7 @@ def test_layer_of_a_user_is_one_for_every_group(groups):
 
 
 def test_mixed_op_takes_a_primitive_of_a_user_beside_others():
-    """Against the sum by hand, each edge by its own weights."""
+    """Compares with an explicit sum, with separate weights per edge."""
     darts_tf.register_primitive("mine", Scaled)
     mixed = MixedOp(4, 1, 2, ("none", "skip_connect", "mine"))
     mixed.build((None, None, None, 4))
@@ -416,9 +416,9 @@ def test_own_dataset_that_cannot_be_is_refused(loaded, says):
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (lambda *given: 3, r"to give \(valid_loss, gradients\)"),
+        (lambda *given: 3, r"to return \(valid_loss, gradients\)"),
         (lambda loss, w, a, *rest: (loss(w, a, 0.0), a[:1]), r"Received: \(\) and \(\(2, 3\),\)"),
-        (lambda loss, w, a, *rest: (loss(w, a, 0.0), [None, None]), "a tensor for each of"),
+        (lambda loss, w, a, *rest: (loss(w, a, 0.0), [None, None]), "a tensor for each array of"),
         (lambda loss, w, a, *rest: (w[0], a), r"a scalar and gradients .* Received: \(3,\)"),
         (lambda loss, w, a, *rest: (loss(w, a, 0.0) / 0, a), "finite numbers"),
         (lambda loss, w: None, "to run. Received: TypeError"),
@@ -446,14 +446,16 @@ def test_built_in_estimators_pass_that_check(name):
 def test_rule_that_chooses_no_cells_is_refused_before_a_search(rule, says):
     darts_tf.register_selection("mine", rule)
     with pytest.raises(InputError, match=says):
-        by_rule("mine", SPACES["s2"])
+        check_rule("mine", Context(SPACES["s2"]))
 
 
 def test_rule_is_given_alphas_and_what_their_columns_are():
     given = []
     darts_tf.register_selection("mine", lambda *args: given.append(args) or GENOTYPE)
     alphas = [np.ones((14, 2)), np.ones((14, 2)), np.ones(14), np.ones(14)]
-    assert by_rule("mine", SPACES["s2"], over_edges=True)(*alphas) == GENOTYPE
+    context = Context(SPACES["s2"])
+    check_rule("mine", context, over_edges=True)
+    assert choose("mine", context, alphas) == GENOTYPE
     first, last = ([array.shape for array in each[0]] for each in given)
     assert first == last == [(14, 2), (14, 2), (14,), (14,)]
     assert given[-1][1] is SPACES["s2"].candidates
@@ -549,4 +551,4 @@ def test_what_a_script_registers_is_checked_when_asked_for(tmp_path):
     ):
         plugins.check_plugins()
     assert "mine" not in PRIMITIVES
-    plugins.check_plugins()  # each is checked once
+    plugins.check_plugins()  # each check runs once

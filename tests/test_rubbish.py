@@ -1,4 +1,4 @@
-"""Every reader of files against thousands of hostile ones: taken, or refused in one line."""
+"""All readers of files with thousands of hostile ones: accepted, or rejected with one line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ METRICS = ({"epoch": 0, "loss": 0.5, "genotype": "normal"}, {"epoch": 3, "loss":
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> pathlib.Path:
-    """An empty folder, beside which a command that runs would leave a file."""
+    """An empty folder; a hostile command that runs would leave a file next to it."""
     folder = pathlib.Path(os.path.realpath(tmp_path)) / "run"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def folder(tmp_path, monkeypatch) -> pathlib.Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported(tmp_path_factory):
-    """What the readers import late is imported: to do so is no fault of theirs."""
+    """Imports modules that readers import late, since imports would count as violations."""
     folder = tmp_path_factory.mktemp("warm")
     for text in ("", "{}", '{"normal": [["skip", 0], ["skip", 1]]}', "\ud800"):
         for read in (Genotype.from_json, Preprocessing.from_json, load_genotype):
@@ -88,7 +88,7 @@ def test_genotype_takes_or_refuses_any_text():
 
         return reader
 
-    assert fuzz(hostile_json(*CELLS), 1000, read) > 800
+    assert fuzz(hostile_json(*CELLS), 1000, read) > 0.8
 
 
 def test_genotype_takes_or_refuses_any_file(folder):
@@ -99,12 +99,12 @@ def test_genotype_takes_or_refuses_any_file(folder):
         return lambda: load_genotype(path, recurrent=None)
 
     inputs = hostile_json(*CELLS) | hostile_json(*RECURRENT_CELLS)
-    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 400
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 0.8
 
 
 @st.composite
 def hostile_python(draw):
-    """A genotype in Python notation with a part of it replaced by something else."""
+    """Strategy of genotypes in Python notation with a replaced part."""
     cells = [*GENOTYPES.values(), *RECURRENT_GENOTYPES.values()]
     text = to_python(draw(st.sampled_from(cells)))
     begin, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
@@ -119,12 +119,12 @@ def test_genotype_takes_or_refuses_any_python(folder):
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
         return lambda: load_genotype(path, recurrent=None)
 
-    assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 300
+    assert fuzz(hostile_python(), 500, read, folder=folder, parses=True) > 0.6
 
 
 def test_genotype_takes_or_refuses_any_name(folder):
     names = values.map(lambda value: str(value).replace("/", ""))  # none is a path to elsewhere
-    assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 150
+    assert fuzz(names, 200, lambda name: lambda: load_genotype(name)) > 0.75
 
 
 def test_code_in_a_genotype_is_a_name_that_is_not_known():
@@ -140,7 +140,7 @@ def test_preprocessing_takes_or_refuses_any_text():
 
         return reader
 
-    assert fuzz(hostile_json(*IMAGES), 1000, read) > 800
+    assert fuzz(hostile_json(*IMAGES), 1000, read) > 0.8
 
 
 # Settings
@@ -156,7 +156,7 @@ def test_config_takes_or_refuses_any_value(config_class):
         return reader
 
     # half of the changes make another valid config
-    assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 700
+    assert fuzz(values | changed(SETTINGS[config_class]), 1000, read) > 0.7
 
 
 def test_run_takes_or_refuses_any_settings(folder):
@@ -170,7 +170,7 @@ def test_run_takes_or_refuses_any_settings(folder):
 
         return reader
 
-    assert fuzz(hostile_json(*SETTINGS[SearchConfig]), 800, read, folder=folder) > 600
+    assert fuzz(hostile_json(*SETTINGS[SearchConfig]), 800, read, folder=folder) > 0.75
 
 
 def test_json_file_is_taken_or_refused_and_comes_back(folder):
@@ -185,14 +185,14 @@ def test_json_file_is_taken_or_refused_and_comes_back(folder):
 
         return reader
 
-    assert fuzz(hostile_json(*METRICS), 500, read, folder=folder) > 100
+    assert fuzz(hostile_json(*METRICS), 500, read, folder=folder) > 0.2
 
 
 # Records
 
 
 def _metrics_files() -> st.SearchStrategy[bytes]:
-    """Lines that are hostile or valid, the last one perhaps without its end."""
+    """Strategy of hostile and valid lines, the last one possibly truncated."""
     valid = st.builds(lambda epoch: b'{"epoch": %d}' % epoch, st.integers(0, 5))
     line = hostile_json(*METRICS)
     return st.builds(
@@ -212,7 +212,7 @@ def test_metrics_are_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(_metrics_files(), 800, read, folder=folder) > 500
+    assert fuzz(_metrics_files(), 800, read, folder=folder) > 0.625
 
 
 def test_kept_metrics_are_those_of_earlier_epochs(folder):
@@ -227,7 +227,7 @@ def test_kept_metrics_are_those_of_earlier_epochs(folder):
 
         return reader
 
-    assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 200
+    assert fuzz(_metrics_files(), 400, read, folder=folder, writes=True) > 0.5
     assert [path.name for path in folder.iterdir()] == [files.METRICS]
 
 
@@ -241,7 +241,7 @@ def test_alphas_are_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(hostile_arrays, 1000, read, folder=folder, parses=True) > 800
+    assert fuzz(hostile_arrays, 1000, read, folder=folder, parses=True) > 0.8
 
 
 # Checkpoints
@@ -259,7 +259,7 @@ def test_text_of_a_checkpoint_is_taken_or_refused():
 
         return reader
 
-    assert fuzz(hostile_json(CHECKPOINT), 1000, read) > 700
+    assert fuzz(hostile_json(CHECKPOINT), 1000, read) > 0.7
 
 
 def test_checkpoint_is_taken_or_refused(folder):
@@ -277,4 +277,4 @@ def test_checkpoint_is_taken_or_refused(folder):
 
         return reader
 
-    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 300
+    assert fuzz(inputs, 500, read, folder=folder, parses=True) > 0.6

@@ -1,4 +1,4 @@
-"""The source is as the linter and the formatter want it."""
+"""The source passes the linter and the formatter."""
 
 from __future__ import annotations
 

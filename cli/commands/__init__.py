@@ -1,1 +1,1 @@
-"""One module per command of `darts-tf`: from flags to a call of the library, and what it prints."""
+"""One module per command of `darts-tf`, which calls the library and prints the result."""

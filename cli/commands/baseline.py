@@ -1,4 +1,4 @@
-"""`darts-tf baseline`: cells found without a supernet."""
+"""`darts-tf baseline`: search for cells without a supernet."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from darts_tf.training.images import dataset_of, train
 
 
 def run(config: BaselineConfig) -> int:
-    """Tries genotypes, with a line for each, and prints the best."""
+    """Tries genotypes, prints a line for each, and prints the best."""
     ready()
-    allowance_of(config.budget)  # what is wrong with it is told before data is loaded
+    allowance_of(config.budget)  # reports an invalid budget before data is loaded
     if role() != "worker":
         prepare(config)
         begin("baseline", config)

@@ -1,4 +1,4 @@
-"""`darts-tf board`: TensorBoard on a run or on many."""
+"""`darts-tf board`: TensorBoard for one or more runs."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from darts_tf.errors import InputError, first_line, listed
 from darts_tf.runs import files
 
 REFRESH = 5
-"""Seconds between two looks for runs that have begun since."""
+"""Seconds between searches for new runs."""
 
 WITHOUT_TENSORFLOW = "tensorboard.compat.notf"
-"""Where a module of this name is, TensorBoard uses its own stub of TensorFlow."""
+"""Name of a module; if it can be imported, TensorBoard uses its own stub of TensorFlow."""
 
 EVENTS = "*tfevents*"
-"""Names of event files."""
+"""Pattern of the names of event files."""
 
 
 def run(config: BoardConfig) -> int:
-    """Shows what there is, prints the address, and stays until Ctrl-C or SIGTERM."""
+    """Starts TensorBoard, prints its address, and runs until Ctrl-C or SIGTERM."""
     wanted = linked(config.runs)
-    with tempfile.TemporaryDirectory(prefix="darts-tf-board-") as folder, _until_asked() as asked:
+    with tempfile.TemporaryDirectory(prefix="darts-tf-board-") as folder, _stop_event() as stop:
         links = pathlib.Path(folder)
         refresh(links, wanted)
         with startup.held_stderr():
             address = launch(links, config.host, config.port)
-        print(f"{listed(wanted)}; Ctrl-C ends it\n{address}", flush=True)
-        while not asked.wait(REFRESH):
-            with contextlib.suppress(InputError):  # a run may be deleted meanwhile
+        print(f"{listed(wanted)}; stop with Ctrl-C\n{address}", flush=True)
+        while not stop.wait(REFRESH):
+            with contextlib.suppress(InputError):  # a run may have been deleted
                 refresh(links, linked(config.runs))
     return 0
 
 
 def linked(folders: Iterable[pathlib.Path]) -> dict[str, pathlib.Path]:
-    """The folders with event files, by what TensorBoard is to call them: the runs' names.
+    """Returns the folders with event files, by the names of runs for TensorBoard.
 
     Args:
-        folders: of runs, or with runs somewhere below.
+        folders: folders of runs, or with runs somewhere below them.
 
     Raises:
-        InputError: one is not there, or has no event file below it.
+        InputError: a folder does not exist, or has no event file below it.
     """
-    found = {}
+    places = {}
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"Expected the folder of a run. Received: {str(folder)!r}, not there")
@@ -65,31 +65,31 @@ def linked(folders: Iterable[pathlib.Path]) -> dict[str, pathlib.Path]:
                 f"Received: {str(folder)!r}, without {files.TENSORBOARD}/"
             )
         for place in sorted(below):
-            name = _free(_name(top, place), place, found)
-            found[name] = place
-    return found
+            name = _free(_name(top, place), place, places)
+            places[name] = place
+    return places
 
 
 def _name(top: pathlib.Path, place: pathlib.Path) -> str:
-    """As in `search` for `search/tensorboard`, and `protocol/search/seed-0` for what is below."""
+    """Returns a run's name, e.g. `search` for `search/tensorboard`."""
     parts = [top.name, *place.relative_to(top).parts]
     kept = [part for part in parts if part != files.TENSORBOARD]
     return "/".join(kept) or top.parent.name
 
 
 def _free(name: str, place: pathlib.Path, taken: Mapping[str, pathlib.Path]) -> str:
-    """The name, or one with a number where it stands for another folder."""
-    number, found = 1, name
-    while taken.get(found, place) != place:
+    """Returns the name, with a number appended if it belongs to another folder."""
+    number, candidate = 1, name
+    while taken.get(candidate, place) != place:
         number += 1
-        found = f"{name} ({number})"
-    return found
+        candidate = f"{name} ({number})"
+    return candidate
 
 
 def refresh(links: pathlib.Path, wanted: Mapping[str, pathlib.Path]) -> None:
-    """Makes a folder of every name in `wanted`, with links to the files of its place as they are.
+    """Updates a folder for every name in `wanted`, with links to the current event files.
 
-    It has links to files, since one run may be in the folder of another.
+    It links files rather than folders, since one run may be in the folder of another.
     """
     for name, place in wanted.items():
         folder = links / name
@@ -103,15 +103,15 @@ def refresh(links: pathlib.Path, wanted: Mapping[str, pathlib.Path]) -> None:
 
 
 def launch(folder: pathlib.Path, host: str, port: int) -> str:
-    """Starts TensorBoard in a thread of this process; gives its address.
+    """Starts TensorBoard in a thread of this process and returns its address.
 
     Raises:
-        InputError: it cannot listen there.
+        InputError: it cannot listen on the host and port.
     """
-    # its plugins would else import TensorFlow, for seconds and with its chatter, to read settings
+    # otherwise its plugins import TensorFlow, which takes seconds and prints messages
     sys.modules.setdefault(WITHOUT_TENSORFLOW, types.ModuleType(WITHOUT_TENSORFLOW))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what its imports have deprecated
+        warnings.simplefilter("ignore")  # its imports use deprecated functions
         from tensorboard import program
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
@@ -120,23 +120,23 @@ def launch(folder: pathlib.Path, host: str, port: int) -> str:
     board.configure(argv=[None, "--logdir", str(folder), "--host", host, "--port", str(port)])
     try:
         return board.launch()
-    except (program.TensorBoardServerException, SystemExit) as error:  # as it ends where no host is
+    except (program.TensorBoardServerException, SystemExit) as error:  # it exits on unknown hosts
         raise InputError(
-            f"Expected a port that is free, as --port 0 finds one, and an address of this machine. "
+            f"Expected a free port (--port 0 finds one) and an address of this machine. "
             f"Received: --host {host} --port {port} ({first_line(error)})"
         ) from error
 
 
 @contextlib.contextmanager
-def _until_asked():
-    """Within this block Ctrl-C and SIGTERM set the event that it yields, and nothing else."""
-    asked = threading.Event()
+def _stop_event():
+    """Context manager: yields an event that Ctrl-C and SIGTERM set instead of raising."""
+    stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
-        signal.signal(number, lambda *given: asked.set())
+        signal.signal(number, lambda *_: stop.set())
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

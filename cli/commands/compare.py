@@ -1,4 +1,4 @@
-"""`darts-tf compare`: the papers' table for genotypes, or for ways to find them."""
+"""`darts-tf compare`: a table of genotypes, or of search methods, as in the papers."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ from darts_tf.training.images import dataset_of
 
 
 def run(config: CompareConfig) -> int:
-    """Compares, and prints the table and where it is."""
+    """Compares, and prints the table and the paths of its files."""
     jobs.alone()
-    if config.methods:  # what is wrong is told before data is loaded
+    if config.methods:  # report invalid settings before data is loaded
         check_methods(config)
     else:
         named_genotypes(config.genotypes)
     prepare(config)
     begin("compare", config)
-    jobs.show_table(*jobs.kept_on_stop(config.workdir, lambda: _compared(config)))
+    jobs.show_table(*jobs.kept_on_stop(config.workdir, lambda: _compare(config)))
     written = [config.workdir / name for name in files.TABLES]
     output.event("end", command="compare", run=config.workdir, tables=written)
     output.result(f"table: {' and '.join(map(str, written))}")
     return 0
 
 
-def _compared(config: CompareConfig) -> tuple[list[list[str]], list[str]]:
-    """The table, and its notes."""
+def _compare(config: CompareConfig) -> tuple[list[list[str]], list[str]]:
+    """Returns the rows of the table, and its notes."""
     trained = config.train or config.methods
     dataset = introduced(lambda: dataset_of(config)) if trained else None
     if config.methods:
         find = functools.partial(_find, dataset)
-        told = compare_methods(config, dataset, find, _train, jobs.say), config.against
-        return tables.method_table(*told), tables.method_notes(*told)
+        results = compare_methods(config, dataset, find, _train, jobs.say)
+        against = config.against
+        return tables.method_table(results, against), tables.method_notes(results, against)
     rows = compare(config, dataset, _train, jobs.say)
     return tables.genotype_table(rows, config.stem), tables.genotype_notes(rows)
 
 
 def _train(config: TrainConfig) -> None:
     train_with_progress(config)
-    keras.backend.clear_session()  # the next network does not need this one's memory
+    keras.backend.clear_session()  # free the memory of this network
 
 
 def _find(dataset: ImageDataset, config: SearchConfig | BaselineConfig) -> Genotype:

@@ -1,4 +1,4 @@
-"""`darts-tf completion`: commands, flags and choices for the Tab key of a shell."""
+"""`darts-tf completion`: a script that completes commands, flags and choices in a shell."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from darts_tf.configs import CompletionConfig
 
 
 def run(config: CompletionConfig) -> int:
-    """Prints the shell's script, as for `source <(darts-tf completion bash)`, and exits."""
-    known = {name: _options(name) for name in main.COMMANDS}
-    asked = ["--tyro-print-completion", config.shell]
-    return tyro.extras.subcommand_cli_from_dict(known, args=asked, prog="darts-tf")
+    """Prints the shell's script, e.g. for `source <(darts-tf completion bash)`, and exits."""
+    commands = {name: _options(name) for name in main.COMMANDS}
+    args = ["--tyro-print-completion", config.shell]
+    return tyro.extras.subcommand_cli_from_dict(commands, args=args, prog="darts-tf")
 
 
 def _options(name: str) -> type:
-    """All options of a command, also those that it has for texts alone.
+    """Returns a class with all options of a command, including those only for texts.
 
-    Without their help: in bash, words of a help of several lines would be completed as well.
+    The options have no help, since in bash words of a multi-line help would be completed too.
     """
     config_class = getattr(configs, main.COMMANDS[name][0])
     both = (configs.ON_TEXT.get(config_class, config_class), config_class)

@@ -1,4 +1,4 @@
-"""`darts-tf demo`: the whole way from real images to an exported network, in a few minutes."""
+"""`darts-tf demo`: all steps from real images to an exported network, in a few minutes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_tf.training.images import evaluate
 
 
 def run(config: DemoConfig) -> int:
-    """Searches, trains, tests and exports, each as its own command would, and sums up."""
+    """Searches, trains, tests and exports as the single commands do, and prints a summary."""
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
     for step in ("search", "train"):
@@ -34,12 +34,12 @@ def run(config: DemoConfig) -> int:
     searched = time.monotonic()
 
     _title("2. train the network of the genotype from scratch")
-    found = folders["search"] / files.GENOTYPE
+    path = str(folders["search"] / files.GENOTYPE)
     train_with_progress(
-        TrainConfig.from_preset("digits", genotype=str(found), workdir=folders["train"], **options)
+        TrainConfig.from_preset("digits", genotype=path, workdir=folders["train"], **options)
     )
 
-    _title("3. test it as it was saved")
+    _title("3. test the saved network")
     tested = evaluate(folders["train"])
 
     _title("4. export it, and compare with Keras")
@@ -48,13 +48,13 @@ def run(config: DemoConfig) -> int:
     )
     status = say_what_is_missing(report)
     times = {"search": searched - start, "all": time.monotonic() - start}
-    _tell(config, folders, tested, report, times)
+    _report_end(config, folders, tested, report, times)
     output.result(_summary(genotype, tested, report, times))
-    _say_where_to_look(config, folders)
+    _say_next_commands(config, folders)
     return status
 
 
-def _tell(config: DemoConfig, folders, tested, report, times) -> None:
+def _report_end(config: DemoConfig, folders, tested, report, times) -> None:
     output.event(
         "end",
         command="demo",
@@ -76,7 +76,7 @@ def _title(text: str) -> None:
 
 def _summary(genotype, tested, report, times) -> Table:
     table = Table(show_header=False, title="\ndarts-tf demo")
-    table.add_row("search", duration(times["search"]))
+    table.add_row("search time", duration(times["search"]))
     table.add_row("genotype", str(genotype))
     table.add_row("parameters", f"{report['parameters']:,}")
     table.add_row("MACs", f"{report['macs']:,}")
@@ -88,11 +88,11 @@ def _summary(genotype, tested, report, times) -> Table:
             model["path"],
             f"{model['bytes']:,} bytes, differs from Keras by {model['difference']:.1e}",
         )
-    table.add_row("everything", duration(times["all"]))
+    table.add_row("total time", duration(times["all"]))
     return table
 
 
-def _say_where_to_look(config: DemoConfig, folders) -> None:
+def _say_next_commands(config: DemoConfig, folders) -> None:
     output.say(f"curves:    darts-tf board {config.workdir}")
     output.say(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
     output.say(f"genotype:  darts-tf inspect --genotype {folders['search'] / files.GENOTYPE}")

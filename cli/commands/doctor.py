@@ -1,4 +1,4 @@
-"""`darts-tf doctor`: what matters for a bug report, as text to paste or as JSON."""
+"""`darts-tf doctor`: system information for a bug report, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from darts_tf.runtime import diagnosis
 
 
 def run(config: DoctorConfig) -> int:
-    """Prints the lines of every section as soon as they are known; whatever fails, it goes on."""
+    """Prints every section as soon as it is known, and continues after failures."""
     sections = diagnosis.sections()
-    with contextlib.suppress(Exception):  # TensorFlow's own probe says why it does not start
+    with contextlib.suppress(Exception):  # the probe of TensorFlow reports why it does not start
         startup.start_tensorflow()
     report = {}
     for title, probes in sections.items():
         if not config.json:
-            print(title, flush=True)  # before its probes: one may end the process
+            print(title, flush=True)  # before its probes, since one may kill the process
         with _held_stderr():
             report[title] = {line: diagnosis.attempted(probe) for line, probe in probes.items()}
         if not config.json:
@@ -39,6 +39,6 @@ def _text(lines: dict[str, str]) -> str:
 def _held_stderr():
     try:
         tempfile.gettempdir()
-    except OSError:  # nowhere to hold it, which the section on disks will say
+    except OSError:  # there is no place for the buffer; the section on disks reports that
         return contextlib.nullcontext()
     return startup.held_stderr()

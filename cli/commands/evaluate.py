@@ -1,4 +1,4 @@
-"""`darts-tf evaluate`: a trained network on its test split."""
+"""`darts-tf evaluate`: test of a trained network on its test split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_tf.training import text
 from darts_tf.training.images import evaluate
 
 BATCH = 256
-"""Images in a step, where nothing else is asked for."""
+"""Default number of images per step."""
 
 
 def run(config: EvaluateConfig) -> int:

@@ -1,4 +1,4 @@
-"""`darts-tf export`: a trained network as SavedModel, TFLite and a page for browsers."""
+"""`darts-tf export`: export of a trained network as SavedModel, TFLite and web page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from darts_tf.training.images import dataset_of, load_run
 
 
 def run(config: ExportConfig) -> int:
-    """Writes every format, compares it with Keras and prints what came out."""
+    """Writes every format, compares it with Keras and prints the results."""
     report = export_with_progress(config)
     output.result(table(report))
     status = say_what_is_missing(report)
@@ -40,20 +40,20 @@ def run(config: ExportConfig) -> int:
 
 
 def export_with_progress(config: ExportConfig) -> dict:
-    """Exports a run's network with a line a step on standard output; returns the report."""
-    # before the run takes its time
+    """Exports a run's network with a line per step on standard output; returns the report."""
+    # report invalid settings before the run is loaded
     folder.check_output(config.output, config.overwrite)
     folder.new_version(config.output, config.name, config.model_version)
     if files.is_text_run(config.workdir):
         return _export_language_model(config)
     for name in config.format:
         export.FORMATS[name].check()
-    own = config.calibration and image_files(config.calibration, config.calibration_images)
+    paths = config.calibration and image_files(config.calibration, config.calibration_images)
     with startup.held_stderr():
         network, preprocessing, classes = load_run(config.workdir)
         images = _images(config, preprocessing, classes)
-        if own:
-            images["calibration"] = read_images(own, preprocessing)
+        if paths:
+            images["calibration"] = read_images(paths, preprocessing)
             images["facts"]["calibration_source"] = "a folder of images"
         return export.export(
             network,
@@ -70,12 +70,12 @@ def export_with_progress(config: ExportConfig) -> dict:
 
 
 def table(report: dict) -> Table:
-    """What `export.export` returned, a row for every model."""
-    of_text = "perplexity" in report
+    """Returns a table of the report of `export.export`, with a row for every model."""
+    is_text = "perplexity" in report
     title = f"{report['parameters']:,} parameters, {report['macs']:,} MACs"
-    measures = ("top word", "perplexity") if of_text else ("top class", "accuracy")
+    measures = ("top word", "perplexity") if is_text else ("top class", "accuracy")
     options = {"box": box.SIMPLE, "pad_edge": False, "padding": (0, 1, 0, 0)}  # to fit a terminal
-    rows = Table("file", title=title + " a word" * of_text, **options)
+    rows = Table("file", title=title + " per word" * is_text, **options)
     for name in ("size", "difference\nfrom Keras", "SQNR", f"same\n{measures[0]}", measures[1]):
         rows.add_column(name, justify="right")
     for model in report["formats"].values():
@@ -87,13 +87,13 @@ def table(report: dict) -> Table:
             f"{model['agreement']:.1%}",
             quality(model),
         )
-    if of_text:
+    if is_text:
         rows.add_row("Keras", "", "", "", "", quality(report))
     return rows
 
 
 def say_what_is_missing(report: dict) -> int:
-    """Prints why models are missing, a line each; returns the exit status."""
+    """Prints a line for every missing model with the reason; returns the exit status."""
     for name, reason in report["left_out"].items():
         output.result(f"left out {name}: {reason}")
     for model in report["missed"].values():
@@ -104,32 +104,32 @@ def say_what_is_missing(report: dict) -> int:
 
 
 def _images(config: ExportConfig, preprocessing: Preprocessing, classes) -> dict:
-    """Images and labels to compare on, and images to calibrate on, by the arguments' names."""
+    """Returns images, labels and calibration images as keyword arguments of `export.export`."""
     trained = TrainConfig.from_dict(files.read_json(files.existing(config.workdir, files.CONFIG)))
-    # each split is limited, and has every class
+    # the limit applies to each split, and must leave images of every class
     limit = max(config.check_images, config.calibration_images, len(classes))
     try:
         dataset = dataset_of(trained, limit)
-    except OSError as error:  # an imported run's, say, which was never on this machine
+    except OSError as error:  # e.g. an imported run, whose dataset was never on this machine
         output.say(f"comparing on noise: {first_line(error)}")
         size = (preprocessing.height, preprocessing.width, preprocessing.channels)
         noise = np.random.default_rng(trained.seed)
         images = noise.integers(0, 256, (config.check_images, *size), dtype=np.uint8)
         return {"images": images, "facts": {"check_source": "noise"}}
     test = sample(as_read_by(preprocessing, dataset.test), preprocessing, config.check_images)
-    found = {"images": test.images, "facts": {"check_source": "the test split"}}
+    keywords = {"images": test.images, "facts": {"check_source": "the test split"}}
     if any(export.FORMATS[name].calibrated for name in config.format):
         train = as_read_by(preprocessing, dataset.train)
-        found["calibration"] = sample(train, preprocessing, config.calibration_images).images
-        found["facts"]["calibration_source"] = "the training split"
+        keywords["calibration"] = sample(train, preprocessing, config.calibration_images).images
+        keywords["facts"]["calibration_source"] = "the training split"
     if dataset.classes != classes:
         output.say("accuracy unknown: the dataset's classes have other names")
-        return found
-    return {**found, "labels": test.labels}
+        return keywords
+    return {**keywords, "labels": test.labels}
 
 
 def _export_language_model(config: ExportConfig) -> dict:
-    formats = _of_text(config)
+    formats = _text_formats(config)
     with startup.held_stderr():
         model, vocabulary = text.load_run(config.workdir)
         name = files.read_json(files.existing(config.workdir, files.DATASET)).get("name")
@@ -146,11 +146,11 @@ def _export_language_model(config: ExportConfig) -> dict:
         )
 
 
-def _of_text(config: ExportConfig) -> list[str]:
-    """The formats; by default those that a language model can have."""
+def _text_formats(config: ExportConfig) -> list[str]:
+    """Returns the formats of a language model; by default all that are possible."""
     if config.calibration:
         raise InputError(
-            "Expected calibration for a network for images alone. "
+            "Expected --calibration only for a network for images. "
             f"Received: {str(config.workdir)!r} with a language model"
         )
     if config.format == ExportConfig.format:
@@ -165,14 +165,14 @@ def _of_text(config: ExportConfig) -> list[str]:
 
 
 def _tokens(config: ExportConfig, vocabulary: Vocabulary) -> dict:
-    """What to compare on: the beginning of the run's test text, or else random words."""
+    """Returns tokens to compare on: the beginning of the run's test text, or else random words."""
     trained = text.settings_of(config.workdir)
     try:
         dataset = load_text(trained.dataset, limit=trained.limit)
         check_same_vocabulary(vocabulary, dataset.vocabulary)
         tokens = stretch(dataset.test, config.check_images)
         return {"tokens": tokens, "facts": {"check_source": "the test text"}}
-    except InputError as error:  # an imported run's, say, which was never on this machine
+    except InputError as error:  # e.g. an imported run, whose text was never on this machine
         output.say(f"comparing on random words: {first_line(error)}")
         draw = np.random.default_rng(trained.seed)
         words = draw.integers(0, len(vocabulary), 2 * config.check_images + 2, np.int32)

@@ -1,4 +1,4 @@
-"""`darts-tf import`: from the authors' PyTorch weights to a training run."""
+"""`darts-tf import`: conversion of the authors' PyTorch weights to a training run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darts_tf.training.import_weights import import_run
 
 
 def run(config: ImportConfig) -> int:
-    """Makes the run's folder, and prints what the network is."""
+    """Writes the run's folder, and prints the size of the network."""
     with startup.held_stderr():
         network = import_run(config)
     if isinstance(network, LanguageModel):

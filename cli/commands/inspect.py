@@ -1,4 +1,4 @@
-"""`darts-tf inspect`: what a genotype is and costs, cell by cell."""
+"""`darts-tf inspect`: the cells of a genotype, and the cost of its network part by part."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
 
 CHANNELS = 16
-"""Of the states that a primitive is shown on."""
+"""Default number of channels of the states that a primitive is shown on."""
 
 NOTATIONS = {"python": to_python, "nni": to_nni, "json": lambda genotype: genotype.to_json()}
-"""How a genotype can be written, by the name of the notation."""
+"""Functions that write a genotype, by the name of the notation."""
 
 
 def run(config: InspectConfig) -> int:
-    """Prints the cells, what every part of the network costs, and the sums; or a notation alone.
+    """Prints the cells and the cost of every part of the network, or only a notation.
 
-    Of a primitive what it costs, and how its exported files agree with Keras.
+    For a primitive, prints its cost and the agreement of its exported files with Keras.
     """
     if config.primitive:
         _show_primitive(config.primitive, config.channels or CHANNELS)
@@ -65,14 +65,14 @@ def _show_primitive(name: str, channels: int) -> None:
     table = Table("stride", title=f"{name} with {channels} channels")
     for column in ("state", "parameters", "MACs", "from Keras", "XNNPACK parts", "left to TFLite"):
         table.add_column(column, justify="right")
-    for found in checks:
-        size = "x".join(map(str, found.size))
-        counts = (f"{found.params:,}", f"{found.macs:,}", f"{found.difference:.1e}")
-        left = ", ".join(found.left) or "nothing"
-        table.add_row(str(found.stride), size, *counts, str(found.partitions), left)
+    for check in checks:
+        size = "x".join(map(str, check.size))
+        counts = (f"{check.params:,}", f"{check.macs:,}", f"{check.difference:.1e}")
+        left = ", ".join(check.left) or "nothing"
+        table.add_row(str(check.stride), size, *counts, str(check.partitions), left)
     console = Console()
     console.print(table)
-    console.print("its TFLite files have built-in operations alone, and agree with Keras")
+    console.print("its TFLite files have only built-in operations, and agree with Keras")
 
 
 def _show_network(genotype: Genotype, config: InspectConfig) -> None:

@@ -1,4 +1,4 @@
-"""`darts-tf launch`: search or train in several processes of this host, which share the work."""
+"""`darts-tf launch`: search or training in several processes of this host."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.runtime.processes import Outcome, launch
 
 JOBS = {"search": SearchConfig, "train": TrainConfig}
-"""The commands that several processes can share, and their settings."""
+"""Configs of the commands that several processes can share."""
 
 LAST_LINES = 20
-"""So many lines of the log of a worker that failed are shown."""
+"""Number of last lines of a failed worker's log that are shown."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the words after `--` in several processes; those before it are launch's own.
+    """Runs the command after `--` in several processes; options before it are launch's own.
 
-    All words are checked before a process is started. Returns the exit status.
+    All arguments are checked before a process is started. Returns the exit status.
 
     Raises:
-        InputError: Words that cannot be understood.
+        InputError: Invalid arguments.
     """
     own, job = _halves(list(argv))
     if not job and not set(own) & set(arguments.HELP):
@@ -39,22 +39,22 @@ def main(argv: Sequence[str]) -> int:
             f"--workdir DIR. Received: {shown(' '.join(argv))}"
         )
     options, own = arguments.common(Common, own)
-    asked, words = arguments.common(CommonOfJobs, job[1:])
-    for path in (*options.plugin, *asked.plugin):
+    job_options, words = arguments.common(CommonOfJobs, job[1:])
+    for path in (*options.plugin, *job_options.plugin):
         startup.load_plugin(path)
     config = arguments.parse(LaunchConfig, own, "darts-tf launch", options.config)
     if job[0] not in JOBS:
         raise unknown_name("command", job[0], JOBS)
-    made = arguments.parse(JOBS[job[0]], words, f"darts-tf {job[0]}", asked.config)
-    if asked.print_config or options.print_config:
-        print(as_json(made if asked.print_config else config))
+    job_config = arguments.parse(JOBS[job[0]], words, f"darts-tf {job[0]}", job_options.config)
+    if job_options.print_config or options.print_config:
+        print(as_json(job_config if job_options.print_config else config))
         return 0
-    plugged_in = [f"--plugin={path}" for path in options.plugin]
-    return run(config, [sys.executable, "-m", "darts_tf.cli", job[0], *plugged_in, *job[1:]])
+    plugins = [f"--plugin={path}" for path in options.plugin]
+    return run(config, [sys.executable, "-m", "darts_tf.cli", job[0], *plugins, *job[1:]])
 
 
 def run(config: LaunchConfig, command: Sequence[str]) -> int:
-    """Launches a command; where a worker fails by itself, says on stderr which, and why."""
+    """Launches a command; if a worker fails by itself, prints which and why on stderr."""
     logs = _folder(config.logs)
     kept = config.logs is not None
     try:
@@ -85,13 +85,13 @@ def _folder(logs: pathlib.Path | None) -> pathlib.Path:
 
 def _report(outcome: Outcome, logs: pathlib.Path, workers: int) -> str:
     names = {128 + number: f", {number.name}" for number in signal.Signals}
-    said = (
+    failure = (
         f"darts-tf: worker {outcome.worker} of {workers} failed first, with status "
         f"{outcome.status}{names.get(outcome.status, '')}"
     )
     if outcome.worker == 0:
-        return f"{said}; logs of the others: {logs}" if workers > 1 else said
+        return f"{failure}; logs of the others: {logs}" if workers > 1 else failure
     log = logs / f"worker-{outcome.worker}.log"
     with open(log, encoding="utf-8", errors="replace") as lines:
         last = "".join(collections.deque(lines, maxlen=LAST_LINES))
-    return f"{said}; the end of {log}:\n{last.rstrip()}"
+    return f"{failure}; the end of {log}:\n{last.rstrip()}"

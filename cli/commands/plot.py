@@ -1,4 +1,4 @@
-"""`darts-tf plot`: cells as a picture, or a search as a film."""
+"""`darts-tf plot`: a picture of cells, or an animation of a search."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from darts_tf.runtime.outputs import check_output_file
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
-"""Suffixes of the files that pictures and films are written to; how is in the library's dicts."""
+"""Suffixes of the files that pictures and animations can be written to."""
 
 
 def run(config: PlotConfig) -> int:
-    """Writes the file, and says where it is."""
+    """Writes the file, and prints its path."""
     folder = _folder(config)
     known = FILMS if config.animate else PICTURES
     path = config.output or pathlib.Path(f"{_name(config, folder)}.{known[0]}")
@@ -27,7 +27,7 @@ def run(config: PlotConfig) -> int:
 
 
 def write(figure, path: pathlib.Path) -> None:
-    """Writes a picture in the format that its file's name asks for, and says where it is."""
+    """Writes a picture in the format of its file's suffix, and prints its path."""
     from darts_tf.plots.figures import picture  # matplotlib takes its time
 
     _write(picture(figure, path.suffix[1:].lower()), path)
@@ -42,16 +42,16 @@ def _write(content: bytes, path: pathlib.Path) -> None:
 def check_picture(
     name: str, path: pathlib.Path, known: tuple[str, ...], overwrite: bool | None = None
 ) -> None:
-    """Checks where a picture or film is written to, before it is drawn.
+    """Checks the path of a picture or animation before it is drawn.
 
     Args:
-        name: of the setting that says it.
+        name: name of the setting, for messages.
         path: the file.
-        known: its possible suffixes.
-        overwrite: whether a file may be replaced; None where nobody can ask for that.
+        known: possible suffixes.
+        overwrite: whether an existing file may be replaced; None if there is no such option.
 
     Raises:
-        InputError: a suffix that is not known, or as `check_output_file`.
+        InputError: an unknown suffix, or an error of `check_output_file`.
     """
     if path.suffix[1:].lower() not in known:
         endings = ", ".join(f".{suffix}" for suffix in known)
@@ -60,7 +60,7 @@ def check_picture(
 
 
 def _folder(config: PlotConfig) -> pathlib.Path | None:
-    """The run that is meant, if it is one."""
+    """Returns the folder of the run that `genotype` names, or None for another genotype."""
     name = config.genotype
     if not pathlib.Path(name).is_dir() or name in (*GENOTYPES, *RECURRENT_GENOTYPES):
         if config.supernet or config.animate:
@@ -71,14 +71,14 @@ def _folder(config: PlotConfig) -> pathlib.Path | None:
 
 
 def _title(config: PlotConfig, folder: pathlib.Path | None) -> str:
-    """The name of what is drawn."""
+    """Returns the name of the genotype or run."""
     if folder:
         return folder.resolve().name or "run"
     return pathlib.Path(config.genotype.rpartition(":")[2] or config.genotype).stem
 
 
 def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:
-    """What the file is called, but for its suffix, where nobody says."""
+    """Returns the default name of the file, without suffix."""
     parts = {
         config.cell: config.cell != "both",
         "recurrent": config.recurrent and config.genotype in RECURRENT_GENOTYPES,

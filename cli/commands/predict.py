@@ -1,4 +1,4 @@
-"""`darts-tf predict`: labels of image files, with probabilities."""
+"""`darts-tf predict`: classification of image files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from darts_tf.errors import InputError
 from darts_tf.runtime.atomic import contents
 
 AT_ONCE = 8
-"""Images that a server is sent side by side: it runs them together."""
+"""Number of requests sent to a server in parallel, so that it can batch them."""
 TIMEOUT = 60.0
 """Seconds to wait for a server's answer to one image."""
 
 
 def run(config: PredictConfig) -> int:
-    """Prints the most probable classes of every image, one image a line."""
+    """Prints the most probable classes of every image, one image per line."""
     predict = _locally if config.url is None else _by_server
-    for path, found in zip(config.images, predict(config), strict=True):
-        best = "  ".join(f"{label} {share:.2%}" for label, share in found[: config.top])
+    for path, ranking in zip(config.images, predict(config), strict=True):
+        best = "  ".join(f"{label} {share:.2%}" for label, share in ranking[: config.top])
         print(f"{path}: {best}")
     return 0
 
@@ -46,7 +46,7 @@ def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:
     from darts_tf.export.serving.client import Refused, predictor
 
     if config.url.startswith("grpc:"):
-        startup.import_tensorflow()  # which the official stubs bring along
+        startup.import_tensorflow()  # the official stubs import it
     try:
         predict = predictor(config.url, config.name, TIMEOUT)
     except ModuleNotFoundError as error:
@@ -68,19 +68,19 @@ def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:
 
 
 def _refusal(error, config: PredictConfig, path: pathlib.Path) -> Exception:
-    """In the user's terms."""
-    said = f"the server says: {error}"
+    """Returns a server's error as an exception about the user's settings or file."""
+    answer = f"the server says: {error}"
     if error.code == "NOT_FOUND":
         return InputError(
-            f"Expected name to be a model's at {config.url}. Received: name={config.name!r}; {said}"
+            f"Expected name of a model at {config.url}. Received: name={config.name!r}; {answer}"
         )
-    if "predict_bytes" in str(error):  # which is what it was asked for
+    if "predict_bytes" in str(error):  # the signature that was requested
         return InputError(
-            f"Expected name to be a network's for images at {config.url}. "
-            f"Received: name={config.name!r}; {said}"
+            f"Expected name of a network for images at {config.url}. "
+            f"Received: name={config.name!r}; {answer}"
         )
     if error.code == "INVALID_ARGUMENT":
         return InputError(
-            f"Expected a whole JPEG, PNG, GIF, BMP or WEBP file. Received: {str(path)!r}; {said}"
+            f"Expected a whole JPEG, PNG, GIF, BMP or WEBP file. Received: {str(path)!r}; {answer}"
         )
-    return RuntimeError(f"{path}: {error.code}: {said}")
+    return RuntimeError(f"{path}: {error.code}: {answer}")

@@ -1,4 +1,4 @@
-"""`darts-tf profile`: how long every part of a network takes on this machine."""
+"""`darts-tf profile`: latency of every part of a network on this machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from darts_tf.spaces.search_spaces import SPACES
 
 
 def run(config: ProfileConfig) -> int:
-    """Measures, with a line for every part, and writes the table."""
+    """Measures all parts, prints a line for each, and writes the table."""
     from darts_tf.export import profiling
 
-    check_output_file("output", config.output, overwrite=True)  # before a minute is spent
+    # checked before measuring, which takes a minute
+    check_output_file("output", config.output, overwrite=True)
     target = target_of(config)
     space = SPACES[config.space]
     parts = all_parts(target, space.nodes, space.all_primitives)
@@ -32,10 +33,10 @@ def run(config: ProfileConfig) -> int:
 
 
 def target_of(config: ProfileConfig) -> Target:
-    """The network whose parts are measured.
+    """Returns the network whose parts are measured.
 
     Raises:
-        InputError: images too small, or too few channels.
+        InputError: the images are too small, or there are too few channels.
     """
     size = config.image_size or USUAL_SIZE[config.stem]
     classes = config.classes or USUAL_CLASSES[config.stem]

@@ -1,4 +1,4 @@
-"""`darts-tf report`: one page of a run, or of several."""
+"""`darts-tf report`: an HTML report of one or more runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from darts_tf.report.page import write_report
 
 
 def run(config: ReportConfig) -> int:
-    """Writes the page, and prints where it is."""
+    """Writes the page, and prints its path."""
     print(f"report: {write_report(config.runs, config.output, config.export)}")
     return 0

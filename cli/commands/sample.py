@@ -1,4 +1,4 @@
-"""`darts-tf sample`: text that a language model makes."""
+"""`darts-tf sample`: generation of text by a language model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from darts_tf.errors import listed
 
 
 def run(config: SampleConfig) -> int:
-    """Prints the prompt, as the model reads it, and the words that it goes on with."""
+    """Prints the prompt, as the model reads it, and the words that continue it."""
     with startup.held_stderr():
         model = export.load_text_model(config.model)
-        given = model.words.split(config.prompt)
-        prompt = model.words.tokens(given)
-        found = export.sample(
+        prompt_words = model.words.split(config.prompt)
+        prompt = model.words.tokens(prompt_words)
+        sampled = export.sample(
             model,
             config.words,
             prompt=prompt,
@@ -27,8 +27,8 @@ def run(config: SampleConfig) -> int:
             unknown=config.unknown,
             seed=config.seed,
         )
-        made = list(found)
-    if unknown := model.words.unknown(given):
+        tokens = list(sampled)
+    if unknown := model.words.unknown(prompt_words):
         print(f"darts-tf: read as {UNK}: {listed(unknown)}", file=sys.stderr)
-    print(model.words.vocabulary.decode([*prompt, *made]).rstrip("\n"))
+    print(model.words.vocabulary.decode([*prompt, *tokens]).rstrip("\n"))
     return 0

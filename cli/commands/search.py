@@ -1,4 +1,4 @@
-"""`darts-tf search`: from a dataset to a genotype."""
+"""`darts-tf search`: search for a genotype on a dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from darts_tf.configs import SearchConfig, TextSearchConfig
 
 
 def run(config: SearchConfig | TextSearchConfig) -> int:
-    """Searches, and prints the genotype as it evolves."""
+    """Searches, and prints the genotype and its changes."""
     prepare(config)
     begin("search", config)
     genotype = (search_text if config.on_text else search_with_progress)(config)

@@ -1,4 +1,4 @@
-"""`darts-tf select`: the paper's protocol, from searches to the error of the best cell."""
+"""`darts-tf select`: the paper's protocol of several searches and trainings of the best cell."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from darts_tf.studies.protocol import select
 
 
 def run(config: SelectConfig) -> int:
-    """Does the protocol, or what is left of it, and prints the report and where it is."""
+    """Runs the protocol, or the rest of it, and prints the report and the paths of its files."""
     jobs.alone()
     run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
     begin("select", config)
-    if config.dataset:  # others join from other working directories
+    if config.dataset:  # other processes may join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
-    found = jobs.kept_on_stop(config.workdir, lambda: select(config, _run, jobs.say))
-    jobs.show_table(protocol_report.table(found), protocol_report.notes(found))
+    outcome = jobs.kept_on_stop(config.workdir, lambda: select(config, _run, jobs.say))
+    jobs.show_table(protocol_report.table(outcome), protocol_report.notes(outcome))
     reports = [config.workdir / name for name in files.REPORTS]
     genotype = config.workdir / files.GENOTYPE
     output.event("end", command="select", run=config.workdir, genotype=genotype, reports=reports)
     output.result(f"report: {' and '.join(map(str, reports))}")
     output.result(f"genotype: {genotype}")
-    trained = config.workdir / next(iter(found["best"]["runs"].values()))
+    trained = config.workdir / next(iter(outcome["best"]["runs"].values()))
     follow("next", f"export --workdir {trained} --output DIR")
     return 0
 
 
 def _run(config: SearchConfig | TrainConfig) -> None:
-    do = search_with_progress if config.searches else train_with_progress
-    do(config)
-    keras.backend.clear_session()  # the next network does not need this one's memory
+    job = search_with_progress if config.searches else train_with_progress
+    job(config)
+    keras.backend.clear_session()  # free the memory of this network

@@ -1,4 +1,4 @@
-"""`darts-tf serve`: an export behind gRPC and REST."""
+"""`darts-tf serve`: serving of an export over gRPC and REST."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def run(config: ServeConfig) -> int:
 
 
 def _with_ports(config: ServeConfig) -> ServeConfig:
-    """The same with free ports chosen where 0 asks for them."""
+    """Returns the config with free ports instead of 0."""
     free = iter(free_ports(2))
     chosen = {name: getattr(config, name) or next(free) for name in ("port", "rest_port")}
     return dataclasses.replace(config, **chosen)
 
 
 def _replace_by(program: str, command: list[str]) -> None:
-    """Becomes TensorFlow Serving, which then gets all signals itself; does not return."""
+    """Replaces the process by TensorFlow Serving, which then receives all signals."""
     print(shlex.join(command), flush=True)
     sys.stderr.flush()
     os.execv(program, command)
 
 
 def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> int:
-    startup.import_tensorflow(level=3)  # failures are reported by us
+    startup.import_tensorflow(level=3)  # the server reports failures itself
     try:
         from darts_tf.export.serving import server
     except ModuleNotFoundError as error:
@@ -81,7 +81,7 @@ def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: p
             f"in production: {folder / files.RUN}\n"
             f"gRPC: grpc://{host}:{ports.grpc}   "
             f"REST: {'  '.join(f'{rest}/{name}' for name in models)}\n"
-            "Ctrl-C ends it",
+            "stop with Ctrl-C",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""`darts-tf train`: from a genotype to a trained network."""
+"""`darts-tf train`: training of a genotype's network."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from darts_tf.runs import files
 
 
 def run(config: TrainConfig | TextTrainConfig) -> int:
-    """Trains the network from scratch, tests it and keeps it."""
+    """Trains the network from scratch, tests it and saves it."""
     prepare(config)
     begin("train", config)
     if config.preset in EXPECTED:
-        output.say(f"preset {config.preset}: the whole recipe reaches {EXPECTED[config.preset]}")
+        output.say(f"preset {config.preset}: its full recipe reaches {EXPECTED[config.preset]}")
     if config.on_text:
         metrics = train_text(config)
     else:
         metrics = train_with_progress(config)
-        watched = "valid" if config.validation_split else "test"
-        output.result(f"\n{watched} accuracy {metrics[f'{watched}_accuracy']:.2%}")
+        split, key = ("validation", "valid") if config.validation_split else ("test", "test")
+        output.result(f"\n{split} accuracy {metrics[f'{key}_accuracy']:.2%}")
     model = config.workdir / files.MODEL
     output.event("end", command="train", run=config.workdir, network=model, metrics=metrics)
     output.result(f"network: {model}")

@@ -1,4 +1,4 @@
-"""`darts-tf tune`: good settings of a search or a training."""
+"""`darts-tf tune`: tuning of the settings of a search or a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_tf.studies.workers import role
 
 
 def run(config: TuneConfig) -> int:
-    """Tries settings, with a line for each trial, and prints the best as a command."""
+    """Tries settings, prints a line for each trial, and prints the best as a command."""
     ready()
     checked(config)
     allowance_of(config.budget)
@@ -23,7 +23,7 @@ def run(config: TuneConfig) -> int:
         run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
         begin("tune", config)
     if config.resume:
-        output.say(f"going on with the settings of {config.workdir / files.CONFIG}")
+        output.say(f"resuming with the settings of {config.workdir / files.CONFIG}")
     oracle = jobs.kept_on_stop(config.workdir, lambda: tune(config, show))
     if role() == "worker":
         return 0
@@ -31,6 +31,6 @@ def run(config: TuneConfig) -> int:
     path, command = config.workdir / files.BEST, command_of(config, oracle)
     output.event("end", command="tune", run=config.workdir, settings=path, next=command)
     output.result(f"settings: {path}")
-    output.say(f"to see all: darts-tf board {config.workdir}")
+    output.say(f"all trials: darts-tf board {config.workdir}")
     output.result(f"next: {command}")
     return 0

@@ -1,4 +1,4 @@
-"""What all configs share: checked fields, and the way to a JSON object and back."""
+"""Base classes of the configs: validation of fields, conversion to JSON objects and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RANGES = {
     "8 or more": lambda value: value >= 8,
     "from 0 to below 1": lambda value: 0 <= value < 1,
 }
-"""What a number can be asked to be, by the words that its error uses."""
+"""Range checks of numbers, by the description that the error message shows."""
 
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
 
@@ -33,31 +33,31 @@ _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", st
 def setting(
     default, must_be: str | None = None, read: Callable | None = None, is_open: bool = False
 ):
-    """A dataclass field with a default.
+    """Returns a dataclass field with a default value and checks.
 
     Args:
-        default: of the field.
-        must_be: in which of `RANGES` its value lies, if it is not None.
-        read: `read(name, value)` makes the value of what users write, such as `count`.
-        is_open: whether users may register names of their own for it.
+        default: default value; `dataclasses.MISSING` makes the field required.
+        must_be: a key of `RANGES`, checked for values other than None.
+        read: `read(name, value)` converts what users write to the field's value; see `count`.
+        is_open: whether users can register additional choices for the field.
     """
     metadata = {"must_be": must_be, "read": read, "open": is_open}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-"""Units of plain numbers."""
+"""Factors of the suffixes of plain numbers."""
 
 
 def parsed_amount(text: str, units: Mapping[str, int]) -> fractions.Fraction | None:
     """Returns the exact value of a number with a unit, as in 1.2G or 30min.
 
     Args:
-        text: the number, then the unit, in capitals or not.
-        units: the value of each unit by its name in small letters.
+        text: the number followed by the unit, in upper or lower case.
+        units: the value of each unit by its lower-case name.
 
     Returns:
-        None where the text is not such an amount.
+        The number times its unit, or None if the text has another form or unit.
     """
     match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?([a-z]*)", text.strip(), re.I | re.A)
     unit = units.get(match[3].lower()) if match else None
@@ -68,10 +68,10 @@ def parsed_amount(text: str, units: Mapping[str, int]) -> fractions.Fraction | N
 
 
 def count(name: str, value):
-    """A whole number from its text, as in 600M, 1.2G or 600000000; what is no text is left.
+    """Converts text such as 600M, 1.2G or 600000000 to an integer; returns other types unchanged.
 
     Raises:
-        InputError: A text that says no whole number.
+        InputError: the text is not a whole number.
     """
     if not isinstance(value, str):
         return value
@@ -85,7 +85,7 @@ def count(name: str, value):
 
 
 def names(name: str, value):
-    """Names from texts with commas between them; what is no text or list of texts is left."""
+    """Splits a string, or each of a list of strings, at commas; returns other types unchanged."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return value
@@ -93,10 +93,10 @@ def names(name: str, value):
 
 
 def counts(name: str, value):
-    """Whole numbers from numbers and texts, these with commas between them; see `count`.
+    """Converts a list of numbers and comma-separated texts to integers; see `count`.
 
     Raises:
-        InputError: A text that says no whole number.
+        InputError: a text is not a whole number.
     """
     if not isinstance(value, list | tuple):
         return value
@@ -105,10 +105,10 @@ def counts(name: str, value):
 
 
 class Config:
-    """Base of the configs: frozen dataclasses whose fields are checked when they are made."""
+    """Base class of the configs: frozen dataclasses that check their fields on construction."""
 
     on_text: typing.ClassVar[bool] = False
-    """Whether the work is that of a language model, rather than of a network for images."""
+    """True for commands that run a language model, False for networks on images."""
 
     def __post_init__(self):
         hints = _hints(type(self))
@@ -117,22 +117,22 @@ class Config:
             object.__setattr__(self, field.name, value)
 
     def to_dict(self) -> dict[str, object]:
-        """The fields as a JSON object: paths as text, tuples as lists."""
+        """Returns the fields as a JSON object: paths as strings, tuples as lists."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     def fields_shared_with(self, config_class: type[Config]) -> dict[str, object]:
-        """Returns the values of the fields that configs of another class have too, by name."""
+        """Returns the values, by name, of the fields that `config_class` also has."""
         names = {field.name for field in dataclasses.fields(config_class)}
         own = (field.name for field in dataclasses.fields(self))
         return {name: getattr(self, name) for name in own if name in names}
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):
-        """Makes the config that `to_dict` took apart.
+        """Restores a config from the result of `to_dict`.
 
         Raises:
-            InputError: No JSON object, a field that the config does not have, that is missing, or
-                a bad value.
+            InputError: `values` is not a JSON object, a field is unknown or missing, or a value is
+                invalid.
         """
         values = cls.some_from_dict(values)
         for field in dataclasses.fields(cls):
@@ -144,10 +144,12 @@ class Config:
 
     @classmethod
     def some_from_dict(cls, values: dict[str, object]) -> dict[str, object]:
-        """The values of some fields from a JSON object, each checked by itself.
+        """Returns checked values of a subset of the fields, given as a JSON object.
+
+        Each value is checked independently of the others.
 
         Raises:
-            InputError: No JSON object, a field that the config does not have, or a bad value.
+            InputError: `values` is not a JSON object, a field is unknown, or a value is invalid.
         """
         if not isinstance(values, dict):
             raise InputError(f"Expected a JSON object of settings. Received: {shown(values)}")
@@ -159,23 +161,24 @@ class Config:
 
 
 class JobConfig(Config):
-    """Base of the settings of commands that make a run's folder.
+    """Base class of the settings of commands that create a run folder.
 
-    Class attributes say what kind of run it is; `configs.kind_of` gives the class of a stored one.
+    Class attributes describe the kind of run. `configs.kind_of` returns the class that belongs to
+    stored settings.
     """
 
     command: typing.ClassVar[str]
-    """The command that makes such runs, as in `darts-tf train`."""
+    """Name of the command that creates such runs, as in `darts-tf train`."""
     kind: typing.ClassVar[str]
-    """The kind in an error message, as in "training on text"."""
+    """Name of the kind in error messages, as in "training on text"."""
     searches: typing.ClassVar[bool] = False
-    """Whether the run itself trains a supernet and its alphas."""
+    """True if the run itself trains a supernet and its alphas."""
     trains: typing.ClassVar[bool] = False
-    """Whether the run itself trains the network of a genotype."""
+    """True if the run itself trains the network of a genotype."""
     inner_runs: typing.ClassVar[str] = ""
-    """The word for the runs that it has in its folder, as in "trials"; empty for a single run."""
+    """Plural noun for the runs inside the folder, as in "trials"; empty for a single run."""
     may_differ: typing.ClassVar[frozenset[str]] = frozenset()
-    """Settings that a resumed run of this kind may change, beside those of all kinds."""
+    """Settings that a resumed run of this kind may change, besides those of all kinds."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -184,18 +187,21 @@ class JobConfig(Config):
 
 
 def _hints(config_class: type) -> dict[str, object]:
-    """The fields' types; of choices that users may add to, with those that they have added."""
+    """Returns the types of the fields, with the choices that users have registered."""
     return _hints_with(config_class, registry.names())
 
 
 @functools.cache
 def _hints_with(config_class: type, names: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """Once for a class and what is registered, since Python evaluates their text each time."""
+    """Returns the types of the fields, cached per class and registered names.
+
+    `typing.get_type_hints` evaluates the annotations, which are strings, on every call.
+    """
     return typing.get_type_hints(config_class)
 
 
 def _checked(field: dataclasses.Field, hint, value):
-    """What a field is set to, made of what was given for it."""
+    """Converts a value to the type of its field and checks it."""
     if read := field.metadata.get("read"):
         value = read(field.name, value)
     value = _coerced(hint, value)
@@ -221,7 +227,10 @@ def _plain(value):
 
 
 def _coerced(hint, value):
-    """Paths from text, tuples from lists, Python's numbers from NumPy's; all else as it is."""
+    """Converts strings to paths, lists to tuples and NumPy's numbers to Python's, as hinted.
+
+    Other values are returned unchanged.
+    """
     if isinstance(value, list | tuple) and typing.get_origin(hint) is tuple:
         return tuple(_coerced(typing.get_args(hint)[0], item) for item in value)
     choices = typing.get_args(hint) or (hint,)
@@ -229,7 +238,7 @@ def _coerced(hint, value):
         return pathlib.Path(value)
     for kind, number in ((int, numbers.Integral), (float, numbers.Real)):
         if kind in choices and isinstance(value, number) and not isinstance(value, bool):
-            with contextlib.suppress(OverflowError):  # no float is as large: the check will say so
+            with contextlib.suppress(OverflowError):  # too large for a float: `_check` reports it
                 return kind(value)
     return value
 

@@ -1,4 +1,4 @@
-"""Budgets as people write them: of a network (macs=600M), and of a study (time=30min)."""
+"""Parsing of budgets: the cost of a network (macs=600M), and of a study (time=30min)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ UNITS = {
     "bytes": _BYTES,
     "latency": {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9},
 }
-"""What can be bounded, and the units to write it in; costs are whole numbers of the smallest."""
+"""Metrics that a budget can limit, and their units; costs are integers in the smallest unit."""
 
 BUDGET_EXAMPLES = "latency=12ms, macs=600M, params=3M or bytes=5MB"
 
 
 class Budget(NamedTuple):
-    """The most that a network may cost.
+    """Upper limit of the cost of a network.
 
     Attributes:
         metric: a key of `UNITS`.
-        most: multiply-accumulates, parameters, bytes or nanoseconds.
+        most: the limit in multiply-accumulates, parameters, bytes or nanoseconds.
     """
 
     metric: str
@@ -37,10 +37,10 @@ class Budget(NamedTuple):
 
 
 def parsed_budget(text: str) -> Budget:
-    """What a text such as `macs=600M` says.
+    """Parses the budget of a network, such as `macs=600M`.
 
     Raises:
-        InputError: it says no such thing.
+        InputError: unknown metric or unit, no number, or a limit below 1 in the smallest unit.
     """
     metric, _, amount = text.partition("=")
     if metric not in UNITS:
@@ -62,7 +62,7 @@ def parsed_budget(text: str) -> Budget:
 
 
 def written_cost(metric: str, cost: int) -> str:
-    """A cost as a budget takes it, exactly."""
+    """Writes a cost so that `parsed_budget` restores it exactly; latencies in milliseconds."""
     if metric != "latency":
         return str(cost)
     whole, rest = divmod(cost, 10**6)
@@ -70,10 +70,10 @@ def written_cost(metric: str, cost: int) -> str:
 
 
 def checked_budget(name: str, value):
-    """A budget's text, once it has been read; what is no text is left.
+    """Returns the value unchanged, after checking that a string is a budget of a network.
 
     Raises:
-        InputError: it says no budget.
+        InputError: the string is not a budget.
     """
     if isinstance(value, str):
         parsed_budget(value)
@@ -81,21 +81,21 @@ def checked_budget(name: str, value):
 
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-"""Units of time."""
+"""Seconds of each unit of time."""
 
 WHOLE = {"": 1}
-"""Units of what is counted one by one."""
+"""Units of counts: no suffixes."""
 
 ALLOWANCE_EXAMPLES = "trials=20, epochs=100, time=30min or like=FOLDER"
 
 
 class Allowance(NamedTuple):
-    """The most that a study may spend.
+    """Upper limit of the trials, epochs or time of a study.
 
     Attributes:
-        unit: `trials` begun, `epochs` trained in all of them, or `seconds` that these took, by
-            whatever number of workers.
-        most: of these.
+        unit: `trials` started, `epochs` trained in all trials, or `seconds` of training summed
+            over all trials and workers.
+        most: the limit in this unit.
     """
 
     unit: str
@@ -105,41 +105,41 @@ class Allowance(NamedTuple):
         return self.written(self.most)
 
     def written(self, amount: float) -> str:
-        """An amount in this unit, as people say it: 3 trials, 90 s, 2.5 h."""
+        """Formats an amount in this unit for people: 3 trials, 90 s, 2.5 h."""
         if self.unit == "seconds":
             return duration(amount)
         return f"{amount:g} {self.unit if amount != 1 else self.unit[:-1]}"
 
 
 def parsed_allowance(text: str) -> Allowance | str:
-    """What a text such as `time=30min` says; of `like=FOLDER`, the folder.
+    """Parses the budget of a study, such as `time=30min`; for `like=FOLDER` returns the folder.
 
     Raises:
-        InputError: it says no such thing.
+        InputError: unknown kind or unit, no number, or a limit that is not above zero.
     """
     kind, _, amount = text.partition("=")
     if kind == "like" and amount:
         return amount
     exact = parsed_amount(amount, SECONDS if kind == "time" else WHOLE)
     if exact is not None and kind in ("trials", "epochs") and exact.denominator == 1:
-        found = Allowance(kind, int(exact))
+        allowance = Allowance(kind, int(exact))
     elif exact is not None and kind == "time":
-        found = Allowance("seconds", float(exact))
+        allowance = Allowance("seconds", float(exact))
     else:
         units = f" (units of time: {', '.join(SECONDS)})" if kind == "time" else ""
         raise InputError(
             f"Expected a budget as in {ALLOWANCE_EXAMPLES}{units}. Received: {shown(text)}"
         )
-    if found.most <= 0:
+    if allowance.most <= 0:
         raise InputError(f"Expected a budget above zero. Received: {shown(text)}")
-    return found
+    return allowance
 
 
 def checked_allowance(name: str, value):
-    """A budget's text, once it has been read; what is no text is left.
+    """Returns the value unchanged, after checking that a string is a budget of a study.
 
     Raises:
-        InputError: it says no budget.
+        InputError: the string is not a budget.
     """
     if isinstance(value, str):
         parsed_allowance(value)

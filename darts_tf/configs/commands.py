@@ -1,4 +1,4 @@
-"""Settings of the commands that come after a run, or stand alone."""
+"""Settings of the commands that use a finished run, and of those that need none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Images = Annotated[
 ModelFormat = Literal[
     "saved_model", "tflite", "tflite_float16", "tflite_weight_int8", "tflite_int8", "web"
 ]
-"""What a network can be written as; `export.FORMATS` knows how."""
+"""Export formats of a network; `export.FORMATS` has their writers."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,55 +33,56 @@ class EvaluateConfig(Config):
     workdir: pathlib.Path
     """Folder of a training run."""
     batch_size: int | None = setting(None, "positive")
-    """Images in a step, by default 256; the result does not depend on it. Of a text the streams
-    that it is divided into, by default one, as results are published: more are faster, and another
-    measure, since each begins without a memory."""
+    """Images per step, by default 256; the result does not depend on it. For a text, the number of
+    parallel streams it is divided into, by default 1, as in published results: more streams are
+    faster but change the result, since each one starts from a zero state."""
     limit: int | None = setting(None, "positive")
-    """Use at most so many images, or words."""
+    """Maximum number of images, or words, to use."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeriveConfig(BudgetConfig, SelectionConfig):
-    """Derive a search's cells anew: in a budget, with few skip connections, by perturbation."""
+    """Derive a search's cells again: in a budget, with few skip connections, by perturbation."""
 
     workdir: pathlib.Path
     """Folder of a search."""
     output: pathlib.Path | None = None
-    """File for the genotype; by default it is printed alone."""
+    """File for the genotype; by default it is only printed."""
     overwrite: bool = False
-    """Replace that file if it is there."""
+    """Replace the file if it exists."""
     seed: int | None = setting(None, "zero or more, below 2**32")
-    """Of the order of the choices by perturbation; by default the search's."""
+    """Seed of the order of edges in selection by perturbation; by default the search's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImportConfig(Config):
-    """Make a training run of weights that the authors' PyTorch code has trained."""
+    """Create a training run from weights that the authors' PyTorch code has trained."""
 
     checkpoint: pathlib.Path
     """State dict of an evaluation network or a language model: a .pt, .pth, .npz or .safetensors
     file."""
     genotype: str
-    """Its cells: name of a published genotype, or a file."""
+    """Cells of the network: name of a published genotype, or a file."""
     kind: str
-    """What it was trained on, `cifar10` or `imagenet`: gives the stem, how images are prepared and
-    the names of the classes. Or, of a language model, `ptb` or `wikitext2`."""
+    """Dataset it was trained on: `cifar10` or `imagenet`, which determines the stem, preprocessing
+    and class names; for a language model `ptb` or `wikitext2`."""
     output: pathlib.Path
     """Folder of the run; must be new or empty, unless overwritten."""
     classes: pathlib.Path | None = None
-    """File with names of other classes, one a line, in the order of the logits."""
+    """File with other class names, one per line, in the order of the logits."""
     dataset: str | None = None
-    """What `evaluate` tests it on: name of a TFDS dataset, or a folder; by default the kind's. A
-    language model needs the folder of its text, whose files give the order of the words."""
+    """Dataset that `evaluate` uses: name of a TFDS dataset, or a folder; by default that of the
+    kind. A language model needs the folder of its text, whose files define the word order."""
     overwrite: bool = False
-    """Delete the earlier run in the folder first."""
+    """Delete an existing run in the folder first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Config):
-    """Write a trained network as SavedModel, TFLite or web page, and check each against Keras.
+    """Export a trained network as SavedModel, TFLite or web page, and check each against Keras.
 
-    A language model is written as SavedModel and TFLite without full int8: by default all of them.
+    A language model is exported, by default, in all its formats: SavedModel, and TFLite except
+    full int8.
     """
 
     workdir: pathlib.Path
@@ -92,17 +93,17 @@ class ExportConfig(Config):
         *("saved_model", "tflite"),
         *("tflite_float16", "tflite_weight_int8", "tflite_int8"),
     )
-    """What to write; `tflite` computes in float32."""
+    """Formats to write; `tflite` computes in float32."""
     name: str = "model"
-    """Of the model, by which a server knows it."""
+    """Name of the model on a server."""
     model_version: int | None = setting(None, "positive")
-    """Of the SavedModel; by default one more than the newest there."""
+    """Version of the SavedModel; by default one more than the newest in the folder."""
     check_images: int = setting(256, "positive")
-    """How many test images, or words, the exported models are compared with Keras on."""
+    """Number of test images, or words, on which exported models are compared with Keras."""
     calibration_images: int = setting(128, "positive")
-    """How many training images the numbers' ranges in quantised models are measured on."""
+    """Number of training images used to calibrate the value ranges of quantized models."""
     calibration: pathlib.Path | None = None
-    """Folder with image files to take instead of training images."""
+    """Folder of image files to calibrate with instead of training images."""
     overwrite: bool = False
     """Replace an earlier export in the folder; the versions of its SavedModel stay."""
 
@@ -121,20 +122,20 @@ class PredictConfig(Config):
     model: pathlib.Path | None = None
     """Folder of a training run, of an export or of a SavedModel, or a .keras or .tflite file."""
     url: str | None = None
-    """Instead of a model a server to ask: grpc://HOST:8500 or http://HOST:8501, as `darts-tf serve`
-    and TensorFlow Serving have them."""
+    """Server to query instead of a local model: grpc://HOST:8500 or http://HOST:8501, as with
+    `darts-tf serve` and TensorFlow Serving."""
     name: str = "model"
-    """The model's name on that server."""
+    """Name of the model on that server."""
     images: Images = ()
     """Image files: JPEG, PNG, GIF, BMP or WEBP."""
     top: int = setting(3, "positive")
-    """How many of the most probable classes to print; a server may know fewer, often five."""
+    """Number of most probable classes to print; a server may return fewer, often five."""
 
     def __post_init__(self):
         super().__post_init__()
         if (self.model is None) == (self.url is None):
-            given = "none" if self.model is None else "both"
-            raise InputError(f"Expected one of --model and --url. Received: {given}")
+            received = "none" if self.model is None else "both"
+            raise InputError(f"Expected one of --model and --url. Received: {received}")
         if not self.images:
             raise InputError("Expected one image file or more. Received: none")
 
@@ -143,14 +144,14 @@ OF_IMAGES = {
     **{"channels": 36, "cells": 20, "classes": None, "stem": "cifar", "image_size": None},
     **{"image_channels": 3, "max_macs": None},
 }
-"""What `inspect` takes of a network for images, with what it is where it is not given."""
+"""Settings of `inspect` for a network on images, with their defaults."""
 OF_TEXT = {"units": 850, "vocabulary": 10_000}
-"""The same of a language model: as published on Penn Treebank."""
+"""Settings of `inspect` for a language model; the defaults are those published for PTB."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SampleConfig(SeededConfig):
-    """Write text that a language model makes."""
+    """Generate text with a language model."""
 
     on_text = True
 
@@ -158,16 +159,15 @@ class SampleConfig(SeededConfig):
     """Folder of a training run on text, of its export or SavedModel, or a .keras or .tflite
     file."""
     words: int = setting(100, "positive")
-    """How many words to make; a line end counts as one."""
+    """Number of words to generate; a line end counts as one."""
     prompt: str = ""
-    """Text that the model goes on from; without one it begins a line."""
+    """Text that the model continues; without a prompt it starts a new line."""
     temperature: float = setting(1.0, "positive")
-    """What the logits are divided by: below 1 likely words become likelier, above 1 unlikely
-    ones."""
+    """Divisor of the logits: below 1 makes likely words more likely, above 1 unlikely ones."""
     top: int = setting(0, "zero or more")
-    """Draw from so many most probable words alone; 0 for all."""
+    """Draw only from this number of most probable words; 0 for all words."""
     unknown: bool = False
-    """Write <unk> too where the model says so, the word in place of all that it does not know."""
+    """Allow <unk>, the token for words outside the vocabulary, in the generated text."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,10 +177,10 @@ class InspectConfig(Config):
     genotype: str | None = None
     """Name of a published genotype, or a file."""
     primitive: str | None = None
-    """In place of a genotype a primitive, such as your own from --plugin FILE: what it costs, and
-    whether it can be exported: written as TFLite files and compared with Keras."""
+    """Primitive to check instead of a genotype, such as your own from --plugin FILE: shows its
+    costs, exports it as TFLite files and compares these with Keras."""
     recurrent: bool = False
-    """The name is that of a recurrent cell; a file tells this by itself."""
+    """The name refers to a recurrent cell; not needed for a file."""
     channels: int | None = setting(None, "positive")
     """Channels of the first cell; by default 36."""
     cells: int | None = setting(None, "3 or more")
@@ -188,55 +188,54 @@ class InspectConfig(Config):
     classes: int | None = setting(None, "positive")
     """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
     stem: Stem | None = None
-    """First layers: `cifar` keeps the image's size, and is the default, `imagenet` divides it by
-    eight."""
+    """First layers: `cifar` (default) keeps the image size, `imagenet` divides it by eight."""
     image_size: int | None = setting(None, "8 or more")
     """Height and width of the images; by default 32, or 224 with the ImageNet stem."""
     image_channels: Literal[1, 3] | None = None
-    """1 for gray images, 3 for colour; by default 3."""
+    """1 for grayscale images, 3 for color images; by default 3."""
     max_macs: int | str | None = setting(None, "positive", read=count)
-    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
-    as in 600M: the mobile setting."""
+    """Replaces `channels`: use the most channels with which the network needs at most this number
+    of multiply-adds, as in 600M (the mobile setting)."""
     units: int | None = setting(None, "positive")
-    """Of a recurrent cell's hidden state, and of the words' embedding; by default 850."""
+    """Size of a recurrent cell's hidden state and of the word embedding; by default 850."""
     vocabulary: int | None = setting(None, "positive")
-    """Different words that its language model knows; by default 10000."""
+    """Vocabulary size of the recurrent cell's language model; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
-    """Print the genotype alone, as the authors' code, NNI or darts-tf writes it."""
+    """Print only the genotype, in the notation of the authors' code, NNI or darts-tf."""
     picture: pathlib.Path | None = None
-    """New file for a picture of the cells, .svg, .png, .pdf or .gif; see `darts-tf plot`."""
+    """New file for a drawing of the cells: .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
     def __post_init__(self):
         super().__post_init__()
         if (self.genotype is None) == (self.primitive is None):
-            given = "none" if self.primitive is None else "both"
-            raise InputError(f"Expected one of --genotype and --primitive. Received: {given}")
+            received = "none" if self.primitive is None else "both"
+            raise InputError(f"Expected one of --genotype and --primitive. Received: {received}")
         others = {f.name for f in dataclasses.fields(self)} - {"genotype", "primitive", "channels"}
-        given = [name for name in sorted(others) if getattr(self, name)]
-        if self.primitive and given:
+        unused = [name for name in sorted(others) if getattr(self, name)]
+        if self.primitive and unused:
             raise InputError(
-                f"Expected --channels alone with --primitive. Received: {_flags(given)}"
+                f"Expected only --channels with --primitive. Received: {_flags(unused)}"
             )
 
     def completed(self, recurrent: bool) -> InspectConfig:
-        """The same with the defaults of a language model's settings, or of an image network's.
+        """Returns a copy with the defaults of a language model or of a network on images.
 
         Args:
-            recurrent: whether the genotype turned out to be a recurrent cell.
+            recurrent: whether the genotype is that of a recurrent cell.
 
         Raises:
-            InputError: a setting of the other kind of network is given.
+            InputError: a setting of the other kind of network is not None.
         """
         own, others = (OF_TEXT, OF_IMAGES) if recurrent else (OF_IMAGES, OF_TEXT)
-        given = [name for name in others if getattr(self, name) is not None]
-        if given:
+        foreign = [name for name in others if getattr(self, name) is not None]
+        if foreign:
             images = "a network for images"
             text = "the language model of a recurrent cell"
             wanted, received = (text, images) if recurrent else (images, text)
             hint = "" if recurrent else " (--recurrent takes a published one)"
             raise InputError(
                 f"Expected settings of {wanted}: {_flags(own)}. "
-                f"Received: {_flags(given)}, of {received}{hint}"
+                f"Received: {_flags(foreign)}, of {received}{hint}"
             )
         missing = {name: own[name] for name in own if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
@@ -253,30 +252,31 @@ class DemoConfig(SeededConfig):
     workdir: pathlib.Path = pathlib.Path("runs/demo")
     """Folder for the three steps' folders: search, train and export."""
     overwrite: bool = False
-    """Delete an earlier demo in the folder first."""
+    """Delete an existing demo in the folder first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DoctorConfig(Config):
-    """Show what matters for a bug report: versions, devices, memory, whether TensorFlow works."""
+    """Show what a bug report needs: versions, devices, memory, whether TensorFlow works."""
 
     json: bool = False
-    """Print one JSON object, for programs."""
+    """Print one JSON object instead of text."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompletionConfig(Config):
-    """Print what makes a shell complete commands, flags and choices at the Tab key."""
+    """Print a script that makes a shell complete commands, flags and choices at the Tab key."""
 
     shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
-    """Which shell, as in: source <(darts-tf completion bash)."""
+    """Name of the shell, as in: source <(darts-tf completion bash)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LaunchConfig(Config):
-    """Run the search or train that follows `--` in several processes, which share the work."""
+    """Run the search or training that follows `--` in several processes, which share the work."""
 
     workers: int = setting(dataclasses.MISSING, "positive")
-    """How many, as in: darts-tf launch --workers 2 -- search --workdir DIR."""
+    """Number of processes, as in: darts-tf launch --workers 2 -- search --workdir DIR."""
     logs: pathlib.Path | None = None
-    """Folder for the output of all but the first; by default one that is kept after a failure."""
+    """Folder for the output of all but the first process; by default a temporary folder, which is
+    kept after a failure."""

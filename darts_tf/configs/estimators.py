@@ -19,17 +19,18 @@ _HOME = "darts_tf.search.estimators"
 class Estimator:
     """A way to compute the gradient of the validation loss with respect to the alphas.
 
-    Called like its function, whose signature `search.estimators` describes. The defaults are for a
-    function of which nothing is known: they assume the largest memory of the built-in ones.
+    Called like its function; `search.estimators` documents the signature. The defaults suit an
+    unknown function: they assume the memory of the most expensive built-in estimator.
 
     Attributes:
         function: the function; or its module and name, `"module:name"`, imported on the first call.
-        exact: whether it differentiates everything that it calls. An estimator that does not gets
-            the virtual step of the reference, which clips the vector on its way back too.
-        passes: forward passes whose activations are in memory at the same time, a backward pass
-            that is differentiated counted as one more.
-        working_memory: peak memory of the backward passes themselves, relative to one.
-        graph_bytes: bytes of traced graph for each cell of the supernet, about.
+        exact: whether the function differentiates everything it calls. Estimators that are not
+            exact get the virtual step of the reference code, which also clips the vector in the
+            backward direction.
+        passes: number of forward passes whose activations are in memory at the same time. A
+            backward pass that is itself differentiated counts as one more.
+        working_memory: peak memory of the backward passes themselves, as a multiple of one pass.
+        graph_bytes: approximate bytes of the traced graph per cell of the supernet.
     """
 
     function: Callable | str
@@ -54,4 +55,4 @@ _BUILT_IN = {
 ESTIMATORS: collections.ChainMap[str, Estimator] = collections.ChainMap(
     registry.ESTIMATORS, _BUILT_IN
 )
-"""Estimators by the name that `--arch-gradient` takes: built-in ones, then those of users."""
+"""Estimators by name, the values of `--arch-gradient`: built-in and registered by users."""

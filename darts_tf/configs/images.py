@@ -10,6 +10,7 @@ from darts_tf.configs.costs import CostConfig, Stem
 from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.run import RunConfig, SeededConfig
 from darts_tf.configs.search import CollapseConfig, RelaxationConfig
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, listed, shown
 
 SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
@@ -18,29 +19,29 @@ TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-lar
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageConfig(RunConfig):
-    """What all runs on images have in common."""
+    """Settings shared by all runs on images."""
 
     dataset: str = "digits"
     """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
-    test/<class>/*; for a text `pydoc` (embedded) or a folder with train.txt, valid.txt, test.txt,
-    and other settings: see --dataset pydoc --help."""
+    test/<class>/*; for text `pydoc` (embedded) or a folder with train.txt, valid.txt and test.txt.
+    Settings for text: see --dataset pydoc --help."""
     preset: str = "digits"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     momentum: float = setting(0.9, "from 0 to below 1")
     """Momentum of the weights' SGD."""
     crop_padding: int = setting(1, "zero or more")
-    """Pixels around an image before a random crop of the old size; 0 for no crop."""
+    """Pixels of padding on each side before a random crop to the original size; 0 for no crop."""
     flip: bool = False
-    """Mirror half of the training images, left to right."""
+    """Flip half of the training images horizontally."""
     cutout: int = setting(0, "zero or more")
-    """Side in pixels of the square blanked in every training image; 0 for none."""
+    """Side in pixels of the square masked in every training image; 0 for none."""
     image_size: int | None = setting(None, "8 or more")
-    """Resize images to this height and width; by default they keep the dataset's size, or get that
-    of ImageNet's, 224, by a random resized crop."""
+    """Resize images to this height and width; by default the dataset's size, or 224 with a random
+    resized crop."""
     sync_batch_norm: bool = False
-    """Normalise by the statistics of the whole batch rather than of each device's part of it."""
+    """Normalize by the statistics of the global batch instead of each device's part of it."""
     max_bad_images: int = setting(0, "zero or more")
-    """Leave out at most so many damaged training images, each named in the log."""
+    """Maximum number of damaged training images to skip; each is named in the log."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,18 +52,18 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     presets = SEARCH_PRESETS
 
     preset: SearchPreset = "digits"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     epochs: int = setting(12, "positive")
-    """Passes over the training data."""
+    """Number of passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
-    """Where the schedule of the learning rate ends."""
+    """Final learning rate of the schedule."""
     channels: int = setting(8, "positive")
     """Channels of the supernet's first cell."""
     cells: int = setting(3, "3 or more")
-    """Cells of the supernet; those at one and two thirds are reductions."""
+    """Cells of the supernet; those at one and two thirds of the depth are reduction cells."""
     partial_channels: int = setting(1, "positive")
-    """Mix only one k-th of every state's channels, for this k, and let the others pass
-    (PC-DARTS): less memory and time."""
+    """Apply the mixed operations to 1/k of every state's channels, for this k, and pass the others
+    through unchanged (PC-DARTS): less memory and time."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -73,63 +74,65 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
             )
         without = {name: getattr(self, name) for name in ("budget", "cost", "selection")}
         for name, value in without.items():
-            if self.stages and value not in (None, "strength"):
+            if self.stages and value not in (None, STRENGTH):
                 raise InputError(
                     f"Expected {name}={value} with a search without stages. "
                     f"Received: stages={listed(self.stages)}"
                 )
         if self.stages and self.max_skips is not None and self.stage_operations[-1] < 3:
             raise InputError(
-                "Expected three operations or more in the last stage with max_skips, or some edges "
-                f"may have nothing but a skip connection. Received: stages={listed(self.stages)}"
+                "Expected three operations or more in the last stage with max_skips, otherwise an "
+                "edge may be left with only a skip connection. "
+                f"Received: stages={listed(self.stages)}"
             )
-        if self.selection == "perturbation" and self.relaxation == "gumbel":
+        if self.relaxation not in SELECTIONS[self.selection].relaxations:
             raise InputError(
-                "Expected selection=perturbation with relaxation=softmax or sigmoid, by which all "
-                "operations are there at once. Received: relaxation=gumbel"
+                "Expected selection=perturbation with relaxation=softmax or sigmoid, which apply "
+                "all operations of an edge at once. Received: relaxation=gumbel"
             )
         if self.cost is not None and self.relaxation == "sigmoid":
             raise InputError(
-                "Expected cost with relaxation=softmax or gumbel, which say what is drawn. "
+                "Expected cost with relaxation=softmax or gumbel, which define probabilities. "
                 f"Received: relaxation={self.relaxation}"
             )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipeConfig(ImageConfig):
-    """How networks are trained: what training and comparison have in common."""
+    """Training recipe of networks, shared by training, comparison and baselines."""
 
     preset: TrainPreset = "digits"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     epochs: int = setting(20, "positive")
-    """Passes over the training data."""
+    """Number of passes over the training data."""
     channels: int = setting(16, "positive")
     """Channels of the first cell."""
     cells: int = setting(5, "3 or more")
-    """Cells of the network; those at one and two thirds are reductions."""
+    """Cells of the network; those at one and two thirds of the depth are reduction cells."""
     stem: Stem = "cifar"
-    """First layers: `cifar` keeps the image's size, `imagenet` divides it by eight."""
+    """First layers: `cifar` keeps the image size, `imagenet` divides it by eight."""
     auxiliary: bool = False
-    """Train a second classifier at two thirds of the depth along."""
+    """Add an auxiliary classifier at two thirds of the depth during training."""
     auxiliary_weight: float = setting(0.4, "zero or more")
     """Weight of the auxiliary classifier's loss."""
     drop_path: float = setting(0.0, "from 0 to below 1")
     """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
     label_smoothing: float = setting(0.0, "from 0 to below 1")
-    """Share of the labels that is spread over all classes."""
+    """Fraction of the label that is distributed evenly over all classes."""
     class_weights: Literal["none", "balanced"] = "none"
-    """Weigh training images by how rare their class is, so that all classes count alike."""
+    """Weight training images inversely to the frequency of their class, so that all classes count
+    equally."""
     average_decay: float | None = setting(None, "from 0 to below 1")
-    """Test and keep an exponential moving average of the weights, by this decay for each step."""
+    """Test and save an exponential moving average of the weights, with this decay per step."""
     max_macs: int | str | None = setting(None, "positive", read=count)
-    """Instead of `channels` the most with which the network costs at most so many multiply-adds,
-    as in 600M: the mobile setting."""
+    """Replaces `channels`: use the most channels with which the network needs at most this number
+    of multiply-adds, as in 600M (the mobile setting)."""
     random_resized_crop: bool = False
-    """Crop 8 to 100 % of the area of training images and resize that, in place of crop_padding; the
-    images are read while they are used, so that they need not fit in memory (ImageNet)."""
+    """Crop 8 to 100 % of the area of each training image and resize the crop, instead of
+    crop_padding; images are streamed, so that they need not fit in memory (ImageNet)."""
     color_jitter: bool = False
     """Change brightness, contrast and saturation of training images by up to 40 %, and hue by up to
-    20 % of a turn; with random_resized_crop."""
+    20 % of a turn; requires random_resized_crop."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -151,5 +154,5 @@ class TrainConfig(SeededConfig, RecipeConfig):
     genotype: str
     """Name of a published genotype, or a JSON file such as a search's genotype.json."""
     validation_split: float = setting(0.0, "from 0 to below 1")
-    """Hold out this share of the training images and watch these in place of the test split, as
-    where something is chosen by what they say."""
+    """Hold out this fraction of the training images and evaluate on them instead of the test
+    split, e.g. to select a genotype by the result."""

@@ -20,9 +20,9 @@ KINDS: dict[type[JobConfig], set[str]] = {
     TrainConfig: {"genotype"},
     SearchConfig: set(),
 }
-"""Every kind of run, with settings that it has and none of the kinds below it have.
+"""Every kind of run, with settings that distinguish it from all kinds listed after it.
 
-All of these settings are as old as their kind, so that runs of older versions are recognized.
+These settings exist since the kind was introduced, so that runs of older versions are recognized.
 """
 
 
@@ -30,11 +30,11 @@ def kind_of(stored: object) -> type[JobConfig]:
     """Returns the config class of a run.
 
     Args:
-        stored: the content of the run's config.json, perhaps of an older version with fewer
-            settings.
+        stored: the content of the run's config.json, possibly written by an older version with
+            fewer settings.
 
     Raises:
-        InputError: it is not the settings of a run.
+        InputError: `stored` is not a mapping, or has no `workdir`.
     """
     if not isinstance(stored, Mapping) or "workdir" not in stored:
         raise InputError(f"Expected the settings of a run. Received: {shown(stored)}")

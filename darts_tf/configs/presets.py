@@ -1,6 +1,6 @@
-"""Settings by the preset's name: the fields in which it differs from its config's defaults.
+"""Presets: for each name, the fields that differ from the defaults of the config class.
 
-The defaults themselves are the preset `digits`, and of runs on text `pydoc`.
+The defaults themselves are the preset `digits`, or `pydoc` for runs on text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SEARCH_PRESETS = {
     },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "limit": 64},
 }
-"""Search settings by the preset's name: where they differ from `SearchConfig`'s defaults."""
+"""Presets of searches: the fields that differ from the defaults of `SearchConfig`."""
 
 # Liu et al. 2019, section 3.3 and appendix A.2: the paper's evaluation on CIFAR-10
 _CIFAR10_EVALUATION = {
@@ -64,7 +64,7 @@ EXPECTED = {
     "ptb": "58.1 valid and 55.7 test perplexity with DARTS_V2 (Liu et al. 2019, table 2)",
     "wikitext-2": "71.2 valid and 69.6 test perplexity with DARTS_V2 (Liu et al. 2019, table 5)",
 }
-"""What training by a preset is known to reach."""
+"""Published results of the training presets."""
 
 TRAIN_PRESETS = {
     "digits": {},
@@ -79,7 +79,7 @@ TRAIN_PRESETS = {
     },
     "tiny": {"epochs": 1, "batch_size": 16, "channels": 2, "cells": 3, "limit": 64},
 }
-"""Training settings by the preset's name: where they differ from `TrainConfig`'s defaults."""
+"""Presets of trainings: the fields that differ from the defaults of `TrainConfig`."""
 
 # Liu et al. 2019, section 3.1.2 and appendix A.1.2: the paper's search on Penn Treebank
 _PTB_DROPOUTS = {
@@ -95,7 +95,7 @@ TEXT_SEARCH_PRESETS = {
     },
     "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
 }
-"""Search settings on text by the preset's name."""
+"""Presets of searches on text: the fields that differ from `TextSearchConfig`'s defaults."""
 
 # Liu et al. 2019, section 3.3.2 and appendix A.2.2: the paper's evaluation on Penn Treebank
 _PTB_EVALUATION = {
@@ -106,24 +106,24 @@ _PTB_EVALUATION = {
 TEXT_TRAIN_PRESETS = {
     "pydoc": {},
     "ptb": _PTB_EVALUATION,
-    # section 3.3.3 and appendix A.3.2: its transfer to WikiText-2
+    # section 3.3.3 and appendix A.3.2: transfer of the cell to WikiText-2
     "wikitext-2": {
         **_PTB_EVALUATION,
         **{"dataset": "wikitext-2", "units": 700, "hidden_dropout": 0.15, "weight_decay": 5e-7},
     },
     "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
 }
-"""Training settings on text by the preset's name."""
+"""Presets of trainings on text: the fields that differ from `TextTrainConfig`'s defaults."""
 
 GRADIENTS = {
     **{name: {"arch_gradient": name} for name in ESTIMATORS.maps[-1]},
     "partial_channels": {"arch_gradient": "first_order", "partial_channels": 4},
     "perturbation": {"arch_gradient": "first_order", "selection": "perturbation"},
 }
-"""Ways to search by gradients, by their names: the settings in which they differ."""
+"""Gradient-based search methods by name, with the settings that select them."""
 
 BASELINES = ("random", "evolution", "bayesian", "hyperband")
-"""Ways to find cells without a supernet."""
+"""Search methods without a supernet."""
 
 METHODS = (*GRADIENTS, *BASELINES)
-"""Ways to find cells that can be compared."""
+"""All search methods that `darts-tf compare` knows."""

@@ -1,4 +1,4 @@
-"""Ranges and values of settings, as people write them: momentum=0.8..0.95 channels=8,16."""
+"""Parsing of ranges and values of settings, as in momentum=0.8..0.95 channels=8,16."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from darts_tf.errors import InputError, shown, unknown_name
 
 NOT_CHOSEN = ("workdir", "overwrite", "resume", "preset", "genotype", "dataset")
-"""Settings that a study does not choose."""
+"""Settings that a study cannot vary."""
 NOT_SET = ("workdir", "overwrite", "resume", "preset", "genotype")
-"""Settings that are given in another way than as one of many."""
+"""Settings that cannot be given as `name=value`, because they have a flag or are computed."""
 
 EXAMPLES = "learning_rate=0.01..0.1:log, channels=8,16 or flip=true,false"
 
@@ -22,13 +22,13 @@ _NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
 
 @dataclasses.dataclass(frozen=True)
 class Dimension:
-    """What one setting is chosen from: values, or the range from the first to the last of them.
+    """Search domain of one setting: a list of values, or a range.
 
     Attributes:
-        name: of the setting.
-        values: all, or the ends.
-        is_range: whether they are ends.
-        log: whether the range is divided evenly by factors rather than by differences.
+        name: name of the setting.
+        values: all values, or the two ends of the range.
+        is_range: whether `values` are the ends of a range.
+        log: whether the range is sampled on a logarithmic scale.
     """
 
     name: str
@@ -38,39 +38,45 @@ class Dimension:
 
 
 def dimensions(config_class: type, texts: Iterable[str]) -> tuple[Dimension, ...]:
-    """What texts as in `EXAMPLES` say.
+    """Parses domains of settings, written as in `EXAMPLES`.
 
     Args:
-        config_class: the settings that there are.
+        config_class: the class whose fields the settings are.
         texts: one for each setting.
 
     Raises:
-        InputError: a setting that there is not, or no range and no values of its type.
+        InputError: a setting that is unknown, cannot be varied or is named twice; a range whose
+            ends are not numbers in ascending order; or fewer than two different values.
     """
-    found = {}
+    by_name = {}
     for text in texts:
         name, spec = _divided(config_class, text, NOT_CHOSEN, EXAMPLES)
-        if name in found:
+        if name in by_name:
             raise InputError(f"Expected each setting once. Received: {name} twice")
-        found[name] = _dimension(config_class, name, spec, text)
-    return tuple(found.values())
+        by_name[name] = _dimension(config_class, name, spec, text)
+    return tuple(by_name.values())
 
 
 def assigned(config_class: type, texts: Iterable[str]) -> dict[str, object]:
-    """Settings by name that texts such as `epochs=5` give.
+    """Parses assignments such as `epochs=5`; returns the values by the name of the setting.
+
+    Values of the wrong type are left as text, which the config class rejects.
 
     Raises:
-        InputError: a setting that there is not, or no value of its type.
+        InputError: a text without a value, or a setting that is unknown or in `NOT_SET`.
     """
-    found = {}
+    values = {}
     for text in texts:
         name, word = _divided(config_class, text, NOT_SET, "epochs=5 or flip=true")
-        found[name] = value_of(config_class, name, word)
-    return found
+        values[name] = value_of(config_class, name, word)
+    return values
 
 
 def value_of(config_class: type, name: str, word: str):
-    """The value of a setting that a word stands for; what is no number is left a text."""
+    """Converts a word to None, a bool, an int or a float if the setting's type has it.
+
+    Any other word is returned as it is.
+    """
     kinds = _kinds(typing.get_type_hints(config_class)[name])
     if type(None) in kinds and word.lower() == "none":
         return None
@@ -86,7 +92,7 @@ def value_of(config_class: type, name: str, word: str):
 
 
 def written(value) -> str:
-    """A value as `value_of` reads it."""
+    """Formats a value so that `value_of` restores it."""
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
@@ -109,7 +115,7 @@ def _dimension(config_class, name: str, spec: str, text: str) -> Dimension:
             above = " above zero" if log else ""
             raise InputError(f"Expected a range of numbers{above} for {name}. Received: {text}")
         if ends[0] >= ends[1]:
-            raise InputError(f"Expected a range that goes up. Received: {text}")
+            raise InputError(f"Expected a range in ascending order. Received: {text}")
         return Dimension(name, ends, is_range=True, log=log)
     values = tuple(value_of(config_class, name, word.strip()) for word in spec.split(","))
     if len(set(values)) < max(2, len(values)):

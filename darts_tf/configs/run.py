@@ -1,4 +1,4 @@
-"""Settings that all runs share, on images and on text."""
+"""Settings shared by all runs, on images and on text."""
 
 from __future__ import annotations
 
@@ -14,75 +14,75 @@ from darts_tf.errors import InputError, shown, unknown_name
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeededConfig(Config):
-    """What commands have in common that draw random numbers once."""
+    """Seed of the commands that use a single one."""
 
     seed: int = setting(0, "zero or more, below 2**32")
-    """Start of every random number; runs with one seed repeat each other."""
+    """Seed of all random numbers; runs with equal seeds are repetitions of each other."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(JobConfig):
-    """What search, training and comparison have in common."""
+    """Settings shared by searches, trainings, comparisons and baselines."""
 
     presets: ClassVar[dict[str, dict[str, object]]]
-    """The presets of this kind of run: by name, the fields that differ from its defaults."""
+    """Presets of this kind of run: by name, the fields that differ from the defaults."""
 
     dataset: str
-    """What to run on."""
+    """Name or folder of the dataset."""
     workdir: pathlib.Path
     """Folder of the run; must be new or empty, unless resumed or overwritten."""
     preset: str
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     epochs: int = setting(20, "positive")
-    """Passes over the training data."""
+    """Number of passes over the training data."""
     batch_size: int = setting(64, "positive")
-    """Images in a step, or streams of text side by side."""
+    """Number of images per step, or of parallel streams of text."""
     learning_rate: float = setting(0.025, "positive")
     """Learning rate of the weights in the first epoch."""
     learning_rate_min: float = setting(0.0, "zero or more")
-    """Where the schedule of the learning rate ends."""
+    """Final learning rate of the schedule."""
     schedule: Literal["cosine", "linear", "exponential", "constant"] = "cosine"
-    """How the learning rate goes down."""
+    """Schedule by which the learning rate decreases."""
     learning_rate_decay: float = setting(0.97, "positive")
-    """Factor of the learning rate in each epoch of the exponential schedule."""
+    """Factor of the learning rate per epoch in the exponential schedule."""
     schedule_per: Literal["epoch", "step"] = "epoch"
-    """Whether the learning rate changes with every epoch or with every step."""
+    """Update the learning rate once per epoch or once per step."""
     warmup_epochs: int = setting(0, "zero or more")
-    """Epochs over which the learning rate first grows to that of the schedule."""
+    """Number of first epochs in which the learning rate grows to that of the schedule."""
     weight_decay: float = setting(3e-4, "zero or more")
     """L2 penalty of the weights, added to the gradient."""
     clip_norm: float = setting(5.0, "positive")
     """Largest global norm of the weights' gradient."""
     limit: int | None = setting(None, "positive")
-    """Use at most so many images, or words, of each split."""
+    """Maximum number of images, or words, to use of each split."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Type to compute in; weights, statistics and architecture parameters stay float32."""
+    """Precision of computations; weights, statistics and architecture parameters stay float32."""
     jit_compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the training step with XLA; by default where there is a GPU."""
+    """Compile the training step with XLA; by default only if there is a GPU."""
     deterministic: bool = False
-    """Use deterministic operations alone: runs with one seed are equal bit for bit."""
+    """Use only deterministic operations: runs with equal seeds are equal bit for bit."""
     strategy: Literal["auto", "one", "mirrored", "multi_worker", "tpu"] = "auto"
-    """How devices share the work, by tf.distribute. By default `multi_worker` where TF_CONFIG
-    names several workers, `mirrored` for several devices, else `one`."""
+    """Distribution strategy of tf.distribute. By default `multi_worker` if TF_CONFIG names several
+    workers, `mirrored` for several devices, else `one`."""
     devices: int | None = setting(None, "positive")
-    """Devices of this host: GPUs, or parts of the processor where there are none. By default one,
-    and with `mirrored` all GPUs."""
+    """Number of devices of this host: GPUs, or logical CPU devices if there are none. By default
+    one, and with `mirrored` all GPUs."""
     checkpoint_steps: int | None = setting(None, "positive")
-    """Save a checkpoint after every so many steps too, not only after every epoch."""
+    """Save a checkpoint every this many steps, in addition to every epoch."""
     checkpoint_minutes: float | None = setting(10.0, "positive")
-    """Save a checkpoint after so many minutes too."""
+    """Save a checkpoint every this many minutes, in addition to every epoch."""
     keep_checkpoints: int = setting(3, "positive")
-    """How many checkpoints to keep, the last ones."""
+    """Number of most recent checkpoints to keep."""
     max_bad_steps: int = setting(10, "positive")
-    """Steps in a row without finite numbers, all of them skipped, after which the run goes back to
-    its last checkpoint with a lower learning rate."""
+    """Number of consecutive steps with non-finite values, all of them skipped, after which the run
+    rolls back to its last checkpoint with a lower learning rate."""
     profile_steps: str | None = None
-    """Have TensorFlow's profiler watch some steps, the first and the last as in 10,15, counted from
-    the start of this process; TensorBoard shows it."""
+    """First and last step to record with TensorFlow's profiler, as in 10,15, counted from the start
+    of this process; TensorBoard shows the profile."""
     overwrite: bool = False
-    """Delete the earlier run in the folder first."""
+    """Delete an existing run in the folder first."""
     resume: bool = False
-    """Go on with the run in the folder, under its own settings, from its last checkpoint."""
+    """Resume the run in the folder from its last checkpoint, with its own settings."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -95,14 +95,14 @@ class RunConfig(JobConfig):
 
     @property
     def last_folder(self) -> pathlib.Path:
-        """Folder with the metrics, alphas and checkpoints of the run's end."""
+        """Folder with the metrics, alphas and checkpoints of the run's last part."""
         return self.workdir
 
     def profiled(self) -> range:
-        """The steps of this process to watch, counted from 1.
+        """Returns the steps of this process to profile, counted from 1.
 
         Raises:
-            InputError: `profile_steps` says something else.
+            InputError: `profile_steps` is not two step numbers in ascending order.
         """
         if self.profile_steps is None:
             return range(0)
@@ -117,16 +117,16 @@ class RunConfig(JobConfig):
 
     @classmethod
     def from_preset(cls, preset: str, **fields):
-        """The config of a preset by its name, with `fields` in place of the preset's own.
+        """Returns the config of a preset; `fields` override the preset's values.
 
         Raises:
-            InputError: Unknown preset or field, or a value that cannot be.
+            InputError: the preset or a field is unknown, or a value is invalid.
         """
         return cls.from_dict({**preset_fields(cls, preset), **fields})
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):
-        """As `Config.from_dict`, with an error of its own for the settings of another command."""
+        """Restores a config as `Config.from_dict` does; reports the settings of another command."""
         for other in _kinds(RunConfig):
             names = {field.name for field in dataclasses.fields(other)}
             if other is not cls and isinstance(values, dict) and values.keys() == names:
@@ -138,23 +138,23 @@ class RunConfig(JobConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArchConfig(RunConfig):
-    """How a search moves the architecture parameters."""
+    """Settings of the optimization of the architecture parameters."""
 
     command = "search"
     searches = True
 
-    # annotations are text that is read when settings are made: they follow what users register
+    # annotations are evaluated when a config is made, so that they include what users register
     arch_gradient: Literal[(*ESTIMATORS,)] = setting("second_order", is_open=True)
-    """How the architecture's gradient is computed: exactly, without the virtual step (faster), or
-    by the paper's approximation."""
+    """Estimator of the architecture gradient: `second_order` is exact, `first_order` omits the
+    virtual step (faster), `finite_difference` is the paper's approximation."""
     arch_from_epoch: int = setting(0, "zero or more")
-    """First epoch that moves the architecture parameters; before it weights learn alone."""
+    """First epoch that updates the architecture parameters; before, only the weights learn."""
     arch_learning_rate: float = setting(3e-3, "positive")
-    """Learning rate of the architecture's Adam."""
+    """Learning rate of the Adam optimizer of the architecture parameters."""
     arch_beta_1: float = setting(0.5, "from 0 to below 1")
-    """Decay of that Adam's first moment."""
+    """Decay of the first moment in the Adam optimizer of the architecture parameters."""
     arch_beta_2: float = setting(0.999, "from 0 to below 1")
-    """Decay of that Adam's second moment."""
+    """Decay of the second moment in the Adam optimizer of the architecture parameters."""
     arch_weight_decay: float = setting(1e-3, "zero or more")
     """L2 penalty of the architecture parameters."""
 
@@ -162,22 +162,23 @@ class ArchConfig(RunConfig):
         super().__post_init__()
         if self.arch_from_epoch >= self.epochs:
             raise InputError(
-                f"Expected arch_from_epoch to be below epochs={shown(self.epochs)}, or nothing is "
-                f"searched. Received: arch_from_epoch={shown(self.arch_from_epoch)}"
+                f"Expected arch_from_epoch to be below epochs={shown(self.epochs)}, otherwise the "
+                "architecture parameters are never updated. "
+                f"Received: arch_from_epoch={shown(self.arch_from_epoch)}"
             )
 
 
 def _kinds(config_class: type[RunConfig]) -> list[type[RunConfig]]:
-    """Returns the kinds of runs among a class and those below it."""
+    """Returns the class and all its subclasses, direct and indirect, that define a `kind`."""
     below = (each for child in config_class.__subclasses__() for each in _kinds(child))
     return [*([config_class] if "kind" in vars(config_class) else []), *below]
 
 
 def preset_fields(config_class: type[RunConfig], preset: str) -> dict[str, object]:
-    """The fields that a preset sets, its own name among them.
+    """Returns the fields that a preset sets, including `preset` itself.
 
     Raises:
-        InputError: Unknown preset.
+        InputError: the preset is unknown.
     """
     presets = config_class.presets
     if preset not in presets:

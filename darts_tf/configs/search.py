@@ -1,4 +1,4 @@
-"""Settings of how a search on images relaxes the choice of operations, and of what guards it."""
+"""Settings of the relaxation, early stopping and selection of a search."""
 
 from __future__ import annotations
 
@@ -6,42 +6,44 @@ import dataclasses
 import pathlib
 from typing import Literal
 
-from darts_tf import registry
 from darts_tf.configs.base import Config, names, setting
 from darts_tf.configs.run import ArchConfig
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, shown
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RelaxationConfig(ArchConfig):
-    """How a search mixes operations, and what keeps its alphas from collapsing."""
+    """Settings of the relaxation of a search, and of its regularization."""
 
     space: Literal[(*SPACES,)] = setting(DARTS, is_open=True)
-    """What edges choose from, and how many nodes a cell has: `darts` is the paper's, eight
-    operations and four nodes; `s2` has skip connections and 3x3 convolutions alone, `s3` these and
-    no edge (Robust DARTS)."""
+    """Search space, the candidate operations per edge and the nodes per cell: `darts` is the
+    paper's, eight operations and four nodes; `s2` has only skip connections and 3x3 separable
+    convolutions, `s3` also `none` (Robust DARTS)."""
     relaxation: Literal["softmax", "sigmoid", "gumbel"] = "softmax"
-    """How alphas weigh the operations of an edge: by a softmax, each by a sigmoid (Fair DARTS), or
-    with one of them drawn in each step (GDAS), at a temperature that falls from 10 to 0.1."""
+    """Mixture weights of an edge's operations: a softmax of its alphas, a sigmoid of each alpha
+    (Fair DARTS), or one operation sampled in each step (GDAS), at a temperature that falls from 10
+    to 0.1."""
     regularizer: Literal["auto", "none", "beta-decay", "zero-one"] = "auto"
-    """What is added to the loss of the alphas: `beta-decay` keeps them small (beta-DARTS), for
-    softmax and gumbel; `zero-one` drives sigmoids to 0 or 1 (Fair DARTS), their default."""
+    """Regularizer in the loss of the alphas: `beta-decay` keeps them small (beta-DARTS), for
+    softmax and gumbel; `zero-one` drives sigmoids to 0 or 1 (Fair DARTS), the default there."""
     regularizer_weight: float | None = setting(None, "zero or more")
-    """Its factor, to which that of beta-decay grows from 0 over the epochs; by default the papers':
-    50 for beta-decay, 10 for zero-one."""
+    """Weight of the regularizer; that of beta-decay grows from 0 to it over the epochs. By default
+    the papers': 50 for beta-decay, 10 for zero-one."""
     perturb: Literal["none", "random"] = "none"
-    """Add uniform noise to what the operations are weighed by, in steps in which the network's
-    weights learn (SmoothDARTS); for softmax."""
+    """Add uniform noise to the mixture weights in the update steps of the network's weights
+    (SmoothDARTS); for softmax."""
     perturb_radius: float = setting(0.3, "zero or more")
-    """Largest noise, to which it grows from 0.03 over the epochs."""
+    """Radius of the noise in the last epoch; it grows from 0.03 over the epochs."""
     op_dropout: float = setting(0.0, "from 0 to below 1")
-    """Rate of dropout on skip connections (P-DARTS). It falls over the epochs before
-    arch_from_epoch, and once more from there on."""
+    """Dropout rate of skip connections (P-DARTS). It decreases over the epochs before
+    arch_from_epoch, restarts there, and decreases again."""
 
     stages: tuple[str, ...] = setting((), read=names)
-    """Search in stages (P-DARTS), in deeper supernets with the best operations of the stage before:
-    cells:operations:op_dropout of each, as in 5:8:0,11:5:0.4,17:3:0.7, with so many epochs each."""
+    """Search in stages (P-DARTS): each stage has a deeper supernet and keeps the best operations of
+    the stage before. Written cells:operations:op_dropout, as in 5:8:0,11:5:0.4,17:3:0.7; each stage
+    runs the full number of epochs."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -59,9 +61,10 @@ class RelaxationConfig(ArchConfig):
             )
 
     def stage(self, number: int):
-        """The settings of one stage, counted from 0: a search of its own within the run's folder.
+        """Returns the settings of one stage, a search in a subfolder of the run.
 
-        The first stage has all operations.
+        Args:
+            number: index of the stage, counted from 0. Stage 0 searches over all operations.
         """
         cells, _, rate = _parsed(self.stages[number])
         folder = self.workdir / "stages" / str(number + 1)
@@ -70,27 +73,27 @@ class RelaxationConfig(ArchConfig):
 
     @property
     def last_folder(self) -> pathlib.Path:
-        """Folder of the search that ends with the cells: that of the last stage, or the run's."""
+        """Folder of the search that derives the final cells: the last stage's, or the run's."""
         return self.stage(len(self.stages) - 1).workdir if self.stages else self.workdir
 
     @property
     def stage_operations(self) -> list[int]:
-        """How many operations an edge has in each stage."""
+        """Number of operations per edge in each stage."""
         return [_parsed(stage)[1] for stage in self.stages]
 
     @property
     def chosen_regularizer(self) -> str | None:
-        """The regulariser by its name; None for none."""
+        """Name of the regularizer with "auto" resolved; None for none."""
         if self.regularizer == "auto":
             return "zero-one" if self.relaxation == "sigmoid" else None
         return None if self.regularizer == "none" else self.regularizer
 
 
 def _parsed(stage: str) -> tuple[int, int, float]:
-    """Cells, operations and rate of dropout.
+    """Returns the number of cells, the number of operations and the dropout rate of a stage.
 
     Raises:
-        ValueError: there are more, fewer, or others than numbers.
+        ValueError: the text is not three numbers separated by colons.
     """
     cells, operations, rate = stage.split(":")
     return int(cells), int(operations), float(rate)
@@ -120,62 +123,62 @@ def _check_stages(stages: tuple[str, ...], space: Space):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoppingConfig(Config):
-    """What every search may be watched for."""
+    """Settings of the eigenvalue measure and the early stop, for every search."""
 
     eigenvalue: bool = False
-    """Measure after every epoch the dominant eigenvalue of the valid loss's second derivative
-    along the alphas, which grows where a search is about to collapse (Robust DARTS)."""
+    """Measure after every epoch the dominant eigenvalue of the Hessian of the validation loss with
+    respect to the alphas, which grows when a search is about to collapse (Robust DARTS)."""
     stop_eigenvalue: bool = False
-    """Stop when that eigenvalue has grown, and keep the genotype from before it did."""
+    """Stop when the eigenvalue has grown, and keep the genotype from before it grew."""
     stop_window: int = setting(5, "positive")
-    """Epochs over whose mean it is compared with the mean of as many epochs before."""
+    """Number of epochs in each of the two means of the eigenvalue that are compared: that of the
+    last epochs, and that of the epochs before them."""
     stop_factor: float = setting(1.3, "positive")
-    """By what factor the mean may grow."""
+    """Largest allowed ratio of the later mean of the eigenvalue to the earlier one."""
     stop_from_epoch: int = setting(10, "positive")
-    """First epoch, counted from 1, after which the search may stop so."""
+    """First epoch, counted from 1, after which the eigenvalue may stop the search."""
 
     @property
     def measures_eigenvalue(self) -> bool:
-        """Whether the eigenvalue is asked for, by itself or to stop by."""
+        """True if the eigenvalue is requested, as a measure or for the early stop."""
         return self.eigenvalue or self.stop_eigenvalue
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelectionConfig(Config):
-    """How the cells of a search are chosen in the end."""
+    """Settings of the selection of the final cells."""
 
     max_skips: int | None = setting(None, "zero or more")
-    """Leave the normal cell at most so many skip connections: the weakest are replaced by the next
+    """Maximum number of skip connections in the normal cell: the weakest are replaced by the next
     best choice (P-DARTS)."""
-    selection: Literal[("strength", "perturbation", *registry.SELECTIONS)] = setting(
-        "strength", is_open=True
-    )
-    """How cells are chosen: by the largest alphas, or by how much the supernet's valid accuracy
-    falls without an operation (DARTS-PT), which takes as long as many epochs of the search do."""
+    selection: Literal[(*SELECTIONS,)] = setting(STRENGTH, is_open=True)
+    """Selection rule of the cells: `strength` takes the largest alphas; `perturbation` the
+    operations whose removal lowers the supernet's validation accuracy most (DARTS-PT), which takes
+    as long as many epochs of the search."""
     selection_epochs: int = setting(1, "zero or more")
-    """Epochs in which the weights settle after each choice by perturbation; 5 in the paper."""
+    """Epochs of fine-tuning of the weights after each choice by perturbation; 5 in the paper."""
     selection_images: int | None = setting(None, "positive")
-    """Measure the choices by perturbation on at most so many of the alphas' images; by default on
+    """Maximum number of validation images that choices by perturbation are measured on; by default
     all."""
 
     def __post_init__(self):
         super().__post_init__()
         for name in ("max_skips", "budget"):
             value = getattr(self, name, None)
-            if self.selection != "strength" and value is not None:
+            if not SELECTIONS[self.selection].obeys_limits and value is not None:
                 raise InputError(
-                    f"Expected {name} with cells that are chosen by strength. "
+                    f"Expected {name} with selection='strength'. "
                     f"Received: {name}={shown(value)}, selection={self.selection!r}"
                 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollapseConfig(StoppingConfig, SelectionConfig):
-    """What a search for convolutional cells may be watched for, and how it ends."""
+    """Settings of the collapse measures, early stops and selection of a search on images."""
 
     discretisation_gap: bool = False
-    """Measure after every epoch by how much the supernet's valid accuracy falls when its edges are
-    cut down to the genotype."""
+    """Measure after every epoch how much the supernet's validation accuracy falls when it is
+    reduced to the edges and operations of the genotype."""
     stop_skips: int | None = setting(None, "zero or more")
     """Stop when the normal cell has more skip connections than this, and keep the last genotype
-    that had not."""
+    that does not."""

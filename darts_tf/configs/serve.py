@@ -17,35 +17,36 @@ class ServeConfig(Config):
     """Serve an export over gRPC and REST, as TensorFlow Serving does, or by TensorFlow Serving."""
 
     model: pathlib.Path
-    """Folder of an export, its saved_model folder, or one model in there."""
+    """Folder of an export, its saved_model folder, or one model in that folder."""
     output: pathlib.Path | None = None
     """Folder for TensorFlow Serving's files: models.config, batching.config and run.sh, which
-    starts it with them; by default `serving` in the model's folder."""
+    starts the server with them; by default `serving` in the model's folder."""
     server: Literal["auto", "embedded", "none"] = "auto"
-    """auto: tensorflow_model_server where it is on the PATH, else embedded, which is darts-tf's own
-    server, for development. none: only write the files."""
+    """auto: tensorflow_model_server if it is on the PATH, else embedded, which is darts-tf's own
+    server for development. none: only write the files."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for all. tensorflow_model_server always listens on all."""
     port: int = setting(8500, "zero or more")
     """Port of gRPC; 0 for a free one."""
     rest_port: int | None = setting(None, "zero or more")
-    """Port of REST; by default the one after `port`, or a free one where that is 0."""
+    """Port of REST; by default port + 1, or a free one if `port` is 0."""
     max_batch_size: int = setting(32, "positive")
-    """Images that are run together at most, from however many requests; also the most of one."""
+    """Maximum number of images in a batch, from one or several requests."""
     batch_timeout_ms: float = setting(1.0, "zero or more")
-    """How long a request waits for others to be run with."""
+    """Maximum milliseconds that a request waits for others to fill its batch."""
     batch_threads: int = setting(2, "positive")
-    """Batches that are run side by side."""
+    """Number of batches that run in parallel."""
     max_queued_batches: int = setting(16, "positive")
-    """Full batches that may wait; requests beyond them are refused as UNAVAILABLE (503)."""
+    """Maximum number of full batches in the queue; further requests are rejected as UNAVAILABLE
+    (503)."""
     max_request_mb: float = setting(32.0, "positive")
-    """Megabytes of one request at most, of the embedded server."""
+    """Maximum size of a request in megabytes, for the embedded server."""
     timeout: float = setting(30.0, "positive")
-    """Seconds after which a request fails; gRPC's own deadlines are kept too."""
+    """Seconds after which a request fails; earlier deadlines of gRPC clients are respected."""
     poll_seconds: float = setting(1.0, "positive")
-    """How often new versions are looked for."""
+    """Seconds between checks for new versions of the model."""
     quiet: bool = False
-    """Print errors only."""
+    """Print only errors."""
 
     def __post_init__(self):
         super().__post_init__()

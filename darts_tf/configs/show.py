@@ -25,26 +25,26 @@ File = Annotated[pathlib.Path | None, tyro.conf.arg(aliases=("-o",))]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlotConfig(Config):
-    """Draw cells: of a genotype, of a search's supernet, or how a search went on."""
+    """Draw cells: of a genotype, of a search's supernet, or the course of a search."""
 
     genotype: What = ""
     """Name of a published genotype, a file with one, or the folder of a run."""
     output: File = None
-    """File to write, .svg, .png, .pdf or .gif, or of a film .svg or .gif; by default one here that
-    is named after the genotype."""
+    """File to write: .svg, .png, .pdf or .gif; for an animation .svg or .gif. By default a file in
+    the working directory, named after the genotype."""
     cell: Literal["normal", "reduce", "both"] = "both"
-    """Which cell of a network for images."""
+    """Cells of a network on images to draw."""
     recurrent: bool = False
-    """The name is that of a recurrent cell; a file tells this by itself."""
+    """The name refers to a recurrent cell; not needed for a file."""
     supernet: bool = False
-    """Of a search's folder draw all edges, as wide as they are strong, those that are kept in
-    full."""
+    """Draw all edges of a search's supernet with widths by their strength, and highlight those of
+    the genotype; needs a search's folder."""
     animate: bool = False
-    """Of a search's folder make a film of all its epochs."""
+    """Draw an animation of all epochs; needs a search's folder."""
     dark: bool = False
-    """Light on dark."""
+    """Draw in light colors on a dark background."""
     overwrite: bool = False
-    """Replace the file if it is there."""
+    """Replace the file if it exists."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -59,7 +59,7 @@ class BoardConfig(Config):
     """Show runs in TensorBoard, until Ctrl-C."""
 
     runs: Runs = ()
-    """Folders of runs, or with runs in them, as those of a comparison, a protocol or a study."""
+    """Folders of runs, or folders that contain runs: comparisons, protocols, studies."""
     port: int = setting(6006, "zero or more")
     """Port to listen on; 0 for a free one."""
     host: str = "localhost"
@@ -77,17 +77,17 @@ class BoardConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportConfig(Config):
-    """Make one HTML file of a run, or of several side by side."""
+    """Write an HTML report of one run, or of several side by side, as a single file."""
 
     runs: Runs = ()
     """Folders of runs: searches, trainings, selections, comparisons, studies."""
     output: File = None
-    """File for the report; by default report.html in the run's folder, or in that which several
-    runs have in common."""
+    """File for the report; by default report.html in the run's folder, or in the common parent
+    folder of several runs."""
     export: pathlib.Path | None = None
     """Folder of the run's export; by default the one beside it."""
 
     def __post_init__(self):
         super().__post_init__()
         if not self.runs:
-            raise InputError("Expected a run's folder or more. Received: none")
+            raise InputError("Expected one folder of a run or more. Received: none")

@@ -17,51 +17,52 @@ TextTrainPreset = Literal["pydoc", "ptb", "wikitext-2", "tiny"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextConfig(RunConfig):
-    """What all runs on text have in common: a language model and how it is trained."""
+    """Settings shared by all runs on text: the language model and its training."""
 
     on_text = True
 
     dataset: str = "pydoc"
     """`pydoc` (embedded: Python's own reference), or a folder with train.txt, valid.txt and
-    test.txt: a sentence a line, words divided by white space."""
+    test.txt: one sentence per line, words separated by white space."""
     preset: str = "pydoc"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     batch_size: int = setting(32, "positive")
-    """Streams of text side by side."""
+    """Number of parallel streams of text."""
     valid_batch_size: int = setting(10, "positive")
-    """Streams that the valid text is divided into where it is only tested on."""
+    """Number of parallel streams of the validation text when it is only evaluated."""
     time_steps: int = setting(35, "positive")
-    """Usual number of words between two steps of the weights, over which gradients go back."""
+    """Usual number of words per step of truncated backpropagation through time."""
     units: int = setting(128, "positive")
-    """Of the hidden state, and of the words' embedding."""
+    """Size of the hidden state and of the word embedding."""
     learning_rate: float = setting(20.0, "positive")
-    """Learning rate of the weights in the first epoch, for a batch of the usual length."""
+    """Learning rate of the weights in the first epoch, for a batch of `time_steps` words."""
     schedule: Literal["cosine", "linear", "exponential", "constant"] = "constant"
-    """How the learning rate goes down."""
+    """Schedule by which the learning rate decreases."""
     weight_decay: float = setting(5e-7, "zero or more")
     """L2 penalty of the weights, added to the gradient."""
     clip_norm: float = setting(0.25, "positive")
     """Largest global norm of the weights' gradient."""
     word_dropout: float = setting(0.0, "from 0 to below 1")
-    """Share of the vocabulary that is dropped wherever it stands in a batch."""
+    """Fraction of the vocabulary whose words are dropped at all their places in a batch."""
     embedding_dropout: float = setting(0.2, "from 0 to below 1")
-    """Dropout of the embedded words; it is variational, as all here: one mask for all steps."""
+    """Dropout rate of the embedded words. All dropouts are variational: one mask for all time
+    steps."""
     input_dropout: float = setting(0.2, "from 0 to below 1")
-    """Dropout of the same once more, where the cell multiplies them."""
+    """Dropout rate of the embedded words where they enter the cell's matrix product."""
     hidden_dropout: float = setting(0.1, "from 0 to below 1")
-    """Dropout of the states that the cell multiplies."""
+    """Dropout rate of the states where they enter the cell's matrix products."""
     output_dropout: float = setting(0.4, "from 0 to below 1")
-    """Dropout of the cell's outputs, before the classifier."""
+    """Dropout rate of the cell's outputs, before the classifier."""
     activation_regularization: float = setting(0.0, "zero or more")
-    """Factor of the mean square of the dropped outputs in the loss."""
+    """Weight in the loss of the mean square of the outputs after dropout."""
     temporal_regularization: float = setting(1e-3, "zero or more")
-    """Factor of the mean square of the outputs' change from word to word in the loss."""
+    """Weight in the loss of the mean squared difference of successive outputs."""
 
     @property
     def dropouts(self) -> dict[str, float]:
-        """The five rates of dropout by their names."""
-        found = dataclasses.asdict(self)
-        return {name: rate for name, rate in found.items() if name.endswith("_dropout")}
+        """The five dropout rates by name."""
+        values = dataclasses.asdict(self)
+        return {name: rate for name, rate in values.items() if name.endswith("_dropout")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,13 @@ class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
     presets = TEXT_SEARCH_PRESETS
 
     preset: TextSearchPreset = "pydoc"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     epochs: int = setting(10, "positive")
-    """Passes over the training text."""
+    """Number of passes over the training text."""
     learning_rate: float = setting(10.0, "positive")
-    """Learning rate of the weights in the first epoch, for a batch of the usual length."""
+    """Learning rate of the weights in the first epoch, for a batch of `time_steps` words."""
     arch_beta_1: float = setting(0.9, "from 0 to below 1")
-    """Decay of that Adam's first moment."""
+    """Decay of the first moment in the Adam optimizer of the architecture parameters."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,15 +92,15 @@ class TextTrainConfig(SeededConfig, TextConfig):
     presets = TEXT_TRAIN_PRESETS
 
     preset: TextTrainPreset = "pydoc"
-    """Which defaults all other settings start from."""
+    """Preset that defines the defaults of all other settings."""
     genotype: str
     """Name of a published recurrent genotype, or a JSON file such as a search's genotype.json."""
     time_steps_spread: float = setting(5.0, "zero or more")
-    """Standard deviation of the number of words between two steps; 0 for none."""
+    """Standard deviation of the number of words per step; 0 for a fixed number."""
     average_after: int | None = setting(5, "positive")
-    """Begin to average the weights when the valid loss is above the least one of this many epochs
-    ago or earlier (NT-ASGD); none for never."""
+    """Start to average the weights when the validation loss exceeds the minimum of the epochs that
+    are at least this many epochs ago (NT-ASGD); none to never average."""
 
 
 ON_TEXT = {SearchConfig: TextSearchConfig, TrainConfig: TextTrainConfig}
-"""The settings that a command has for a text, by those that it has for images."""
+"""Config classes on text, by the config class of the same command on images."""

@@ -1,4 +1,4 @@
-"""Which data sets are texts, told without reading them."""
+"""Recognition of text datasets without reading them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ EMBEDDED_TEXTS = ("pydoc",)
 
 SPLITS = ("train", "valid", "test")
 FILES = tuple(f"{split}.txt" for split in SPLITS)
-"""What the folder of a text has."""
+"""Names of the files in the folder of a text."""
 
 
 def is_text(name_or_folder: str | os.PathLike[str]) -> bool:
-    """Whether a dataset is a text: one of `EMBEDDED_TEXTS`, or a folder with one of its files.
+    """Returns whether a dataset is a text: in `EMBEDDED_TEXTS`, or a folder with one of `FILES`.
 
-    A folder with a folder `train` is one of images, which may come with lists named `train.txt`.
+    A folder with a subfolder `train` is a dataset of images, even with a file `train.txt` beside
+    it, which some image datasets have as a list.
     """
     name = os.fspath(name_or_folder)
     folder = absolute(name)
-    if name in registry.DATASETS:  # of images
+    if name in registry.DATASETS:  # users register only datasets of images
         return False
     return name in EMBEDDED_TEXTS or (
         any(os.path.isfile(os.path.join(folder, file)) for file in FILES)
@@ -30,5 +31,5 @@ def is_text(name_or_folder: str | os.PathLike[str]) -> bool:
 
 
 def absolute(folder: str) -> str:
-    """A folder's path from any working directory."""
+    """Returns the absolute path of a folder, with `~` expanded."""
     return os.path.abspath(os.path.expanduser(folder))

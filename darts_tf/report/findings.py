@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.report.charts import measured, number
 from darts_tf.report.run import Run
 from darts_tf.runs import files
@@ -57,7 +58,8 @@ def state(run: Run) -> Sign:
             return Sign("Finished: the weights are imported, not trained.")
         return _state(kept, _epochs(run))
     whole = len(run.metrics) >= run.config.epochs
-    if whole and getattr(run.config, "selection", "strength") == "perturbation":
+    selection = SELECTIONS.get(getattr(run.config, "selection", STRENGTH))
+    if whole and selection and selection.needs_supernet:
         wanted = _decisions(run)
         return _state(len(run.log.chosen) >= wanted, f"{len(run.log.chosen)} of {wanted} choices")
     return _state(whole, _epochs(run))

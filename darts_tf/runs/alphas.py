@@ -1,4 +1,4 @@
-"""The alphas of a search in its folder: last and per epoch, and what their columns stand for."""
+"""Files of a search's alphas, last and per epoch, and of the primitives of their columns."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from darts_tf.spaces.zoo import load_genotype
 
 
 def extend_history(folder: str | os.PathLike[str], epoch: int, *alphas) -> None:
-    """Adds an epoch's architecture parameters to those of the epochs before it.
+    """Appends an epoch's architecture parameters to the history in the run's folder.
 
-    What was kept of this epoch and of later ones is of a time that the run has gone back from.
+    Stored entries of this epoch and of later ones are dropped: they belong to epochs that were
+    rolled back.
     """
     path = pathlib.Path(folder) / files.HISTORY
     before = _read(path) if path.exists() else {"epochs": np.zeros(0, np.int64)}
@@ -35,10 +36,10 @@ def extend_history(folder: str | os.PathLike[str], epoch: int, *alphas) -> None:
 
 
 def load_history(folder: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, ...]]:
-    """Architecture parameters by the epoch after which they were such, as `load_alphas` gives them.
+    """Returns the architecture parameters after each epoch, by epoch, as `load_alphas` does.
 
     Raises:
-        InputError: No such file, or it holds something else.
+        InputError: the file does not exist, or has another content.
     """
     arrays = _read(pathlib.Path(folder) / files.HISTORY)
     epochs = arrays.pop("epochs")
@@ -48,12 +49,12 @@ def load_history(folder: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-        names = RECURRENT_ALPHAS if set(RECURRENT_ALPHAS) <= set(found) else ALPHAS_NAMES
-        ordered = {name: found[name] for name in names if name in found}
-        if len({len(array) for array in (found["epochs"], *ordered.values())}) != 1 or not ordered:
-            raise ValueError("arrays of other lengths")
-        return {"epochs": found["epochs"].astype(np.int64), **ordered}
+            stored = {name: arrays[name] for name in arrays.files}
+        names = RECURRENT_ALPHAS if set(RECURRENT_ALPHAS) <= set(stored) else ALPHAS_NAMES
+        ordered = {name: stored[name] for name in names if name in stored}
+        if len({len(array) for array in (stored["epochs"], *ordered.values())}) != 1 or not ordered:
+            raise ValueError("arrays of different lengths")
+        return {"epochs": stored["epochs"].astype(np.int64), **ordered}
     except Exception as error:  # as in `load_alphas`
         reason = shortened(first_line(error), SHOWN)
         raise InputError(
@@ -62,16 +63,16 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def save_space(folder: str | os.PathLike[str], space: Space) -> None:
-    """Writes the primitives of every edge, where they differ from the paper's."""
+    """Writes the candidate primitives per edge, unless the space is the paper's."""
     if space != SPACES[DARTS]:
         files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, space.candidates)
 
 
 def load_space(folder: str | os.PathLike[str]) -> Space:
-    """The space of a search on images: that of its primitives by edge, or the paper's.
+    """Returns the search space of a search on images: the stored one, or else the paper's.
 
     Raises:
-        InputError: the file holds something else, or primitives that nobody has registered here.
+        InputError: the file has another content, or primitives that are not registered.
     """
     path = pathlib.Path(folder) / files.EDGE_PRIMITIVES
     if not path.exists():
@@ -87,10 +88,11 @@ def load_space(folder: str | os.PathLike[str]) -> Space:
 
 
 def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
-    """The arguments of `figures.plot_supernet` that describe the search in a folder.
+    """Returns the keyword arguments of `figures.plot_supernet` that describe a stored search.
 
     Raises:
-        InputError: The folder holds no search, or one in stages, whose folders hold one each.
+        InputError: the folder has no search, or a search in stages, each of which has a folder of
+            its own.
     """
     path = pathlib.Path(folder)
     stages = path / files.STAGES
@@ -112,46 +114,48 @@ def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
 
 
 def chosen_genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenotype | None:
-    """The cells that the search has chosen, if it has come so far.
+    """Returns the genotype that the search has derived, or None if it has not got that far.
 
     Raises:
-        InputError: A file of cells that cannot be.
+        InputError: the file does not contain a valid genotype.
     """
     path = pathlib.Path(folder) / files.GENOTYPE
     return load_genotype(path, recurrent=None) if path.is_file() else None
 
 
 ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
-"""The arrays in the file of architecture parameters, in the order of a supernet's `alphas`."""
+"""Names of the arrays in the file of alphas, in the order of a supernet's `alphas`."""
 RECURRENT_ALPHAS = ("recurrent",)
-"""The same of a recurrent supernet."""
+"""Names of the arrays in the file of alphas of a recurrent supernet."""
 
 
 def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
-    """Replaces the run's architecture parameters: the arrays of a supernet's `alphas`."""
+    """Writes the arrays of a supernet's `alphas` to the run's folder, replacing the file."""
     save_arrays(pathlib.Path(folder) / ALPHAS, named_alphas(alphas))
 
 
 def named_alphas(alphas) -> dict[str, np.ndarray]:
-    """The arrays of a supernet's `alphas` by the names that files give them."""
+    """Returns the arrays of a supernet's `alphas` by their names in files."""
     names = RECURRENT_ALPHAS if len(alphas) == 1 else ALPHAS_NAMES
     return dict(zip(names, map(np.asarray, alphas), strict=False))
 
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Replaces a file of arrays by their names."""
+    """Writes named arrays to an `.npz` file, replacing it atomically."""
     with atomic.replacing(path) as written:
         np.savez(written, **arrays)
 
 
 def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
-    """The run's architecture parameters, as `derive` or `derive_recurrent` takes them.
+    """Returns the run's architecture parameters, as arguments of `derive` or `derive_recurrent`.
 
-    Two arrays (edges, primitives), normal and reduction; after a search with partial channels two
-    more, (edges,). After a search on text one, (edges, primitives).
+    Returns:
+        The arrays of the normal and the reduction cell, each of shape (edges, primitives); after a
+        search with partial channels also the edge weights of both, each of shape (edges,). After a
+        search on text, one array of shape (edges, primitives).
 
     Raises:
-        InputError: No such file, or it holds something else.
+        InputError: the file does not exist, or has another content.
     """
     path = pathlib.Path(folder) / ALPHAS
     try:
@@ -160,7 +164,7 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
             if set(RECURRENT_ALPHAS) <= set(arrays.files):
                 needed = RECURRENT_ALPHAS
             return tuple(_checked_alphas(name, arrays[name]) for name in needed)
-    except Exception as error:  # a damaged archive fails in a dozen ways, of zipfile and NumPy
+    except Exception as error:  # zipfile and NumPy raise many types for damaged archives
         reason = shortened(first_line(error), SHOWN)
         raise InputError(
             "Expected a file with the arrays normal and reduce, or recurrent. "

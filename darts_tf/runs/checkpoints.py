@@ -1,8 +1,9 @@
-"""Checkpoints: files that are whole or absent, data alone, written while the run goes on.
+"""Checkpoints: written atomically in the background, and free of executable code.
 
-A checkpoint is one `.npz` file: an array for every variable, and a JSON text on what they belong
-to. It holds all that the rest of a run depends on; batches are a function of the seed and the step,
-so that the data's position is the step. The zip format's checksums tell a damaged file.
+A checkpoint is one `.npz` file: an array for every variable, and a JSON text with the position in
+the run and its settings. It holds the whole state of a run: batches are a function of the seed and
+the step, so that the step determines the position in the data. The checksums of the zip format
+reveal damaged files.
 """
 
 from __future__ import annotations
@@ -27,22 +28,23 @@ from darts_tf.runtime.strict_json import parse_json
 LOG = logging.getLogger("darts_tf")
 
 FORMAT = 1
-"""Of the files; a later one that this version cannot read has another number."""
+"""Version number of the file format; files with another number are rejected."""
 
 PATTERN = "step-*.npz"
 BEST = "best.npz"
-"""The one that a run takes in the end, where it chooses; another name of one of the others, which
-may be gone."""
+"""Name of the best checkpoint, for runs that select one: a second name of one of the others, which
+may have been deleted since."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where in a run a checkpoint was taken.
+    """Position in a run at which a checkpoint was taken.
 
     Attributes:
-        epoch: the one under way, from 0.
-        step: steps of that epoch that are done; with all of them its end is still to come.
-        steps: of a whole epoch; where epochs differ, no fewer than any of them has.
+        epoch: index of the current epoch, from 0.
+        step: number of finished steps of that epoch. If equal to `steps`, the work at the end of
+            the epoch is still to be done.
+        steps: number of steps per epoch; an upper bound if epochs differ in length.
     """
 
     epoch: int
@@ -51,25 +53,25 @@ class Position:
 
     @property
     def done(self) -> int:
-        """Steps since the start of the run."""
+        """Number of steps since the start of the run."""
         return self.epoch * self.steps + self.step
 
 
 class CheckpointError(InputError):
-    """A file that is no whole checkpoint."""
+    """Error for a file that is not a complete checkpoint."""
 
 
 def write(folder: pathlib.Path, position: Position, config: dict, arrays: Sequence) -> pathlib.Path:
-    """Writes a checkpoint, beside its place first and then renamed into it.
+    """Writes a checkpoint to a temporary file and renames it; returns its path.
 
     Args:
-        folder: of the checkpoints.
-        position: where the run is.
-        config: its settings, as a JSON object.
-        arrays: what its variables hold, in their order.
+        folder: folder of the checkpoints.
+        position: current position in the run.
+        config: settings of the run, as a JSON object.
+        arrays: values of the run's variables, in their order.
 
     Raises:
-        OSError: the disk is full, or cannot be written to; earlier checkpoints are as they were.
+        OSError: the disk is full or not writable; earlier checkpoints stay intact.
     """
     arrays = list(arrays)
     about = {"format": FORMAT, **dataclasses.asdict(position), "config": config}
@@ -88,19 +90,19 @@ def _name(position: Position) -> str:
 
 
 def _copy(path: pathlib.Path, place: pathlib.Path) -> None:
-    """The same file under another name, in place of what has it."""
+    """Makes a file available under a second name, replacing any file of that name."""
     with atomic.replacing(place) as written:
         try:
             os.link(path, written)
-        except OSError:  # a file system without links
+        except OSError:  # the file system has no hard links
             shutil.copyfile(path, written)
 
 
 def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
-    """Position, settings and arrays of a checkpoint.
+    """Returns the position, settings and arrays of a checkpoint.
 
     Raises:
-        CheckpointError: not a whole checkpoint.
+        CheckpointError: the file is not a complete checkpoint.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -109,7 +111,7 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
             return *_parts(about), arrays
     except CheckpointError:
         raise
-    except Exception as error:  # a damaged file can raise nearly anything in its readers
+    except Exception as error:  # zipfile and NumPy raise many types for damaged files
         reason = shortened(first_line(error), SHOWN)
         raise CheckpointError(
             f"Expected a whole checkpoint. Received: {str(path)!r} ({reason})"
@@ -117,16 +119,17 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    # whole, so that its checksum is compared: NumPy stops where a damaged header tells it to
+    # read the whole member so that zipfile verifies its checksum: NumPy would read only as much as
+    # a possibly damaged header asks for
     contents = io.BytesIO(archive.read(f"{name}.npy"))
     return np.lib.format.read_array(contents, allow_pickle=False)
 
 
 def parse(text: bytes) -> tuple[Position, dict]:
-    """Position and settings from a checkpoint's JSON text.
+    """Returns the position and settings in the JSON text of a checkpoint.
 
     Raises:
-        CheckpointError: it is something else.
+        CheckpointError: the text is not JSON, or has another format number or structure.
     """
     return _parts(_checked(text))
 
@@ -157,19 +160,19 @@ def _checked(text: bytes) -> dict:
 
 
 def newest(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Paths of the checkpoints in a folder, the newest first."""
+    """Returns the paths of the checkpoints in a folder, newest first."""
     return sorted(folder.glob(PATTERN), reverse=True)
 
 
 def readable(
     paths: Iterable[pathlib.Path],
 ) -> Iterator[tuple[pathlib.Path, Position, dict, list[np.ndarray]]]:
-    """Yields path, position, settings and arrays of the checkpoints that are whole, in this order.
+    """Yields path, position, settings and arrays of every complete checkpoint, in the given order.
 
-    A damaged checkpoint is logged and left out, so that the one before it is taken.
+    A damaged checkpoint is logged and skipped.
 
     Args:
-        paths: of the checkpoints, as from `newest`.
+        paths: paths of the checkpoints, as from `newest`.
     """
     for path in paths:
         try:
@@ -181,11 +184,11 @@ def readable(
 
 
 class Writer:
-    """Writes checkpoints in a thread of its own, and keeps the last ones; a context manager.
+    """Context manager: writes checkpoints in a background thread and keeps the newest ones.
 
     Args:
-        folder: of the checkpoints; made with the first of them.
-        keep: how many stay.
+        folder: folder of the checkpoints; created with the first one.
+        keep: number of checkpoints to keep.
     """
 
     def __init__(self, folder: pathlib.Path, keep: int):
@@ -196,8 +199,8 @@ class Writer:
 
     def __enter__(self):
         for name in (PATTERN, BEST):
-            for left in self.folder.glob(f".{name}.*"):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
+            for remainder in self.folder.glob(f".{name}.*"):  # of a process that was killed
+                shutil.rmtree(remainder, ignore_errors=True)
         return self
 
     def __exit__(self, *exception):
@@ -206,37 +209,37 @@ class Writer:
     def write(
         self, position: Position, config: dict, arrays: Sequence[np.ndarray], best: bool = False
     ) -> None:
-        """Begins to write a checkpoint, once the one before is written.
+        """Starts to write a checkpoint; waits first until the previous one is written.
 
         Args:
-            position: as in the function `write`.
-            config: as there.
-            arrays: as there.
-            best: it stays as `BEST`, in place of the one before.
+            position: see the function `write`.
+            config: see the function `write`.
+            arrays: see the function `write`.
+            best: also keep the checkpoint as `BEST`, replacing the previous best one.
 
         Raises:
-            OSError: the one before could not be written.
+            OSError: the previous checkpoint could not be written.
         """
         self.wait()
         self._pending = self._thread.submit(self._write, position, config, arrays, best)
 
     def wait(self) -> None:
-        """Returns when all is written.
+        """Waits until the pending checkpoint is written.
 
         Raises:
-            OSError: it could not be.
+            OSError: it could not be written.
         """
         pending, self._pending = self._pending, None
         if pending:
             pending.result()
 
     def check(self) -> None:
-        """Raises the error of a checkpoint that could not be written, if that is known by now."""
+        """Raises the error of a failed checkpoint, without waiting for one still being written."""
         if self._pending and self._pending.done():
             self.wait()
 
     def forget_after(self, position: Position) -> None:
-        """Deletes the checkpoints of a time that a run has gone back from."""
+        """Deletes the checkpoints after a position that the run was rolled back to."""
         for path in newest(self.folder):
             if path.name > _name(position):
                 path.unlink(missing_ok=True)
@@ -250,7 +253,7 @@ class Writer:
             raise OSError(
                 error.errno,
                 f"{error.strerror or error}; no checkpoint could be written, the earlier ones are "
-                "intact and --resume goes on from the last",
+                "intact and --resume continues from the last",
                 str(self.folder),
             ) from error
         for path in newest(self.folder)[self.keep :]:

@@ -1,7 +1,6 @@
-"""The files of a run: their names, and how they are made, replaced and read.
+"""Names of the files of a run, and functions that read and write them.
 
-Files are replaced whole, so that an interrupted run leaves nothing half written, and no file that
-a run did not make is ever deleted.
+Files are replaced atomically, so that an interrupted run leaves no partial files.
 """
 
 from __future__ import annotations
@@ -19,74 +18,74 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
 
 CONFIG = "config.json"
-"""All settings; a folder without them is no run."""
+"""All settings of the run; a folder without this file is not a run."""
 DATASET = "dataset.json"
-"""The dataset's name, classes and preprocessing; of a text its name, sizes and digest."""
+"""The dataset's name, classes and preprocessing; for a text its name, sizes and digest."""
 VOCABULARY = "vocabulary.txt"
-"""The words of a text, one a line in the order of a model's logits."""
+"""The words of a text, one per line, in the order of the model's logits."""
 GENOTYPE = "genotype.json"
 ALPHAS = "alphas.npz"
-"""Arrays `normal` and `reduce`, or `recurrent`, (edges, primitives)."""
+"""Arrays `normal` and `reduce`, or `recurrent`, each of shape (edges, primitives)."""
 HISTORY = "alphas_history.npz"
-"""The same of every epoch, stacked, and the array `epochs`."""
+"""Arrays of `ALPHAS` stacked over epochs, and the array `epochs` with their indices."""
 SELECTION = "selection"
-"""Checkpoints of a selection by perturbation that is under way."""
+"""Checkpoints of an unfinished selection by perturbation."""
 METRICS = "metrics.jsonl"
-"""One JSON object a line, one line an epoch."""
+"""Metrics: one JSON object per line, one line per epoch."""
 TIMES = "times.jsonl"
-"""The same of the seconds that each epoch took; those that were done again count again."""
+"""Seconds of each epoch, one JSON object per line; repeated epochs have a line each time."""
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 """Event files, for `darts-tf board`."""
 STAGES = "stages"
-"""Folders `1`, `2` and so on, each a search's run: the stages of a search that has some."""
+"""Folder with a subfolder `1`, `2`, ... for the run of each stage of a search in stages."""
 EDGE_PRIMITIVES = "edge_primitives.json"
-"""What the columns of the alphas stand for, where that is not the paper's space."""
+"""Primitives of the alphas' columns, per cell and edge, if the space is not the paper's."""
 STAGED = STAGES, EDGE_PRIMITIVES
-"""What searches in stages, or in another space than the paper's, have beside all others."""
+"""Additional files of searches in stages, or in another space than the paper's."""
 
 LOG = "run.log"
-"""What happened and when, for people."""
+"""Log messages with their times."""
 LOCK = ".lock"
-"""Held by the process that runs."""
+"""Lock file, held by the process that executes the run."""
 
 TABLES = ("compare.csv", "compare.md")
-"""What a comparison found, for programs and for people."""
+"""Results of a comparison, for programs and for people."""
 PAGE = "report.html"
-"""What `darts-tf report` makes of all this, for people."""
+"""Report written by `darts-tf report`."""
 RESULT = "result.json"
-"""What a job among others has found and cost, once it has ended."""
+"""Result and cost of a finished job that is part of a larger one."""
 REPORTS = ("select.json", "select.md")
-"""What a protocol has found so far, for programs and for people."""
+"""Results of a protocol so far, for programs and for people."""
 CLAIMS = "claims"
-"""A lock for each run of a protocol, held by the process that does it."""
+"""Folder with a lock for each run of a protocol, held by the process that executes it."""
 
 TRIALS, TRIALS_TABLE, ORACLE, BEST = "trials", "trials.jsonl", "oracle", "best.json"
-"""Of a study: its runs, what they said, the state of what chooses them, and the best settings."""
+"""Files of a study: its runs, their results, the state of the oracle, the best settings."""
 
 OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST)
-"""What jobs of many runs have, and no search or training of its own."""
+"""Files of jobs that consist of several runs."""
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
     *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
     *(*STAGED, *OF_MANY),
 )
-"""Everything that a run puts into its folder."""
+"""Names of all files and subfolders that a run can create in its folder."""
 
 _RUNS_HAVE = (
     *({"dataset", "workdir", "seed"}, {"dataset", "workdir", "seeds"}),
     {"over", "workdir", "seed"},
 )
-"""Settings of which every kind of run has one set. `configs.kind_of` tells the kinds apart."""
+"""Sets of settings; every run has at least one of them. `configs.kind_of` returns its kind."""
 
 
 def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
-    """The path of a file that a finished run has, such as `MODEL`.
+    """Returns the path of a file of a finished run, such as `MODEL`.
 
     Raises:
-        InputError: The run or the file is not there.
+        InputError: the run or the file does not exist.
     """
     path = pathlib.Path(workdir) / name
     if not path.is_file():
@@ -97,7 +96,7 @@ def existing(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
-    """Whether a run has been started in this folder."""
+    """Returns whether the folder holds a run, finished or not."""
     path = pathlib.Path(folder) / CONFIG
     try:
         stored = read_json(path) if path.is_file() else None
@@ -107,20 +106,20 @@ def is_run(folder: str | os.PathLike[str]) -> bool:
 
 
 def is_text_run(folder: str | os.PathLike[str]) -> bool:
-    """Whether the run in a folder is one on text."""
+    """Returns whether the run in a folder is a run on text."""
     return (pathlib.Path(folder) / VOCABULARY).is_file()
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
-    """Writes JSON text in place of `path`, atomically; NumPy's numbers are taken."""
+    """Writes a value as JSON, replacing the file atomically; accepts NumPy arrays and numbers."""
     atomic.write_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: str | os.PathLike[str]):
-    """What a JSON file holds.
+    """Returns the content of a JSON file.
 
     Raises:
-        InputError: No such file, or it is not JSON; with the file's name and the position.
+        InputError: the file does not exist or is not JSON; the message names file and position.
     """
     try:
         return parse_json(pathlib.Path(path).read_bytes())
@@ -131,13 +130,13 @@ def read_json(path: str | os.PathLike[str]):
 
 
 def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:
-    """Classes and preprocessing, as a JSON object, of the dataset that a run is on.
+    """Returns the class names and the preprocessing, as a JSON object, of a run's dataset.
 
     Args:
-        path: of its `DATASET`.
+        path: path of the run's `DATASET` file.
 
     Raises:
-        InputError: No such file, or it holds something else.
+        InputError: the file does not exist, or has another content.
     """
     stored = read_json(path)
     parts = stored if isinstance(stored, dict) else {}
@@ -151,7 +150,7 @@ def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:
 
 
 def plain(value):
-    """The same with Python's own types, for JSON."""
+    """Converts a value to types that JSON has: numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,7 @@
-"""How a run begins, or begins again: its folder is checked, made, locked and described."""
+"""The folder of a run: checks, creates, locks and resumes it.
+
+No file that a run did not create is ever deleted.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ MAY_DIFFER = {
     *("workdir", "overwrite", "resume", "strategy", "devices", "max_bad_steps"),
     *("checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "profile_steps"),
 }
-"""Settings that a resumed run may change: how it runs, not what it computes."""
+"""Settings that a resumed run may change, because they do not change what it computes."""
 
 
 def check_workdir(
@@ -34,19 +37,19 @@ def check_workdir(
     instead: str = "--overwrite, or --resume",
     name: str = "workdir",
 ) -> pathlib.Path:
-    """Checks that a run can have this folder, and changes nothing; returns its path.
+    """Checks that a run can use this folder, without changing it; returns its path.
 
     Args:
-        workdir: Where to. With neither of the other arguments it must be new or empty.
-        overwrite: The run that is in the folder is to be deleted. A folder with anything else in it
-            is left as it is.
-        resume: The run that is in the folder is to be gone on with.
-        instead: The flags that permit a folder with a run, for an error.
-        name: The setting that holds the path, for an error.
+        workdir: the folder. Must be new or empty, unless `overwrite` or `resume` is set.
+        overwrite: whether an existing run in the folder will be deleted. The folder must then
+            contain no other files.
+        resume: whether the run in the folder will be resumed.
+        instead: flags that permit a folder with a run, for the error message.
+        name: name of the setting that holds the path, for the error message.
 
     Raises:
-        InputError: The folder is not empty, holds no run to resume, or something else than a run,
-            or cannot be looked into.
+        InputError: the folder is not empty, has no run to resume, has other files than those of a
+            run, or cannot be read.
     """
     folder = pathlib.Path(workdir)
     with _usable(folder):
@@ -66,7 +69,7 @@ def _check_usable(
 
 @contextlib.contextmanager
 def _usable(folder: pathlib.Path) -> Iterator[None]:
-    """Within this block an error of the file system is one of the workdir that was given."""
+    """Context manager: turns errors of the file system into an `InputError` on the workdir."""
     try:
         yield
     except OSError as error:
@@ -77,10 +80,10 @@ def _usable(folder: pathlib.Path) -> Iterator[None]:
 
 
 def resumed(config_class, workdir: str | os.PathLike[str]):
-    """The settings that the run in a folder was begun with, set to resume it.
+    """Returns the stored settings of the run in a folder, with `resume` set.
 
     Raises:
-        InputError: The folder holds no run of this kind.
+        InputError: the folder has no run with settings of this class.
     """
     folder = pathlib.Path(workdir)
     path = folder / files.CONFIG
@@ -88,31 +91,32 @@ def resumed(config_class, workdir: str | os.PathLike[str]):
         _check_run(folder, "resume")
         settings = files.read_json(path)
     try:
-        begun = config_class.from_dict(settings)
+        stored = config_class.from_dict(settings)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return dataclasses.replace(begun, workdir=folder, overwrite=False, resume=True)
+    return dataclasses.replace(stored, workdir=folder, overwrite=False, resume=True)
 
 
 @contextlib.contextmanager
 def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator[pathlib.Path]:
-    """Within this block a run has its folder for itself.
+    """Context manager: prepares the folder of a run and locks it for this process.
 
-    Makes the folder as `config` asks, locks it, has the log written into it, and writes the files
-    that describe the run, the settings last: what has none is not yet a run.
+    Creates the folder, or empties it to overwrite, locks it, writes the log to it, and writes the
+    files that describe the run. The settings are written last: a folder without them is not a run.
 
     Args:
-        config: The run's settings; its `workdir`, `overwrite` and `resume` say where and how.
-        dataset: What it runs on. Only the name, classes and preprocessing are written, or a text's
-            vocabulary. None for a comparison or a protocol, whose runs each have theirs.
-        genotype: What it trains, kept with it; a search has none yet.
-        writes: Whether this process does all of this; of several workers one does.
+        config: settings of the run, with `workdir`, `overwrite` and `resume`.
+        dataset: dataset of the run, of which the name, sizes, classes and preprocessing are
+            written, or the vocabulary of a text. None for a job of several runs, each of which has
+            its own.
+        genotype: genotype to train, written to the folder; None for a search.
+        writes: whether this process does all of this; of several workers exactly one does.
 
     Yields:
         The folder.
 
     Raises:
-        InputError: As `check_workdir`; the folder cannot be written to, is in use, or holds a run
+        InputError: see `check_workdir`; or the folder is not writable, is in use, or has a run
             with other settings or another dataset.
     """
     folder = pathlib.Path(config.workdir)
@@ -121,19 +125,19 @@ def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator
         return
     options = {"overwrite": config.overwrite, "resume": config.resume}
     check_workdir(folder, **options)
-    described = {} if dataset is None else _description(dataset)
+    description = {} if dataset is None else _description(dataset)
     if config.resume:
-        _check_same_run(config, folder, described)
+        _check_same_run(config, folder, description)
     with contextlib.ExitStack() as stack:
         with _usable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
-            check_workdir(folder, **options)  # nobody else can change it now
+            check_workdir(folder, **options)  # again: it may have changed before it was locked
             if not config.resume:
                 _delete_run(folder)
             stack.enter_context(_logged(folder))
             if not config.resume:
-                _describe(folder, config, dataset, described, genotype)
+                _describe(folder, config, dataset, description, genotype)
         yield folder
 
 
@@ -150,9 +154,9 @@ def _description(dataset) -> dict[str, object]:
     )
 
 
-def _describe(folder, config, dataset, described, genotype) -> None:
-    if described:
-        files.write_json(folder / files.DATASET, described)
+def _describe(folder, config, dataset, description, genotype) -> None:
+    if description:
+        files.write_json(folder / files.DATASET, description)
     if hasattr(dataset, "vocabulary"):
         atomic.write_text(folder / files.VOCABULARY, dataset.vocabulary.to_text())
     if genotype is not None:
@@ -160,13 +164,13 @@ def _describe(folder, config, dataset, described, genotype) -> None:
     files.write_json(folder / files.CONFIG, config.to_dict())
 
 
-def _check_same_run(config, folder: pathlib.Path, described: Mapping[str, object]) -> None:
+def _check_same_run(config, folder: pathlib.Path, description: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
     check_same_settings(folder / files.CONFIG, before, now, config.may_differ)
     path = folder / files.DATASET
-    known = files.read_json(path) if described else {}
+    known = files.read_json(path) if description else {}
     known = known if isinstance(known, dict) else {}
-    differing = [name for name, value in described.items() if known.get(name) != value]
+    differing = [name for name, value in description.items() if known.get(name) != value]
     if differing:
         raise InputError(
             f"Expected the dataset that the run was begun with, {path}. "
@@ -176,31 +180,31 @@ def _check_same_run(config, folder: pathlib.Path, described: Mapping[str, object
 
 def check_same_settings(
     path,
-    begun: Mapping[str, object],
+    before: Mapping[str, object],
     now: Mapping[str, object],
     may_differ: Iterable[str] = (),
 ) -> None:
-    """Refuses to go on with settings that a run was not begun with.
+    """Checks that a run is resumed with the settings it was started with.
 
     Args:
-        path: the file that has those, for the error.
-        begun: the settings then.
-        now: the settings now; those of `MAY_DIFFER` are not compared.
-        may_differ: further ones that are not.
+        path: file with the stored settings, for the error message.
+        before: the stored settings.
+        now: the settings now; those in `MAY_DIFFER` are not compared.
+        may_differ: further settings that are not compared.
 
     Raises:
-        InputError: names the first field that differs.
+        InputError: a setting differs; the message names the first one.
     """
-    for name in sorted({*begun, *now} - MAY_DIFFER - {*may_differ}):
-        if begun.get(name) != now.get(name):
+    for name in sorted({*before, *now} - MAY_DIFFER - {*may_differ}):
+        if before.get(name) != now.get(name):
             raise InputError(
-                f"Expected {name}={shown(begun.get(name))}, with which the run was begun ({path}). "
+                f"Expected {name}={shown(before.get(name))}, with which the run started ({path}). "
                 f"Received: {name}={shown(now.get(name))}"
             )
 
 
 def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
-    """Within this block no other process gets the folder; a process that dies gives it back."""
+    """Context manager: locks the folder; the lock of a process that dies is released."""
     return atomic.locked(
         folder / files.LOCK,
         "Expected a workdir that no other process is running in. "
@@ -210,7 +214,7 @@ def locked(folder: pathlib.Path) -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _logged(folder: pathlib.Path) -> Iterator[None]:
-    """Within this block the log goes to the folder too, with what has been held back for it."""
+    """Context manager: also writes the log to the folder, starting with the buffered messages."""
     handler = logging.FileHandler(folder / files.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = _LOGGER.level
@@ -226,7 +230,7 @@ def _logged(folder: pathlib.Path) -> Iterator[None]:
     finally:
         _LOGGER.removeHandler(handler)
         for held in held_back:
-            held.buffer.clear()  # what this run has logged is not for the next
+            held.buffer.clear()  # messages of this run must not appear in the log of the next
         _LOGGER.setLevel(level)
         handler.close()
 
@@ -251,21 +255,21 @@ def _check_only_run(folder: pathlib.Path) -> None:
 
 
 def _compared(folder: pathlib.Path) -> set[pathlib.Path]:
-    """The folders in that of a comparison or a protocol which hold nothing but its runs."""
+    """Returns the subfolders of a comparison or protocol that contain only its runs."""
     if not {"genotypes", "final_seeds"} & files.read_json(folder / files.CONFIG).keys():
         return set()
-    found = set()
+    folders_of_runs = set()
     for path in folder.iterdir():
         with contextlib.suppress(InputError, NotADirectoryError):
             for run in path.iterdir():
                 if not _is_unused(run):
                     _check_only_run(run)
-            found.add(path)
-    return found
+            folders_of_runs.add(path)
+    return folders_of_runs
 
 
 def _is_unused(folder: pathlib.Path) -> bool:
-    """Empty, but for what is left of a beginning that was stopped before the settings stood."""
+    """Returns whether a folder is empty, except for files of a run killed before its config."""
     names = {entry.name for entry in folder.iterdir()}
     kept = {name for name in names if not _is_passing(name)}
     first = {files.DATASET, files.VOCABULARY, files.GENOTYPE, files.LOG}
@@ -273,7 +277,7 @@ def _is_unused(folder: pathlib.Path) -> bool:
 
 
 def _delete_run(folder: pathlib.Path) -> None:
-    # the config goes last: what is left of a deletion that fails is a run still
+    # delete the config last, so that after a failed deletion the folder is still known as a run
     entries = [entry for entry in folder.iterdir() if entry.name != files.LOCK]
     for entry in sorted(entries, key=lambda entry: entry.name == files.CONFIG):
         if entry.is_dir() and not entry.is_symlink():
@@ -283,10 +287,10 @@ def _delete_run(folder: pathlib.Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """A run's own file, or one that was being written when a run was killed."""
+    """Returns whether a name is that of a run's file, finished or temporary."""
     return name in files.NAMES or _is_passing(name)
 
 
 def _is_passing(name: str) -> bool:
-    """The lock, or what is left of a file that was being written when a run was killed."""
+    """Returns whether a name is that of the lock, or of a temporary file of a killed run."""
     return name == files.LOCK or any(name.startswith(f".{known}.") for known in files.NAMES)

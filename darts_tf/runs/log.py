@@ -1,4 +1,4 @@
-"""The log of a run, as it is read again: for reports. No TensorFlow."""
+"""Parser of a run's log, for reports. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from darts_tf.errors import SHOWN, InputError, first_line, shortened
 from darts_tf.runs import files
 
 PACKAGES = ("darts-tf", "tensorflow", "keras", "numpy")
-"""Those that decide what a run computes."""
+"""Packages whose versions affect what a run computes."""
 
 VERSIONS = "versions: "
-"""Begins the line of a log that tells these."""
+"""Prefix of the log message that lists the versions of `PACKAGES`."""
 
 WARNINGS, WARNING_LENGTH = 50, 400
-"""The last so many warnings of a log are told, with so many characters each."""
+"""Maximum number of warnings to report, the last ones, and of characters of each."""
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ ([A-Z]+) (.*)")
 _CHOSEN = re.compile(
@@ -30,14 +30,16 @@ _CHOSEN = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """What a run has logged.
+    """Contents of a run's log.
 
     Attributes:
-        begun: date and time of its first line; empty where there is none.
-        ended: of its last line.
-        warnings: with their times.
-        versions: of packages, where they changed from one resumption to the next, all of them.
-        chosen: of a selection by perturbation: place, choice, and the accuracies without others.
+        begun: date and time of the first line; empty for an empty log.
+        ended: date and time of the last line.
+        warnings: last warnings and errors, each with its time.
+        versions: distinct messages of package versions; more than one if they changed between
+            resumptions.
+        chosen: choices of a selection by perturbation, each the edge or node, the choice, and the
+            accuracies without the alternatives.
     """
 
     begun: str = ""
@@ -48,20 +50,20 @@ class Log:
 
 
 def versions() -> str:
-    """Of Python and of `PACKAGES`, as a line of the log tells them."""
-    found = [f"python {platform.python_version()}"]
+    """Returns the log message with the versions of Python and of `PACKAGES`."""
+    installed = [f"python {platform.python_version()}"]
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(f"{package} {metadata.version(package)}")
-    return VERSIONS + ", ".join(found)
+            installed.append(f"{package} {metadata.version(package)}")
+    return VERSIONS + ", ".join(installed)
 
 
 @contextlib.contextmanager
 def reading(path: pathlib.Path) -> Iterator[None]:
-    """Within this block, what a file has not as it should is an error of input.
+    """Context manager: turns errors of reading a malformed file into an `InputError`.
 
     Raises:
-        InputError: with the file's path.
+        InputError: the file is malformed or cannot be read; the message has its path.
     """
     try:
         yield
@@ -77,10 +79,10 @@ def reading(path: pathlib.Path) -> Iterator[None]:
 
 
 def log_of(folder: pathlib.Path) -> Log:
-    """What a run has logged; what is no line of a log is left out.
+    """Parses the log of a run; lines of another form are ignored.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Raises:
         InputError: the file cannot be read.
@@ -96,13 +98,13 @@ def log_of(folder: pathlib.Path) -> Log:
         for time, level, message in lines
         if level in ("WARNING", "ERROR", "CRITICAL")
     )
-    told = [m.removeprefix(VERSIONS) for _, _, m in lines if m.startswith(VERSIONS)]
-    # what is chosen again after a crash counts as it was chosen last
+    logged_versions = [m.removeprefix(VERSIONS) for _, _, m in lines if m.startswith(VERSIONS)]
+    # if a choice is repeated after a crash, the last one counts
     chosen = {m[1]: m.groups() for m in (_CHOSEN.fullmatch(line[2]) for line in lines) if m}
     return Log(
         begun=lines[0][0],
         ended=lines[-1][0],
         warnings=warnings[-WARNINGS:],
-        versions=tuple(dict.fromkeys(told)),
+        versions=tuple(dict.fromkeys(logged_versions)),
         chosen=tuple(chosen.values()),
     )

@@ -15,7 +15,7 @@ from darts_tf.runtime.strict_json import parse_json
 
 
 def append_metrics(folder: str | os.PathLike[str], metrics: Mapping[str, object]) -> None:
-    """Adds a line to the run's metrics at once; a number that is not finite becomes null."""
+    """Appends a line to the run's metrics file; numbers that are not finite become null."""
     _append(pathlib.Path(folder) / METRICS, metrics)
 
 
@@ -25,10 +25,11 @@ def _append(path: pathlib.Path, line: Mapping[str, object]) -> None:
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> list[dict]:
-    """All whole lines of the run's metrics; none where there is no file yet.
+    """Returns all complete lines of the run's metrics; an empty list if there is no file.
 
     Raises:
-        InputError: A whole line is no JSON object with an integer `epoch`; with file and line.
+        InputError: a complete line is not a JSON object with an integer `epoch`; the message has
+            the file and the line number.
     """
     return _read_lines(pathlib.Path(folder) / METRICS)
 
@@ -36,7 +37,7 @@ def read_metrics(folder: str | os.PathLike[str]) -> list[dict]:
 def _read_lines(path: pathlib.Path) -> list[dict]:
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is not whole
+    lines = path.read_bytes().split(b"\n")[:-1]  # without a last line that is truncated
     return [_parsed_metrics(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)]
 
 
@@ -54,7 +55,7 @@ def _parsed_metrics(line: bytes, place: str) -> dict:
 def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
     """Drops the lines whose `epoch` is `epochs` or later, before a run resumes at that epoch.
 
-    All times are kept, but for a line that was being written when the run ended.
+    All lines of the file of times are kept, except a truncated last one.
     """
     kept = [metrics for metrics in read_metrics(folder) if metrics["epoch"] < epochs]
     text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
@@ -66,17 +67,17 @@ def keep_metrics(folder: str | os.PathLike[str], epochs: int) -> None:
 
 
 def append_time(folder: str | os.PathLike[str], epoch: int, seconds: float) -> None:
-    """Adds the time that an epoch of the run took."""
+    """Appends the duration of an epoch, in seconds, to the run's file of times."""
     _append(pathlib.Path(folder) / TIMES, {"epoch": epoch, "seconds": seconds})
 
 
 def seconds_of(folder: str | os.PathLike[str]) -> float:
-    """The time that all epochs of the run took, those that were done again after a crash too.
+    """Returns the total seconds of all epochs of the run, including repeated ones.
 
-    Of a search in stages and of a study, the time of all the runs that it has in its folder.
+    For a search in stages and a study, the times of the runs in its folder are included.
 
     Raises:
-        InputError: A whole line says no time; with file and line.
+        InputError: a complete line has no valid time; the message has the file and line number.
     """
     inner = (pathlib.Path(folder) / name for name in (STAGES, TRIALS))
     parts = (part for parts in inner if parts.is_dir() for part in parts.iterdir())
@@ -84,14 +85,18 @@ def seconds_of(folder: str | os.PathLike[str]) -> float:
 
 
 def times_of(folder: str | os.PathLike[str]) -> list[float]:
-    """The times of a run's own epochs in the order in which they ended; see `seconds_of`."""
+    """Returns the seconds of each of the run's own epochs, in the order in which they ended.
+
+    Raises:
+        InputError: see `seconds_of`.
+    """
     path = pathlib.Path(folder) / TIMES
-    found = []
+    times = []
     for number, line in enumerate(_read_lines(path), 1):
         seconds = line.get("seconds")
         if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
             raise InputError(
                 f"{path}, line {number}: Expected seconds of zero or more. Received: {shown(line)}"
             )
-        found.append(float(seconds))
-    return found
+        times.append(float(seconds))
+    return times

@@ -19,10 +19,10 @@ from darts_tf.training.callbacks import Record, run_callbacks
 
 
 class MoveAlphasFrom(keras.callbacks.Callback):
-    """Lets a search's weights learn alone before an epoch.
+    """Trains only the weights in the first epochs of a search.
 
     Args:
-        epoch: the first, counted from 0, that moves the alphas.
+        epoch: first epoch that updates the alphas, counted from 0.
     """
 
     def __init__(self, epoch: int):
@@ -30,7 +30,7 @@ class MoveAlphasFrom(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Says whether this epoch's steps move them, and has Keras' own step traced anew."""
+        """Sets `moves_alphas` for this epoch; a change makes Keras trace its step again."""
         moves = epoch >= self.epoch
         if moves != self.model.moves_alphas:
             self.model.moves_alphas = moves
@@ -38,10 +38,10 @@ class MoveAlphasFrom(keras.callbacks.Callback):
 
 
 class KeepHistory(keras.callbacks.Callback):
-    """Keeps the alphas of every epoch of a search.
+    """Records the alphas of every epoch of a search.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
     """
 
     def __init__(self, folder):
@@ -49,17 +49,17 @@ class KeepHistory(keras.callbacks.Callback):
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds those of this epoch."""
+        """Adds the alphas of this epoch."""
         if is_chief():
             extend_history(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
 
 
 class StopEarly(keras.callbacks.Callback):
-    """Ends a search where the rules of `stopping` say so; goes after what records the metrics.
+    """Stops a search by the rules of `early_stopping`. Must run after metrics are recorded.
 
     Args:
-        config: the settings of the search.
-        folder: of the run, whose metrics are looked at.
+        config: settings of the search.
+        folder: folder of the run, from which the metrics are read.
     """
 
     def __init__(self, config, folder):
@@ -68,14 +68,14 @@ class StopEarly(keras.callbacks.Callback):
         self.folder = folder
 
     def on_train_begin(self, logs=None):
-        """A run that was stopped does not go on when it is resumed."""
-        self._look()
+        """Stops a resumed run if it was stopped before."""
+        self._stop_if_due()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at all epochs so far."""
-        self._look()
+        """Applies the rules to all epochs so far."""
+        self._stop_if_due()
 
-    def _look(self):
+    def _stop_if_due(self):
         stop = is_chief() and early_stopping.decide(self.config, read_metrics(self.folder))
         if agreed(self.model.distribute_strategy, bool(stop)):
             self.model.stop_training = True
@@ -85,7 +85,7 @@ LOG = logging.getLogger("darts_tf")
 
 
 def search_callbacks(config, record: Record, measure: Measure) -> list[keras.callbacks.Callback]:
-    """Indicators, what every run has, the alphas of every epoch, and the early stop."""
+    """Returns indicators, the callbacks of every run, the history of alphas and the early stop."""
     stop = [StopEarly(config, record.folder)] if early_stopping.stops_early(config) else []
     first = [measure, *run_callbacks(config, record), MoveAlphasFrom(config.arch_from_epoch)]
     return [*first, KeepHistory(record.folder), *stop]
@@ -94,15 +94,15 @@ def search_callbacks(config, record: Record, measure: Measure) -> list[keras.cal
 def restore_best_alphas(
     config, trainer, folder: pathlib.Path, describe: Callable[[], dict]
 ) -> None:
-    """Sets the alphas to those that a search which was stopped early keeps, and says why.
+    """Restores the alphas of the epoch that an early stop keeps, and logs the reason.
 
-    Its weights stay those of its last epoch.
+    Does nothing if the search was not stopped early. The weights stay those of its last epoch.
 
     Args:
-        config: the settings of the search.
-        trainer: of the search, which has ended.
-        folder: of the run.
-        describe: writes alphas and genotype into it.
+        config: settings of the search.
+        trainer: trainer of the finished search.
+        folder: folder of the run.
+        describe: writes alphas and genotype to the folder.
     """
     stop = early_stopping.decide(config, read_metrics(folder))
     if stop is None:
@@ -115,7 +115,12 @@ def restore_best_alphas(
 
 
 def warn_of_collapse(genotype, budget: str | None = None) -> None:
-    """Says what is degenerate about the cells that a search has found, perhaps within a budget."""
+    """Logs a warning if the derived cells are degenerate.
+
+    Args:
+        genotype: the derived cells.
+        budget: the budget within which they were derived, if any; it changes the advice.
+    """
     words = describe_collapse(genotype)
     if words:
         LOG.warning("%s: %s", words, BOUNDED if budget else COLLAPSED)

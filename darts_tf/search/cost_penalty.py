@@ -1,4 +1,4 @@
-"""The expected cost of what a search will derive, as a penalty that it can descend."""
+"""The expected cost of the derived network, as a differentiable penalty on the alphas."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from darts_tf.spaces.cell import INPUTS, NONE, nodes_of
 
 
 def expected_cost(costs: CellCosts, alphas: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The mean cost of the networks of cells that are drawn by their alphas.
+    """Returns the mean cost of networks whose cells are sampled by their alphas.
 
-    Every node draws two edges, by the softmax of the edges' own alphas where there are some, else
-    all alike, and on each of them a primitive by the softmax of the alphas, `none` left out: it is
-    never derived, and would be the cheapest way to make the penalty small.
+    Every node samples two of its edges, by the softmax of the edges' alphas, or uniformly if there
+    are none. Each edge samples a primitive by the softmax of its alphas. `none` is excluded: it is
+    never derived, but would be the cheapest way to reduce the penalty.
 
     Args:
-        costs: of every choice.
-        alphas: as a supernet has them: `(edges, primitives)` of the normal and of the reduction
-            cell, and `(edges,)` of the edges of both with partial channels.
+        costs: cost of every choice.
+        alphas: alphas of a supernet: `(edges, primitives)` of the normal and of the reduction
+            cell; with partial channels also `(edges,)` of the edges of both.
 
     Returns:
-        A scalar.
+        A scalar, in the unit of `costs`.
     """
     dtype = alphas[0].dtype
     total = tf.constant(costs.constant, dtype)
     for cell, table in enumerate((costs.normal, costs.reduce)):
         derived = costs.names(cell) != NONE
         shares = tf.nn.softmax(tf.where(derived, alphas[cell], tf.cast(-np.inf, dtype)))
-        of_edges = tf.reduce_sum(shares * tf.constant(np.where(derived, table, 0), dtype), 1)
+        edge_costs = tf.reduce_sum(shares * tf.constant(np.where(derived, table, 0), dtype), 1)
         sizes = [INPUTS + node for node in range(nodes_of(len(table)))]
-        over = alphas[2 + cell] if alphas[2:] else tf.zeros_like(of_edges)
+        over = alphas[2 + cell] if alphas[2:] else tf.zeros_like(edge_costs)
         drawn = tf.concat([tf.nn.softmax(part) for part in tf.split(over, sizes)], 0)
-        total += 2 * tf.reduce_sum(drawn * of_edges)
+        total += 2 * tf.reduce_sum(drawn * edge_costs)
     return total
 
 
 def cost_penalty(costs: CellCosts, weight: float) -> Callable[[Sequence[tf.Tensor]], tf.Tensor]:
-    """`weight * expected_cost / reference` as a function of the alphas.
+    """Returns the function `weight * expected_cost / reference` of the alphas.
 
-    The reference is the expected cost where all alphas are equal, as they are when a search
-    begins. The weights of the network take no part in it, so that it is the same whatever the
-    estimator of the valid loss's gradient.
+    The reference is the expected cost at equal alphas, as at the start of a search. The penalty
+    does not depend on the network's weights, so it is the same for all estimators of the
+    validation loss's gradient.
 
     Args:
-        costs: of every choice.
-        weight: of the penalty in what the alphas descend.
+        costs: cost of every choice.
+        weight: factor of the penalty in the loss of the alphas.
     """
     equal = [tf.zeros_like(table, tf.float64) for table in (costs.normal, costs.reduce)]
     reference = float(expected_cost(costs, equal))

@@ -22,30 +22,34 @@ from darts_tf.training.trainer import Trainer
 class DARTS(Trainer):
     """Trains a supernet's weights and its architecture alternately.
 
-    A batch is a pair `((x, y), (x_valid, y_valid))`: one of the half of the data that the weights
-    learn from and one of the half that the alphas learn from. Each step first moves the alphas by
-    the chosen gradient of the valid loss, then the weights by the gradient of the train loss.
+    A batch is a pair `((x, y), (x_valid, y_valid))`: a batch of the half of the data that trains
+    the weights, and one of the half that trains the alphas. Each step first updates the alphas by
+    the chosen gradient of the validation loss, then the weights by the gradient of the training
+    loss.
 
-    The network is used through `.alphas`, `.network_weights` and its call alone.
+    The trainer uses only `.alphas`, `.network_weights` and the call of the network.
 
     Args:
         network: a supernet.
-        arch_gradient: how the alphas' gradient is estimated, a name in `estimators.ESTIMATORS`.
-        weight_decay: L2 on the weights, part of their gradient.
-        clip_norm: largest global norm of the weights' gradient; None for no clipping.
-        arch_weight_decay: L2 on the alphas, part of their gradient.
+        arch_gradient: estimator of the alphas' gradient, a name in `ESTIMATORS`.
+        weight_decay: strength of the L2 term in the weights' gradient.
+        clip_norm: maximum global norm of the weights' gradient; None for no clipping.
+        arch_weight_decay: strength of the L2 term in the alphas' gradient.
         sync_batch_norm: as in `Trainer`.
-        clip_virtual_step: clip the gradient in the virtual step too, as recurrent searches do. The
-            exact gradient differentiates that exactly; the finite difference, as the reference.
-        arch_penalty: what the alphas descend along with the valid loss, a scalar function of
-            them, such as `cost_penalty.cost_penalty`; None for the valid loss alone.
-        regularizer: of the alphas, a name in `regularizers.REGULARIZERS`; None for none.
+        clip_virtual_step: if True, the virtual step clips its gradient too, as in recurrent
+            searches. Exact estimators differentiate the clipping exactly; the finite difference
+            differentiates it as the reference does.
+        arch_penalty: scalar function of the alphas that is added to the validation loss, such as
+            `cost_penalty.cost_penalty`; None for no penalty.
+        regularizer: regulariser of the alphas, a name in `regularizers.REGULARIZERS`; None for no
+            regulariser.
 
     Attributes:
-        regularizer_weight: its factor in what the alphas descend, a variable; None without one.
-        derived: the genotype that was derived last, by whoever derives it; None before.
-        moves_alphas: whether steps move the alphas, or the weights alone. A step that was traced
-            before a change needs `make_train_function(force=True)`.
+        regularizer_weight: variable, the regulariser's factor in the loss of the alphas; None
+            without a regulariser.
+        derived: the latest derived genotype, set by callers; None before.
+        moves_alphas: True if steps update the alphas, False if they update only the weights. After
+            a change, call `make_train_function(force=True)` to trace Keras' step again.
 
     Raises:
         InputError: unknown `arch_gradient` or `regularizer`.
@@ -84,18 +88,19 @@ class DARTS(Trainer):
         self.derived = None
 
     def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
-        """As `Trainer.compile`, and the optimizer of the alphas.
+        """Sets the optimizers of weights and alphas, the loss and the metrics.
 
         Args:
-            optimizer: of the weights, a `keras.optimizers.SGD`: the virtual step repeats its
-                rule, momentum included. Decay and clipping are this trainer's, not its.
-            arch_optimizer: of the alphas.
-            loss: as there.
-            metrics: as there.
-            **kwargs: as there.
+            optimizer: optimizer of the weights, a `keras.optimizers.SGD` without Nesterov
+                momentum, whose rule the virtual step repeats. Set weight decay and clipping in
+                the trainer, not in the optimizer.
+            arch_optimizer: optimizer of the alphas.
+            loss: as in `Trainer.compile`.
+            metrics: as in `Trainer.compile`.
+            **kwargs: as in `Trainer.compile`.
 
         Raises:
-            InputError: as there, or `optimizer` is of another kind.
+            InputError: `optimizer` is of another kind, or as in `Trainer.compile`.
         """
         optimizer = keras.optimizers.get(optimizer)
         if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
@@ -109,40 +114,40 @@ class DARTS(Trainer):
 
     @property
     def metrics(self):
-        """As `Trainer.metrics`, and the mean of the loss that the alphas descend."""
+        """Metrics of `Trainer`, and the mean loss of the alphas."""
         return [*super().metrics, self.arch_loss]
 
     def _weights_to_train(self):
         return self.network.network_weights
 
     def optimizer_variables(self):
-        """Of both optimizers."""
+        """Returns the variables of both optimizers."""
         return [*super().optimizer_variables(), *self.arch_optimizer.variables]
 
     def trained_variables(self):
-        """Weights and alphas."""
+        """Returns the weights and the alphas."""
         return [*super().trained_variables(), *self.network.alphas]
 
     @property
     def variant(self):
-        """Whether the alphas move."""
+        """True if steps update the alphas."""
         return self.moves_alphas
 
     def results(self, training=True):
-        """As `Trainer.results`; `arch_loss` where the alphas move."""
+        """Returns the metrics; `arch_loss` only in training steps that update the alphas."""
         results = super().results(training)
         if not (training and self.moves_alphas):
             results.pop("arch_loss", None)
         return results
 
     def gradient_norms(self):
-        """As `Trainer.gradient_norms`; of the alphas where these move."""
+        """Returns the gradients' mean norms; that of the alphas only if steps update them."""
         left_out = () if self.moves_alphas else ("arch_gradient_norm",)
-        found = super().gradient_norms()
-        return {name: norm for name, norm in found.items() if name not in left_out}
+        norms = super().gradient_norms()
+        return {name: norm for name, norm in norms.items() if name not in left_out}
 
     def loss_at(self, weights, alphas, batch):
-        """L(w, α) on a batch, a pure function: no variable changes.
+        """Returns L(w, α) on a batch, a pure function that changes no variable.
 
         Args:
             weights: one array per entry of the network's `network_weights`.
@@ -155,13 +160,13 @@ class DARTS(Trainer):
         return self.loss_and_outputs_at(weights, alphas, batch)[0]
 
     def loss_and_outputs_at(self, weights, alphas, batch, others=(), objective=None):
-        """As `loss_at`, and what the network gives.
+        """Returns the loss, as `loss_at`, and the network's outputs.
 
         Args:
-            weights: as there.
-            alphas: as there.
-            batch: as there.
-            others: further variables, and their values.
+            weights: as in `loss_at`.
+            alphas: as in `loss_at`.
+            batch: as in `loss_at`.
+            others: pairs of a further variable and its value.
             objective: as in `share_at`.
         """
         variables = [*self.weights_to_train, *self.network.alphas]
@@ -170,15 +175,16 @@ class DARTS(Trainer):
             return self.share_at(mapping, with_example_count(batch)[0], objective)[:2]
 
     def loss_of(self, valid_batch):
-        """The function that estimators are given, `loss_at`."""
+        """Returns the loss function that is passed to the estimator, `loss_at`."""
         del valid_batch
         return self.loss_at
 
     def virtual_step(self, weights, gradients):
-        """The virtual weights w' = w + μ·velocity − ξ(∇L + λw).
+        """Returns the virtual weights w' = w + μ·velocity − ξ(∇L + λw) (sec. 2.3).
 
-        It is the optimizer's own next step, unclipped unless `clip_virtual_step`. It may be
-        differentiated along the gradients; the weights are where they are.
+        They are the weights after the optimizer's next step, unclipped unless `clip_virtual_step`.
+        The result is differentiable with respect to `gradients` but not to `weights`. No variable
+        changes.
 
         Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
         """
@@ -202,23 +208,23 @@ class DARTS(Trainer):
         return stepped(*gradients)
 
     def _clipped(self, gradients):
-        """As the virtual step takes them, and a function that takes their upstreams back."""
+        """Returns the gradients of the virtual step and the pullback of their clipping."""
         if not self.clip_virtual_step or self.clip_norm is None:
             return gradients, list
         exact = ESTIMATORS[self.arch_gradient].exact
         return (clip if exact else clip_to_and_fro)(gradients, self.clip_norm)
 
     def arch_gradients(self, train_batch, valid_batch, weights=None):
-        """The gradient of the valid loss with respect to the alphas, by the chosen estimator.
+        """Estimates the gradient of the validation loss with respect to the alphas.
 
         Args:
             train_batch: `(x, y)` for the virtual step.
-            valid_batch: `(x, y)` for the valid loss.
-            weights: the network's, where they have been read already.
+            valid_batch: `(x, y)` for the validation loss.
+            weights: values of the network's weights; None to read them.
 
         Returns:
             `(valid_loss, gradients)`: a scalar and one array per entry of the network's `alphas`,
-            without what is added to that loss: regulariser, penalty and weight decay.
+            without the regulariser, the penalty and the weight decay.
         """
         train_batch, valid_batch = with_example_count(train_batch, valid_batch)
         weights, alphas = weights or self.read(self.weights_to_train), self._alphas()
@@ -227,11 +233,12 @@ class DARTS(Trainer):
         return estimate(self.loss_of(valid_batch), weights, alphas, *batches, self.virtual_step)
 
     def train_step(self, data):
-        """One iteration of Algorithm 1.
+        """Runs one iteration of Algorithm 1.
 
         Returns:
-            `loss` of the train batch, `arch_loss`, the loss that the alphas descend (unless they
-            stay), and the compiled metrics on the train batch; means since the start of the epoch.
+            `loss` and the compiled metrics on the training batch; and `arch_loss`, the loss of the
+            alphas with regulariser and penalty, if the alphas are updated. All are means since the
+            start of the epoch.
         """
         train_batch, valid_batch = with_example_count(*data)
         before, weights, numbers = self.snapshot(), self.read(self.weights_to_train), []
@@ -241,7 +248,12 @@ class DARTS(Trainer):
         return self.commit_or_undo(before, *self.weight_step(weights, train_batch, others, numbers))
 
     def _arch_step(self, weights, train_batch, valid_batch):
-        """Moves the alphas; gives what they descend, its gradient's norm, and the train batch."""
+        """Updates the alphas.
+
+        Returns:
+            `([arch_loss, norm of its gradient], train_batch)`. The batch depends on the update, so
+            that the weights' pass starts after it.
+        """
         loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
         if self.regularizer or self.arch_penalty:
             loss, gradients = self._penalized(loss, gradients)
@@ -250,12 +262,12 @@ class DARTS(Trainer):
         apply_summed(self.arch_optimizer, gradients, self.network.alphas)
         self.arch_loss.update_state(loss)
         self.norms["arch_gradient_norm"].update_state(norm)
-        with tf.control_dependencies(gradients):  # else both passes would fill the memory at once
+        with tf.control_dependencies(gradients):  # else both passes use memory at the same time
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
         return [loss, norm], train_batch
 
     def _penalized(self, loss, gradients):
-        """With what is a function of the alphas alone, and so the same for all estimators."""
+        """Adds regulariser and penalty, which depend only on the alphas, and their gradients."""
         alphas, value = self._alphas(), 0.0
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(alphas)
@@ -264,7 +276,7 @@ class DARTS(Trainer):
                 value += weight * REGULARIZERS[self.regularizer](alphas)
             if self.arch_penalty:
                 value += self.arch_penalty(alphas)
-        zero = tf.UnconnectedGradients.ZERO  # alphas of whole edges
+        zero = tf.UnconnectedGradients.ZERO  # for alphas of whole edges
         slopes = tape.gradient(value, alphas, unconnected_gradients=zero)
         return loss + value, [tf.add(*pair) for pair in zip(gradients, slopes, strict=True)]
 

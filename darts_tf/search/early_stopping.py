@@ -1,7 +1,7 @@
-"""When a search is stopped early, and which epoch's alphas it keeps: rules on its metrics.
+"""Early stopping of a search: rules on its metrics, and the epoch whose alphas are kept.
 
-A rule is a pure function of the metrics of all epochs so far; `RULES` names them. What a run has
-written tells therefore by itself whether it was stopped.
+A rule is a pure function of the metrics of all epochs so far; `RULES` lists the rules by name. The
+metrics that a run has written are therefore enough to decide if it was stopped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Stop:
     """The end of a search before its last epoch.
 
     Attributes:
-        epoch: the last one that was searched, from 0.
-        kept: the one whose alphas are the result.
-        reason: in words.
+        epoch: last epoch of the search, from 0.
+        kept: epoch whose alphas are the result, from 0.
+        reason: the reason, for people.
     """
 
     epoch: int
@@ -27,7 +27,7 @@ class Stop:
     reason: str
 
     def __str__(self) -> str:
-        """A sentence, with epochs from 1."""
+        """Describes the stop in a sentence, with epochs from 1."""
         return (
             f"stopped after epoch {self.epoch + 1}: {self.reason}; "
             f"the genotype is that of epoch {self.kept + 1}"
@@ -35,15 +35,19 @@ class Stop:
 
 
 def by_eigenvalue(config, lines: Sequence[Mapping]) -> Stop | None:
-    """Robust DARTS' rule (Zela et al. 2020, section 4.3): the valid loss grows sharp.
+    """Stops when the validation loss becomes sharp (Robust DARTS, Zela et al. 2020, sec. 4.3).
 
-    The mean of the dominant eigenvalue over a window of epochs has grown by a factor against the
-    mean a window earlier, whose last epoch's alphas are kept.
+    The search stops if the mean of the dominant eigenvalue over the last `stop_window` epochs is
+    more than `stop_factor` times the mean over the window before. The alphas of the last epoch of
+    the window before are kept.
 
     Args:
-        config: `stop_eigenvalue` says whether; `stop_window`, `stop_factor`, and
+        config: settings: `stop_eigenvalue` enables the rule; `stop_window`; `stop_factor`; and
             `stop_from_epoch`, the first epoch, from 1, after which the search may stop.
-        lines: the metrics of the epochs so far.
+        lines: metrics of the epochs so far.
+
+    Returns:
+        The stop; None if the search continues.
     """
     window = config.stop_window
     values = [line.get("eigenvalue") for line in lines[-2 * window :]]
@@ -62,15 +66,19 @@ def by_eigenvalue(config, lines: Sequence[Mapping]) -> Stop | None:
 
 
 def by_skips(config, lines: Sequence[Mapping]) -> Stop | None:
-    """The derived normal cell has more skip connections than it may, and had not before.
+    """Stops when the derived normal cell has more skip connections than allowed.
 
-    The last alphas of which it had not are kept. A search that never had so few goes on.
+    The alphas of the latest epoch with an allowed number are kept. If there is none, the search
+    continues.
 
     Args:
-        config: `stop_skips` is how many it may have; None for any number.
-        lines: the metrics of the epochs so far.
+        config: settings: `stop_skips` is the maximum; None for no maximum.
+        lines: metrics of the epochs so far.
+
+    Returns:
+        The stop; None if the search continues.
     """
-    most = getattr(config, "stop_skips", None)  # recurrent cells have none
+    most = getattr(config, "stop_skips", None)  # searches on text do not have this setting
     if most is None or not lines or lines[-1]["skips_normal"] <= most:
         return None
     good = [line["epoch"] for line in lines if line["skips_normal"] <= most]
@@ -81,19 +89,23 @@ def by_skips(config, lines: Sequence[Mapping]) -> Stop | None:
 
 
 RULES = {"eigenvalue": by_eigenvalue, "skips": by_skips}
+"""Rules by name; the first that stops a search decides which epoch is kept."""
 
 
 def stops_early(config) -> bool:
-    """Whether a search with these settings may stop before its last epoch."""
+    """Returns True if a search with these settings may stop before its last epoch."""
     return config.stop_eigenvalue or getattr(config, "stop_skips", None) is not None
 
 
 def decide(config, lines: Sequence[Mapping]) -> Stop | None:
-    """Where a search with these metrics stops; None where it goes on.
+    """Returns the first stop that a rule demands.
 
     Args:
-        config: the search's settings. Epochs before `arch_from_epoch` do not count.
-        lines: the metrics of its epochs, from the first.
+        config: settings of the search. Epochs before `arch_from_epoch` do not count.
+        lines: metrics of its epochs, from the first.
+
+    Returns:
+        The stop; None if the search continues.
     """
     lines = [line for line in lines if line["epoch"] >= config.arch_from_epoch]
     for last in range(1, len(lines) + 1):

@@ -1,7 +1,7 @@
-"""The dominant eigenvalue of the valid loss's Hessian along the alphas (Zela et al. 2020).
+"""The dominant eigenvalue of the validation loss's Hessian along the alphas (Zela et al. 2020).
 
-It is the largest eigenvalue of ∇²α L_valid(w, α), with w and the batch held fixed and all alphas as
-one vector, as Robust DARTS takes it: without a virtual step, and without the alphas' decay. The
+It is the largest eigenvalue of ∇²α L_valid(w, α), with fixed w and batch, and all alphas as one
+vector, as in Robust DARTS: without a virtual step, and without the weight decay of the alphas. The
 Hessian itself is never built; its products with vectors are exact.
 """
 
@@ -16,12 +16,15 @@ from darts_tf.ops.autodiff import weights_fixed
 
 
 def hessian_product(loss: Callable, alphas: Sequence, direction: Sequence) -> list[tf.Tensor]:
-    """∇²α L · v by nested tapes.
+    """Returns ∇²α L · v, by nested tapes.
 
     Args:
-        loss: `loss(alphas)` gives a scalar.
-        alphas: where; a list of tensors.
-        direction: v, of the same shapes.
+        loss: function `loss(alphas)` that returns a scalar.
+        alphas: list of tensors, the point at which the Hessian is taken.
+        direction: v, a list of tensors of the same shapes.
+
+    Returns:
+        A list of tensors of the same shapes.
     """
     zero = tf.UnconnectedGradients.ZERO
     with tf.GradientTape(watch_accessed_variables=False) as outer, weights_fixed(1):
@@ -35,9 +38,10 @@ def hessian_product(loss: Callable, alphas: Sequence, direction: Sequence) -> li
 
 
 def hessian_products(loss: Callable, variables: Sequence) -> Callable:
-    """A function of one vector v that gives ∇²α L · v at what the variables hold then.
+    """Returns a function that multiplies a vector by the Hessian ∇²α L.
 
-    It is traced at its first call, and for good.
+    It takes all alphas as one vector and reads the variables' values in every call. It is traced
+    once, in the first call.
 
     Args:
         loss: as in `hessian_product`.
@@ -52,8 +56,8 @@ def hessian_products(loss: Callable, variables: Sequence) -> Callable:
 
     def product(vector: np.ndarray) -> np.ndarray:
         parts = zip(np.split(vector, ends[:-1]), shapes, variables, strict=True)
-        found = traced([tf.constant(p.reshape(s), v.dtype) for p, s, v in parts])
-        return np.concatenate([np.ravel(part) for part in found]).astype(np.float64)
+        images = traced([tf.constant(p.reshape(s), v.dtype) for p, s, v in parts])
+        return np.concatenate([np.ravel(image) for image in images]).astype(np.float64)
 
     return product
 
@@ -65,17 +69,20 @@ def largest_eigenvalue(
     most: int = 60,
     seed: int = 0,
 ) -> float:
-    """Of a symmetric matrix, by Lanczos' method with full orthogonalisation.
+    """Returns the largest eigenvalue of a symmetric matrix.
+
+    Uses the method of Lanczos with full orthogonalisation.
 
     Args:
-        product: the matrix times a vector.
-        size: of the vector.
-        tolerance: relative error of the eigenvalue at which to end: there is one as near.
-        most: products.
-        seed: of the first vector.
+        product: function that multiplies the matrix by a vector.
+        size: length of the vector.
+        tolerance: relative error at which to stop: the matrix has an eigenvalue within this
+            distance of the result.
+        most: maximum number of products.
+        seed: seed of the random start vector.
 
     Returns:
-        The largest eigenvalue, NaN where a product is not finite.
+        The eigenvalue; NaN if a product is not finite.
     """
     vector = np.random.default_rng(seed).normal(size=size)
     basis, diagonal, beside = [vector / np.linalg.norm(vector)], [], []
@@ -85,7 +92,7 @@ def largest_eigenvalue(
             return float("nan")
         diagonal.append(float(image @ basis[-1]))
         known = np.array(basis)
-        for _ in range(2):  # once leaves rounding errors that grow
+        for _ in range(2):  # after a single pass rounding errors grow
             image = image - known.T @ (known @ image)
         length = float(np.linalg.norm(image))
         small = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)

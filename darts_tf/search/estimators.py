@@ -1,20 +1,20 @@
-"""Gradients of the valid loss with respect to the architecture (Liu et al. 2019, sec. 2.3).
+"""Gradients of the validation loss with respect to the alphas (Liu et al. 2019, sec. 2.3).
 
-An estimator is a pure function; `configs.estimators.ESTIMATORS` has them by name, with their
-traits. All take
+An estimator is a pure function. `configs.estimators.ESTIMATORS` lists the estimators by name, with
+their traits. All take
 
-- `loss(weights, alphas, batch)`, which gives a scalar,
+- `loss(weights, alphas, batch)`, which returns a scalar,
 - `weights` and `alphas`, two lists of arrays: w and α,
 - `train` and `valid`, a batch of each half of the data,
-- `virtual_step(weights, gradients)`, which gives w' = w − ξ∇L_train, with whatever momentum and
-  decay the weights' optimizer has,
+- `virtual_step(weights, gradients)`, which returns w' = w − ξ∇L_train, with the momentum and the
+  decay of the weights' optimizer,
 
 and return `(valid_loss, gradients)`, one gradient per entry of `alphas`.
 
-Where replicas share the work, `loss` gives a replica's share of the loss of the global batch.
-Shares are summed over the replicas where the paper's formulas need the whole: the gradient that
-the virtual step takes, the one at the virtual weights, and the product with the mixed second
-derivative. What is returned is the whole, on every replica.
+On several replicas, `loss` returns a replica's share of the loss of the global batch. Shares are
+summed over the replicas where the paper's formulas need the sum: the gradient for the virtual step,
+the gradient at the virtual weights, and the product with the mixed second derivative. The returned
+loss and gradients are sums too, equal on all replicas.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FINITE_DIFFERENCE_RADIUS = 1e-2
 
 
 def first_order(loss, weights, alphas, train, valid, virtual_step):
-    """∇α L_valid(w, α): the weights as they are, ξ = 0 (sec. 2.3)."""
+    """Returns ∇α L_valid(w, α), the gradient for ξ = 0 at the current weights (sec. 2.3)."""
     del train, virtual_step
     valid_loss, share = _arch_gradients(loss, weights, alphas, valid)
     valid_loss, *gradients = all_sum([valid_loss, *share])
@@ -40,17 +40,18 @@ def first_order(loss, weights, alphas, train, valid, virtual_step):
 
 
 def second_order(loss, weights, alphas, train, valid, virtual_step):
-    """Exact gradient of the unrolled loss, d/dα L_valid(w − ξ∇w L_train(w, α), α) (eq. 6).
+    """Returns the exact gradient of the unrolled loss (eq. 6).
 
-    The chain rule is taken apart so that the outer tape records the train loss alone: first the
-    valid loss and its gradient at the virtual weights w', then one product of the mixed second
-    derivative of the train loss with what arrived at its gradient.
+    It is d/dα L_valid(w − ξ∇w L_train(w, α), α). The chain rule (eq. 7) is applied by hand, so that
+    the outer tape records only the training loss: first the validation loss and its gradient at the
+    virtual weights w'; then the product of the mixed second derivative of the training loss with
+    the vector that the virtual step propagates back to ∇w L_train.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(alphas)
         with weights_fixed(2):
-            # one operation at the end: from several, a tape goes back in an order of its own on
-            # every replica, and they would not meet where they exchange sums
+            # one operation at the end: the order in which a tape goes back through several differs
+            # between replicas, which would then wait for each other in different sums
             share = tf.identity_n(_weight_gradients(loss, weights, alphas, train))
     gradients = all_sum(share)
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
@@ -61,9 +62,19 @@ def second_order(loss, weights, alphas, train, valid, virtual_step):
 def finite_difference(
     loss, weights, alphas, train, valid, virtual_step, radius=FINITE_DIFFERENCE_RADIUS
 ):
-    """As `second_order`, the product by a central difference of ∇α L_train (eq. 8).
+    """Returns the gradient of `second_order`, its product by a central difference (eq. 8).
 
-    `radius` is the length of the step in weight space to either side.
+    The difference is that of ∇α L_train at w ± ε·v, with v the propagated vector and
+    ε = radius / |v|. The product is zero if v is zero.
+
+    Args:
+        loss: see the module.
+        weights: see the module.
+        alphas: see the module.
+        train: see the module.
+        valid: see the module.
+        virtual_step: see the module.
+        radius: length of the step in weight space to either side.
     """
     gradients = all_sum(_weight_gradients(loss, weights, alphas, train))
     valid_loss, direct, direction = _unrolled(loss, weights, alphas, gradients, valid, virtual_step)
@@ -82,7 +93,7 @@ def finite_difference(
 
 
 def _arch_gradients(loss, weights, alphas, batch):
-    """A replica's share of the loss and of its gradient along the alphas."""
+    """Returns a replica's share of the loss and of its gradient with respect to the alphas."""
     with weights_fixed(1), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(alphas)
         value = loss(weights, alphas, batch)
@@ -97,7 +108,12 @@ def _weight_gradients(loss, weights, alphas, batch):
 
 
 def _unrolled(loss, weights, alphas, gradients, valid, virtual_step):
-    """L_valid(w', α), a share of its gradient along α, what it sends back to train gradients."""
+    """Differentiates L_valid at the virtual weights w'.
+
+    Returns:
+        L_valid(w', α); this replica's share of its gradient with respect to α at constant w'; and
+        its gradient with respect to `gradients`, through the virtual step.
+    """
     with tf.GradientTape(watch_accessed_variables=False) as step:
         step.watch(gradients)
         virtual = virtual_step(weights, gradients)
@@ -121,18 +137,19 @@ def _add(first, second):
 
 
 SHAPES = ((2, 3), (2, 2))
-"""Of the alphas that an estimator is tried on."""
+"""Shapes of the alphas that `check_estimator` uses."""
 
 
 def check_estimator(name: str, function: Callable) -> None:
-    """Tries an estimator on the loss (w - mean(α) - batch)², traced as in a search.
+    """Checks an estimator on the loss (w - mean(α) - batch)², traced as in a search.
 
     Args:
-        name: of the estimator.
-        function: as those above.
+        name: name of the estimator.
+        function: the estimator, with the signature of the functions above.
 
     Raises:
-        InputError: it fails, or gives no scalar and a finite gradient for each of the alphas.
+        InputError: it fails, or does not return a scalar and a finite gradient for every entry of
+            the alphas.
     """
 
     def loss(weights, alphas, batch):
@@ -143,15 +160,15 @@ def check_estimator(name: str, function: Callable) -> None:
         return [w - 0.1 * g for w, g in zip(weights, gradients, strict=True)]
 
     @tf.function(autograph=False)
-    def tried():
+    def estimate():
         weights, alphas = [tf.ones(3)], [tf.fill(shape, 0.5) for shape in SHAPES]
         batches = tf.zeros(3), tf.ones(3)
-        found = function(loss, weights, alphas, *batches, virtual_step)
-        _check_kind(name, found)
-        return found
+        result = function(loss, weights, alphas, *batches, virtual_step)
+        _check_kind(name, result)
+        return result
 
     try:
-        valid_loss, gradients = tried()
+        valid_loss, gradients = estimate()
     except InputError:
         raise
     except Exception as error:
@@ -161,18 +178,20 @@ def check_estimator(name: str, function: Callable) -> None:
     shapes = tuple(tuple(gradient.shape) for gradient in gradients)
     if shapes != SHAPES or tuple(valid_loss.shape) != ():
         raise InputError(
-            f"Expected the estimator {name} to give a scalar and gradients {SHAPES}, of the shapes "
-            f"of the alphas. Received: {tuple(valid_loss.shape)} and {shapes}"
+            f"Expected the estimator {name} to return a scalar and gradients of the alphas' shapes "
+            f"{SHAPES}. Received: {tuple(valid_loss.shape)} and {shapes}"
         )
     if not all(np.isfinite(np.asarray(part)).all() for part in (valid_loss, *gradients)):
-        raise InputError(f"Expected the estimator {name} to give finite numbers. Received: others")
+        raise InputError(
+            f"Expected the estimator {name} to return finite numbers. Received: NaN or infinity"
+        )
 
 
-def _check_kind(name: str, found) -> None:
-    pair = found if isinstance(found, list | tuple) and len(found) == 2 else (None, None)
+def _check_kind(name: str, result) -> None:
+    pair = result if isinstance(result, list | tuple) and len(result) == 2 else (None, None)
     gradients = pair[1] if isinstance(pair[1], list | tuple) else [None]
     if not all(tf.is_tensor(part) for part in (pair[0], *gradients)):
         raise InputError(
-            f"Expected the estimator {name} to give (valid_loss, gradients), a tensor for each of "
-            f"the alphas. Received: {shown(found)}"
+            f"Expected the estimator {name} to return (valid_loss, gradients), a tensor for each "
+            f"array of the alphas. Received: {shown(result)}"
         )

@@ -8,10 +8,9 @@ import pathlib
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from darts_tf import registry
 from darts_tf.configs import ArchConfig, SearchConfig
+from darts_tf.configs.selections import SELECTIONS
 from darts_tf.data import (
     Augmentation,
     ImageDataset,
@@ -26,25 +25,23 @@ from darts_tf.errors import InputError, listed
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
-from darts_tf.runs import files
-from darts_tf.runs.alphas import save_alphas, save_space
+from darts_tf.runs.alphas import save_space
 from darts_tf.runs.metrics import append_time
-from darts_tf.runtime.distribution import is_chief, make_strategy
+from darts_tf.runtime.distribution import make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
-from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.darts import DARTS
 from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.perturbation_selection import SelectionSettings, check_alone, select
-from darts_tf.search.selection_rules import by_rule
+from darts_tf.search.plan import Plan, run_plan
+from darts_tf.search.selection import Context, check_rule, choose, rule_of_epochs
 from darts_tf.search.target import costs_of, target_of, within_budget
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
-from darts_tf.training.callbacks import Ramp, Record
+from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
-from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.optimizers import SGD
 from darts_tf.training.schedules import (
     op_dropout_at,
@@ -54,7 +51,7 @@ from darts_tf.training.schedules import (
 )
 
 
-def search(
+def search_images(
     config: SearchConfig,
     dataset: ImageDataset,
     report: Callable[[dict], None] | None = None,
@@ -65,30 +62,57 @@ def search(
     """Searches for cells on half of the training images for the weights and half for the alphas.
 
     Makes the run's folder, and writes metrics, alphas, the current genotype and checkpoints into
-    it, at least after every epoch. `valid_accuracy` is the supernet's on the alphas' half, without
-    augmentation and with the running statistics.
+    it, at least after every epoch. `valid_accuracy` is the accuracy of the supernet on the alphas'
+    half, without augmentation and with the running statistics.
 
     Args:
         config: the settings.
         dataset: what to search on; the test split is not touched.
-        report: called with every epoch's metrics.
+        report: called with the metrics of every epoch.
         callbacks: further Keras callbacks.
         space: the search space of a stage, in place of that of the settings.
-        report_selection: called with every round of a selection by perturbation; see `select`.
+        report_selection: called after every round of a selection by perturbation; see
+            `perturbation_selection.select`.
 
     Returns:
-        The genotype of the alphas after the last epoch, or after the one that a search which is
-        stopped early goes back to, within the limits if there are some; or the one that is
-        selected in the end.
+        The genotype of the alphas after the last epoch, or after the epoch to which an early stop
+        rolls back, within the limits if there are some; or the genotype that the selection rule
+        chooses in the end.
 
     Raises:
         InputError: images too small, a batch larger than half of the training images, more memory
             needed than is free, a budget that no cells meet, a table of latencies that cannot be
-            used, a rule of selection that chooses no cells, or a folder that is in use; nothing has
-            been written then. Or what is to be resumed was begun with other settings.
-        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
-        Diverged: losses or gradients were not finite, again after going back once.
-        OSError: a file could not be written; earlier checkpoints are as they were.
+            used, a selection rule that chooses no cells, or a folder that is in use; nothing has
+            been written then. Or the run to resume was started with other settings.
+        Interrupted: Ctrl-C or SIGTERM; a checkpoint has been written.
+        Diverged: losses or gradients were not finite again after a rollback.
+        OSError: a file could not be written; earlier checkpoints are unchanged.
+    """
+    if SELECTIONS[config.selection].needs_supernet:
+        check_alone()
+    strategy = make_strategy(config.strategy, config.devices)
+    plan = plan_images(config, dataset, strategy.num_replicas_in_sync, space, report_selection)
+    return run_plan(plan, strategy, report, callbacks)
+
+
+def plan_images(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    replicas: int = 1,
+    space: Space | None = None,
+    report_selection: Callable[[dict], None] | None = None,
+) -> Plan:
+    """Plans a search on images: checks the settings, and writes nothing.
+
+    Args:
+        config: as in `search_images`.
+        dataset: as in `search_images`.
+        replicas: number of replicas that share a batch.
+        space: as in `search_images`.
+        report_selection: as in `search_images`.
+
+    Raises:
+        InputError: as `search_images`, but for the folder.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     if config.stages:
@@ -96,10 +120,6 @@ def search(
             "Expected the settings of one search, or stages.search_as_asked. "
             f"Received: stages={listed(config.stages)}"
         )
-    if config.selection == "perturbation":
-        check_alone()
-    strategy = make_strategy(config.strategy, config.devices)
-    replicas = strategy.num_replicas_in_sync
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, "cifar")
     halves = split_halves(dataset.train, config.seed)
@@ -111,22 +131,13 @@ def search(
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
     target = target_of(config, config.preset, len(dataset.classes), *sizes)
     limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
-    if config.selection in registry.SELECTIONS:
-        within = by_rule(config.selection, space, config.partial_channels > 1)
-    else:
-        within = within_budget(config, target, space, **limits)
+    context = Context(space, **limits, within_budget=within_budget(config, target, space, **limits))
+    rule = rule_of_epochs(config.selection)
+    check_rule(rule, context, config.partial_channels > 1)
     penalty = None
     if config.cost is not None:
         costs = costs_of(config, config.cost, target, space)
         penalty = cost_penalty(costs, config.cost_weight)
-    build = functools.partial(
-        build_trainer,
-        config,
-        len(dataset.classes),
-        preprocessing.channels,
-        space,
-        penalty,
-    )
     batches = functools.partial(
         search_batches,
         *halves,
@@ -136,41 +147,44 @@ def search(
         seed=config.seed,
         epochs=config.epochs,
     )
-    with run_with_trainer(config, dataset, strategy, build) as (folder, trainer):
-        if is_chief():
-            save_space(folder, space)
-        described = functools.partial(describe, trainer, folder, config.max_skips, within)
-        record = Record(folder, described, report, writes=is_chief())
-        probes = probes_of(trainer, config, halves[1], preprocessing)
-        measure = indicators.Measure(indicators.asked_of_cells(config), probes)
-        fit(
-            trainer,
-            config,
-            folder,
-            image_feed(batches, steps, halves[1], preprocessing),
-            callbacks=[
-                *search_callbacks(config, record, measure),
-                *ramps(config, trainer),
-                *callbacks,
-            ],
-        )
-        restore_best_alphas(config, trainer, folder, described)
-        genotype = genotype_of(trainer, config.max_skips, within)
-        if config.selection == "perturbation":
-            settings = SelectionSettings(
-                config.selection_epochs, config.seed, config.selection_images
-            )
+    classes, channels = len(dataset.classes), preprocessing.channels
+    finish = None
+    if SELECTIONS[config.selection].needs_supernet:
+        finish = functools.partial(_select_on_supernet, config, dataset, context, report_selection)
+    return Plan(
+        config,
+        dataset,
+        build=functools.partial(build_trainer, config, classes, channels, space, penalty),
+        feed=image_feed(batches, steps, halves[1], preprocessing),
+        derive=lambda trainer: choose(rule, context, trainer.network.alphas),
+        probes=lambda trainer: probes_of(trainer, config, halves[1], preprocessing),
+        indicators=indicators.asked_of_cells(config),
+        ramps=functools.partial(ramps, config),
+        save=lambda folder: save_space(folder, space),
+        finish=finish,
+    )
 
-            def told(done):
-                epoch = config.epochs + done["round"] - 1  # for the times alone
-                append_time(folder, epoch, done["seconds"])
-                if report_selection:
-                    report_selection(done)
 
-            genotype = select(trainer, config, dataset, folder, settings, told)
-            genotype.save(folder / files.GENOTYPE)
-        warn_of_collapse(genotype, config.budget)
-    return genotype
+def _select_on_supernet(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    context: Context,
+    report: Callable[[dict], None] | None,
+    trainer: DARTS,
+    folder: pathlib.Path,
+) -> Genotype:
+    """Chooses the final cells by a rule that measures the supernet, and adds its times."""
+
+    def report_round(done: dict) -> None:
+        epoch = config.epochs + done["round"] - 1  # for the times only
+        append_time(folder, epoch, done["seconds"])
+        if report:
+            report(done)
+
+    settings = SelectionSettings(config.selection_epochs, config.seed, config.selection_images)
+    measure = functools.partial(select, trainer, config, dataset, folder, settings, report_round)
+    context = dataclasses.replace(context, measure_supernet=measure)
+    return choose(config.selection, context, trainer.network.alphas)
 
 
 def probes_of(
@@ -259,35 +273,3 @@ def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
     """Adam, as the reference has it."""
     rates = (config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2)
     return keras.optimizers.Adam(*rates, epsilon=1e-8)
-
-
-def describe(trainer: DARTS, folder: pathlib.Path, *limits) -> dict:
-    """Writes alphas and genotype, and gives the genotype as text for the metrics.
-
-    Args:
-        trainer: of the search.
-        folder: of the run.
-        *limits: as `genotype_of` takes them.
-    """
-    genotype = genotype_of(trainer, *limits)
-    if is_chief():
-        save_alphas(folder, *map(np.asarray, trainer.network.alphas))
-        genotype.save(folder / files.GENOTYPE)
-    trainer.derived = genotype
-    return {"genotype": abbreviated(genotype)}
-
-
-def genotype_of(
-    trainer: DARTS, max_skips: int | None = None, within: Callable[..., Genotype] | None = None
-) -> Genotype | RecurrentGenotype:
-    """What the alphas stand for now.
-
-    Args:
-        trainer: of a search.
-        max_skips: of a convolutional cell, as in `derive`.
-        within: makes the genotype of the alphas where it has a budget.
-    """
-    if within:
-        return within(*map(np.asarray, trainer.network.alphas))
-    limit = {} if max_skips is None else {"max_skips": max_skips}
-    return trainer.network.genotype(**limit)

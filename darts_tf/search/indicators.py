@@ -1,7 +1,7 @@
-"""What is measured of a search after every epoch, beside its losses.
+"""Indicators of a search, measured after every epoch in addition to its losses.
 
-An indicator is a pure function `(network, probes)` that gives numbers by their names; `INDICATORS`
-names them.
+An indicator is a pure function `(network, probes)` that returns a dict of numbers; `INDICATORS`
+lists the indicators by name.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Probes:
     """Expensive probes of a supernet, traced on first use.
 
     Attributes:
-        product: the valid loss's Hessian along the alphas, times a vector.
-        measure: accuracy and loss on the alphas' images, mixed by a given mixture.
+        product: multiplies a vector by the validation loss's Hessian along the alphas.
+        measure: returns accuracy and loss on the alphas' images for a mixture, see
+            `models.mixture.measuring`; None for searches on text.
     """
 
     product: Callable[[np.ndarray], np.ndarray]
@@ -34,14 +35,14 @@ class Probes:
 
 
 def skips(network, probes: Probes) -> dict[str, float]:
-    """Skip connections in the cells that the alphas stand for, without any limit on them."""
+    """Counts the skip connections in the cells derived from the alphas, without a limit on them."""
     del probes
     genotype = network.genotype()
     return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in CELLS}
 
 
 def entropy(network, probes: Probes) -> dict[str, float]:
-    """Mean entropy of the edges' softmaxed alphas, in nats, by the kind of cell."""
+    """Returns the mean entropy of the edges' softmaxed alphas, in nats, per kind of cell."""
     del probes
     names = RECURRENT_ALPHAS if len(network.alphas) == 1 else ALPHAS_NAMES[:2]
     arrays = network.alphas[: len(names)]
@@ -51,18 +52,19 @@ def entropy(network, probes: Probes) -> dict[str, float]:
 
 
 def eigenvalue(network, probes: Probes) -> dict[str, float]:
-    """The dominant eigenvalue of the valid loss's Hessian along all alphas."""
+    """Computes the dominant eigenvalue of the validation loss's Hessian along all alphas."""
     size = sum(int(np.prod(alphas.shape)) for alphas in network.alphas)
     return {"eigenvalue": largest_eigenvalue(probes.product, size)}
 
 
 def discretisation_gap(network, probes: Probes) -> dict[str, float]:
-    """By how much accuracy falls when the edges are cut down to the strongest, weights as they are.
+    """Returns the accuracy of the derived cells in the supernet, and the drop in accuracy.
 
-    Those are the genotype's where no limit or budget has a part in it.
+    The supernet keeps its weights, but only the operations of the genotype derived from the alphas,
+    without a limit or budget on it.
 
-    Both accuracies are with the statistics of each batch, see `measuring`; the first one differs
-    therefore from the valid accuracy of the epoch.
+    Both accuracies use the statistics of each batch, see `measuring`; the one before therefore
+    differs from the validation accuracy of the epoch.
     """
     mixture = network.mixture()
     before, _ = probes.measure(mixture)
@@ -76,25 +78,26 @@ INDICATORS = {
     "eigenvalue": eigenvalue,
     "discretisation_gap": discretisation_gap,
 }
+"""Indicators by name."""
 
 
 def asked_of_cells(config) -> list[str]:
-    """The indicators that a search for convolutional cells is to have: the cheap ones always."""
+    """Returns the indicators of a search for convolutional cells: cheap ones, and those set."""
     gap = ["discretisation_gap"] if config.discretisation_gap else []
     return ["skips", *asked_of_text(config), *gap]
 
 
 def asked_of_text(config) -> list[str]:
-    """The same of a search on text."""
+    """Returns the indicators of a search for recurrent cells."""
     return ["entropy", *(["eigenvalue"] if config.measures_eigenvalue else [])]
 
 
 class Measure(keras.callbacks.Callback):
-    """Adds indicators to the metrics of every epoch; goes before what records them.
+    """Adds indicators to the metrics of every epoch. Must run before metrics are recorded.
 
     Args:
-        names: of `INDICATORS`.
-        probes: of the network that is searched.
+        names: names in `INDICATORS`.
+        probes: probes of the supernet.
     """
 
     def __init__(self, names: Sequence[str], probes: Probes):
@@ -103,6 +106,6 @@ class Measure(keras.callbacks.Callback):
         self.probes = probes
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measures; nothing of the run changes."""
+        """Measures; the state of the run does not change."""
         for name in self.names:
             logs.update(INDICATORS[name](self.model.network, self.probes))

@@ -12,23 +12,25 @@ from darts_tf.training.text_streams import TextStreamsMixin
 class LanguageDARTS(TextStreamsMixin, DARTS):
     """`DARTS` for a `RecurrentSupernet`.
 
-    A batch is a pair `((tokens, targets), (tokens, targets))`, of the training and of the valid
-    stream. The virtual step is clipped; losses that the alphas' gradient is made of are of words
-    alone; and the valid stream goes on from the state that the virtual network leaves.
+    A batch is a pair `((tokens, targets), (tokens, targets))` of the training and the validation
+    streams. The virtual step is clipped. The losses in the alphas' gradient have no activation or
+    temporal regularisation. The validation streams continue from the hidden state that the network
+    has reached with the virtual weights.
     """
 
     def __init__(self, network, batch_size: int, **settings):
         super().__init__(network, batch_size, **{"clip_virtual_step": True, **settings})
-        self._valid_state = Switch(None)  # of each replica, which a thread of its own traces
+        self._valid_state = Switch(None)  # one per replica: each is traced in its own thread
 
     def loss_at(self, weights, alphas, batch):
-        """As `DARTS.loss_at`, without regularisations; the batch is from `continued`."""
+        """Returns the loss without regularisation; the batch must come from `continued`."""
         return self.loss_and_outputs_at(weights, alphas, batch, objective=self.plain_objective)[0]
 
     def loss_of(self, valid_batch):
-        """As `DARTS.loss_of`; the valid batch has dropout masks of its own, and leaves a state.
+        """Returns the loss function that is passed to the estimator.
 
-        Every look at the train batch has the masks that the weights' step will have.
+        Its passes on the validation batch use dropout masks of their own and store the final
+        state. Its passes on the training batch use the masks of the weights' step.
         """
         seed = self.network.seed_state
         others = [(seed, tf.convert_to_tensor(seed) + tf.constant([1, 0], seed.dtype))]
@@ -44,14 +46,14 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
         return loss
 
     def train_step(self, data):
-        """As `DARTS.train_step`, at the learning rate for the train batch's length."""
+        """Runs `DARTS.train_step` at the learning rate for the training batch's length."""
         train, valid = data
         with self.rate_for(train):
             batches = self.continued("train", train), self.continued("valid", valid)
             return super().train_step(batches)
 
     def _arch_step(self, weights, train_batch, valid_batch):
-        """As `DARTS._arch_step`; the valid stream goes on."""
+        """Runs `DARTS._arch_step` and carries the state of the validation streams."""
         with self._valid_state.hold(None):
             results = super()._arch_step(weights, train_batch, valid_batch)
             self.carry_state(self._valid_state.value, "valid")

@@ -1,12 +1,12 @@
-"""Cells chosen by what the supernet cannot do without (DARTS-PT, Wang et al. 2021, algorithm 1).
+"""Perturbation-based selection of cells (DARTS-PT, Wang et al. 2021, algorithm 1).
 
-The largest alpha need not belong to the operation that matters most. Here every edge is cut down
-to one operation, in a random order: that without which the supernet's accuracy is lowest. Then
-every node keeps the two inputs without which it is lowest. Between the choices the weights may be
-trained on; see `selecting`.
+The operation with the largest alpha is not always the one that matters most. Selection by
+perturbation visits the edges in a random order and keeps on each one operation: the one whose
+removal lowers the supernet's accuracy most. Then every node keeps the two inputs whose removal
+lowers it most. The weights may be tuned between the decisions; see `perturbation_selection`.
 
-One edge of each kind of cell is decided in a round, as in the authors' code. The inputs of a node
-are ranked at once, as in the paper; the code drops one after another.
+A round decides one edge of each kind of cell, as in the authors' code. The inputs of a node are
+ranked at once, as in the paper; the authors' code drops them one by one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ UNDECIDED = -1
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What has been decided so far; `UNDECIDED` elsewhere.
+    """The decisions made so far; `UNDECIDED` elsewhere.
 
     Attributes:
         operations: `(cells, edges)`, columns of the mixture.
-        inputs: `(cells, nodes, 2)`, states, the one that matters more first.
+        inputs: `(cells, nodes, 2)`, numbers of states; of each pair the more important one first.
     """
 
     operations: np.ndarray
@@ -39,12 +39,12 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """One thing to decide.
+    """A decision to make: the operation of an edge, or the inputs of a node.
 
     Attributes:
-        cell: its number in `CELLS`.
-        kind: `EDGE`, whose operation is to be decided, or `NODE`, whose inputs are.
-        index: the row of the edge, or the number of the node from 0.
+        cell: index of the cell in `CELLS`.
+        kind: `EDGE` or `NODE`.
+        index: row of the edge, or number of the node, from 0.
     """
 
     cell: int
@@ -53,46 +53,49 @@ class Decision:
 
 
 def nothing_decided(rows: int) -> Choice:
-    """The choice at the beginning, for cells of so many edges."""
+    """Returns a choice without any decision, for cells with this number of edges."""
     cells, nodes = len(CELLS), nodes_of(rows)
     return Choice(np.full((cells, rows), UNDECIDED), np.full((cells, nodes, 2), UNDECIDED))
 
 
 def rounds(rows: int, seed: int) -> list[list[Decision]]:
-    """All decisions in a random order, one of each kind of cell in a round; edges before nodes.
+    """Returns all decisions in a random order, edges before nodes.
 
     Args:
         rows: edges of a cell.
-        seed: of the order.
+        seed: seed of the order.
+
+    Returns:
+        A list of rounds; a round is a list with one decision for each kind of cell.
     """
     rng = np.random.default_rng(seed)
-    found = []
+    decisions = []
     for kind, count in ((EDGE, rows), (NODE, nodes_of(rows))):
         orders = [rng.permutation(count) for _ in CELLS]
-        found += [
+        decisions += [
             [Decision(cell, kind, int(index)) for cell, index in enumerate(indices)]
             for indices in zip(*orders, strict=True)
         ]
-    return found
+    return decisions
 
 
 def mixture_of(choice: Choice, mixture: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The mixture as far as it is decided: the factor 1 for what was chosen, 0 for the rest.
+    """Returns the mixture after the decisions: factor 1 for what was chosen, 0 for its rivals.
 
     Args:
-        choice: what was.
-        mixture: that of the alphas, see `mixing`.
+        choice: the decisions made so far.
+        mixture: mixture of the alphas, see `models.mixture`; kept where nothing is decided.
     """
-    found = [np.array(part) for part in mixture]
+    decided_mixture = [np.array(part) for part in mixture]
     for cell, (operations, inputs) in enumerate(zip(choice.operations, choice.inputs, strict=True)):
         decided = np.flatnonzero(operations != UNDECIDED)
-        found[cell][decided] = 0
-        found[cell][decided, operations[decided]] = 1
+        decided_mixture[cell][decided] = 0
+        decided_mixture[cell][decided, operations[decided]] = 1
         for row, (source, target) in enumerate(edges(len(inputs))):
             kept = inputs[target - INPUTS]
             if UNDECIDED not in kept and source not in kept:
-                _drop(found, cell, row)
-    return found
+                _drop(decided_mixture, cell, row)
+    return decided_mixture
 
 
 def _drop(mixture: list[np.ndarray], cell: int, row: int) -> None:
@@ -107,21 +110,21 @@ def decide(
     space: Space,
     measure: Callable[[list[np.ndarray]], tuple[float, float]],
 ) -> tuple[Choice, dict[str | int, float]]:
-    """Decides one thing by leaving out each candidate in turn.
+    """Makes one decision, by removing each candidate in turn.
 
-    Of candidates without which accuracy is equal, the one without which the loss is higher
-    matters more, and then the first.
+    The candidate whose removal leaves the lowest accuracy is chosen; of a node's inputs, the two
+    lowest. Ties are broken by the higher loss, then by the order of the candidates.
 
     Args:
-        choice: what is decided already.
-        decision: what is to be.
-        mixture: that of the alphas.
-        space: of the search; `none` is no candidate.
-        measure: accuracy and loss of the supernet mixed so.
+        choice: the decisions made so far.
+        decision: the decision to make.
+        mixture: mixture of the alphas.
+        space: search space; its `none` is not a candidate.
+        measure: returns accuracy and loss of the supernet for a mixture.
 
     Returns:
-        The choice with this decision, and the accuracy without each candidate: without the
-        primitive of this name, or the input from this state.
+        The choice with this decision; and a dict of the accuracies without each candidate, by the
+        name of the primitive, or by the number of the input state.
     """
     now, cell = mixture_of(choice, mixture), decision.cell
     operations, inputs, without = choice.operations.copy(), choice.inputs.copy(), {}
@@ -145,12 +148,12 @@ def decide(
 
 
 def _needed(without: dict) -> list:
-    """Candidates, those first that the supernet can spare least."""
+    """Returns the candidates, the most important first."""
     return sorted(without, key=lambda candidate: (without[candidate][0], -without[candidate][1]))
 
 
 def genotype_of(choice: Choice, space: Space) -> Genotype:
-    """The cells, once everything is decided."""
+    """Returns the genotype of a complete choice."""
     cells = []
     for cell, inputs in enumerate(choice.inputs):
         places = [(int(s), INPUTS + node) for node, kept in enumerate(inputs) for s in kept]
@@ -162,15 +165,15 @@ def genotype_of(choice: Choice, space: Space) -> Genotype:
 
 
 def describe_decision(decision: Decision, choice: Choice, space: Space, without: dict) -> str:
-    """A line on what was decided, with the accuracies without each candidate."""
+    """Describes a decision in a line, with the accuracies without each candidate."""
     cell, index = CELLS[decision.cell], decision.index
     if decision.kind == EDGE:
         source, target = space.edges[index]
         names = space.candidates[decision.cell][index]
         chosen = names[choice.operations[decision.cell, index]]
-        what = f"{cell} edge {source} to {target}: {chosen}"
+        result = f"{cell} edge {source} to {target}: {chosen}"
     else:
         chosen = " and ".join(map(str, choice.inputs[decision.cell, index]))
-        what = f"{cell} node {INPUTS + index}: inputs {chosen}"
+        result = f"{cell} node {INPUTS + index}: inputs {chosen}"
     parts = ", ".join(f"{candidate} {accuracy:.2%}" for candidate, accuracy in without.items())
-    return f"{what} (accuracy without {parts})"
+    return f"{result} (accuracy without {parts})"

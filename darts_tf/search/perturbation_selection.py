@@ -1,4 +1,4 @@
-"""Selection by perturbation on a searched supernet: measuring, tuning in between, going on."""
+"""Selection by perturbation on a searched supernet: rounds, tuning between them, and resuming."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ from darts_tf.training.trainer import Trainer
 LOG = logging.getLogger("darts_tf")
 
 SLOWER = 0.1
-"""Learning rate at the beginning of the tuning, as a multiple of the search's, by the authors'
-code; it goes down to that at the search's end."""
+"""Initial learning rate of the tuning, relative to that of the search, as in the authors' code. It
+decays to the final learning rate of the search."""
 
 
 class Tuner(Trainer):
-    """Trains a supernet's weights at a mixture that is given, not at its alphas.
+    """Trains a supernet's weights with a mixture instead of its alphas.
 
     Args:
         network: a supernet.
-        **settings: of `Trainer`.
+        **settings: keyword arguments of `Trainer`.
 
     Attributes:
-        mixture: variables, an array for each of the supernet's `alphas`.
+        mixture: list of variables, one of equal shape for each of the supernet's `alphas`.
     """
 
     def __init__(self, network, **settings):
@@ -70,19 +70,19 @@ class Tuner(Trainer):
         return self.network.network_weights
 
     def call(self, x, training=False):
-        """As the network, mixed so."""
+        """Returns the network's outputs with the mixture."""
         with mixed_by(self.mixture):
             return self.network(x, training=training)
 
 
 @dataclasses.dataclass(frozen=True)
 class SelectionSettings:
-    """How cells are selected.
+    """Settings of a selection.
 
     Attributes:
-        epochs: of tuning after every round.
-        seed: of the order of the edges.
-        images: most of those that is measured on; None for all.
+        epochs: epochs of tuning between two rounds.
+        seed: seed of the order of the decisions, and of the choice of images.
+        images: maximum number of images for measuring; None for all.
     """
 
     epochs: int
@@ -91,15 +91,15 @@ class SelectionSettings:
 
 
 class Tuning:
-    """Epochs of the weights between two rounds of a selection.
+    """Epochs of weight training between the rounds of a selection.
 
     Args:
-        trainer: of the search.
-        config: the settings of the search.
-        dataset: what it searched on.
-        half: the images that its weights learn from.
-        settings: of the selection.
-        times: how often there will be tuning.
+        trainer: trainer of the search.
+        config: settings of the search.
+        dataset: dataset of the search.
+        half: images that train the weights.
+        settings: settings of the selection.
+        times: number of tunings in the whole selection.
     """
 
     def __init__(
@@ -138,11 +138,11 @@ class Tuning:
         self.step = Stepper(self.tuner, self.tuner.train_step)
 
     def tune(self, earlier: int, mixture: Mixture) -> None:
-        """Trains for as many epochs as the settings say, on batches that were not drawn before.
+        """Trains for the epochs of the settings, on batches that continue those of the search.
 
         Args:
-            earlier: how often there was tuning.
-            mixture: what the supernet is mixed by meanwhile.
+            earlier: number of tunings before this one.
+            mixture: mixture of the supernet during the training.
         """
         for variable, part in zip(self.tuner.mixture, mixture, strict=True):
             variable.assign(part)
@@ -151,13 +151,13 @@ class Tuning:
             epoch = earlier * self.settings.epochs + i
             self.tuner.optimizer.learning_rate = self._rate(epoch)
             first = (self.config.epochs + epoch) * self.steps
-            made = functools.partial(self.batches, start_step=first)
-            iterator = iter(distributed(self.tuner.distribute_strategy, made))
+            batches = functools.partial(self.batches, start_step=first)
+            iterator = iter(distributed(self.tuner.distribute_strategy, batches))
             for _ in range(self.steps):
                 self.step(iterator)
         skipped = int(self.tuner.skipped.numpy()) - skipped
         if skipped:
-            LOG.warning("%d steps of the tuning were not finite and were skipped", skipped)
+            LOG.warning("skipped %d steps of the tuning that were not finite", skipped)
 
     def _rate(self, epoch):
         start = SLOWER * self.config.learning_rate
@@ -176,22 +176,25 @@ def select(
     settings: SelectionSettings,
     report: Callable[[dict], None] | None = None,
 ) -> Genotype:
-    """Selects cells by perturbation, from where a selection with these settings was left.
+    """Selects cells by perturbation; resumes a selection with the same settings and alphas.
 
-    The supernet is measured on the alphas' half of the images, and tuned on the weights' half. Its
-    weights change.
+    The supernet is measured on the half of the images that trains the alphas, and tuned on the
+    half that trains the weights. Its weights change.
 
     Args:
-        trainer: of the search, with the weights and alphas to begin from.
-        config: the settings of the search.
-        dataset: what it searched on.
-        folder: of the run.
-        settings: how to select.
-        report: called after every round with `round`, `rounds`, `chosen`, a list of texts,
-            `seconds`, and `seconds_left` in all.
+        trainer: trainer of the search, with the initial weights and alphas.
+        config: settings of the search.
+        dataset: dataset of the search.
+        folder: folder of the run.
+        settings: settings of the selection.
+        report: called after every round with a dict of `round`, `rounds`, `chosen` (descriptions of
+            the decisions), `seconds` (of this round) and `seconds_left` (of the selection).
+
+    Returns:
+        The selected genotype.
 
     Raises:
-        InputError: several workers.
+        InputError: there are several workers.
         OSError: a checkpoint could not be written.
     """
     check_alone()
@@ -208,7 +211,7 @@ def select(
     measure = measuring(network, measured)
     tuning = Tuning(trainer, config, dataset, halves[0], settings, len(rounds) - 1)
     checkpoint = SelectionCheckpoint(
-        folder / files.SELECTION, tuning.tuner, _described(settings, network)
+        folder / files.SELECTION, tuning.tuner, _identity(settings, network)
     )
     choice, done = checkpoint.newest(perturbation.nothing_decided(len(start[0])))
     began = before = time.monotonic()
@@ -231,56 +234,69 @@ def select(
 
 
 def check_alone() -> None:
-    """Refuses to select where several workers share the work, before they begin.
+    """Checks that there is one worker; call it before a search that ends in a selection.
 
     Raises:
-        InputError: there are several.
+        InputError: there are several workers.
     """
     if workers() > 1:
-        raise InputError(f"Expected one worker for a selection. Received: {workers()} of them")
+        raise InputError(f"Expected one worker for a selection. Received: {workers()} workers")
 
 
 def _decided(choice, decision, start, space, measure) -> tuple[perturbation.Choice, str]:
-    """The choice with one decision more, and that in words, which are logged."""
+    """Makes a decision; returns the new choice and the decision's description, and logs it."""
     choice, without = perturbation.decide(choice, decision, start, space, measure)
     words = perturbation.describe_decision(decision, choice, space, without)
     LOG.info("%s", words)
     return choice, words
 
 
-def _described(settings: SelectionSettings, network) -> dict:
-    """What a selection depends on, beside the run that it belongs to."""
+def _identity(settings: SelectionSettings, network) -> dict:
+    """Returns the settings and a hash of the alphas, which identify a selection of a run."""
     arrays = [np.asarray(alphas) for alphas in network.alphas]
     digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
     return {**dataclasses.asdict(settings), "alphas": digest}
 
 
 class SelectionCheckpoint:
-    """The checkpoint of a selection under way: what is decided, and the state of the tuner."""
+    """Checkpoint of an unfinished selection: the decisions and the state of the tuner.
 
-    def __init__(self, folder: pathlib.Path, tuner: Tuner, described: dict):
-        self.folder, self.tuner, self.described = folder, tuner, described
+    Args:
+        folder: folder of the checkpoint.
+        tuner: the tuner.
+        identity: what identifies the selection; a checkpoint of another one is ignored.
+    """
+
+    def __init__(self, folder: pathlib.Path, tuner: Tuner, identity: dict):
+        self.folder, self.tuner, self.identity = folder, tuner, identity
 
     def newest(self, nothing: perturbation.Choice) -> tuple[perturbation.Choice, int]:
-        """What is decided, after how many rounds; nothing where there is no such selection."""
+        """Restores the newest checkpoint of this selection.
+
+        Args:
+            nothing: the choice without any decision.
+
+        Returns:
+            The choice and the number of finished rounds: `nothing` and 0 without a checkpoint.
+        """
         newest = checkpoints.newest(self.folder)
-        for _, position, described, arrays in checkpoints.readable(newest):
+        for _, position, identity, arrays in checkpoints.readable(newest):
             state = self.tuner.state()
             wanted = [np.shape(nothing.operations), np.shape(nothing.inputs)]
             wanted += [tuple(variable.shape) for variable in state]
-            if described == self.described and wanted == [np.shape(array) for array in arrays]:
+            if identity == self.identity and wanted == [np.shape(array) for array in arrays]:
                 for variable, array in zip(state, arrays[2:], strict=True):
                     variable.assign(array)
-                LOG.info("the selection goes on after round %d", position.epoch)
+                LOG.info("resuming the selection after round %d", position.epoch)
                 return perturbation.Choice(*arrays[:2]), position.epoch
         return nothing, 0
 
     def save(self, done: int, choice: perturbation.Choice) -> None:
-        """Replaces the checkpoint."""
+        """Writes a checkpoint after this number of finished rounds and deletes earlier ones."""
         self.folder.mkdir(exist_ok=True)
         arrays = [choice.operations, choice.inputs]
         arrays += [np.asarray(variable.numpy()) for variable in self.tuner.state()]
-        path = checkpoints.write(self.folder, Position(done, 0, 1), self.described, arrays)
+        path = checkpoints.write(self.folder, Position(done, 0, 1), self.identity, arrays)
         for earlier in checkpoints.newest(self.folder):
             if earlier != path:
                 earlier.unlink(missing_ok=True)
@@ -293,20 +309,23 @@ def select_again(
     settings: SelectionSettings,
     report: Callable[[dict], None] | None = None,
 ) -> Genotype:
-    """Selects cells by perturbation on the last checkpoint of a run, and its alphas.
+    """Selects cells by perturbation, from the last checkpoint and the alphas of a run.
 
-    Nothing of the run changes, but for the checkpoint of the selection.
+    The run does not change; only the checkpoint of the selection is added to its folder.
 
     Args:
-        config: the settings of the search; its `workdir` is the run's folder.
-        dataset: what it searched on.
-        build: makes its trainer.
+        config: settings of the search; its `workdir` is the run's folder.
+        dataset: dataset of the search.
+        build: builds the trainer of the search.
         settings: as in `select`.
-        report: as there.
+        report: as in `select`.
+
+    Returns:
+        The selected genotype.
 
     Raises:
-        InputError: as there; or the run has no whole checkpoint of such a network, no alphas, or
-            another process is in its folder.
+        InputError: as in `select`; or the run has no complete checkpoint of this network or no
+            alphas; or another process uses its folder.
     """
     folder = pathlib.Path(config.workdir)
     with locked(folder):
@@ -325,4 +344,4 @@ def _restore(trainer: Trainer, folder: pathlib.Path) -> None:
             for variable, array in zip(state, arrays, strict=True):
                 variable.assign(array)
             return
-    raise InputError(f"Expected a whole checkpoint of this search. Received: none in {folder}")
+    raise InputError(f"Expected a complete checkpoint of this search. Received: none in {folder}")

@@ -1,8 +1,8 @@
-"""Regularisers of the alphas: what is added to the valid loss that they descend.
+"""Regularisers of the alphas: terms that are added to the validation loss in their update.
 
-`REGULARIZERS` maps a name to a pure function of the network's alphas that gives a scalar, whose
-weight the trainer holds. Alphas are a list of arrays `(edges, primitives)`; those of whole edges,
-`(edges,)`, are left out.
+A regulariser is a pure function of the network's alphas that returns a scalar; the trainer holds
+its weight. Alphas are a list of arrays `(edges, primitives)`; arrays `(edges,)`, the alphas of
+whole edges, are ignored.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ import tensorflow as tf
 
 
 def beta_decay(alphas):
-    """Mean over all edges of log Σ exp(α): keeps alphas from growing (Ye et al. 2022, β-DARTS)."""
+    """Returns the mean of log Σ exp(α) over all edges (Ye et al. 2022, β-DARTS).
+
+    It keeps the alphas from growing.
+    """
     return tf.reduce_mean(tf.reduce_logsumexp(_of_operations(alphas), -1))
 
 
 def zero_one(alphas):
-    """-1/N Σ (σ(α) - 0.5)²: draws sigmoids to 0 and 1 (Chu et al. 2020, Fair DARTS, L_0-1)."""
+    """Returns -1/N Σ (σ(α) - 0.5)² over all N alphas (Chu et al. 2020, Fair DARTS, L_0-1).
+
+    It pulls the sigmoids towards 0 and 1.
+    """
     return -tf.reduce_mean(tf.square(tf.sigmoid(_of_operations(alphas)) - 0.5))
 
 
 REGULARIZERS = {"beta-decay": beta_decay, "zero-one": zero_one}
+"""Regularisers by name."""
 
 
 def _of_operations(alphas):

@@ -1,8 +1,8 @@
-"""Progressive stages: deeper supernets with fewer operations an edge (Chen et al. 2019, P-DARTS).
+"""Progressive stages: deeper supernets with fewer operations per edge (Chen et al. 2019, P-DARTS).
 
-A staged search is a search for every stage, each a whole run in a folder of its own: its supernet
-has new weights and new alphas, and on every edge the operations that were the strongest after the
-stage before. The genotype is that of the last.
+A staged search consists of one search per stage, each a complete run in its own folder. The
+supernet of a stage starts with new weights and alphas. Its edges have the operations that were the
+strongest at the end of the previous stage. The result is the genotype of the last stage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search.images import search
+from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import weights_of
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
@@ -36,18 +36,22 @@ def search_as_asked(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     report_selection: Callable[[dict], None] | None = None,
 ) -> Genotype:
-    """Searches in stages where the settings have some, else as `images.search`, all at once.
+    """Searches in stages if the settings have stages, otherwise as `images.search_images`.
 
     Args:
-        config: the settings.
-        dataset: what to search on.
-        report: called with every epoch's metrics.
-        callbacks: further Keras callbacks.
-        report_selection: as there; searches in stages select by strength alone.
+        config: settings of the search.
+        dataset: dataset to search on.
+        report: called with the metrics of every epoch.
+        callbacks: additional Keras callbacks.
+        report_selection: as in `images.search_images`; ignored by searches in stages, which select
+            only by the strength of the alphas.
+
+    Returns:
+        The derived genotype.
     """
     if config.stages:
         return search_in_stages(config, dataset, report, callbacks)
-    return search(config, dataset, report, callbacks, report_selection=report_selection)
+    return search_images(config, dataset, report, callbacks, report_selection=report_selection)
 
 
 def search_in_stages(
@@ -56,22 +60,22 @@ def search_in_stages(
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> Genotype:
-    """Searches in the stages of the settings; resumed, it goes on in the stage that it was in.
+    """Searches in the stages of the settings. A resumed search continues in its last stage.
 
     Args:
-        config: the settings; `epochs` and `arch_from_epoch` are those of every stage.
-        dataset: what to search on.
-        report: called with every epoch's metrics.
-        callbacks: further Keras callbacks.
+        config: settings of the search; `epochs` and `arch_from_epoch` apply to every stage.
+        dataset: dataset to search on.
+        report: called with the metrics of every epoch.
+        callbacks: additional Keras callbacks.
 
     Returns:
-        The genotype of the last stage's alphas.
+        The genotype derived from the alphas of the last stage.
 
     Raises:
-        InputError: as `images.search`.
-        Interrupted: as there.
-        Diverged: as there.
-        OSError: as there.
+        InputError: as in `images.search_images`.
+        Interrupted: as in `images.search_images`.
+        Diverged: as in `images.search_images`.
+        OSError: as in `images.search_images`.
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     space = SPACES[config.space]
@@ -79,13 +83,14 @@ def search_in_stages(
         for number in range(len(config.stages)):
             stage = config.stage(number)
             LOG.info("stage %d: %d cells", number + 1, stage.cells)
-            if number:  # the first has all
+            if number:  # the first stage has all operations
                 alphas = load_alphas(config.stage(number - 1).workdir)[:2]
                 count = config.stage_operations[number]
                 space = strongest(space, alphas, count, config.relaxation)
             stage = dataclasses.replace(stage, resume=config.resume and files.is_run(stage.workdir))
             try:
-                genotype = search(stage, dataset, report, callbacks, space if number else None)
+                of_stage = space if number else None
+                genotype = search_images(stage, dataset, report, callbacks, of_stage)
             except Interrupted as stop:
                 message = str(stop).replace(str(stage.workdir), str(config.workdir))
                 raise Interrupted(f" in stage {number + 1}{message}", stop.signal) from stop
@@ -95,12 +100,12 @@ def search_in_stages(
 
 
 def strongest(space: Space, alphas, count: int, relaxation: str = "softmax") -> Space:
-    """The space that keeps on every edge the operations with the largest weights, in their order.
+    """Returns the space with the operations of largest weight on every edge, in their order.
 
     Args:
-        space: of the alphas.
+        space: space of the alphas.
         alphas: an array `(edges, primitives)` for each cell.
-        count: how many to keep; `none` is one like all.
+        count: operations to keep per edge; `none` counts as an operation.
         relaxation: a name in `derivation.STRENGTHS`.
     """
     candidates = []

@@ -1,4 +1,4 @@
-"""What a search's cells are for: the network of a budget or penalty, and what it costs."""
+"""The target network of a search, to which a budget or a cost penalty applies, and its costs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ def target_of(
     image_size: tuple[int, int],
     image_channels: int,
 ) -> Target:
-    """The network that a budget is for: as trained by the preset, where nothing else is asked for.
+    """Returns the network to which a budget applies.
+
+    Settings that the budget does not have are those of the preset's training.
 
     Args:
         config: settings of the budget.
-        preset: of the search.
-        classes: number of labels.
+        preset: preset of the search.
+        classes: number of classes.
         image_size: rows and columns of the images of the search.
-        image_channels: 3 for colour, 1 for gray.
+        image_channels: 3 for color images, 1 for grayscale.
 
     Raises:
         InputError: images too small for the network.
@@ -40,8 +42,8 @@ def target_of(
     recipe = TrainConfig.presets.get(preset, {})
 
     def chosen(name):
-        given = getattr(config, f"budget_{name}")
-        return recipe.get(name, getattr(TrainConfig, name)) if given is None else given
+        setting = getattr(config, f"budget_{name}")
+        return recipe.get(name, getattr(TrainConfig, name)) if setting is None else setting
 
     side, stem = config.budget_image_size, chosen("stem")
     size = image_size if side is None else (side, side)
@@ -52,16 +54,16 @@ def target_of(
 def costs_of(
     config: BudgetConfig, metric: str, target: Target, space: Space = SPACES[DARTS]
 ) -> CellCosts:
-    """What every choice in the cells adds to the cost of a network.
+    """Returns the cost that every choice in the cells adds to a network.
 
     Args:
-        config: names the table of latencies, where they are the metric.
+        config: settings of the budget, with the latency table if latency is the metric.
         metric: a key of `budgets.UNITS`.
         target: the network.
-        space: of its cells.
+        space: search space of its cells.
 
     Raises:
-        InputError: the table cannot be used, or has not all parts of the network.
+        InputError: the table cannot be used, or lacks parts of the network.
     """
     if metric == latency_table.METRIC:
         threads = None if config.latency_of_any_machine else config.latency_threads
@@ -74,16 +76,19 @@ def costs_of(
 def within_budget(
     config: BudgetConfig, target: Target, space: Space = SPACES[DARTS], **options
 ) -> Callable[..., Genotype] | None:
-    """A function of alphas: the best cells within the budget; None where there is none.
+    """Returns a function that derives the best cells within the budget from alphas.
 
     Args:
         config: settings of the budget.
-        target: the network that it is for.
-        space: of its cells.
-        **options: of `derive_within`.
+        target: the network to which it applies.
+        space: search space of its cells.
+        **options: keyword arguments of `derive_within`.
+
+    Returns:
+        The function; None if there is no budget.
 
     Raises:
-        InputError: no cells are within the budget, or as `costs_of`.
+        InputError: no cells meet the budget, or as in `costs_of`.
     """
     if config.budget is None:
         return None
@@ -91,5 +96,5 @@ def within_budget(
     costs = costs_of(config, budget.metric, target, space)
     equal = [np.zeros(table.shape) for table in (costs.normal, costs.reduce)]
     derived = functools.partial(derive_within, budget, costs, **options)
-    derived(*equal)  # a budget that no cells meet is told at once
+    derived(*equal)  # fails before the search if no cells meet the budget
     return derived

@@ -12,22 +12,20 @@ import tensorflow as tf
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import TextDataset, search_segments
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
-from darts_tf.runtime.distribution import is_chief, make_strategy
+from darts_tf.runtime.distribution import make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
-from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.eigenvalues import hessian_products
-from darts_tf.search.images import arch_optimizer, describe
+from darts_tf.search.images import arch_optimizer
 from darts_tf.search.language_darts import LanguageDARTS
+from darts_tf.search.plan import Plan, run_plan
 from darts_tf.spaces.genotype import RecurrentGenotype
-from darts_tf.training.callbacks import Record
 from darts_tf.training.feeds import Feed, check_streams, text_feed
-from darts_tf.training.loop import fit, run_with_trainer
 from darts_tf.training.losses import cross_entropy
 from darts_tf.training.optimizers import SGD
 
 
-def search(
+def search_text(
     config: TextSearchConfig,
     dataset: TextDataset,
     report: Callable[[dict], None] | None = None,
@@ -56,27 +54,35 @@ def search(
         Diverged: losses or gradients were not finite, again after going back once.
         OSError: a file could not be written; earlier checkpoints are as they were.
     """
-    config = dataclasses.replace(config, dataset=dataset.name)
     strategy = make_strategy(config.strategy, config.devices)
-    check_streams(config, dataset, strategy.num_replicas_in_sync, searched=True)
+    plan = plan_text(config, dataset, strategy.num_replicas_in_sync)
+    return run_plan(plan, strategy, report, callbacks)
+
+
+def plan_text(config: TextSearchConfig, dataset: TextDataset, replicas: int = 1) -> Plan:
+    """Plans a search on text: checks the settings, and writes nothing.
+
+    Args:
+        config: as in `search_text`.
+        dataset: as in `search_text`.
+        replicas: number of replicas that share a batch.
+
+    Raises:
+        InputError: a batch larger than a text.
+    """
+    config = dataclasses.replace(config, dataset=dataset.name)
+    check_streams(config, dataset, replicas, searched=True)
     segments = functools.partial(search_segments, dataset.train, dataset.valid)
     feed = text_feed(config, dataset, segments, spread=0.0)
-    build = functools.partial(build_trainer, config, len(dataset.vocabulary))
-    with run_with_trainer(config, dataset, strategy, build) as (folder, trainer):
-        described = functools.partial(describe, trainer, folder)
-        record = Record(folder, described, report, writes=is_chief())
-        measure = indicators.Measure(indicators.asked_of_text(config), probes_of(trainer, feed))
-        fit(
-            trainer,
-            config,
-            folder,
-            feed,
-            [*search_callbacks(config, record, measure), *callbacks],
-        )
-        restore_best_alphas(config, trainer, folder, described)
-        genotype = trainer.network.genotype()
-        warn_of_collapse(genotype)
-    return genotype
+    return Plan(
+        config,
+        dataset,
+        build=functools.partial(build_trainer, config, len(dataset.vocabulary)),
+        feed=feed,
+        derive=lambda trainer: trainer.network.genotype(),
+        probes=lambda trainer: probes_of(trainer, feed),
+        indicators=indicators.asked_of_text(config),
+    )
 
 
 def probes_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Probes:

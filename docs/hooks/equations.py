@@ -1,4 +1,4 @@
-"""Equations become MathML while the site is built: browsers show it without a script."""
+"""Conversion of equations to MathML when the site is built; browsers show it without a script."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MARKED = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>
 
 
 def on_page_content(content: str, **_) -> str:
-    """Replaces what `pymdownx.arithmatex` has marked as LaTeX."""
+    """Replaces LaTeX that `pymdownx.arithmatex` has marked by MathML."""
     return _MARKED.sub(_mathml, content)
 
 
-def _mathml(found: re.Match) -> str:
-    display = "block" if found[2] == "[" else "inline"
-    equation = converter.convert(html.unescape(found[3]).strip(), display=display)
-    # wide ones are scrolled by themselves on a phone
+def _mathml(match: re.Match) -> str:
+    display = "block" if match[2] == "[" else "inline"
+    equation = converter.convert(html.unescape(match[3]).strip(), display=display)
+    # a wide equation scrolls separately on a phone
     return f'<div class="equation">{equation}</div>' if display == "block" else equation

@@ -1,4 +1,4 @@
-"""The page `commands.md`: every command with its flags, made from the settings behind them."""
+"""The page `commands.md`: every command with its flags, generated from their configs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from darts_tf import configs
 
 _INTRODUCTION = """# The commands
 
-`darts-tf COMMAND --help` shows the same in a terminal, with the defaults of a preset where one is
-given: `darts-tf train --preset cifar10 --help`. What has no default is required. A flag that is on
-or off is switched off by `--no-` before its name.
+`darts-tf COMMAND --help` shows the same in a terminal. With a preset it shows the preset's
+defaults: `darts-tf train --preset cifar10 --help`. Flags without a default are required. A flag
+that is on or off is switched off by `--no-` before its name.
 """
 
 
@@ -30,7 +30,7 @@ def on_files(files, config):
 
 
 def page() -> str:
-    """A section for every command; for those that have other settings on text, another."""
+    """Returns the page: a section per command, and one more for other settings on text."""
     parts = [_INTRODUCTION]
     for command, (name, purpose) in COMMANDS.items():
         config = getattr(configs, name)
@@ -55,13 +55,13 @@ def _entry(config, field: dataclasses.Field) -> str:
         facts.append(must_be)
     required = field.default is dataclasses.MISSING
     facts.append("required" if required else f"default {_value(field.default)}")
-    # the backticks of the settings' texts are Markdown's own
+    # the descriptions use backticks as Markdown does
     text = " ".join(descriptions(config).get(field.name, "").split())
-    return f"`{_written(field, hint)}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
+    return f"`{_name(field, hint)}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
 
 
-def _written(field: dataclasses.Field, hint) -> str:
-    """A flag as it is written; of what needs none, what stands in its place."""
+def _name(field: dataclasses.Field, hint) -> str:
+    """Returns the flag of a field, or the placeholder of a positional argument."""
     metadata = getattr(hint, "__metadata__", ())
     if tyro.conf.Positional not in metadata:
         return f"--{field.name.replace('_', '-')}"
@@ -70,7 +70,7 @@ def _written(field: dataclasses.Field, hint) -> str:
 
 
 def kind(hint) -> str:
-    """What a flag takes, in a word or as its choices."""
+    """Returns the type of a flag's value in words, or its choices."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return " or ".join(f"`{choice}`" for choice in choices)
@@ -84,12 +84,12 @@ def kind(hint) -> str:
 
 
 def descriptions(config) -> dict[str, str]:
-    """The texts below the fields of a config, those of its bases among them."""
-    return functools.reduce(dict.__or__, map(_of_class, reversed(config.__mro__)), {})
+    """Returns the descriptions of a config's fields, including those of its base classes."""
+    return functools.reduce(dict.__or__, map(_own_descriptions, reversed(config.__mro__)), {})
 
 
 @functools.cache
-def _of_class(cls: type) -> dict[str, str]:
+def _own_descriptions(cls: type) -> dict[str, str]:
     if not dataclasses.is_dataclass(cls):
         return {}
     body = ast.parse(inspect.cleandoc(inspect.getsource(cls)).lstrip()).body[0].body

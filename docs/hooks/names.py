@@ -19,7 +19,7 @@ def on_files(files, config):
 
 
 def page() -> str:
-    """A heading for every name, under which its docstring is shown."""
+    """Returns the page: a heading for every name, followed by its docstring."""
     home = {name: module for module, names in darts_tf.HOMES.items() for name in names}
     names = sorted(home, key=str.lower)
     return "\n".join([_INTRODUCTION, *(_entry(name, home[name]) for name in names)])

@@ -1,4 +1,4 @@
-"""Code on a page is the code of the library: `<!-- source -->` before a block of imports.
+"""Insertion of the library's source code into pages: `<!-- source -->` before a block of imports.
 
 The block
 
@@ -7,8 +7,8 @@ The block
     from darts_tf.search.darts import DARTS
     ```
 
-is shown as the source of what it names: of each imported name, or of the members after the colon;
-without docstrings, which the reference has. In the page's own source it says where to look.
+is replaced by the source of each imported name, or of the members after the colon. Docstrings are
+left out, since the reference has them. Readers of the page's own source see where to look.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _BLOCK = re.compile(r"<!-- source(?:: ([\w., ]+))? -->\n```python\n(.*?)```\n", 
 
 
 def on_page_markdown(markdown: str, page, **_) -> str:
-    """Puts the sources in the place of the blocks of imports."""
-    return _BLOCK.sub(lambda found: _shown(found, page.file.src_uri), markdown)
+    """Replaces the marked blocks of imports by source code."""
+    return _BLOCK.sub(lambda match: _code(match, page.file.src_uri), markdown)
 
 
-def _shown(found: re.Match, page: str) -> str:
-    members, blocks = found[1], []
-    for statement in ast.parse(found[2]).body:
+def _code(match: re.Match, page: str) -> str:
+    members, blocks = match[1], []
+    for statement in ast.parse(match[2]).body:
         path = pathlib.Path(*statement.module.split(".")).with_suffix(".py")
         names = members.split(", ") if members else [each.name for each in statement.names]
         try:
@@ -43,19 +43,19 @@ def _shown(found: re.Match, page: str) -> str:
 
 
 def source(path: pathlib.Path, name: str) -> str:
-    """The source of a function, class or assignment of a file, without its docstring.
+    """Returns the source of a function, class or assignment in a file, without its docstring.
 
     Args:
         path: the file.
-        name: as in `Class.method`.
+        name: qualified name, such as `Class.method`.
 
     Raises:
-        KeyError: there is none.
+        KeyError: the file has no such name.
     """
     text = path.read_text(encoding="utf-8")
     node = ast.parse(text)
     for part in name.split("."):
-        node = {given: each for each in node.body for given in _names(each)}[part]
+        node = {key: each for each in node.body for key in _names(each)}[part]
     lines = text.splitlines()[_first_line(node) - 1 : node.end_lineno]
     if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
         docstring, start = node.body[0], _first_line(node)

@@ -1,4 +1,4 @@
-"""Serving an export: TensorFlow Serving's files, a server that speaks as it does, and a client.
+"""Serving of an export: TensorFlow Serving's files, a server with its protocols, and a client.
 
-Nothing here needs Keras or the network's code: a SavedModel is all that is served.
+Only SavedModels are served, so nothing here needs Keras or the network's code.
 """

@@ -1,4 +1,4 @@
-"""What is answered to requests, whichever way they came."""
+"""Answers to requests, independent of the protocol."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 SIGNATURES = "signature_def"
-"""The only metadata there are."""
+"""Name of the only metadata field."""
 
 FAILED = 2
-"""The error code, UNKNOWN, of a version that could not be loaded."""
+"""Error code, UNKNOWN, of a version that could not be loaded."""
 
 
 class Answer(NamedTuple):
-    """What a model made of a request, and which."""
+    """Outputs of a model for a request, with the model's version and signature."""
 
     spec: ModelSpec
     signature: Signature
@@ -34,12 +34,12 @@ class Answer(NamedTuple):
 
 
 class Answers:
-    """Everything that can be asked of the models.
+    """Answers to all kinds of requests.
 
     Args:
-        models: by name.
-        batches: what runs them.
-        limit: bytes of an input at most.
+        models: models by name.
+        batches: gathers requests and runs them.
+        limit: largest size of an input, bytes.
 
     All methods raise `RequestError`.
     """
@@ -52,24 +52,24 @@ class Answers:
     async def predict(
         self, spec: ModelSpec, read: Callable[[Signature], Arrays], within: float
     ) -> Answer:
-        """Runs a signature on what `read` makes of a request once the signature is known.
+        """Runs a signature on the inputs of a request.
 
         Args:
             spec: model, version and signature.
-            read: gives the signature's inputs.
-            within: seconds.
+            read: parses the request's inputs, given the signature.
+            within: time limit, seconds.
         """
         with self._model(spec).used(_version(spec)) as servable:
             signature = servable.signature(spec.signature_name)
             outputs = await self.batches.run(signature, read(signature), self.limit, within)
-            answered = ModelSpec(name=spec.name, signature_name=signature.name)
-            answered.version.value = servable.version
-            return Answer(answered, signature, outputs)
+            resolved = ModelSpec(name=spec.name, signature_name=signature.name)
+            resolved.version.value = servable.version
+            return Answer(resolved, signature, outputs)
 
     async def classify(
         self, spec: ModelSpec, sent: Input, within: float
     ) -> tuple[ModelSpec, ClassificationResult]:
-        """Classes and scores of examples."""
+        """Returns classes and scores of examples."""
 
         def read(signature: Signature) -> Arrays:
             if signature.method != CLASSIFY or set(signature.inputs) != {"inputs"}:
@@ -83,7 +83,7 @@ class Answers:
         return answer.spec, examples.result(answer.outputs)
 
     def metadata(self, spec: ModelSpec, fields: list[str]) -> metadata_pb2.GetModelMetadataResponse:
-        """The signatures of a model."""
+        """Returns the signatures of a model."""
         if not fields or set(fields) != {SIGNATURES}:
             raise invalid(f"Expected metadata_field {SIGNATURES}. Received: {', '.join(fields)}")
         with self._model(spec).used(_version(spec)) as servable:
@@ -99,7 +99,7 @@ class Answers:
             return answer
 
     def status(self, spec: ModelSpec) -> status_pb2.GetModelStatusResponse:
-        """How far the versions of a model are, the newest first."""
+        """Returns the states of a model's versions, the newest first."""
         model, wanted = self._model(spec), _version(spec)
         answer = status_pb2.GetModelStatusResponse()
         for version, status in sorted(model.statuses.items(), reverse=True):

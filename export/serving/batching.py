@@ -1,4 +1,4 @@
-"""Requests of several clients, run together: an answer is each client's own all the same."""
+"""Batching: requests of several clients are run together, and each client gets its own answer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from darts_tf.errors import shortened
 
 Arrays = Mapping[str, np.ndarray]
 
-SAID = 300
-"""Characters of an error that a client is told."""
+MESSAGE_LENGTH = 300
+"""Largest length of an error message for a client, characters."""
 
 
 class Request(NamedTuple):
-    """What a client waits for."""
+    """Inputs of a client, their number of rows, and the future of its outputs."""
 
     arrays: Arrays
     rows: int
@@ -42,14 +42,14 @@ class Batch:
 class Batches:
     """Gathers requests and runs them in threads, a bounded number at a time.
 
-    A batch may grow until a thread is free for it, so that batches are large when there is much to
-    do and a lone request waits no longer than `wait`.
+    A batch may grow until a thread is free for it. Batches are therefore large under load, and a
+    single request waits no longer than `wait`.
 
     Args:
-        largest: rows of a batch at most.
-        wait: seconds that the first request of a batch waits for others.
-        threads: batches that are run side by side.
-        queue: full batches that may wait.
+        largest: largest number of rows in a batch.
+        wait: time that the first request of a batch waits for others, seconds.
+        threads: number of batches that run in parallel.
+        queue: number of full batches that may wait.
     """
 
     def __init__(self, *, largest: int, wait: float, threads: int, queue: int):
@@ -63,17 +63,17 @@ class Batches:
         self._threads = ThreadPoolExecutor(threads, "batch")
 
     async def run(self, signature: Signature, arrays: Arrays, limit: int, within: float) -> Arrays:
-        """What the model makes of a client's arrays.
+        """Runs a signature on a client's arrays, possibly together with other requests.
 
         Args:
-            signature: what to run.
-            arrays: its inputs.
-            limit: bytes of an input at most.
-            within: seconds.
+            signature: signature to run.
+            arrays: inputs by name.
+            limit: largest size of an input, bytes.
+            within: time limit, seconds.
 
         Raises:
-            RequestError: inputs that do not fit, no room in the queue, no time left, or what the
-                model says of these inputs.
+            RequestError: the inputs do not fit the signature, the queue is full, the time is over,
+                or the model rejects the inputs.
         """
         rows = signature.rows(arrays, limit)
         if rows > self.largest:
@@ -88,7 +88,7 @@ class Batches:
             raise RequestError("DEADLINE_EXCEEDED", f"no answer in {within:.3g} seconds") from error
 
     def close(self) -> None:
-        """Ends the threads, once no request is left."""
+        """Ends the threads once all requests are done."""
         self._threads.shutdown()
 
     def _add(self, signature: Signature, request: Request) -> None:
@@ -117,20 +117,20 @@ class Batches:
             if self._open.get(key) is batch:
                 del self._open[key]
             self._queued -= batch.rows
-            # who has given up meanwhile is left out
+            # skip clients that have given up in the meantime
             wanted = [request for request in batch.requests if not request.outcome.done()]
             if not wanted:
                 return
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, outcomes, run, wanted)
-        for request, outcome in zip(wanted, found, strict=True):
+            results = await loop.run_in_executor(self._threads, outcomes, run, wanted)
+        for request, outcome in zip(wanted, results, strict=True):
             if not request.outcome.done():
                 failed = isinstance(outcome, Exception)
                 (request.outcome.set_exception if failed else request.outcome.set_result)(outcome)
 
 
 def outcomes(run: Callable[[Arrays], Arrays], requests: list[Request]) -> list[Arrays | Exception]:
-    """Runs requests together; where the model refuses them, in halves, to find the faulty ones."""
+    """Runs requests together; if the model rejects them, in halves, to isolate the faulty ones."""
     try:
         if len(requests) == 1:
             return [run(requests[0].arrays)]
@@ -149,14 +149,14 @@ def outcomes(run: Callable[[Arrays], Arrays], requests: list[Request]) -> list[A
 
 
 def message(error: Exception) -> str:
-    """What TensorFlow says is wrong, without the names of the graph's nodes around it."""
-    if isinstance(error, UnicodeDecodeError):  # TensorFlow quotes bytes, and fails to say so
+    """Returns the essential line of TensorFlow's error message, without names of graph nodes."""
+    if isinstance(error, UnicodeDecodeError):  # TensorFlow fails to decode the bytes it quotes
         text = error.object.decode("utf-8", "replace")
     else:
         text = getattr(error, "message", None) or str(error)
     text = re.sub(r"\{\{[^}]*\}\} ?", "", text.partition("\n\t [[")[0])
     lines = text.strip().splitlines()
-    return shortened(lines[-1] if lines else type(error).__name__, SAID)
+    return shortened(lines[-1] if lines else type(error).__name__, MESSAGE_LENGTH)
 
 
 def _split(outputs: Arrays, rows: list[int]) -> list[Arrays]:

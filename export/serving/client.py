@@ -1,4 +1,4 @@
-"""Asks a server, this one or TensorFlow Serving, for the classes of images."""
+"""A client for the classes of images, of the server here or of TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ WANTED = "Expected url to be grpc://HOST:PORT or http://HOST:PORT"
 
 
 class Refused(Exception):
-    """A server's answer that it cannot answer.
+    """An error that a server returned.
 
     Attributes:
-        code: gRPC's name for it.
+        code: name of the gRPC status code.
     """
 
     def __init__(self, code: str, message: str):
@@ -34,26 +34,26 @@ class Refused(Exception):
 
 
 class Prediction(NamedTuple):
-    """What a server says of one image, best first."""
+    """Classes of one image with their probabilities, best first."""
 
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
 
 
 def predictor(url: str, name: str, timeout: float) -> Callable[[bytes], Prediction]:
-    """A function from an image file's bytes to what a server says of it.
+    """Returns a function from an image file's bytes to a server's prediction.
 
     Args:
         url: `grpc://host:port`, `http://host:port` or `https://host`.
-        name: the model's on the server.
-        timeout: seconds to wait for an answer.
+        name: name of the model on the server.
+        timeout: time to wait for an answer, seconds.
 
     Returns:
-        A function that may be called from several threads. It raises ConnectionError where no
-        server answers, and Refused where one does not like the question.
+        A function that may be called from several threads. It raises ConnectionError if no server
+        answers, and Refused if the server returns an error.
 
     Raises:
-        InputError: another kind of address or name.
+        InputError: an invalid address or name.
     """
     if not NAME.fullmatch(name):
         raise InputError(
@@ -62,7 +62,7 @@ def predictor(url: str, name: str, timeout: float) -> Callable[[bytes], Predicti
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme)
-    except ValueError as error:  # a port that is none
+    except ValueError as error:  # an invalid port
         raise InputError(f"{WANTED}. Received: url={shown(url)}") from error
     if parts.scheme not in PORTS or not parts.hostname or parts.username or parts.query:
         raise InputError(f"{WANTED}. Received: url={shown(url)}")
@@ -90,7 +90,7 @@ def _over_grpc(address: str, name: str, timeout: float) -> Callable[[bytes], Pre
             outputs = service.Predict(request, timeout=timeout).outputs
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAVAILABLE:
-                raise ConnectionError(_nobody(f"grpc://{address}", error.details())) from error
+                raise ConnectionError(_no_answer(f"grpc://{address}", error.details())) from error
             raise Refused(error.code().name, error.details()) from error
         labels = (label.decode("utf-8", "replace") for label in outputs["labels"].string_val)
         return Prediction(tuple(labels), _floats(outputs["probabilities"]))
@@ -115,11 +115,11 @@ def _over_rest(address: str, timeout: float) -> Callable[[bytes], Prediction]:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return _read(parse_json(answer.read()))
         except urllib.error.HTTPError as error:
-            raise Refused(CODES.get(error.code, str(error.code)), _said(error)) from error
+            raise Refused(CODES.get(error.code, str(error.code)), _error_text(error)) from error
         except OSError as error:  # URLError is one
-            raise ConnectionError(_nobody(address, getattr(error, "reason", error))) from error
+            raise ConnectionError(_no_answer(address, getattr(error, "reason", error))) from error
         except (http.client.HTTPException, KeyError, TypeError, ValueError) as error:
-            raise ConnectionError(_nobody(address, "its answer is no prediction")) from error
+            raise ConnectionError(_no_answer(address, "its answer is no prediction")) from error
 
     return predict
 
@@ -128,11 +128,11 @@ CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 504: "DEADLINE_EXCEEDED", 50
 
 
 def _read(body) -> Prediction:
-    (found,) = body["predictions"]
-    return Prediction(tuple(found["labels"]), tuple(map(float, found["probabilities"])))
+    (row,) = body["predictions"]
+    return Prediction(tuple(row["labels"]), tuple(map(float, row["probabilities"])))
 
 
-def _said(error: urllib.error.HTTPError) -> str:
+def _error_text(error: urllib.error.HTTPError) -> str:
     text = error.read()
     try:
         return str(parse_json(text)["error"])
@@ -140,5 +140,5 @@ def _said(error: urllib.error.HTTPError) -> str:
         return text.decode("utf-8", "replace")
 
 
-def _nobody(address: str, reason: object) -> str:
+def _no_answer(address: str, reason: object) -> str:
     return f"no answer from {address} ({shortened(str(reason), 200)})"

@@ -1,4 +1,4 @@
-"""The files and the command line that start TensorFlow Serving with an export."""
+"""Files and command lines that start TensorFlow Serving with an export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_tf.runtime import atomic
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.19.1"
-"""The container; a later one will do as well."""
+"""Container image; later versions work as well."""
 MODELS, BATCHING, RUN = "models.config", "batching.config", "run.sh"
 
 
@@ -25,8 +25,8 @@ def write(config: ServeConfig, models: Mapping[str, pathlib.Path]) -> pathlib.Pa
     """Writes models.config, batching.config and run.sh; returns their folder.
 
     Args:
-        config: `output` says where, the rest what is in them.
-        models: the folder of every model's versions by its name.
+        config: output folder and settings of the server.
+        models: folder of every model's versions, by name of the model.
 
     Raises:
         InputError: the folder cannot be written.
@@ -46,7 +46,7 @@ def write(config: ServeConfig, models: Mapping[str, pathlib.Path]) -> pathlib.Pa
 
 
 def models_config(models: Mapping[str, pathlib.Path]) -> str:
-    """A ModelServerConfig as protocol buffer text: of every model its latest version."""
+    """Returns a ModelServerConfig as protocol buffer text: the latest version of every model."""
     entries = (
         f"""  config {{
     name: {_quoted(name)}
@@ -61,7 +61,7 @@ def models_config(models: Mapping[str, pathlib.Path]) -> str:
 
 
 def batching_config(config: ServeConfig) -> str:
-    """BatchingParameters as protocol buffer text."""
+    """Returns BatchingParameters as protocol buffer text."""
     return f"""max_batch_size {{ value: {config.max_batch_size} }}
 batch_timeout_micros {{ value: {round(1000 * config.batch_timeout_ms)} }}
 num_batch_threads {{ value: {config.batch_threads} }}
@@ -70,15 +70,15 @@ max_enqueued_batches {{ value: {config.max_queued_batches} }}
 
 
 def batches(models: Mapping[str, pathlib.Path]) -> bool:
-    """Whether TensorFlow Serving may run requests together: not where one is a language model.
+    """Returns whether TensorFlow Serving may batch requests: not if any is a language model.
 
-    It would refuse texts of different lengths in one batch; our own server keeps them apart.
+    It would reject texts of different lengths in one batch; our own server keeps them apart.
     """
     return not any(folders.is_language_model(base) for base in models.values())
 
 
 def binary_command(config: ServeConfig, folder: pathlib.Path, batched: bool = True) -> list[str]:
-    """The words that start `tensorflow_model_server` with the files in `folder`."""
+    """Returns the command that starts `tensorflow_model_server` with the files in `folder`."""
     ports = [f"--port={config.port}", f"--rest_api_port={config.rest_port}"]
     return [BINARY, *ports, *_flags(config, folder, batched)]
 
@@ -86,7 +86,7 @@ def binary_command(config: ServeConfig, folder: pathlib.Path, batched: bool = Tr
 def container_command(
     config: ServeConfig, folder: pathlib.Path, models: Mapping[str, pathlib.Path]
 ) -> list[str]:
-    """The words that start the container; folders have the same path in it as outside."""
+    """Returns the command that starts the container; folders have the same paths inside it."""
     mounted = sorted({folder, *models.values()})
     return [
         *("docker", "run", "--rm", "--init"),
@@ -100,7 +100,7 @@ def container_command(
 def run_script(
     config: ServeConfig, folder: pathlib.Path, models: Mapping[str, pathlib.Path]
 ) -> str:
-    """A shell script that starts the program where it is installed, and else the container."""
+    """Returns a shell script that starts the program if it is installed, or else the container."""
     return f"""#!/bin/sh
 # Starts TensorFlow Serving: gRPC on port {config.port}, REST on port {config.rest_port}.
 if command -v {BINARY} >/dev/null; then
@@ -125,5 +125,5 @@ def _host(config: ServeConfig) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in quotation marks: JSON's escapes are protocol buffers' as well."""
+    """Quotes a string; protocol buffer text has the escapes of JSON."""
     return json.dumps(text, ensure_ascii=False)

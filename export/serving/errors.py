@@ -1,4 +1,4 @@
-"""What a request can be refused with: gRPC's codes, and HTTP's as TensorFlow Serving maps them."""
+"""Errors of requests: gRPC status codes, and the HTTP codes of TensorFlow Serving for them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LOG = logging.getLogger("darts_tf")
 
 
 class RequestError(Exception):
-    """A request that gets no answer.
+    """An error that is returned to the client instead of an answer.
 
     Attributes:
-        code: name of a gRPC status code, one of `HTTP`.
+        code: name of a gRPC status code, a key of `HTTP`.
         message: one line for the client.
     """
 
@@ -35,12 +35,12 @@ class RequestError(Exception):
 
 
 def invalid(message: str) -> RequestError:
-    """A request that is the client's mistake; the caller raises it."""
+    """Returns an error for an invalid request; the caller raises it."""
     return RequestError("INVALID_ARGUMENT", message)
 
 
 def failure(request: str, error: Exception) -> str:
-    """Logs a failure of our own, with its traceback; returns what its client is told of it."""
+    """Logs an internal failure with its traceback; returns the message for the client."""
     _LOG.error(
         "%s failed: %s: %s", request, type(error).__name__, first_line(error), exc_info=error
     )

@@ -1,4 +1,4 @@
-"""Examples in and classes out: what Classify has on the wire, in gRPC and in JSON."""
+"""Conversion of Classify requests and results, in gRPC and in JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def serialized(sent: Input) -> np.ndarray:
-    """The examples of a request, string (n,); those with a context have its features too."""
+    """Returns the examples of a request, string (n,), merged with the context if there is one."""
     kind = sent.WhichOneof("kind")
     if kind == "example_list":
         examples = list(sent.example_list.examples)
@@ -31,23 +31,23 @@ def serialized(sent: Input) -> np.ndarray:
 
 
 def result(outputs: Mapping[str, np.ndarray]) -> ClassificationResult:
-    """Classes of every example from the outputs `classes` and `scores`, each (n, classes)."""
-    found = ClassificationResult()
+    """Converts the outputs `classes` and `scores`, each (n, classes), to a result message."""
+    classified = ClassificationResult()
     shape = next(iter(outputs.values())).shape
     labels = outputs.get("classes", np.full(shape, b"", object))
     scores = outputs.get("scores", np.zeros(shape, np.float32))
     for row in zip(labels.tolist(), scores.tolist(), strict=True):
-        classes = found.classifications.add().classes
+        classes = classified.classifications.add().classes
         for label, score in zip(*row, strict=True):
             classes.add(label=label.decode("utf-8", "replace"), score=score)
-    return found
+    return classified
 
 
 def from_json(body: Mapping) -> Input:
-    """The examples that a JSON request lists: objects of features.
+    """Parses the examples of a JSON request, a list of objects of features.
 
     Raises:
-        RequestError: anything else.
+        RequestError: the request has another form.
     """
     listed = body.get("examples")
     if not isinstance(listed, list) or not listed:

@@ -1,4 +1,4 @@
-"""Where an export has its models and their versions."""
+"""Folders of an export's models and their versions."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ import re
 from darts_tf.errors import InputError
 
 SAVED_MODELS = "saved_model"
-"""The folder of an export in which its models lie."""
+"""Folder of the models inside an export."""
 SAVED_MODEL = "saved_model.pb"
 VOCABULARY = "assets/vocabulary.txt"
-"""Inside the SavedModel of a language model."""
+"""Path of the vocabulary inside the SavedModel of a language model."""
 NAME = re.compile(r"[A-Za-z0-9_.-]+", re.A)
 _VERSION = re.compile(r"\d{1,18}", re.A)
 
 
 def models(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The folders of the models that `folder` stands for, by their names.
+    """Returns the folders of the models in `folder`, by name.
 
     Args:
         folder: an export, the folder of its models, or the folder of one model's versions.
 
     Raises:
-        InputError: there is none, or one with a name that cannot be a part of an address.
+        InputError: there is no model, or its name cannot be part of a URL.
     """
     base = folder.resolve()
     for place in (base, base / SAVED_MODELS):
         if versions(place):
-            return {_checked(place.name): place}
+            return {_valid_name(place.name): place}
         if place.is_dir():
-            found = {path.name: path for path in sorted(place.iterdir()) if versions(path)}
-            if found:
-                return {_checked(name): path for name, path in found.items()}
+            paths = [path for path in sorted(place.iterdir()) if versions(path)]
+            if paths:
+                return {_valid_name(path.name): path for path in paths}
     raise InputError(
         "Expected the folder of an export with saved_model/NAME/VERSION/saved_model.pb. "
-        f"Received: {str(folder)!r}, {_what(base)}"
+        f"Received: {str(folder)!r}, {_problem(base)}"
     )
 
 
 def versions(base: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The folders of a model's versions by their numbers; what is half-written has none yet."""
+    """Returns the folders of a model's versions by number, without incomplete ones."""
     try:
         paths = list(base.iterdir())
-    except OSError:  # no folder, or gone meanwhile
+    except OSError:  # no folder, or removed in the meantime
         return {}
     return {
         int(path.name): path
@@ -53,12 +53,12 @@ def versions(base: pathlib.Path) -> dict[int, pathlib.Path]:
 
 
 def is_language_model(base: pathlib.Path) -> bool:
-    """Whether the newest version of a model reads text, by the vocabulary in it."""
-    found = versions(base)
-    return bool(found) and (found[max(found)] / VOCABULARY).is_file()
+    """Returns whether the newest version of a model contains a vocabulary."""
+    paths = versions(base)
+    return bool(paths) and (paths[max(paths)] / VOCABULARY).is_file()
 
 
-def _checked(name: str) -> str:
+def _valid_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise InputError(
             "Expected a model's folder to be named by letters, digits, _, - and . "
@@ -67,7 +67,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _what(base: pathlib.Path) -> str:
+def _problem(base: pathlib.Path) -> str:
     if not base.is_dir():
         return "which is not a folder" if base.exists() else "which is not there"
     for place in (base, base / SAVED_MODELS):

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC services, as far as they concern classification."""
+"""TensorFlow Serving's gRPC services, limited to what classifiers and language models need."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ MODEL = "tensorflow.serving.ModelService"
 
 
 def server(answers: Answers, timeout: float) -> grpc.aio.Server:
-    """A server without an address yet.
+    """Creates a server without an address.
 
     Args:
-        answers: what it answers.
-        timeout: seconds that a request may take, if its own deadline is not sooner.
+        answers: answers requests.
+        timeout: time limit of a request, seconds; the request's own deadline may be sooner.
     """
-    made = grpc.aio.server(
+    grpc_server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", answers.limit),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # a port that another server has is an error
+            ("grpc.so_reuseport", 0),  # fail if another server uses the port
         ]
     )
 
     def method(request_class: type[Message], answer: Callable):
-        # the bytes are parsed by us: gRPC itself calls INTERNAL what is no such message
+        # we parse the bytes ourselves: gRPC would report malformed messages as INTERNAL
         return grpc.unary_unary_rpc_method_handler(
             _method(request_class, answer, timeout),
             response_serializer=lambda message: message.SerializeToString(),
@@ -58,13 +58,13 @@ def server(answers: Answers, timeout: float) -> grpc.aio.Server:
         "GetModelMetadata": method(metadata_pb2.GetModelMetadataRequest, metadata),
     }
     model = {"GetModelStatus": method(status_pb2.GetModelStatusRequest, status)}
-    made.add_generic_rpc_handlers(
+    grpc_server.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler(PREDICTION, prediction),
             grpc.method_handlers_generic_handler(MODEL, model),
         )
     )
-    return made
+    return grpc_server
 
 
 def _method(
@@ -72,21 +72,21 @@ def _method(
     answer: Callable[[Message, float], Awaitable[Message]],
     timeout: float,
 ):
-    async def answered(request: bytes, context: grpc.aio.ServicerContext) -> Message:
+    async def handle(request: bytes, context: grpc.aio.ServicerContext) -> Message:
         left = context.time_remaining()
         within = timeout if left is None else min(left, timeout)
         try:
-            return await answer(_parsed(request_class, request), within)
+            return await answer(_parse(request_class, request), within)
         except RequestError as error:
-            code, said = error.code, error.message
+            code, message = error.code, error.message
         except Exception as error:
-            code, said = "INTERNAL", failure(request_class.__name__, error)
-        await context.abort(grpc.StatusCode[code], said)
+            code, message = "INTERNAL", failure(request_class.__name__, error)
+        await context.abort(grpc.StatusCode[code], message)
 
-    return answered
+    return handle
 
 
-def _parsed(request_class: type[Message], request: bytes) -> Message:
+def _parse(request_class: type[Message], request: bytes) -> Message:
     try:
         return request_class.FromString(request)
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""Tensors in JSON, both ways, in TensorFlow Serving's row format and its column format."""
+"""Conversion of tensors from and to JSON, in TensorFlow Serving's row and column formats."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from darts_tf.runtime.strict_json import parse_json
 
 ROWS, COLUMNS = "instances", "inputs"
 BINARY_SUFFIX = "_bytes"
-"""Outputs with such names are bytes and are sent as b64; other strings are text."""
+"""Suffix of outputs that are bytes and are sent as base64; other strings are sent as text."""
 
 
 def parse(text: bytes) -> dict:
-    """A request's body.
+    """Parses a request's body.
 
     Raises:
-        RequestError: it is no JSON object, or its signature's name is no text.
+        RequestError: it is not a JSON object, or its signature's name is not a string.
     """
     try:
         body = parse_json(text)
-        if b"\\u" in text:  # the only way to write half a character, which no protocol can carry
+        if b"\\u" in text:  # may be a lone surrogate, which no protocol can carry
             json.dumps(body, ensure_ascii=False).encode()
     except InputError as error:
         raise invalid(str(error)) from error
@@ -44,10 +44,10 @@ def parse(text: bytes) -> dict:
 
 
 def read(body: Mapping, signature: Signature, limit: int) -> dict[str, np.ndarray]:
-    """The inputs of a request, in either format.
+    """Returns the inputs of a request in either format, by name.
 
     Raises:
-        RequestError: neither or both formats, or values that do not fit the signature.
+        RequestError: both formats or neither, or values that do not fit the signature.
     """
     if (ROWS in body) == (COLUMNS in body):
         raise invalid(f"Expected one of {ROWS!r} and {COLUMNS!r}. Received: both or none")
@@ -61,7 +61,7 @@ def read(body: Mapping, signature: Signature, limit: int) -> dict[str, np.ndarra
 
 
 def write(body: Mapping, signature: Signature, outputs: Mapping[str, np.ndarray]) -> dict:
-    """The answer to a request, in the format that it was in."""
+    """Returns the body of the answer to a request, in the request's format."""
     plain = {name: _plain(name, array) for name, array in outputs.items()}
     only = next(iter(plain.values())) if len(plain) == 1 else None
     if COLUMNS in body:
@@ -75,14 +75,14 @@ def write(body: Mapping, signature: Signature, outputs: Mapping[str, np.ndarray]
 
 
 def as_bytes(value, name: str) -> bytes:
-    """What a JSON text, or an object with the one key b64, stands for."""
+    """Returns the bytes of a JSON string, or of an object whose only key is b64."""
     try:
         if isinstance(value, str):
             return value.encode()
         if list(value) == ["b64"] and isinstance(value["b64"], str):
             text = "".join(value["b64"].split())
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:  # what is no UTF-8 or no base64
+    except (binascii.Error, ValueError) as error:  # invalid UTF-8 or base64
         raise invalid(f"Expected {name} in UTF-8 or base64. Received: {shown(value)}") from error
     raise invalid(f'Expected {name} as a text or {{"b64": text}}. Received: {shown(value)}')
 
@@ -116,14 +116,12 @@ def _transposed(rows, signature: Signature) -> dict[str, list]:
 
 def _only_input(signature: Signature) -> str:
     if len(signature.inputs) != 1:
-        raise invalid(
-            f"Expected objects with {', '.join(signature.inputs)}. Received: values alone"
-        )
+        raise invalid(f"Expected objects with {', '.join(signature.inputs)}. Received: only values")
     return next(iter(signature.inputs))
 
 
 TYPES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "O": {str, dict}}
-"""What JSON may have for the kinds of NumPy's types: true is no number, and 1 is not true."""
+"""JSON types allowed for each kind of NumPy dtype: true is not a number, and 1 is not true."""
 
 
 def _array(value, spec: Spec, name: str, limit: int) -> np.ndarray:
@@ -144,7 +142,7 @@ def _array(value, spec: Spec, name: str, limit: int) -> np.ndarray:
 
 
 def _flat(value, name: str) -> tuple[list, tuple[int, ...]]:
-    """The innermost values of lists in lists, level by level, and the lists' sizes."""
+    """Flattens nested lists; returns the innermost values and the shape."""
     level, shape = [value], []
     while level and isinstance(level[0], list):
         sizes = {len(item) if isinstance(item, list) else -1 for item in level}
@@ -156,7 +154,7 @@ def _flat(value, name: str) -> tuple[list, tuple[int, ...]]:
 
 
 def _plain(name: str, array: np.ndarray):
-    if array.dtype == np.float32:  # in the digits of a float32, not in those of its float64
+    if array.dtype == np.float32:  # print the digits of float32, not those of float64
         return array.astype(str).astype(np.float64).tolist()
     if array.dtype != object:
         return array.tolist()

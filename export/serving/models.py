@@ -1,4 +1,4 @@
-"""A model that is served: its newest version, and how another takes its place."""
+"""A served model: its newest version, and replacement by a newer one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BROKEN = (
     *(RuntimeError, TypeError, ValueError),
     *(DecodeError, RequestError, tf.errors.OpError),
 )
-"""What TensorFlow raises on a SavedModel that is broken or something else."""
+"""Exceptions of TensorFlow for a SavedModel that is damaged or of another kind."""
 
 
 class Status(NamedTuple):
-    """How far a version is: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed."""
+    """State of a version: START, LOADING, AVAILABLE, UNLOADING or END, and its error, if any."""
 
     state: str
     error: str = ""
@@ -37,16 +37,16 @@ class Status(NamedTuple):
 class Model:
     """The newest version of a model that can be loaded.
 
-    A version that cannot be is reported once, and looked at again only when its file has changed.
+    A version that fails to load is reported once and tried again only after its file has changed.
 
     Args:
-        name: as clients call it.
-        base: the folder of its versions.
-        limit: bytes of a warm-up request's input at most.
+        name: name that clients use.
+        base: folder of its versions.
+        limit: largest size of an input of a warm-up request, bytes.
         report: called with a line of text at every change.
 
     Attributes:
-        statuses: of every version that was ever looked at.
+        statuses: states of all versions that were ever tried, by number.
     """
 
     def __init__(self, name: str, base: pathlib.Path, limit: int, report: Callable[[str], None]):
@@ -60,39 +60,39 @@ class Model:
         self._retiring: set[asyncio.Task] = set()
 
     def used(self, version: int | None) -> AbstractContextManager[Servable]:
-        """A version for the time of a request: the newest, or the one of that number."""
+        """Context manager: keeps a version loaded for a request, by default the newest one."""
         if self._current is None or version not in (None, self._current.version):
             which = f"{self.name} / {version}" if version is not None else f"Latest({self.name})"
             raise RequestError("NOT_FOUND", f"Servable not found for request: {which}")
         return self._current.used()
 
     async def refresh(self) -> None:
-        """Looks for a newer version, loads it and puts it in the place of the present one."""
-        found = folders.versions(self.base)
-        for version in sorted(found, reverse=True):
+        """Looks for a newer version, loads it and replaces the current one."""
+        paths = folders.versions(self.base)
+        for version in sorted(paths, reverse=True):
             if self._current and self._current.version == version:
                 return
-            stamp = (version, _stamp(found[version]))
+            stamp = (version, _stamp(paths[version]))
             if stamp in self._broken:
                 continue
-            if servable := await self._loaded(found[version], version):
+            if servable := await self._try_load(paths[version], version):
                 return self._replace_by(servable)
             self._broken.add(stamp)
 
-    async def _loaded(self, path: pathlib.Path, version: int) -> Servable | None:
+    async def _try_load(self, path: pathlib.Path, version: int) -> Servable | None:
         self.statuses[version] = Status("LOADING")
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
-            servable, warmed = await asyncio.to_thread(self._load, path, version)
+            servable, requests = await asyncio.to_thread(self._load, path, version)
         except BROKEN as error:
             reason = f"{type(error).__name__}: {first_line(error)}"
             self.statuses[version] = Status("END", reason)
             kept = f"; version {self._current.version} stays" if self._current else ""
             self._report(f"error: {self.name}: version {version} cannot be loaded: {reason}{kept}")
             return None
-        taken = time.perf_counter() - begun
-        warm = f", {warmed} warm-up requests" if warmed else ""
-        self._report(f"{self.name}: version {version} loaded in {taken:.1f} s{warm}")
+        seconds = time.perf_counter() - start
+        warm = f", {requests} warm-up requests" if requests else ""
+        self._report(f"{self.name}: version {version} loaded in {seconds:.1f} s{warm}")
         return servable
 
     def _load(self, path: pathlib.Path, version: int) -> tuple[Servable, int]:
@@ -112,16 +112,16 @@ class Model:
         await servable.unused()
         version = servable.version
         del servable
-        gc.collect()  # TensorFlow's functions are in cycles, and hold a model's memory
-        if self.statuses[version].state == "UNLOADING":  # it may have come back meanwhile
+        gc.collect()  # TensorFlow's functions are in reference cycles and hold a model's memory
+        if self.statuses[version].state == "UNLOADING":  # it may have been loaded again
             self.statuses[version] = Status("END")
         self._report(f"{self.name}: version {version} unloaded")
 
 
 def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
-    """What changes when a version is written anew."""
+    """Returns modification time and size of a version's file; None if it cannot be read."""
     try:
-        found = (path / folders.SAVED_MODEL).stat()
+        status = (path / folders.SAVED_MODEL).stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size

@@ -22,17 +22,17 @@ ASKED = re.compile(_MODEL + "(/metadata)?", re.I | re.A)
 
 
 def application(answers: Answers, timeout: float) -> web.Application:
-    """All paths; every answer is JSON.
+    """Creates the web application with all paths; every answer is JSON.
 
     Args:
-        answers: what it answers.
-        timeout: seconds that a request may take, its reading included.
+        answers: answers requests.
+        timeout: time limit of a request, including reading it, seconds.
     """
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            found = await asyncio.wait_for(_answer(answers, request, timeout), timeout)
-            return _response(200, found)
+            body = await asyncio.wait_for(_answer(answers, request, timeout), timeout)
+            return _response(200, body)
         except RequestError as error:
             return _response(HTTP[error.code], {"error": error.message})
         except web.HTTPException as error:  # a body that is too large
@@ -89,7 +89,7 @@ async def _classify(answers: Answers, spec: ModelSpec, body: dict, within: float
 
 
 def _short(score: float) -> float:
-    """A float32's own digits, not those of its float64."""
+    """Rounds a float32 score to its shortest decimal digits."""
     return float(str(np.float32(score)))
 
 

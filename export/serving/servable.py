@@ -1,4 +1,4 @@
-"""One version of a model, loaded: its signatures, and who is using it."""
+"""A loaded version of a model: its signatures, and the count of requests that use it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TAG = "serve"
 
 
 class Signature:
-    """A function of a model, as its clients know it.
+    """A function of a model that clients can call.
 
     Attributes:
-        name: the clients' name for it.
+        name: name that clients use.
         method: `tensorflow/serving/predict` or `/classify`.
-        inputs, outputs: their specs by name.
+        inputs, outputs: specs of the tensors by name.
         is_batch: whether rows of several requests may be run together.
     """
 
@@ -40,10 +40,11 @@ class Signature:
         self._function = function
 
     def rows(self, arrays: Mapping[str, np.ndarray], limit: int) -> int:
-        """How many rows of a batch the arrays are; 1 where the signature knows no batches.
+        """Returns the number of rows of the arrays; 1 if the signature has no batch axis.
 
         Raises:
-            RequestError: arrays of other names or shapes, larger than `limit` bytes, or none.
+            RequestError: the arrays have other names or shapes, more than `limit` bytes, or no
+                rows.
         """
         if set(arrays) != set(self.inputs):
             raise invalid(
@@ -62,7 +63,7 @@ class Signature:
         return sizes.pop()
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model makes of arrays that `rows` has passed."""
+        """Runs the function on arrays that `rows` has checked."""
         tensors = {
             name: tf.constant(array, self.inputs[name].dtype) for name, array in arrays.items()
         }
@@ -79,13 +80,13 @@ class Servable:
             name: Signature(name, definition, loaded.signatures[name])
             for name, definition in definitions.items()
         }
-        self._loaded = loaded  # the functions alone would not keep its variables
+        self._loaded = loaded  # keeps its variables alive, which the functions do not
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
     def signature(self, name: str) -> Signature:
-        """The signature of that name, or the default one for an empty name."""
+        """Returns the signature of that name, or the default one for an empty name."""
         if (name or DEFAULT) not in self.signatures:
             raise invalid(
                 f"Serving signature key {(name or DEFAULT)!r} not found. "
@@ -95,7 +96,7 @@ class Servable:
 
     @contextlib.contextmanager
     def used(self) -> Iterator[Servable]:
-        """A request's time with it: it is kept until the last one has ended."""
+        """Context manager: counts a request that uses the version, so that it is not unloaded."""
         self._users += 1
         self._unused.clear()
         try:
@@ -106,15 +107,15 @@ class Servable:
                 self._unused.set()
 
     async def unused(self) -> None:
-        """Returns when nobody uses it."""
+        """Waits until no request uses the version."""
         await self._unused.wait()
 
 
 def load(path: pathlib.Path, version: int) -> Servable:
-    """Loads a SavedModel, by TensorFlow alone.
+    """Loads a SavedModel with TensorFlow only.
 
     Raises:
-        ValueError, OSError, tf.errors.OpError, google.protobuf.message.DecodeError: it is broken.
+        ValueError, OSError, tf.errors.OpError, google.protobuf.message.DecodeError: it is damaged.
     """
     saved = SavedModel.FromString((path / folders.SAVED_MODEL).read_bytes())
     graphs = [graph for graph in saved.meta_graphs if TAG in graph.meta_info_def.tags]

@@ -1,4 +1,4 @@
-"""The embedded server: both protocols in one event loop, models run in threads."""
+"""The embedded server: both protocols in one event loop, with models in threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from darts_tf.runtime.signals import ASKED
 
 
 class Ports(NamedTuple):
-    """Where a server listens."""
+    """Ports that a server listens on."""
 
     grpc: int
     rest: int
@@ -37,25 +37,25 @@ async def serve(
     report: Callable[[str], None],
     ready: Callable[[Ports], None],
 ) -> int | None:
-    """Serves models until SIGINT or SIGTERM, then ends what is in flight.
+    """Serves models until SIGINT or SIGTERM, then finishes the requests in progress.
 
     Args:
         config: addresses and limits.
-        folders: of the models' versions, by name.
+        folders: folders of the models' versions, by name of the model.
         report: called with a line of text when a model changes.
-        ready: called once requests are answered.
+        ready: called when the server accepts requests.
 
     Returns:
         The number of the signal.
 
     Raises:
-        InputError: a model of which no version can be loaded, or an address that is not free.
+        InputError: no version of a model can be loaded, or an address is not free.
     """
     gc.collect()
-    gc.freeze()  # what is imported stays: it need not be looked through when a version goes
+    gc.freeze()  # imported modules stay; collections after unloading a version need not scan them
     limit = round(config.max_request_mb * 1e6)
     models = {name: Model(name, base, limit, report) for name, base in folders.items()}
-    with _signals() as asked:
+    with _signals() as stop_signal:
         for model in models.values():
             await model.refresh()
             if not any(status.state == "AVAILABLE" for status in model.statuses.values()):
@@ -71,7 +71,7 @@ async def serve(
             watches = [asyncio.create_task(_watch(m, config.poll_seconds)) for m in models.values()]
             ready(ports)
             try:
-                return await asked
+                return await stop_signal
             finally:
                 for watch in watches:
                     watch.cancel()
@@ -86,19 +86,22 @@ async def _watch(model: Model, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[asyncio.Future]:
-    """A future that the first SIGINT or SIGTERM sets; a second one acts as always."""
+    """Context manager: yields a future that the first SIGINT or SIGTERM sets.
+
+    A second signal has its default effect.
+    """
     loop = asyncio.get_running_loop()
-    asked = loop.create_future()
+    stop_signal = loop.create_future()
 
     def note(number: int) -> None:
         for each in ASKED:
             loop.remove_signal_handler(each)
-        asked.set_result(number)
+        stop_signal.set_result(number)
 
     for number in ASKED:
         loop.add_signal_handler(number, note, number)
     try:
-        yield asked
+        yield stop_signal
     finally:
         for number in ASKED:
             loop.remove_signal_handler(number)
@@ -106,14 +109,14 @@ def _signals() -> Iterator[asyncio.Future]:
 
 @contextlib.asynccontextmanager
 async def _listening(config: ServeConfig, answers: Answers):
-    """Both servers; at the end they take no more requests and finish those they have."""
+    """Context manager: runs both servers; at exit they finish their requests and take no more."""
     grpc_server = grpc_service.server(answers, config.timeout)
     runner = web.AppRunner(
         rest.application(answers, config.timeout),
         access_log=None,
         logger=_silent(),
         shutdown_timeout=config.timeout,
-        handler_cancellation=True,  # nobody waits for the answer any more
+        handler_cancellation=True,  # if the client has disconnected
     )
     await runner.setup()
     try:
@@ -126,7 +129,10 @@ async def _listening(config: ServeConfig, answers: Answers):
 
 
 def _silent() -> logging.Logger:
-    """For what aiohttp says of bytes that are no HTTP; failures of ours are logged by us."""
+    """Returns a silent logger for aiohttp, which reports bytes that are not HTTP.
+
+    Internal failures are logged elsewhere.
+    """
     logger = logging.getLogger("darts_tf.http")
     logger.setLevel(logging.CRITICAL + 1)
     return logger
@@ -137,11 +143,11 @@ def _bind_grpc(server: grpc.aio.Server, config: ServeConfig) -> int:
     if ":" in host:
         host, family = f"[{host}]", socket.AF_INET6
     try:
-        # tried by us before: gRPC would print pages about a port that is taken
+        # try the port first, since gRPC prints many lines about one that is in use
         socket.create_server((config.host, config.port), family=family).close()
         return server.add_insecure_port(f"{host}:{config.port}")
     except (OSError, RuntimeError) as error:
-        raise InputError(_taken("port", config.host, config.port)) from error
+        raise InputError(_in_use("port", config.host, config.port)) from error
 
 
 async def _bind_rest(runner: web.AppRunner, config: ServeConfig) -> int:
@@ -149,11 +155,11 @@ async def _bind_rest(runner: web.AppRunner, config: ServeConfig) -> int:
     try:
         await site.start()
     except OSError as error:
-        raise InputError(_taken("rest_port", config.host, config.rest_port)) from error
+        raise InputError(_in_use("rest_port", config.host, config.rest_port)) from error
     return runner.addresses[0][1]
 
 
-def _taken(name: str, host: str, port: int) -> str:
+def _in_use(name: str, host: str, port: int) -> str:
     return (
         f"Expected host and {name} to be an address of this machine that is free. "
         f"Received: {host}:{port}"

@@ -1,4 +1,4 @@
-"""Tensors on the wire and as NumPy arrays, checked against what a signature says of them."""
+"""Conversion of tensors between protocol buffers and NumPy, checked against a signature."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
 STRING_BYTES = 8
-"""What an element of a string tensor is counted as, beside its text."""
+"""Bytes that an element of a string tensor counts as, beside its text."""
 
 FIELDS = {
     tf.float32: "float_val",
@@ -22,29 +22,29 @@ FIELDS = {
     tf.bool: "bool_val",
     tf.string: "string_val",
 }
-"""Where clients in all languages look for the values of a tensor."""
+"""Fields of `TensorProto` in which clients of all languages look for the values."""
 
 
 class Spec(NamedTuple):
-    """What a signature says of a tensor; None in the shape is any size, a shape of None any."""
+    """Type and shape of a signature's tensor; None is any size, a shape of None is any shape."""
 
     dtype: tf.DType
     shape: tuple[int | None, ...] | None
 
     @classmethod
     def of(cls, info: TensorInfo) -> Spec:
-        """From a SavedModel's own description."""
+        """Creates a spec from a SavedModel's description."""
         shape = info.tensor_shape
         sizes = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
         return cls(tf.dtypes.as_dtype(info.dtype), None if shape.unknown_rank else sizes)
 
     @property
     def is_batch(self) -> bool:
-        """Whether the first dimension is free."""
+        """True if the first axis has any size."""
         return bool(self.shape) and self.shape[0] is None
 
     def check(self, name: str, shape: tuple[int, ...], limit: int) -> None:
-        """Raises RequestError unless a tensor of that shape fits, in at most `limit` bytes."""
+        """Raises RequestError unless the shape fits and takes at most `limit` bytes."""
         if self.shape is not None and (
             len(shape) != len(self.shape)
             or any(want not in (None, size) for want, size in zip(self.shape, shape, strict=True))
@@ -60,7 +60,7 @@ class Spec(NamedTuple):
 
 
 def from_proto(proto: TensorProto, spec: Spec, name: str, limit: int) -> np.ndarray:
-    """The array that a client sent.
+    """Converts a client's message to an array.
 
     Raises:
         RequestError: another type or shape, more than `limit` bytes, or too few values.
@@ -70,7 +70,7 @@ def from_proto(proto: TensorProto, spec: Spec, name: str, limit: int) -> np.ndar
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise invalid(f"Expected {name} of known shape. Received: {_words(shape)}")
-    # before any memory is taken: a single value stands for as many as the shape says
+    # before memory is allocated: a single value fills a tensor of any shape
     spec.check(name, shape, limit)
     if spec.dtype == tf.string and len(proto.string_val) != math.prod(shape):
         raise invalid(
@@ -83,12 +83,12 @@ def from_proto(proto: TensorProto, spec: Spec, name: str, limit: int) -> np.ndar
 
 
 def string_proto(texts: list[bytes]) -> TensorProto:
-    """A batch of texts for a server."""
+    """Converts a batch of strings to a message for a server."""
     return to_proto(np.array(texts, object))
 
 
 def to_proto(array: np.ndarray) -> TensorProto:
-    """An array for a client."""
+    """Converts an array to a message for a client."""
     dtype = tf.dtypes.as_dtype(array.dtype)
     if dtype not in FIELDS:
         return tf.make_tensor_proto(array)

@@ -1,4 +1,4 @@
-"""The requests that a model brings along, run before its first client's."""
+"""Warm-up requests of a model, run before those of clients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
 MOST = 1000
-"""So many requests are run, which is TensorFlow Serving's bound too."""
+"""Largest number of warm-up requests that are run, as in TensorFlow Serving."""
 
 
 def warm_up(servable: Servable, path: pathlib.Path, limit: int) -> int:
-    """Runs the requests of a SavedModel's folder; returns how many there were.
+    """Runs the warm-up requests in a SavedModel's folder and returns their number.
 
     Raises:
-        RequestError, tf.errors.OpError, google.protobuf.message.DecodeError: one that fails.
+        RequestError, tf.errors.OpError, google.protobuf.message.DecodeError: a request fails.
     """
     if not (path / FILE).is_file():
         return 0
@@ -43,7 +43,7 @@ def _run(servable: Servable, log: PredictionLog, limit: int) -> None:
         request = log.classify_log.request
         signature = servable.signature(request.model_spec.signature_name)
         arrays = {"inputs": serialized(request.input)}
-    else:  # a kind of request that is not served here
+    else:  # a kind of request that this server does not answer
         return
     signature.rows(arrays, limit)
     signature.run(arrays)

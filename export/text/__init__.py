@@ -1,1 +1,1 @@
-"""Language models for use elsewhere: as SavedModel and TFLite, and to make text with."""
+"""Export of language models as SavedModel and TFLite, and generation of text with them."""

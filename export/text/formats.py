@@ -1,7 +1,7 @@
-"""What a language model can be exported as.
+"""Export formats of language models.
 
-Their `write` takes a model from `inference_copy`, its `Words` and a path; what their `open_logits`
-makes takes tokens `(streams, time)`, and gives logits `(streams, time, vocabulary)`.
+`write` takes a model from `inference_copy`, its `Words` and a path. `open_logits` takes the path
+and returns a function from tokens `(streams, time)` to logits `(streams, time, vocabulary)`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ TEXT_FORMATS = {
     name: formats.FORMATS[name]._replace(write=write, open_logits=module.open_logits)
     for name, (module, write) in _MODULES.items()
 }
-"""Every format by the name that `--format` takes, with the paths and bounds that it has of images.
+"""Formats by the name that `--format` takes, with the paths and bounds of `FORMATS`.
 
-Full int8 would need ranges of a state that is handed on without end, and browsers' pages classify.
+Full int8 is missing because it needs the range of a recurrent state; the web page only classifies
+images.
 """

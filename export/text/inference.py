@@ -1,4 +1,4 @@
-"""A trained language model made ready to leave Keras: float32, no dropout, weights constant."""
+"""Conversion of a trained language model to graphs without Keras: float32, constant weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOWEST = tf.float32.min
 
 
 def inference_copy(model: LanguageModel, dtype: str = "float32") -> LanguageModel:
-    """The same model, computing in `dtype`, without dropout."""
+    """Returns a copy of the model that computes in `dtype`, without dropout."""
     with dtype_policy(dtype):
         copy = type(model).from_config({**model.get_config(), **dict.fromkeys(DROPOUTS, 0.0)})
     copy.set_weights(model.get_weights())
@@ -21,15 +21,15 @@ def inference_copy(model: LanguageModel, dtype: str = "float32") -> LanguageMode
 
 
 def frozen_streams(model: LanguageModel):
-    """A graph function with constants for weights, which needs neither Keras nor the model.
+    """Returns a graph function with constant weights, which needs neither Keras nor the model.
 
     Args:
         model: from `inference_copy`.
 
     Returns:
         A concrete function from tokens int32 `(batch, time)`, the state before them `(batch,
-        units)`, and positions int32 `(batch, n)`, to a list of two tensors: the logits of what
-        comes after each position, `(batch, n, vocabulary)`, and the state after the last token.
+        units)`, and positions int32 `(batch, n)`, to a list of two tensors: the logits of the token
+        after each position, `(batch, n, vocabulary)`, and the state after the last token.
     """
 
     @tf.function(autograph=False)
@@ -42,12 +42,12 @@ def frozen_streams(model: LanguageModel):
     integers = [tf.TensorSpec((None, None), tf.int32, name=n) for n in ("tokens", "positions")]
     state = tf.TensorSpec((None, model.cell.units), tf.float32, name="state")
     function = streams.get_concrete_function(integers[0], state, integers[1])
-    # a loop as an operation of its own is what other runtimes read
+    # other runtimes read a loop only as a single operation
     return convert_variables_to_constants_v2(function, lower_control_flow=False)
 
 
 def frozen_word(model: LanguageModel):
-    """As `frozen_streams`, for one word of one stream at a time: without a loop.
+    """Returns a graph function like `frozen_streams` for one word of one stream, without a loop.
 
     Returns:
         A concrete function from a token int32 `(1, 1)` and the state before it `(1, units)` to a
@@ -58,8 +58,8 @@ def frozen_word(model: LanguageModel):
     def word(tokens, state):
         row = tf.reshape(tf.gather(model.embedding, tokens), state.shape)
         output, state = model.cell(row, state)
-        # Without an operation in between, the cell's last factor would be put into the classifier's
-        # weights, and they would no longer be the embedding's: stored twice.
+        # Without an operation in between, the converter would multiply the classifier's weights by
+        # the cell's last factor. They would then differ from the embedding and be stored twice.
         return _logits(model, tf.maximum(output, LOWEST)), state
 
     token = tf.TensorSpec((1, 1), tf.int32, name="tokens")

@@ -1,4 +1,4 @@
-"""Opens a trained language model to make text, from a run, an export or one of its models."""
+"""Loading of a trained language model to generate text: from a run, an export or one model."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Advance = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class ExportedText:
-    """A language model with all that it takes to use it.
+    """A language model with its vocabulary.
 
     Attributes:
-        words: its vocabulary, and how a text becomes words of it.
-        units: of its state.
-        advance: from tokens `(1, time)` and the state before them `(1, units)`, zeros at the
-            beginning, to logits `(1, time, vocabulary)` and the state after them.
+        words: vocabulary, and the rule that splits a text into words.
+        units: size of the state.
+        advance: function from tokens `(1, time)` and the state before them `(1, units)`, zeros at
+            the beginning, to logits `(1, time, vocabulary)` and the state after them.
     """
 
     words: Words
@@ -38,15 +38,16 @@ class ExportedText:
 
 
 def load_text_model(path: str | os.PathLike[str]) -> ExportedText:
-    """Opens a trained language model.
+    """Loads a trained language model.
 
     Args:
-        path: as `export.load` takes them: a run's folder, an export's, a SavedModel's, or a
-            `.keras` or `.tflite` file. The vocabulary is that inside the model, or that beside it.
+        path: a path that `export.load` takes: the folder of a run, of an export or of a SavedModel,
+            or a `.keras` or `.tflite` file. The vocabulary is read from inside the model, or else
+            from the file beside it.
 
     Raises:
-        InputError: nothing of that kind there, a model that cannot be read, one for images, or one
-            without its vocabulary.
+        InputError: `path` is none of these, or the model cannot be read, is for images, or has no
+            vocabulary.
     """
     model = loading.model_at(pathlib.Path(path))
     words = _words(model)
@@ -61,7 +62,7 @@ def load_text_model(path: str | os.PathLike[str]) -> ExportedText:
 
 
 def _words(model: pathlib.Path) -> Words:
-    """What is kept with a model of how a text is read."""
+    """Reads the vocabulary and the splitting rule of a model."""
     for place in loading.places(model):
         if (place / folder.VOCABULARY).is_file():
             return _read(place)
@@ -76,10 +77,10 @@ def _words(model: pathlib.Path) -> Words:
 
 
 def _read(place) -> Words:
-    """What files hold, which may be inside an archive."""
+    """Reads the vocabulary and the splitting rule from files, which may be inside an archive."""
     vocabulary, settings = place / folder.VOCABULARY, place / folder.TEXT
     try:
-        if not settings.is_file():  # a run's
+        if not settings.is_file():  # the folder of a run
             dataset = files.read_json(place / files.DATASET)
             splitting = splitting_of(dataset.get("name"))
             return Words(Words.vocabulary_from(vocabulary.read_bytes()), splitting)
@@ -97,8 +98,8 @@ def _in_keras(model: LanguageModel) -> Advance:
         return model(tokens, initial_state=state, return_state=True)
 
     def advance(tokens, state):
-        found = run(tf.constant(tokens, tf.int32), tf.constant(state))
-        return tuple(np.asarray(tf.cast(tensor, tf.float32)) for tensor in found)
+        outputs = run(tf.constant(tokens, tf.int32), tf.constant(state))
+        return tuple(np.asarray(tf.cast(tensor, tf.float32)) for tensor in outputs)
 
     return advance
 

@@ -1,4 +1,4 @@
-"""Text that a language model makes, a word at a time."""
+"""Generation of text by a language model, one word at a time."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def sample(
     unknown: bool = False,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Yields tokens, each drawn from the model's probabilities after all before it.
+    """Yields tokens, each drawn from the model's probabilities given all tokens before it.
 
-    A line begins, with the prompt if there is one.
+    The text starts at the beginning of a line, with the prompt if there is one.
 
     Args:
-        model: what makes the text.
-        count: of tokens.
-        prompt: tokens that the text goes on from, `(n,)`.
-        temperature: what the logits are divided by: below 1 likely words become likelier.
-        top: draw from so many most probable words alone; 0 for all.
+        model: model that generates the text.
+        count: number of tokens.
+        prompt: tokens that the text continues, `(n,)`.
+        temperature: divisor of the logits; below 1 likely words become likelier.
+        top: number of most probable words to draw from; 0 for all.
         unknown: whether `<unk>` may be drawn.
-        seed: the same one gives the same tokens.
+        seed: seed of the random numbers; the same seed gives the same tokens.
 
     Raises:
-        InputError: nothing to begin from, or no word that could be drawn.
+        InputError: no prompt for a vocabulary without `<eos>`, or no word that could be drawn.
     """
     allowed = np.ones_like(model.words.sayable) if unknown else model.words.sayable
     if not allowed.any():
-        raise InputError("Expected a vocabulary with words. Received: one of <unk> alone")
+        raise InputError("Expected a vocabulary with words. Received: one with only <unk>")
     tokens = np.concatenate([model.words.beginning, np.asarray(prompt, int)])
     if not len(tokens):
         raise InputError("Expected a prompt, since the vocabulary has no <eos>. Received: none")
@@ -60,15 +60,15 @@ def choose(
     """Draws a token.
 
     Args:
-        logits: of all tokens, `(vocabulary,)`.
-        allowed: which of them may be drawn, bool `(vocabulary,)`.
-        temperature: as for `sample`.
-        top: as for `sample`.
-        draw: the random numbers, of which one is taken.
+        logits: logits of all tokens, `(vocabulary,)`.
+        allowed: whether each token may be drawn, bool `(vocabulary,)`.
+        temperature: divisor of the logits.
+        top: number of most probable words to draw from; 0 for all.
+        draw: random generator; one number is drawn.
     """
     logits = np.where(allowed, np.asarray(logits, np.float64), -np.inf)
     if top:
         logits[np.argsort(-logits, kind="stable")[top:]] = -np.inf
-    with np.errstate(over="ignore"):  # at a temperature near 0 all but the best become nothing
+    with np.errstate(over="ignore"):  # at a temperature near 0 all but the best become 0
         shares = np.exp((logits - logits.max()) / temperature)
     return int(draw.choice(len(shares), p=shares / shares.sum()))

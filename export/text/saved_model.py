@@ -1,4 +1,4 @@
-"""A language model as SavedModel: any number of streams, for TensorFlow and TF Serving."""
+"""The SavedModel format of language models: any number of streams, for TensorFlow, TF Serving."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_tf.data.text import EOS, UNK
 from darts_tf.models.language_model import LanguageModel
 
 WHITE_SPACE = r"[\p{Z}\s\v\x{1c}-\x{1f}\x{85}]+"
-"""What Python's `str.split` divides words by."""
+"""Regular expression of the white space that Python's `str.split` splits at."""
 LINE_END = r"\r\n|\r|\n"
 
 
@@ -27,22 +27,22 @@ def write(model: LanguageModel, words: Words, path: pathlib.Path) -> None:
     - `serving_default`: `tokens`, int32 `(batch, time)`, and the `state` before them, float32
       `(batch, units)`, zeros at the beginning, to `logits` `(batch, time, vocabulary)` and the
       `state` after them;
-    - `predict_next`: `text`, string `(n,)`, words with white space between them, in which a line
-      end is `<eos>`, to the best `words` that come next, string `(n, k)`, and their
-      `probabilities`, the best one first. The text begins a line, and may be empty. Unknown words
-      are `<unk>`, which is never among the answers, or refused where the vocabulary has none.
+    - `predict_next`: `text`, string `(n,)`, words separated by white space, with line ends as
+      `<eos>`, to the most probable next `words`, string `(n, k)`, and their `probabilities`, best
+      first. The text starts at the beginning of a line and may be empty. Unknown words become
+      `<unk>`, or an error if the vocabulary has none. `<unk>` is never returned.
 
     Args:
         model: from `inference_copy`.
-        words: its vocabulary.
-        path: of the new folder, its version's, in that of the model's name.
+        words: vocabulary of the model.
+        path: new folder of the version, inside the folder of the model's name.
     """
     module = tf.Module()
     with tempfile.TemporaryDirectory() as temporary:
-        described = pathlib.Path(temporary)
-        folder.write_texts(described, words.descriptions())
-        module.assets = [tf.saved_model.Asset(str(described / folder.TEXT))]
-        module.table = _table(described / folder.VOCABULARY)
+        assets = pathlib.Path(temporary)
+        folder.write_texts(assets, words.descriptions())
+        module.assets = [tf.saved_model.Asset(str(assets / folder.TEXT))]
+        module.table = _table(assets / folder.VOCABULARY)
         frozen = frozen_streams(model)
         signatures = {
             SIGNATURE: _serve(frozen, words),
@@ -53,13 +53,13 @@ def write(model: LanguageModel, words: Words, path: pathlib.Path) -> None:
 
 
 def _table(vocabulary: pathlib.Path) -> tf.lookup.StaticHashTable:
-    """From words to tokens, -1 for unknown ones; reads the file wherever the model lies."""
+    """Returns a table from words to tokens, -1 if unknown, which reads the model's asset file."""
     place = tf.lookup.TextFileIndex
     lines = tf.lookup.TextFileInitializer(
         *(str(vocabulary), tf.string, place.WHOLE_LINE, tf.int64, place.LINE_NUMBER)
     )
     table = tf.lookup.StaticHashTable(lines, default_value=-1)
-    # for TensorFlow 1 it has been written down as None, of which every SavedModel would complain
+    # TensorFlow adds None to TensorFlow 1's collection, and saving would then print a warning
     initializers = tf.compat.v1.get_collection_ref(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     initializers[:] = [each for each in initializers if each is not None]
     return table
@@ -97,24 +97,24 @@ def _predict_next(frozen, words: Words, table: tf.lookup.StaticHashTable):
     def encoded(text):
         lines = tf.strings.regex_replace(text, LINE_END, end)
         spaced = tf.strings.regex_replace(lines, WHITE_SPACE, " ")
-        found = tf.strings.split(spaced)
-        tokens = tf.cast(table.lookup(found.flat_values), tf.int32)
-        lost = tf.boolean_mask(found.flat_values, tokens < 0)
+        split = tf.strings.split(spaced)
+        tokens = tf.cast(table.lookup(split.flat_values), tf.int32)
+        missing = tf.boolean_mask(split.flat_values, tokens < 0)
         if unknown is None:
             message = "Expected words of the vocabulary. Received:"
-            check = tf.debugging.Assert(tf.equal(tf.size(lost), 0), [message, lost])
+            check = tf.debugging.Assert(tf.equal(tf.size(missing), 0), [message, missing])
             with tf.control_dependencies([check]):
                 tokens = tf.identity(tokens)
         else:
             tokens = tf.where(tokens < 0, unknown, tokens)
         before = tf.constant(words.beginning, tf.int32)
-        begun = tf.tile(before[None], (tf.size(text), 1))
-        return tf.concat([begun, found.with_flat_values(tokens)], 1)
+        beginnings = tf.tile(before[None], (tf.size(text), 1))
+        return tf.concat([beginnings, split.with_flat_values(tokens)], 1)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")], autograph=False)
     def predict_next(text):
-        some = _check(tf.size(text) > 0, "Expected one text or more. Received: none")
-        with tf.control_dependencies([some]):
+        nonempty = _check(tf.size(text) > 0, "Expected one text or more. Received: none")
+        with tf.control_dependencies([nonempty]):
             tokens = encoded(tf.identity(text))
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         each = _check(tf.reduce_all(lengths > 0), "Expected a word or more. Received: none")
@@ -135,8 +135,8 @@ def _check(condition: tf.Tensor, message: str) -> tf.Operation:
 
 def _write_warm_up(path: pathlib.Path, units: int) -> None:
     tokens, state = tf.zeros((1, 1), tf.int32), tf.zeros((1, units))
-    given = {"tokens": tokens, "state": state}
-    inputs = {k: tf.make_tensor_proto(v.numpy()).SerializeToString() for k, v in given.items()}
+    tensors = {"tokens": tokens, "state": state}
+    inputs = {k: tf.make_tensor_proto(v.numpy()).SerializeToString() for k, v in tensors.items()}
     name = path.parent.name
     warmup.record(
         path,
@@ -146,9 +146,9 @@ def _write_warm_up(path: pathlib.Path, units: int) -> None:
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function from tokens `(streams, time)` to logits, of streams that begin.
+    """Opens the model as a function from tokens `(streams, time)` of new streams to logits.
 
-    They are read in two parts, so that the state that is handed on counts too.
+    Tokens are read in two parts, so that a comparison covers the returned state too.
     """
     advance, units = open_steps(path)
 
@@ -156,20 +156,20 @@ def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
         state = np.zeros((len(tokens), units), np.float32)
         parts = []
         for part in np.array_split(tokens, min(2, tokens.shape[1]), axis=1):
-            found, state = advance(part, state)
-            parts.append(found)
+            part_logits, state = advance(part, state)
+            parts.append(part_logits)
         return np.concatenate(parts, axis=1)
 
     return logits
 
 
 def open_steps(path: pathlib.Path):
-    """The model as a function from tokens and state to logits and state, and its units."""
+    """Opens the model as a function from tokens and state to logits and state; also its units."""
     serve = signature_of(path)
     units = serve.structured_input_signature[1]["state"].shape[1]
 
     def advance(tokens, state):
-        found = serve(tokens=tf.constant(tokens, tf.int32), state=tf.constant(state))
-        return found["logits"].numpy(), found["state"].numpy()
+        outputs = serve(tokens=tf.constant(tokens, tf.int32), state=tf.constant(state))
+        return outputs["logits"].numpy(), outputs["state"].numpy()
 
     return advance, units

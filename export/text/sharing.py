@@ -1,7 +1,7 @@
-"""One matrix for a TFLite file's embedding and classifier, where the file has small weights.
+"""Sharing of one matrix between embedding and classifier in a TFLite file with reduced weights.
 
-The converters leave the embedding as it is, beside a smaller copy for the classifier, or hand the
-classifier what the embedding is read from, which XNNPACK then leaves alone.
+The converters either keep a float32 embedding beside a smaller copy for the classifier, or connect
+the classifier to the tensor that the embedding reads, which XNNPACK then does not run.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ STORED = {schema.TensorType.FLOAT16: np.float16, schema.TensorType.INT8: np.int8
 
 
 def share_table(model: schema.ModelT) -> None:
-    """Has the embedding read what the classifier's weights are made of, by a step of its own.
+    """Lets the embedding read the classifier's stored weights, with its own dequantization.
+
+    Args:
+        model: changed in place; float32 models stay unchanged.
 
     Raises:
-        RuntimeError: a graph with small weights, and no such ones among them.
+        RuntimeError: the graph has reduced weights, but none of them match the embedding.
     """
     (graph,) = model.subgraphs
     kinds = [_kind(model, operator) for operator in graph.operators]
@@ -40,7 +43,7 @@ def share_table(model: schema.ModelT) -> None:
 
 
 def _maker(model, graph, makers, table: int):
-    """The operation whose result is the table, or the same with smaller weights."""
+    """Returns the operation that dequantizes the table, or weights equal to it after rounding."""
     for operator in makers:
         if int(operator.outputs[0]) == table:
             return operator
@@ -58,7 +61,7 @@ def _maker(model, graph, makers, table: int):
 
 
 def _new_tensor(model, graph, table: int) -> int:
-    """A tensor like the table, without contents; those of the table itself go where it has some."""
+    """Adds a tensor like the table without contents, and drops the table's own contents."""
     tensor = copy.copy(graph.tensors[table])
     model.buffers[graph.tensors[table].buffer].data = None
     tensor.buffer, tensor.name = 0, b"embedding"

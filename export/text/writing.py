@@ -21,7 +21,7 @@ from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
 
 STREAMS = 4
-"""Of the text that models are compared on, where it is long enough."""
+"""Number of streams that a long enough text for comparisons is divided into."""
 
 
 def export_language_model(
@@ -37,27 +37,27 @@ def export_language_model(
     facts: Mapping[str, object] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict:
-    """Writes a folder with a language model, its vocabulary, genotype and reports; as `export`.
+    """Writes a folder with a language model, its vocabulary, genotype and reports, like `export`.
 
     Args:
-        model: from `darts_tf.build_language_model`; it is left as it is.
-        words: its vocabulary, and how a text becomes words of it.
-        output: folder to write, new or empty; the folders above it are made.
-        tokens: what to compare on, `(streams, time)`, two or more of time: from each but the last
-            the next one is predicted.
+        model: from `darts_tf.build_language_model`; it is not changed.
+        words: vocabulary, and the rule that splits a text into words.
+        output: folder to write, new or empty; parent folders are created.
+        tokens: text to compare the models with Keras on, `(streams, time)`, with time at least 2:
+            from each token but the last the next one is predicted.
         formats: names of `TEXT_FORMATS`.
-        name: of the model, for servers.
-        version: of the SavedModel; by default the one after the newest at `output`.
+        name: name of the model, for servers.
+        version: version of the SavedModel; by default the one after the newest at `output`.
         overwrite: replace the earlier export at `output`, file by file.
-        facts: more for the report, such as where the tokens come from.
+        facts: more entries for the report, such as the source of the tokens.
         report: called with a line of text at every step.
 
     Returns:
-        The report, which is also written; as that of `export`, with the perplexity on `tokens`.
+        The report, which is also written, like that of `export`, with the perplexity on `tokens`.
 
     Raises:
-        InputError: an argument that cannot be, or an output that holds something else.
-        ParityError: every model is too far from Keras; nothing has been written then.
+        InputError: an invalid argument, or an output folder that holds other files.
+        ParityError: every model differs too much from Keras; nothing is written then.
     """
     output = pathlib.Path(output).resolve()
     pipeline.check_formats(formats, TEXT_FORMATS)
@@ -72,7 +72,7 @@ def export_language_model(
 
     @functools.cache
     def rounding() -> float:
-        """How far Keras is from itself in float64: nearer no model can be asked to be."""
+        """Returns the difference of Keras' own logits from those in float64, a lower limit."""
         return parity.compare(inference_copy(model, "float64")(read), expected).difference
 
     def quality(logits: np.ndarray) -> dict[str, float]:
@@ -103,10 +103,10 @@ def export_language_model(
 
 
 def stretch(tokens: np.ndarray, count: int) -> np.ndarray:
-    """The beginning of a text, `(streams, time)`, in which about so many words are predicted.
+    """Returns the beginning of a text, `(streams, time)`, with about `count` predicted words.
 
     Raises:
-        InputError: less than two words.
+        InputError: the text has fewer than two words.
     """
     streams = max(1, min(STREAMS, count, len(tokens) // 2))
     time = min(1 + math.ceil(count / streams), len(tokens) // streams)
@@ -116,16 +116,16 @@ def stretch(tokens: np.ndarray, count: int) -> np.ndarray:
 
 
 def perplexity(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The exponential of a word's mean negative log-likelihood.
+    """Returns the exponential of the mean negative log-likelihood per word.
 
     Args:
         logits: `(streams, time, vocabulary)`.
-        targets: the words that came, `(streams, time)`.
+        targets: tokens of the words that followed, `(streams, time)`.
     """
     logits = np.asarray(logits, np.float64)
     shifted = logits - logits.max(-1, keepdims=True)
-    of_targets = np.take_along_axis(shifted, np.asarray(targets)[..., None], -1)[..., 0]
-    losses = np.log(np.exp(shifted).sum(-1)) - of_targets
+    target_logits = np.take_along_axis(shifted, np.asarray(targets)[..., None], -1)[..., 0]
+    losses = np.log(np.exp(shifted).sum(-1)) - target_logits
     return float(np.exp(min(losses.mean(), 700)))
 
 
@@ -138,14 +138,14 @@ def _summary(model: LanguageModel, words: Words) -> dict:
         "units": model.cell.units,
         "splitting": words.splitting,
         "parameters": parameters,
-        # a word is multiplied with every matrix once; the biases are no products
+        # every matrix is multiplied once per word; the classifier's biases are only added
         "macs": parameters - vocabulary,
     }
 
 
 def _check_tokens(tokens: np.ndarray, words: int, vocabulary: int) -> None:
     if words != vocabulary:
-        raise InputError(f"Expected one word a logit, {vocabulary}. Received: {words} words")
+        raise InputError(f"Expected one word per logit, {vocabulary}. Received: {words} words")
     tokens = np.asarray(tokens)
     fits = tokens.ndim == 2 and tokens.dtype.kind in "iu" and tokens.shape[1] > 1 and tokens.size
     if not fits or not 0 <= tokens.min() <= tokens.max() < vocabulary:

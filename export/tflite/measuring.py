@@ -1,4 +1,4 @@
-"""What a TFLite file is made of, how much of it XNNPACK runs, and how long it takes."""
+"""Operations of a TFLite file, the part of them that XNNPACK runs, and the file's latency."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ THREADS = (1, 2)
 WARM_UP = 5
 RUNS = 50
 DELEGATE = "DELEGATE"
-"""What the interpreter calls a part of the graph that it has handed over."""
+"""Name of the interpreter's operation for a part of the graph that XNNPACK runs."""
 
 
 def describe(path: str | os.PathLike[str]) -> dict:
-    """What the report says of a file.
+    """Returns the report's entries about a file.
 
     Args:
-        path: of a TFLite file with one graph.
+        path: a TFLite file with one graph.
 
     Returns:
-        `ops`, how many of each kind there are; `delegate_partitions`, in how many parts XNNPACK
-        runs them; `undelegated_ops`, those that it leaves; and `latency_ms`, of one image or word
-        by the number of threads: `p50` and `p95`, milliseconds.
+        `ops`, number of operations of each kind; `delegate_partitions`, number of parts that
+        XNNPACK runs; `undelegated_ops`, operations that it does not run; and `latency_ms`, the
+        latency of one image or word by number of threads: `p50` and `p95`, milliseconds.
     """
     ops, executed = operations(path)
     partitions = executed.pop(DELEGATE, 0)
@@ -39,14 +39,14 @@ def describe(path: str | os.PathLike[str]) -> dict:
 
 
 def operations(path: str | os.PathLike[str]) -> tuple[collections.Counter, collections.Counter]:
-    """Counts the kinds of operations of a file, and of those that the interpreter runs.
+    """Counts by kind the operations of a file, and those that the interpreter runs.
 
-    Among the latter a part that is handed over counts as one, `DELEGATE`.
+    Among the latter, each part that XNNPACK runs counts as one operation, `DELEGATE`.
     """
     interpreter = Interpreter(model_path=os.fspath(path))
     interpreter.allocate_tensors()
-    # The interpreter lists all nodes, those it has handed over too, and does not say which it runs:
-    # they are those that an output needs, the delegate's before those that it stands for.
+    # The interpreter lists all nodes, including delegated ones, and does not state which it runs.
+    # It runs those that an output depends on; delegates take precedence over what they replace.
     nodes = interpreter._get_ops_details()
     nodes.sort(key=lambda node: node["op_name"] == DELEGATE)
     makers = {int(output): node for node in nodes for output in node["outputs"]}
@@ -62,34 +62,34 @@ def operations(path: str | os.PathLike[str]) -> tuple[collections.Counter, colle
 
 
 def latency(path: str | os.PathLike[str], threads: int, runs: int = RUNS) -> dict[str, float]:
-    """Milliseconds that one image or word takes, the median and the 95th percentile."""
+    """Returns the latency of one image or word, milliseconds: median and 95th percentile."""
     call = invocation(path, threads)
     milliseconds(call, WARM_UP)
     return percentiles(milliseconds(call, runs))
 
 
 def invocation(path: str | os.PathLike[str], threads: int) -> Callable[[], None]:
-    """A function that runs a file once, on noise, and on the first word where it reads words."""
+    """Returns a function that runs a file once, on noise, or on token 0 for language models."""
     interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
     interpreter.allocate_tensors()
     draw = np.random.default_rng(0)
-    for given in interpreter.get_input_details():
-        noise = draw.integers(0, 256, given["shape"])
-        value = np.zeros_like(noise) if given["dtype"] == np.int32 else noise
-        interpreter.set_tensor(given["index"], value.astype(given["dtype"]))
+    for tensor in interpreter.get_input_details():
+        noise = draw.integers(0, 256, tensor["shape"])
+        value = np.zeros_like(noise) if tensor["dtype"] == np.int32 else noise
+        interpreter.set_tensor(tensor["index"], value.astype(tensor["dtype"]))
     return interpreter.invoke
 
 
 def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
-    """What each of some calls takes."""
+    """Calls a function `runs` times and returns the duration of each call, milliseconds."""
     times = []
     for _ in range(runs):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         call()
-        times.append(1e3 * (time.perf_counter() - begun))
+        times.append(1e3 * (time.perf_counter() - start))
     return times
 
 
 def percentiles(times: Sequence[float]) -> dict[str, float]:
-    """`p50` and `p95`."""
+    """Returns the median and the 95th percentile as `p50` and `p95`."""
     return {f"p{share}": float(np.percentile(times, share)) for share in (50, 95)}

@@ -1,8 +1,8 @@
-"""TFLite's metadata: labels and preprocessing inside the file, as common tools read them.
+"""TFLite metadata: labels and preprocessing inside the file, in the form that common tools read.
 
-A table beside the graph says what goes in and comes out, and the files that it names lie behind
-the model as a zip archive, so that `unzip` lists them and the interpreter does not see them.
-The table is a flatbuffer by TensorFlow Lite's public `metadata_schema.fbs`, version 1.
+A table beside the graph describes inputs and outputs. The files that it names are appended to the
+model as a zip archive: `unzip` lists them, and the interpreter ignores them. The table is a
+flatbuffer of TensorFlow Lite's public `metadata_schema.fbs`, version 1.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from darts_tf.export import folder
-from darts_tf.export.tflite.quantization import LARGEST, edited
+from darts_tf.export.tflite.quantization import LARGEST, edit
 
 from darts_tf.data.preprocessing import Preprocessing
 
 NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 PARSER = "1.0.0"
-"""The earliest version of a reader that knows all that is written here."""
+"""Earliest version of a metadata parser that reads all fields written here."""
 
 FIELDS = {
     "ModelMetadata": (
@@ -48,7 +48,7 @@ FIELDS = {
     "NormalizationOptions": ("mean", "std"),
     "Stats": ("max", "min"),
 }
-"""Fields of the schema's tables in its order, as far as they are used."""
+"""Fields of the schema's tables in the schema's order, up to the last one used."""
 
 FEATURE, IMAGE = np.uint8(1), np.uint8(2)  # ContentProperties
 NORMALIZATION = np.uint8(1)  # ProcessUnitOptions
@@ -61,29 +61,30 @@ class Table(NamedTuple):
 
     Attributes:
         kind: a key of `FIELDS`.
-        values: of fields by their names: strings, numbers of NumPy, tables, or lists of tables or
-            of floats.
+        values: values by field name: strings, NumPy numbers, tables, or lists of tables or of
+            floats.
     """
 
     kind: str
     values: dict
 
 
-def described(model: bytes, preprocessing: Preprocessing, classes: Sequence[str]) -> bytes:
-    """A TFLite model with metadata and with the files that it names.
+def with_metadata(model: bytes, preprocessing: Preprocessing, classes: Sequence[str]) -> bytes:
+    """Returns a TFLite model with metadata, labels and preprocessing inside the file.
 
     Args:
-        model: takes raw images and gives logits.
-        preprocessing: the part of it that is not in the graph.
+        model: TFLite file from raw images to logits.
+        preprocessing: describes how an image file becomes the model's input.
         classes: labels in the order of the logits.
     """
-    return packed(model, _metadata(preprocessing), folder.descriptions(preprocessing, classes))
+    files = folder.descriptions(preprocessing, classes)
+    return with_table_and_files(model, _metadata(preprocessing), files)
 
 
-def packed(model: bytes, metadata: Table, texts: Mapping[str, str]) -> bytes:
-    """A TFLite model with a table beside its graph, and texts behind it, by their files' names."""
+def with_table_and_files(model: bytes, metadata: Table, texts: Mapping[str, str]) -> bytes:
+    """Returns a TFLite model with a metadata table, and text files by name in a zip archive."""
     contents = _flatbuffer(metadata)
-    file = io.BytesIO(edited(model, functools.partial(_attach, contents=contents)))
+    file = io.BytesIO(edit(model, functools.partial(_attach, contents=contents)))
     file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:  # phones read it in place
         for name, text in texts.items():
@@ -100,26 +101,26 @@ def _attach(model: schema.ModelT, contents: bytes) -> None:
 
 
 def _metadata(preprocessing: Preprocessing) -> Table:
-    colours = "RGB" if preprocessing.channels == 3 else "gray"
+    colors = "RGB" if preprocessing.channels == 3 else "grayscale"
     size = {"width": np.uint32(preprocessing.width), "height": np.uint32(preprocessing.height)}
     image = {
         "color_space": COLOR_SPACE[preprocessing.channels],
         "default_size": Table("ImageSize", size),
     }
-    # Mean and deviation of the training set are in the graph: nothing is left to be done.
+    # The graph subtracts the mean and divides by the deviation, so readers must not.
     normalization = Table("NormalizationOptions", {"mean": [0.0], "std": [1.0]})
     unit = {"options_type": NORMALIZATION, "options": normalization}
     images = {
         "name": "images",
-        "description": f"One {colours} image, raw values 0 to {LARGEST}.",
+        "description": f"One {colors} image, raw values 0 to {LARGEST}.",
         "content": content(IMAGE, Table("ImageProperties", image)),
         "process_units": [Table("ProcessUnit", unit)],
         "stats": Table("Stats", {"max": [float(LARGEST)], "min": [0.0]}),
     }
-    labels = {"name": folder.LABELS, "description": "Classes, one a line.", "type": AXIS_LABELS}
+    labels = {"name": folder.LABELS, "description": "Classes, one per line.", "type": AXIS_LABELS}
     logits = {
         "name": "logits",
-        "description": "One a class; their softmax is the classes' probabilities.",
+        "description": "One per class; their softmax is the classes' probabilities.",
         "content": content(FEATURE, Table("FeatureProperties", {})),
         "associated_files": [Table("AssociatedFile", labels)],
     }
@@ -133,7 +134,7 @@ def _metadata(preprocessing: Preprocessing) -> Table:
     }
     model = {
         "name": "DARTS image classifier",
-        "description": "Says what an image shows, among the classes of its labels.",
+        "description": "Classifies an image into the classes of its labels.",
         "subgraph_metadata": [Table("SubGraphMetadata", graph)],
         "associated_files": [Table("AssociatedFile", resizing)],
         "min_parser_version": PARSER,
@@ -142,7 +143,7 @@ def _metadata(preprocessing: Preprocessing) -> Table:
 
 
 def content(kind: np.uint8, properties: Table) -> Table:
-    """What a tensor holds, such as `FEATURE` with its properties."""
+    """Returns a table of a tensor's kind of content, such as `FEATURE`, and its properties."""
     values = {"content_properties_type": kind, "content_properties": properties}
     return Table("Content", values)
 
@@ -161,7 +162,7 @@ _PREPEND = {
 
 
 def _written(builder: flatbuffers.Builder, value) -> int:
-    """Writes what is no number, after all that it refers to; returns its offset."""
+    """Writes a string, list or table, after all that it refers to; returns its offset."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, list):

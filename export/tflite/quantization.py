@@ -1,6 +1,6 @@
-"""TFLite models of fewer bits, each a function from a graph function to a file's bytes.
+"""TFLite models in several precisions, each a function from a graph function to a file's bytes.
 
-float16 and weight-only int8 files hold small weights and compute in float32. A full int8 file
+Files with float16 or weight-only int8 have smaller weights and compute in float32. A full int8 file
 computes in integers, with ranges of activations from images of the training split.
 """
 
@@ -20,29 +20,31 @@ from darts_tf.export.images import Examples
 from darts_tf.errors import InputError
 
 LARGEST = 255
-"""Of a raw image's values."""
+"""Largest value of a raw image."""
 LOWEST = -128
-"""Of int8. Where this is zero, there are no values below."""
+"""Smallest int8. A tensor whose zero point it is has no negative values."""
 
 
 def float32(function, examples: Examples | None) -> bytes:
-    """As the graph is.
+    """Converts a graph to a TFLite file in float32.
 
     Args:
-        function: concrete, from a raw image float32 `(1, height, width, channels)`, values 0 to
-            255, to a dict of tensors.
-        examples: for full int8 alone.
+        function: concrete function from a raw image float32 `(1, height, width, channels)`, values
+            0 to 255, to a dict of tensors.
+        examples: used by full int8 only.
     """
     return _converted(function)
 
 
 def float16(function, examples: Examples | None) -> bytes:
-    """Weights of 16 bits; see `float32` for the arguments."""
+    """Converts a graph to a TFLite file with 16-bit weights; see `float32` for the arguments."""
     return _converted(function, optimizations=_DEFAULT, supported_types=[tf.float16])
 
 
 def weight_int8(function, examples: Examples | None) -> bytes:
-    """Convolutions' and classifier's weights of 8 bits, with a scale for each output channel.
+    """Converts a graph to a TFLite file with 8-bit weights of convolutions and classifier.
+
+    There is one scale per output channel.
 
     See `float32` for the arguments.
     """
@@ -55,12 +57,12 @@ def weight_int8(function, examples: Examples | None) -> bytes:
 
 
 def int8(function, examples: Examples) -> bytes:
-    """Weights and activations of 8 bits; raw uint8 images in, float32 logits out.
+    """Converts a graph to a TFLite file with 8-bit weights and activations.
 
-    See `float32` for the arguments.
+    The model takes raw uint8 images and returns float32 logits. See `float32` for the arguments.
 
     Raises:
-        InputError: no images to calibrate with.
+        InputError: there are no calibration images.
     """
     images = examples.calibration
     if images is None or not len(images):
@@ -79,11 +81,11 @@ def int8(function, examples: Examples) -> bytes:
         representative_dataset=calibration,
         inference_input_type=tf.uint8,
     )
-    return edited(model, _take_raw_images, _requantize_rectified)
+    return edit(model, _take_raw_images, _requantize_rectified)
 
 
-def edited(model: bytes, *changes: Callable[[schema.ModelT], None]) -> bytes:
-    """A TFLite model after changes of its parts in place."""
+def edit(model: bytes, *changes: Callable[[schema.ModelT], None]) -> bytes:
+    """Returns a TFLite file after `changes`, which edit the parsed model in place."""
     parts = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     for change in changes:
         change(parts)
@@ -96,20 +98,21 @@ _TARGET = ("supported_ops", "supported_types")
 
 def _converted(function, **settings) -> bytes:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
-    # Anything else would need a runtime with TensorFlow's own kernels.
+    # Other operations would need a runtime with TensorFlow's own kernels.
     settings = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS], **settings}
     for name, value in settings.items():
         setattr(converter.target_spec if name in _TARGET else converter, name, value)
     with warnings.catch_warnings():
-        # that a quantized input needs statistics, which the calibration gives
+        # warns that a quantized input needs statistics, which the calibration provides
         warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
         return converter.convert()
 
 
 def _take_raw_images(model: schema.ModelT) -> None:
-    """Makes a pixel's value the input's: a scale of 1, wherever the calibration's values end.
+    """Sets the scale of the input to 1, so that raw pixels are valid input.
 
-    What reads the input is a subtraction, which takes a scale as it finds it.
+    Calibration would choose the scale by the largest pixel it sees. The first operation is a
+    subtraction, which works with any scale of its inputs.
     """
     (graph,) = model.subgraphs
     first, second = graph.operators[:2]
@@ -123,10 +126,10 @@ def _take_raw_images(model: schema.ModelT) -> None:
 
 
 def _requantize_rectified(model: schema.ModelT) -> None:
-    """Writes ReLUs that no convolution has taken in as changes of scale.
+    """Replaces ReLUs that are not fused into a convolution by QUANTIZE, a change of scale.
 
-    The result is the same: values below zero are below the range of the new scale. XNNPACK knows
-    this operation in int8 and not the ReLU, which would break the graph in pieces.
+    The result is the same, since negative values are below the range of the new scale and are
+    clipped. XNNPACK runs QUANTIZE in int8 but not RELU, which would split the graph into parts.
     """
     (graph,) = model.subgraphs
     codes = [flatbuffer_utils.get_builtin_code_from_operator_code(c) for c in model.operatorCodes]
@@ -145,4 +148,4 @@ def _builtin(model: schema.ModelT, operator: schema.OperatorT) -> int:
 
 
 VARIANTS = {"float32": float32, "float16": float16, "weight_int8": weight_int8, "int8": int8}
-"""By the name that the file has."""
+"""Conversions by the variant in the file's name."""

@@ -1,1 +1,1 @@
-"""The page of `--format web`: a phone's browser takes a photo and classifies it by itself."""
+"""The page of `--format web`, which classifies photos in a phone's browser without a server."""

@@ -22,22 +22,22 @@ STATIC = pathlib.Path(__file__).parent / "static"
 MODEL = "model.tflite"
 RUNTIME = "litert"
 LISTED = "files.js"
-"""What the service worker keeps, for use without a network."""
+"""Script with the list of files that the service worker caches for use offline."""
 
 
 def write(
     network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
 ) -> None:
-    """Writes the folder; any static web server can show it.
+    """Writes the folder of the page, for any static web server.
 
     Args:
         network: without an auxiliary head.
-        preprocessing: the page repeats it, except for the normalisation, which is in the model.
-        path: of the new folder.
-        examples: `classes` are the labels.
+        preprocessing: the page repeats it, except for the normalization, which is in the model.
+        path: new folder.
+        examples: gives the labels; calibration images are not used.
 
     Raises:
-        InputError: the runtime was never fetched.
+        InputError: the runtime has not been fetched.
     """
     vendoring.check()
     shutil.copytree(STATIC, path)
@@ -48,12 +48,12 @@ def write(
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The page's model as a function from images uint8 `(n, height, width, channels)` to logits."""
+    """Opens the page's model: images uint8 `(n, height, width, channels)` to logits."""
     return tflite_model.open_logits(path / MODEL)
 
 
 def _listed(path: pathlib.Path) -> str:
-    """A script with the files below `path`, and a version that is another where any of them is."""
+    """Returns a script with the files below `path` and a version, a hash of their contents."""
     digests = folder.digests(path)
     version = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
     return f"const VERSION = {json.dumps(version)};\nconst FILES = {json.dumps([*digests])};\n"

@@ -1,7 +1,7 @@
-"""The page's runtime: LiteRT in WebAssembly, taken from its npm packages when this is built.
+"""The page's runtime: LiteRT in WebAssembly, fetched from its npm packages at build time.
 
-`python -m darts_tf.export.web.vendoring` (or `make web`) fetches it. Nothing of it is in the
-repository; it is in every wheel that `make wheel` makes.
+`python -m darts_tf.export.web.vendoring` (or `make web`) fetches it. It is not part of the
+repository; every wheel of `make wheel` contains it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ REGISTRY = os.environ.get("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org").r
 LICENCE = "LICENSE"
 VERSIONS = "VERSIONS"
 TIMEOUT = 60
-"""Seconds without an answer."""
+"""Seconds without an answer after which a download fails."""
 
 
 class Package(NamedTuple):
     """A pinned npm package.
 
     Attributes:
-        name: in the registry.
-        version: this one and no other.
-        sha512: of its archive, in base64, as the registry's `integrity` says it.
-        members: the files that the page needs, and the one that tells where they are from.
+        name: name in the registry.
+        version: exact version.
+        sha512: SHA-512 of its archive in base64, as in the registry's `integrity`.
+        members: files that the page needs, and `package.json`, which states their origin.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Package(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """Where its files lie below `VENDOR`: the name without its scope."""
+        """Folder of its files below `VENDOR`: the name without its scope."""
         return self.name.rpartition("/")[2]
 
 
@@ -58,7 +58,7 @@ PACKAGES = (
         (
             "package.json",
             "dist/index.js",
-            # One thread, with and without relaxed SIMD: threads need headers of the web server
+            # One thread, with and without relaxed SIMD. Threads need headers of the web server
             # (COOP and COEP) that many static hosts do not send.
             *("wasm/litert_wasm_internal.js", "wasm/litert_wasm_internal.wasm"),
             *("wasm/litert_wasm_compat_internal.js", "wasm/litert_wasm_compat_internal.wasm"),
@@ -74,7 +74,7 @@ PACKAGES = (
 
 
 def check() -> None:
-    """Raises InputError unless the runtime is there, in the versions that are pinned."""
+    """Raises InputError unless the pinned versions of the runtime have been fetched."""
     if not _is_complete():
         raise InputError(
             "Expected the page's runtime, which `python -m darts_tf.export.web.vendoring` "
@@ -83,11 +83,11 @@ def check() -> None:
 
 
 def fetch() -> None:
-    """Fetches, checks and unpacks the packages, unless they are there.
+    """Fetches, checks and unpacks the packages, unless they are there already.
 
     Raises:
         OSError: the registry cannot be reached.
-        ValueError: what it sent is not what was pinned.
+        ValueError: an archive does not match its pinned hash.
     """
     if _is_complete():
         return
@@ -127,7 +127,7 @@ def _unpack(package: Package, archive: bytes, folder: pathlib.Path) -> None:
 
 
 def _licence() -> str:
-    """The text of the Apache licence 2.0, theirs and ours; their archives only name it."""
+    """Returns the text of the Apache licence 2.0, theirs and ours; their archives only name it."""
     ours = pathlib.Path(__file__).resolve().parents[2] / LICENCE
     if ours.is_file():
         return ours.read_text(encoding="utf-8")
@@ -135,7 +135,7 @@ def _licence() -> str:
 
 
 def main() -> int:
-    """Fetches the runtime and says so; the exit status."""
+    """Fetches the runtime, prints its versions and returns the exit status."""
     try:
         fetch()
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The command line: flags become configs, and wrong use becomes one line and status 2."""
+"""The command line: flags become configs; invalid arguments print one line, with status 2."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
 
 @pytest.fixture
 def ran(monkeypatch) -> list:
-    """Replaces every command by one that records its config; gives the list of records."""
+    """Replaces every command by one that records its config; returns the list of records."""
     records = []
     replace_commands(monkeypatch, lambda config: records.append(config) or 0)
     return records
@@ -47,7 +47,7 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-# From flags to configs
+# Flags and configs
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_every_command_has_its_file_and_config():
         assert issubclass(getattr(configs, config), Config)
 
 
-# Wrong use
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_wrong_use_is_one_line_and_status_2(ran, capsys, argv, message):
 
 
 def failing(monkeypatch, error: BaseException) -> None:
-    """Makes every command raise."""
+    """Makes every command raise an error."""
 
     def run(config):
         raise error
@@ -226,7 +226,7 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
     assert err.splitlines()[-1] == "darts-tf: failed: RuntimeError: boom"
 
 
-# The process: what is imported and what is said
+# The process: imports and output
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`darts-tf board`: which runs it finds, and TensorBoard itself."""
+"""`darts-tf board`: the runs that it finds, and TensorBoard itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def written(folder, tag="loss/train"):
-    """A folder with events, and its path."""
+    """Writes a folder with events and returns its path."""
     with tf.summary.create_file_writer(str(folder)).as_default(step=1):
         tf.summary.scalar(tag, 0.5)
         write_settings({"channels": 24, "limit": None})
@@ -102,7 +102,7 @@ def asked(address, path):
 
 
 def awaited(question, wanted):
-    """An answer that says enough; TensorBoard loads runs after it has started."""
+    """Waits for a sufficient answer, since TensorBoard loads runs after it has started."""
     until = time.monotonic() + 60
     while not wanted(answer := question()) and time.monotonic() < until:
         time.sleep(0.2)
@@ -118,7 +118,7 @@ def test_board_shows_runs_also_later_ones_until_it_is_asked_to_end(tmp_path, num
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:
-            assert process.stdout.readline() == "many/one; Ctrl-C ends it\n"
+            assert process.stdout.readline() == "many/one; stop with Ctrl-C\n"
             address = process.stdout.readline().strip()
             assert re.fullmatch(r"http://localhost:\d+/", address)
             tags = awaited(lambda: asked(address, "plugin/scalars/tags"), bool)

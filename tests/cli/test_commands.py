@@ -1,4 +1,4 @@
-"""The commands as a user types them, on a small folder of images."""
+"""The commands as users type them, on a small folder of images."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def searched(images, tmp_path_factory):
+def searched(images, tmp_path_factory, one_node):
     workdir = tmp_path_factory.mktemp("runs") / "search"
-    assert main(["search", *FAST, "--dataset", str(images), "--workdir", str(workdir)]) == 0
+    options = ["--space", one_node, "--dataset", str(images), "--workdir", str(workdir)]
+    assert main(["search", *FAST, *options]) == 0
     return workdir
 
 
@@ -78,7 +79,7 @@ def test_predict_names_the_colour(exported, images, capsys, model):
 
 
 def _answers(out):
-    """What stands behind the path in the line of each image."""
+    """Returns the text after the path in each image's line."""
     return [line.split(".png")[-1] for line in out.splitlines() if ".png" in line]
 
 
@@ -215,7 +216,7 @@ def test_resumed_training_needs_its_folder_alone(trained, capsys):
     accuracy = read_metrics(trained)[-1]["test_accuracy"]
     output = capsys.readouterr().out
     assert f"test accuracy {accuracy:.2%}" in output
-    assert f"going on with the settings of {trained / files.CONFIG}" in output
+    assert f"resuming with the settings of {trained / files.CONFIG}" in output
 
 
 def test_ctrl_c_keeps_a_search_and_says_so(images, tmp_path, capsys, monkeypatch, one_node):
@@ -239,7 +240,7 @@ def test_resumed_search_answers_another_dataset_with_one_line(searched, tmp_path
     before = files.read_json(searched / files.CONFIG)
     command = ["search", "--workdir", searched, "--resume", "--dataset", other]
     line = one_line_of_wrong_use(capfd, command)
-    assert f"with which the run was begun ({searched / files.CONFIG})" in line
+    assert f"with which the run started ({searched / files.CONFIG})" in line
     assert files.read_json(searched / files.CONFIG) == before
 
 

@@ -1,24 +1,25 @@
-"""`darts-tf derive`: cells of a finished search, chosen anew."""
+"""`darts-tf derive`: another choice of cells of a finished search."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import derive as command_of
 from darts_tf.cli.main import main
 from run_folders import begin
 
 from darts_tf.runs.alphas import load_alphas, save_alphas
+from darts_tf.search import perturbation_selection
 from darts_tf.search.perturbation_selection import SelectionSettings
 from darts_tf.spaces.collapse import COLLAPSED
 from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 
 
 @pytest.fixture
 def searched(tmp_path):
-    """The folder of a search that likes skip connections."""
+    """The folder of a search whose alphas prefer skip connections."""
     folder = begin(tmp_path / "run", preset="tiny", seed=7, dataset="digits", limit=64)
     alphas = np.random.default_rng(0).normal(size=(2, 14, 8))
     alphas[:, :, 3] += 2
@@ -58,7 +59,7 @@ def test_a_recurrent_cell_by_strength(searched, tmp_path, capsys):
 
 @pytest.mark.parametrize(("more", "seed"), [([], 7), (["--seed", "3"], 3)])
 def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypatch, more, seed):
-    """With the search's own settings, dataset and network; the selection has tests of its own."""
+    """Uses the search's settings, dataset and network; the selection itself is tested elsewhere."""
     given = []
 
     def select_again(config, dataset, build, settings, report):
@@ -66,7 +67,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
         report({"round": 1, "rounds": 18, "chosen": ["normal edge (a, b)"], "seconds_left": 9.0})
         return GENOTYPES["DARTS_V2"]
 
-    monkeypatch.setattr(command_of, "select_again", select_again)
+    monkeypatch.setattr(perturbation_selection, "select_again", select_again)
     output = tmp_path / "genotype.json"
     command = ["derive", "--workdir", str(searched), "--output", str(output)]
     options = ["--selection", "perturbation", "--selection-epochs", "4"]
@@ -74,7 +75,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
     ((config, name, build, settings),) = given
     assert (config.workdir, config.preset, name) == (searched, "tiny", "digits")
     assert settings == SelectionSettings(4, seed)
-    assert build.args[1:] == (10, 1)
+    assert build.args[1:] == (10, 1, SPACES[DARTS])
     assert load_genotype(output) == GENOTYPES["DARTS_V2"]
 
 
@@ -92,7 +93,7 @@ def test_cells_by_perturbation_are_those_of_the_run(searched, tmp_path, monkeypa
         (["--output", "new.json", "--max-skips", "-1"], "max_skips to be zero or more"),
         (
             ["--output", "new.json", "--max-skips", "1", "--selection", "perturbation"],
-            "Expected max_skips with cells that are chosen by strength",
+            "Expected max_skips with selection='strength'",
         ),
         (["--output", "new.json", "--selection-epochs", "-1"], "selection_epochs"),
     ],

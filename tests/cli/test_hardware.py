@@ -13,6 +13,7 @@ import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
 from darts_tf.cli.main import main
 from darts_tf.export import profiling
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.configs import SearchConfig
@@ -27,7 +28,7 @@ from darts_tf.models.counting import cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.alphas import save_alphas
-from darts_tf.search import images
+from darts_tf.search import images, plan
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive
@@ -59,7 +60,7 @@ def target(config, **fields):
 
 @pytest.fixture
 def table(tmp_path, run):
-    """Of latencies that are their parts' channels times their places, in nanoseconds."""
+    """A latency table whose latencies are channels times positions, in nanoseconds."""
     parts = all_parts(target(SearchConfig(workdir=run)))
     costs = {part: part.channels * part.height * part.width for part in parts}
     latency_table.save(tmp_path / "table.json", costs, threads=1)
@@ -80,7 +81,7 @@ def test_without_a_budget_the_plain_derivation_is_printed(run, tmp_path, capsys)
     assert capsys.readouterr().out == f"{PLAIN}\n\ngenotype: {tmp_path / 'g.json'}\n"
 
 
-@pytest.mark.parametrize("channels", [16, 12])
+@mostly_slow(1, "channels", [16, 12])
 def test_network_is_within_the_budget(run, tmp_path, channels, capsys):
     most = int(0.7 * macs(PLAIN, channels=channels))
     words = ["derive", "--workdir", str(run), "--output", str(tmp_path / "g.json")]
@@ -213,7 +214,7 @@ def test_profile_of_no_network_is_refused(tmp_path, capfd, words, message):
 
 
 def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path, monkeypatch):
-    """Steps are left out: that trainers add the penalty, other tests show."""
+    """Runs no steps; other tests show that trainers add the penalty."""
     settings = {"budget_channels": 4, "budget_cells": 3}
     settings |= {"budget": "macs=60k", "cost": "params", "cost_weight": 1.0}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
@@ -230,19 +231,19 @@ def test_search_is_led_by_costs_and_derives_within_the_budget(dataset, tmp_path,
         record.describe()
         assert macs(load_genotype(kept), channels=4, cells=3) <= most
 
-    monkeypatch.setattr(images, "fit", fit)
-    genotype = images.search(config, dataset)
+    monkeypatch.setattr(plan, "fit", fit)
+    genotype = images.search_images(config, dataset)
     assert macs(genotype, channels=4, cells=3) <= most < macs(PLAIN, channels=4, cells=3)
     assert load_genotype(kept) == genotype
     kept = files.read_json(config.workdir / files.CONFIG)
     assert (kept["budget"], kept["cost"], kept["cost_weight"]) == ("macs=60k", "params", 1.0)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@mostly_slow(1, "metric", METRICS)
 def test_search_within_an_impossible_budget_does_not_begin(dataset, tmp_path, metric):
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", budget=f"{metric}=9")
     with pytest.raises(InputError, match=f"Expected a budget of {metric}=.* or more"):
-        images.search(config, dataset)
+        images.search_images(config, dataset)
     assert not config.workdir.exists()
 
 
@@ -251,5 +252,5 @@ def test_search_with_a_table_that_is_none_does_not_begin(dataset, tmp_path):
     settings = {"cost": "latency", "latency_table": path}
     config = SearchConfig.from_preset("tiny", workdir=tmp_path / "run", **settings)
     with pytest.raises(InputError, match="Expected a table of darts-tf profile"):
-        images.search(config, dataset)
+        images.search_images(config, dataset)
     assert not config.workdir.exists()

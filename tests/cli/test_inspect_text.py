@@ -1,4 +1,4 @@
-"""`darts-tf inspect` on recurrent cells: tables, notations, and the flags of the other kind."""
+"""`darts-tf inspect` on recurrent cells: tables, notations, and flags for images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refused(capsys, *words) -> str:
 
 
 def cells(out) -> list[list[str]]:
-    """The texts of every row of a table."""
+    """Returns the cells of every row of a table."""
     return [re.split(r" *│ *| {2,}", line.strip(" │")) for line in out.splitlines()]
 
 
@@ -72,7 +72,7 @@ def test_every_node_and_part_has_its_row(capsys, tmp_path):
 
 def test_tables_fit_a_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    words = ["--units", 5000, "--vocabulary", 1_000_000]  # more than would fit into memory
+    words = ["--units", 5000, "--vocabulary", 1_000_000]  # would not fit into memory
     out = inspected(capsys, "--genotype", "ENAS", "--recurrent", *words)
     assert ["embedding and classifier", "5,000,000,000", "5,000,000,000"] in cells(out)
 
@@ -125,7 +125,7 @@ def test_cells_for_images_are_no_recurrent_ones(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_of_a_network_is_of_one_kind(name):
-    """A value is refused though it is the default: it was given."""
+    """A flag is rejected even with its default value."""
     config = InspectConfig(genotype="ENAS", **{name: SETTINGS[name]})
     kinds = {True: OF_TEXT, False: OF_IMAGES}
     for recurrent, own in kinds.items():

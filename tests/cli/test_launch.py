@@ -1,4 +1,4 @@
-"""`darts-tf launch`: its words, and what it says of workers that fail."""
+"""`darts-tf launch`: its arguments, and messages about failed workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ sys.exit(run(config, [sys.executable, "-c", code]))
 
 @pytest.fixture
 def ran(monkeypatch) -> list:
-    """What the command would launch."""
+    """Records the commands that would be launched."""
     records = []
     monkeypatch.setattr(command, "run", lambda *words: records.append(words) or 0)
     return records

@@ -1,4 +1,4 @@
-"""What every command's line may say, and what shells complete."""
+"""Options of every command, and completion in shells."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from darts_tf.cli.main import COMMANDS
 from darts_tf.cli.options import Common, CommonOfJobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mostly_slow import mostly_slow
 
 from darts_tf import configs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
@@ -199,7 +200,8 @@ def bash(tmp_path_factory):
     return completed
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    (1, 2, 3),
     ("words", "expected"),
     [
         ("darts-tf se", {"search", "select", "serve"}),
@@ -213,7 +215,7 @@ def test_bash_completes(bash, words, expected):
     assert set(bash(words)) == expected
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@mostly_slow(1, "shell", ["zsh", "fish"])
 def test_other_shells_get_a_script_with_every_command(capsys, shell):
     assert main.main(["completion", shell]) == 0
     script = capsys.readouterr().out

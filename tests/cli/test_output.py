@@ -1,4 +1,4 @@
-"""What is printed in which mode, and what an epoch shows."""
+"""Output of the modes, and the lines of an epoch."""
 
 from __future__ import annotations
 

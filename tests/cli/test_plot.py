@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def searched(here):
-    """The folder of a search, with others on a text and in stages beside it."""
+    """The folder of a search, next to those of a search on text and of one in stages."""
     folder = begin(here / "found", preset="tiny", dataset="digits", limit=64, relaxation="sigmoid")
     alphas = np.random.default_rng(0).normal(size=(3, 2, 5, 8))
     for epoch, each in enumerate(alphas):
@@ -104,7 +104,7 @@ def test_a_run_s_cells_supernet_and_film(searched, here, capsys):
 
 
 def test_the_chosen_cells_are_those_that_the_supernet_s_picture_marks(searched, here):
-    five = np.random.default_rng(1).normal(size=(2, 20, 8))  # five nodes, as the genotype has
+    five = np.random.default_rng(1).normal(size=(2, 20, 8))  # five nodes, as in the genotype
     save_alphas(searched, *five)
     GENOTYPES["NASNet"].save(searched / files.GENOTYPE)
     assert main(["plot", "found", "--supernet", "--cell", "normal"]) == 0

@@ -1,4 +1,4 @@
-"""What an epoch shows, and how long is left."""
+"""The lines of an epoch, and the time left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
 class Clock:
-    """Seconds that a test lets pass."""
+    """A fake clock, which a test advances."""
 
     now = 100.0
 
@@ -73,7 +73,7 @@ def test_pace_of_an_epoch_that_is_resumed_counts_the_steps_that_are_left():
 
 
 def progressed(run, epochs=3, **options):
-    """What a progress prints while `run(progress)` calls it."""
+    """Returns the output of a progress during `run(progress)`."""
     out = io.StringIO()
     console = Console(file=out, highlight=False, soft_wrap=True, **options)
     with EpochProgress(epochs, run="runs/a", console=console) as progress:
@@ -96,7 +96,7 @@ def three_epochs(progress, genotypes=(None,) * 3):
 def test_lines_are_plain_where_nobody_watches():
     lines = progressed(three_epochs).splitlines()
     assert lines[0].startswith("tracing the training step")
-    assert " s a step, " in lines[1]
+    assert " s per step, " in lines[1]
     assert " until epoch 3; " in lines[1]
     for number, line in enumerate(lines[2:], 1):
         assert line.startswith(f"epoch   {number}/3  loss 1.5000  accuracy 25.0%  2.0 s  ")

@@ -1,4 +1,4 @@
-"""`--resume` on the command line: the run's own settings, and what may differ from them."""
+"""`--resume` on the command line: the run's settings, and those that may differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = {"preset": "tiny", "channels": 4, "flip": True, "limit": 9, "checkpoi
 
 @pytest.fixture
 def ran(monkeypatch) -> list:
-    """The configs of the commands that would have run."""
+    """Records the configs of commands instead of running them."""
     records = []
     replace_commands(monkeypatch, lambda config: records.append(config) or 0)
     return records
@@ -29,7 +29,7 @@ def ran(monkeypatch) -> list:
 
 @pytest.fixture
 def folder(tmp_path):
-    """That of a search with settings of its own."""
+    """The folder of a search with unusual settings."""
     return begin(tmp_path / "run", **SETTINGS)
 
 
@@ -77,7 +77,7 @@ def test_resume_leaves_the_name_of_the_dataset_to_when_it_is_loaded(ran, folder)
 
 
 def refused(capsys, argv) -> str:
-    """The one line that a command line is refused with."""
+    """Runs an invalid command line and returns its line of error."""
     assert main(argv) == 2
     out, err = capsys.readouterr()
     assert (out, len(err.splitlines())) == ("", 1)
@@ -88,7 +88,7 @@ def refused(capsys, argv) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--channels 8", r"channels=4, with which the run was begun \(.*config.json\). .*nels=8$"),
+        ("--channels 8", r"channels=4, with which the run started \(.*config.json\). .*nels=8$"),
         ("--preset cifar10", "preset='tiny', .* Received: preset='cifar10'$"),
         ("--no-flip", "flip=True, .* Received: flip=False$"),
         ("--limit None", "limit=9, .* Received: limit=None$"),
@@ -135,7 +135,7 @@ def test_resume_shows_help(ran, folder, capsys):
 
 
 def stopped(monkeypatch, capsys, argv, error) -> tuple[int, str]:
-    """Status and line of a command in which this comes up."""
+    """Returns status and line of a command that raises `error`."""
 
     def run(config):
         raise error
@@ -154,7 +154,7 @@ def test_ctrl_c_before_the_training_loop_leaves_a_run_as_it_was(
     checkpoints.write(made, checkpoints.Position(1, 0, 2), {}, [])
     argv = ["search", "--workdir", folder, *option]
     status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
-    kept = f"{folder} is as it was, and --resume goes on from its last checkpoint"
+    kept = f"{folder} is unchanged, and --resume continues from its last checkpoint"
     assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
 
 

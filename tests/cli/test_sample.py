@@ -1,4 +1,4 @@
-"""`darts-tf sample`, and what export and predict make of language models, as they are typed."""
+"""`darts-tf sample`, and `export` and `predict` with language models, as users type them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cli_helpers import one_line_of_wrong_use
 from darts_tf.cli.main import main
 from darts_tf.export.text.loading import load_text_model
 from darts_tf.export.text.sampling import choose
+from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, SIZE, probabilities_of, small_model, words_of
 
 from darts_tf import export
@@ -24,14 +25,14 @@ TOKENS = {word: token for token, word in enumerate(KNOWN)}
 
 
 def sampled(capfd, model, *words):
-    """What it prints, and says."""
+    """Runs `sample`; returns its output."""
     capfd.readouterr()
     assert main(["sample", "--model", str(model), *map(str, words)]) == 0
     return capfd.readouterr()
 
 
 def greedy(model, prompt, count):
-    """The most probable words one after another, by the formula; `<unk>` is none of them."""
+    """Returns the most probable words one after another, by the formula, without `<unk>`."""
     tokens = [TOKENS[word] for word in ["<eos>", *prompt]]
     for _ in range(count):
         shares = probabilities_of(model, tokens)
@@ -42,11 +43,11 @@ def greedy(model, prompt, count):
 
 @pytest.fixture(scope="module")
 def ran(text_models):
-    """The folder of the run and the export."""
+    """A folder with a run and its export."""
     return text_models.run.parent
 
 
-@pytest.mark.parametrize("place", PLACES)
+@mostly_slow((0, 2, 3), "place", PLACES)
 def test_every_model_writes_the_same_text(ran, text_models, capfd, place):
     expected = sampled(capfd, ran / "run", "--words", 30, "--prompt", "w1 w2", "--seed", 5)
     found = sampled(capfd, ran / place, "--words", 30, "--prompt", "w1 w2", "--seed", 5)
@@ -88,7 +89,7 @@ def test_unknown_words_of_the_prompt_are_named(ran, capfd):
 
 
 def test_prompts_are_split_as_the_text_is_that_a_run_is_on(ran, tmp_path, capfd):
-    """Of `pydoc` in small letters, marks apart; an export and its files know that too."""
+    """`pydoc` is lower case with punctuation split off; exports and their files store the rule."""
     known = ("<eos>", "<unk>", "the", ".", "...", "class")
     words = words_of(*known, splitting="pydoc")
     tokens = np.zeros((2, 3), int)
@@ -148,7 +149,7 @@ def test_what_cannot_be_is_told_in_one_line(ran, capfd, tmp_path, words, message
     assert message in one_line_of_wrong_use(capfd, ["sample", "--model", model, *rest])
 
 
-@pytest.mark.parametrize("place", ["run", "out", "out/model_float32.tflite"])
+@mostly_slow((0, 2), "place", ["run", "out", "out/model_float32.tflite"])
 def test_images_and_texts_are_told_apart(ran, models, capfd, place):
     line = one_line_of_wrong_use(capfd, ["sample", "--model", models[0] / place])
     assert "a network for images, which darts-tf predict is for" in line
@@ -209,7 +210,7 @@ def test_export_command_writes_what_a_language_model_can_be(ran, text_models, ca
     assert "model_float16.tflite" not in names
 
 
-@pytest.mark.parametrize("there", ["nothing", "another text"])
+@mostly_slow(1, "there", ["nothing", "another text"])
 def test_export_command_compares_on_random_words_where_the_text_is_gone(
     ran, text_models, capfd, tmp_path, there
 ):
@@ -234,7 +235,7 @@ def test_export_command_refuses_what_a_language_model_cannot_be(ran, capfd, tmp_
     assert f"{', '.join(export.TEXT_FORMATS)}. Received: {name}" in line
     images = ["export", "--workdir", ran / "run", "--output", tmp_path / "out"]
     line = one_line_of_wrong_use(capfd, [*images, "--calibration", tmp_path])
-    assert "calibration for a network for images alone" in line
+    assert "--calibration only for a network for images" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""`darts-tf select`: what it prints, how it is stopped and goes on, and one real protocol."""
+"""`darts-tf select`: its output, stopping and resuming, and one real protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_protocol_that_is_stopped_in_every_run_repeats_none(tmp_path, monkeypatc
     monkeypatch.setattr(program, "_run", run)
     monkeypatch.setattr(protocol, "_size", lambda *given: {"params": 1, "macs": 1})
     assert main(["select", *TINY, "--workdir", str(folder)]) == 130
-    kept = f"; what is done is kept, and --workdir {folder} --resume resumes it"
+    kept = f"; completed work is kept, and --workdir {folder} --resume resumes it"
     assert capsys.readouterr().err == f"darts-tf: stopped{kept}\n"
     statuses = [main(["select", "--workdir", str(folder), "--resume"]) for _ in JOBS]
     assert statuses == [130] * 5 + [0]

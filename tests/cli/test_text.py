@@ -1,4 +1,4 @@
-"""The commands as a user types them, on a short text."""
+"""The commands as users type them, on a short text."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def test_train_resumed_needs_no_more_than_the_folder(trained, capsys):
     assert main(["train", "--workdir", str(trained), "--resume"]) == 0
     lines = capsys.readouterr().out.splitlines()
     best = min(line["valid_perplexity"] for line in read_metrics(trained))
-    assert any(line.startswith(f"valid perplexity {best:.2f}, in epoch ") for line in lines)
-    assert any("training, 144 valid and 144 test words, vocabulary of 10" in line for line in lines)
+    assert any(line.startswith(f"validation perplexity {best:.2f}, in epoch ") for line in lines)
+    words = "training, 144 validation and 144 test words, vocabulary of 10"
+    assert any(words in line for line in lines)
 
 
 def test_evaluate_says_how_it_measured(trained, capsys):
@@ -137,7 +138,9 @@ def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
 
 def test_run_on_text_is_not_resumed_on_images(searched, capfd):
     line = one_line_of_wrong_use(capfd, ["train", "--resume", "--workdir", str(searched)])
-    assert "Expected the settings of a training. Received: those of a search on text" in line
+    assert (
+        "Expected the settings of a training on text. Received: those of a search on text" in line
+    )
     resumed = ["search", "--resume", "--workdir", str(searched)]
     line = one_line_of_wrong_use(capfd, [*resumed, "--dataset", "digits"])
     assert "Expected a dataset" in line or "Received" in line

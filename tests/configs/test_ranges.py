@@ -36,7 +36,7 @@ def test_text_says_what_a_setting_is_chosen_from(text, expected):
         (["channels"], "Expected a setting as in .* Received: 'channels'"),
         (["channels=8"], "Expected a range or different values, .* Received: 'channels=8'"),
         (["channels=8,8"], "Expected a range or different values"),
-        (["channels=16..8"], "Expected a range that goes up. Received: channels=16..8"),
+        (["channels=16..8"], "Expected a range in ascending order. Received: channels=16..8"),
         (["weight_decay=0..1:log"], "Expected a range of numbers above zero for weight_decay"),
         (["schedule=1..2"], "Expected a range of numbers for schedule"),
         (["epochs=1.5..3"], "Expected a range of numbers for epochs"),

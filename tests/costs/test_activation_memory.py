@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from darts_tf.cli.main import main
+from mostly_slow import mostly_slow
 
 from darts_tf.costs.activation_memory import Made, alive, peak_memory
 from darts_tf.costs.formulas import component_costs
@@ -62,7 +63,7 @@ def test_peak_of_a_small_network_is_what_one_counts_by_hand():
 
 
 @pytest.mark.parametrize(("stem", "size"), [("cifar", (32, 32)), ("imagenet", (70, 64))])
-@pytest.mark.parametrize("name", GENOTYPES)
+@mostly_slow((0, 3), "name", GENOTYPES)
 def test_every_part_needs_at_least_its_output(name, stem, size):
     target = Target(4, 3, *size, stem, classes=5)
     parts = component_costs(target, GENOTYPES[name])

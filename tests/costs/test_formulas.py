@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from mostly_slow import mostly_slow
 
 from darts_tf.costs import formulas
 from darts_tf.costs.parts import Target, all_parts
@@ -19,7 +20,7 @@ TARGETS = {
 }
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@mostly_slow(1, "name", TARGETS)
 def test_every_part_costs_what_its_layer_does(name):
     """Stems and classifiers count no products themselves: `test_counting` has plain NumPy do it."""
     for part in all_parts(TARGETS[name], primitives=ALL_PRIMITIVES):

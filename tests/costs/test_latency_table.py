@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -103,7 +104,9 @@ def test_file_that_is_not_there_is_named(tmp_path):
 
 @given(cut=st.integers(0, 400), junk=st.binary(max_size=20))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_damage_is_an_error_of_input(tmp_path, cut, junk):
     path = tmp_path / "damaged.json"

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, space_of
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=examples(60), deadline=None)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from mostly_slow import mostly_slow
 
 from darts_tf.costs.formulas import METRICS
 from darts_tf.costs.parts import Target, all_parts, parts_of
@@ -36,7 +37,7 @@ def drawn(seed: int, nodes: int = 4):
     return np.random.default_rng(seed).normal(size=(2, len(edges(nodes)), 8))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@mostly_slow(1, "name", CELLS)
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_parts_cost_what_the_network_does(target, name):
     genotype = GENOTYPES[name]
@@ -60,7 +61,7 @@ def test_published_counts_are_met():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("nodes", [2, 4])
+@mostly_slow(1, "nodes", [2, 4])
 def test_arrays_sum_to_the_same(metric, nodes):
     target = TARGETS["imagenet"]
     table = cost_table(metric, all_parts(target, nodes))

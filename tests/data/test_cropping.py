@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf.data import Preprocessing
@@ -51,7 +52,7 @@ def encode(image: np.ndarray, file_format: str = "JPEG", **options) -> tf.Tensor
     return tf.constant(buffer.getvalue())
 
 
-@pytest.mark.parametrize("size", SIZES)
+@mostly_slow(2, "size", SIZES)
 def test_crop_window_is_torchvisions(size):
     draws = np.random.default_rng(sum(size)).random((200, DRAWS), np.float32)
     windows = tf.map_fn(
@@ -105,7 +106,7 @@ def test_decoded_windows_of_photos_are_those_of_the_decoded_photos(shared):
             np.testing.assert_array_equal(decoded, whole[top : top + height, left : left + width])
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP"])
+@mostly_slow(1, "file_format", ["JPEG", "PNG", "BMP"])
 @pytest.mark.parametrize("gray", [False, True])
 def test_random_resized_crop_is_the_resized_window(file_format, gray):
     image = photo(60, 41)

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf.data import decoding, load_dataset
@@ -99,9 +100,9 @@ def assert_equal(dataset, expected):
     assert dataset.preprocessing == expected.preprocessing
 
 
-@pytest.mark.parametrize("image_size", [None, 12])
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@mostly_slow(1, "image_size", [None, 12])
+@mostly_slow(1, "suffix", ["jpg", "png"])
+@mostly_slow((0, 3, 4, 5), "damage", DAMAGES)
 def test_damaged_image_is_left_out_with_its_label(tmp_path, caplog, suffix, damage, image_size):
     folder = make_folder(tmp_path / "data", 3, suffix)
     path = folder / "train" / "blue" / f"001.{suffix}"
@@ -112,8 +113,9 @@ def test_damaged_image_is_left_out_with_its_label(tmp_path, caplog, suffix, dama
     assert_equal(dataset, without(folder, [path], image_size=image_size))
 
 
-@pytest.mark.parametrize("image_size", [None, 9])
-@pytest.mark.parametrize(
+@mostly_slow(1, "image_size", [None, 9])
+@mostly_slow(
+    (2, 4),
     "positions",
     [
         [0],
@@ -148,7 +150,7 @@ def test_labels_stay_with_their_images_in_every_chunk(tmp_path, caplog, position
     assert_equal(dataset, without(folder, bad, image_size=image_size))
 
 
-@pytest.mark.parametrize("image_size", [None, 12])
+@mostly_slow((1,), "image_size", [None, 12])
 @pytest.mark.parametrize("first", [0, 2])
 def test_one_damaged_image_more_than_the_limit_is_an_error(tmp_path, caplog, first, image_size):
     folder = make_folder(tmp_path, 6)
@@ -174,7 +176,7 @@ def test_undamaged_folder_is_not_changed_by_the_limit(tmp_path, caplog):
     assert not logged(caplog)
 
 
-@pytest.mark.parametrize("image_size", [None, 12])
+@mostly_slow((1,), "image_size", [None, 12])
 @pytest.mark.parametrize("bad", [[0, 2], [1, 2]])
 def test_without_a_limit_the_first_damaged_image_is_an_error(tmp_path, caplog, bad, image_size):
     folder = make_folder(tmp_path, 4)
@@ -224,8 +226,8 @@ def test_image_of_another_size_is_not_damaged(tmp_path, caplog, position):
     assert len(dataset.train.labels) == 8
 
 
-@pytest.mark.parametrize("image_size", [None, 12])
-@pytest.mark.parametrize("max_bad_images", [0, 9])
+@mostly_slow(1, "image_size", [None, 12])
+@mostly_slow((1,), "max_bad_images", [0, 9])
 @pytest.mark.parametrize("damage", [halve, lose])
 def test_damaged_test_image_is_an_error(tmp_path, caplog, damage, max_bad_images, image_size):
     folder = make_folder(tmp_path, 3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from mostly_slow import mostly_slow
 
 from darts_tf.data import load_dataset
 from darts_tf.data.decoding import CHUNK
@@ -73,7 +74,7 @@ def left_out(numbers, limit: int) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("image_size", [None, 12])
+@mostly_slow((1,), "image_size", [None, 12])
 def test_tfds_damaged_images_are_left_out_with_their_labels(caplog, image_size):
     bad = DamagedShapes.BAD["train"]
     dataset = load_dataset("damaged_shapes", image_size=image_size, max_bad_images=5)

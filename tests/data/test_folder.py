@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf.data import decoding, load_dataset
@@ -32,7 +33,7 @@ def folder(tmp_path) -> pathlib.Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("size", [(8, 8), (28, 28), (33, 33), (224, 224), (12, 40)])
+@mostly_slow((1, 4), "size", [(8, 8), (28, 28), (33, 33), (224, 224), (12, 40)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_folder_holds_what_pillow_reads(tmp_path, size, channels):
     for split in ("train", "test"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from collect_batches import assert_same, collected
+from mostly_slow import mostly_slow
 
 from darts_tf.data import (
     Augmentation,
@@ -56,7 +57,7 @@ def test_train_batches_without_augmentation_are_exactly_the_normalised_images():
     np.testing.assert_array_equal(x, preprocessing.normalize(split.images[y]))
 
 
-@pytest.mark.parametrize("start", [1, 4, 5, 12])
+@mostly_slow((2,), "start", [1, 4, 5, 12])
 def test_train_batches_start_at_any_step_bit_for_bit(start):
     options = {"seed": 7, "epochs": 3}
     full = collected(train_batches(noise(18), RAW, EVERYTHING, 5, **options))
@@ -64,7 +65,7 @@ def test_train_batches_start_at_any_step_bit_for_bit(start):
     assert_same(rest, full[start:])
 
 
-@pytest.mark.parametrize("start", [3, 7])
+@mostly_slow((1,), "start", [3, 7])
 def test_search_batches_start_at_any_step_bit_for_bit(start):
     halves = split_halves(noise(31), 0)
     options = {"seed": 7, "epochs": 3}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from collect_batches import assert_same, collected
+from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf.data import (
@@ -88,14 +89,14 @@ def test_streamed_batches_hold_every_image_once_an_epoch_in_new_order(dataset, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("start", [2, 3, 7, 9])
+@mostly_slow((1,), "start", [2, 3, 7, 9])
 def test_streamed_batches_start_at_any_step_bit_for_bit(dataset, kind, start):
     split = KINDS[kind](dataset.train)
     full = collected(trained(split))
     assert_same(collected(trained(split, start_step=start)), full[start:])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@mostly_slow(1, "kind", KINDS)
 def test_streamed_batches_follow_the_seed_and_no_other(dataset, kind):
     split = KINDS[kind](dataset.train)
     first = collected(trained(split))
@@ -106,7 +107,8 @@ def test_streamed_batches_follow_the_seed_and_no_other(dataset, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
+@mostly_slow(
+    1,
     ("here", "start"),
     [(1, 4), (3, 0), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 0), (3, 4)))],
 )
@@ -148,7 +150,7 @@ def test_sample_of_a_streamed_split_is_decoded_with_its_labels(dataset, kind):
     assert len(sample(KINDS[kind](dataset.train), dataset.preprocessing, 99).labels) == 11
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@mostly_slow(1, "kind", KINDS)
 def test_parts_of_streamed_evaluation_may_be_empty(dataset, kind):
     split = KINDS[kind](dataset.test)
     whole = collected(evaluation_batches(split, RAW, 4))
@@ -224,7 +226,7 @@ def logged(caplog) -> list[str]:
     return [message for logger, _, message in caplog.record_tuples if logger == "darts_tf"]
 
 
-@pytest.mark.parametrize("damage", [shorten, empty, replace, lose])
+@mostly_slow((0, 3), "damage", [shorten, empty, replace, lose])
 def test_damaged_file_is_left_out_and_named(folder, caplog, damage):
     path = folder / "train" / "b" / "1.jpg"
     damage(path)

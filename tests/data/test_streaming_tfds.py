@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from mostly_slow import mostly_slow
 
 from darts_tf.data import Augmentation, evaluation_batches, load_dataset, train_batches
 from darts_tf.data.splits import Records
@@ -83,7 +84,7 @@ def test_order_of_the_files_follows_the_seed_too(dataset, monkeypatch):
     assert len(orders) > 1
 
 
-@pytest.mark.parametrize("start", [2, 5, 8])
+@mostly_slow((1,), "start", [2, 5, 8])
 def test_streamed_records_start_at_any_step_bit_for_bit(dataset, start):
     full, rest = batches(dataset), batches(dataset, start_step=start)
     assert len(rest) == len(full) - start

@@ -101,7 +101,7 @@ def test_folder_is_taken_or_refused(tmp_path):
         return reader
 
     files = st.tuples(*[st.one_of(HOSTILE, HOSTILE, st.none(), st.just(b"a b\n"))] * 3)
-    assert fuzz(files, 200, read, folder=folder) > 60
+    assert fuzz(files, 200, read, folder=folder) > 0.3
 
 
 def test_vocabulary_is_taken_or_refused(tmp_path):
@@ -118,4 +118,4 @@ def test_vocabulary_is_taken_or_refused(tmp_path):
 
         return reader
 
-    assert fuzz(HOSTILE, 200, read, folder=path.parent) > 60
+    assert fuzz(HOSTILE, 200, read, folder=path.parent) > 0.3

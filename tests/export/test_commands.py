@@ -1,4 +1,4 @@
-"""The commands that export and that classify with what was exported."""
+"""The commands `export` and `predict` with an export."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from darts_tf.cli.main import main
 from darts_tf.export.parity import Bounds
 from export_fixtures import FLOAT, TFLITE, probabilities_of
+from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf import export
@@ -86,7 +87,7 @@ def test_export_command_writes_a_runs_network_and_says_where(models, capsys, tmp
     assert [path.name for path in (tmp_path / "out" / "saved_model" / "model").iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize("source", ["train", "folder"])
+@mostly_slow((1,), "source", ["train", "folder"])
 def test_export_command_calibrates_on_training_images_or_a_folder(
     models, digits, monkeypatch, tmp_path, source
 ):

@@ -1,4 +1,4 @@
-"""Float32 copies, folded normalisations, and graphs with constants for weights."""
+"""Float32 copies, folded normalizations, and graphs with constant weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_frozen_graph_holds_every_weight_once_and_no_variable():
         if tensor.dtype == tf.float32.as_datatype_enum
     )
     scales = sum(math.prod(v.shape) for v in network.variables if v.name == "gamma")
-    pooling = 2 * 16 + 2 * 4  # the weights of average pools' borders, two a reduction cell
+    pooling = 2 * 16 + 2 * 4  # the weights at the borders of average pools, two per reduction cell
     assert 0 <= held - (count_params(network) - scales) <= pooling + 10
 
 

@@ -1,4 +1,4 @@
-"""Opening runs, exports and single models."""
+"""Loading of runs, exports and single models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = (
     *("run", "run/model.keras", "out", "out/saved_model", "out/saved_model/model", VERSION),
     TFLITE,
 )
-"""Everything that `load` opens."""
+"""Paths of all kinds that `load` accepts."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -60,7 +60,7 @@ def test_labels_keep_all_their_characters(tmp_path):
 
 
 def test_labels_inside_a_tflite_file_come_before_those_beside_it(models, tmp_path):
-    """An export that is being replaced has old labels beside a new model for a moment."""
+    """While an export is replaced, old labels lie beside a new model for a moment."""
     path = shutil.copy(models[0] / TFLITE, tmp_path)
     describe(tmp_path, preprocessing_of(), tuple(f"beside {i}" for i in range(10)))
     assert export.load(path).classes == export.load(models[0] / "run").classes

@@ -1,4 +1,4 @@
-"""OpenVINO, a runtime of its own, says of both float formats what Keras says."""
+"""OpenVINO, an independent runtime, agrees with Keras on both float formats."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from darts_tf.export.formats import FORMATS
 from darts_tf.export.images import Examples, keras_logits
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
+from mostly_slow import mostly_slow
 
 openvino = pytest.importorskip("openvino")
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Some processors would compute with 16 bits."""
+"""Settings for float32, since OpenVINO would compute with 16 bits on some processors."""
 
 
 @pytest.fixture(scope="module")
 def network():
-    """Every primitive, on images of an odd size, with its logits."""
+    """A network with every primitive, images of an odd size, and their logits."""
     network, preprocessing = small_network(EVERYTHING, 3, classes=5), preprocessing_of(33, 34, 3)
     images = drawn_images(preprocessing, 3)
     logits = keras_logits(network, preprocessing)(images)
@@ -39,7 +40,7 @@ def test_saved_model_agrees_with_keras(network, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"].sum(1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "bound"), [("tflite", 1e-5), ("tflite_float16", 2e-3)])
+@mostly_slow(1, ("name", "bound"), [("tflite", 1e-5), ("tflite_float16", 2e-3)])
 def test_tflite_agrees_with_keras(network, tmp_path, name, bound):
     *parts, images, expected = network
     compiled = written(name, *parts, tmp_path)

@@ -1,4 +1,4 @@
-"""How far two models are apart, by closed forms, and what is published."""
+"""Differences between two models, compared with closed forms, and what is published."""
 
 from __future__ import annotations
 

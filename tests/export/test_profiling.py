@@ -1,4 +1,4 @@
-"""Parts as TFLite models: they compute what the network's layers do, and are timed."""
+"""Parts as TFLite models: they agree with the network's layers, and are timed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from darts_tf.export import profiling
 from darts_tf.export.tflite import measuring
+from mostly_slow import mostly_slow
 
 from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.costs.tables import network_cost
@@ -25,7 +26,7 @@ PARTS = [
     Part("stem_imagenet", 1, 6, 32, 33, 8),
 ]
 FREE = {("none", 1), ("none", 2), ("skip_connect", 1)}
-"""Edges that no network has as parts."""
+"""Primitives that are no parts of networks."""
 
 
 def outputs(path, *inputs):
@@ -39,7 +40,9 @@ def outputs(path, *inputs):
     return interpreter.get_tensor(output["index"])
 
 
-@pytest.mark.parametrize("part", [p for p in PARTS if (p.name, p.stride) not in FREE], ids=str)
+@mostly_slow(
+    (0, 5, 10, 15, 20), "part", [p for p in PARTS if (p.name, p.stride) not in FREE], ids=str
+)
 def test_model_of_a_part_is_its_layer_in_one_partition(tmp_path, part):
     (path := tmp_path / "part.tflite").write_bytes(profiling.model_of(part))
     draw = np.random.default_rng(0)
@@ -72,7 +75,7 @@ SMALL = Target(2, 3, 8, 8, image_channels=1)
 
 
 def test_profile_measures_all_in_turns(monkeypatch):
-    """By a clock of parts of 1 to 50 ms, and networks that take twice the sum of theirs."""
+    """With a fake clock: parts take 1 to 50 ms, and networks twice the sum of their parts."""
     written, turns, lines = [], [], []
     monkeypatch.setattr(profiling, "model_of", lambda part: written.append(part) or b"")
     monkeypatch.setattr(
@@ -106,7 +109,8 @@ def test_profile_measures_all_in_turns(monkeypatch):
     assert f"   2,000.0 us  {parts[0]}" in lines
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    1,
     ("target", "name"),
     [
         (Target(2, 3, 9, 8, classes=7, image_channels=1), "PCDARTS"),

@@ -1,4 +1,4 @@
-"""How an export's folder is written and replaced, with processes that die at every step of it."""
+"""Writing and replacing of an export's folder, with processes killed at every step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEW = {
     **{"saved_model/model/2/saved_model.pb": "new", "saved_model/model/2/assets/a": "new"},
 }
 MINE = {"notes.txt": "mine", "web/mine.txt": "mine", "saved_model/model/1/assets/mine": "mine"}
-"""Files that no export has written."""
+"""Contents of files that no export has written, by name."""
 
 KILLED = """
 import json, os, pathlib, shutil, signal, sys
@@ -59,12 +59,12 @@ while status != 0:
     status = os.waitpid(child, 0)[1]
     step += 1
 """
-"""Kills an export before its first, its second, ... change of the file system, until none is left;
-each has a folder of its own."""
+"""Script that kills an export before its first, second, ... change of the file system;
+every export has a separate folder."""
 
 
 def texts(place: pathlib.Path) -> dict[str, str]:
-    """The files at a place, but for the report, the lock and those that are being written."""
+    """Returns the files of a folder, without report, lock and staged files."""
     found = {name: contents.decode() for name, contents in tree(place).items()}
     passing = (folder.STAGED, folder.LOCK, folder.REPORT)
     return {name: text for name, text in found.items() if not name.startswith(passing)}
@@ -76,7 +76,7 @@ def report_of(output):
 
 @pytest.fixture
 def earlier(tmp_path):
-    """An export with files of others in its folder."""
+    """An export with other files in its folder."""
     write_export(tmp_path / "out", OLD)
     for name, text in MINE.items():
         (tmp_path / "out" / name).write_text(text)
@@ -128,7 +128,7 @@ def test_a_replaced_export_can_be_used_and_replaced_wherever_it_was_killed(earli
         expected = {**kept, **{n: found[n] for n in added}, **third, **MINE}
         assert texts(output) == expected
         assert not list(output.glob(f"{folder.STAGED}*"))
-    assert len(seen) > 5  # kills hit between many of the files
+    assert len(seen) > 5  # processes were killed between many of the files
 
 
 def test_an_error_while_writing_changes_nothing(earlier):
@@ -172,7 +172,7 @@ def test_a_file_of_somebody_else_is_never_replaced(tmp_path, name):
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("mine")
     before = tree(tmp_path)
-    with pytest.raises(ValueError, match=f"nothing of others .*{name}"):
+    with pytest.raises(ValueError, match=f"no files of others .*{name}"):
         write_export(tmp_path / "out", NEW)
     assert tree(tmp_path) == {**before, "out/.lock": b""}
 
@@ -247,7 +247,7 @@ def test_names_are_such_as_fit_in_paths_and_addresses(tmp_path, name):
 
 
 def test_a_folder_that_is_mounted_is_written_file_by_file(tmp_path, monkeypatch):
-    """It cannot be renamed to."""
+    """A mount point cannot be the target of a rename."""
     output = tmp_path / "mount"
     output.mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: pathlib.Path(path) == output)

@@ -1,4 +1,4 @@
-"""The report for people: whole, harmless, and of one file."""
+"""The HTML report: complete, escaped, and a single file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SavedModel: its signatures, what they refuse, and that it needs nothing of ours."""
+"""The SavedModel: its signatures, their errors, and use without the package."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from darts_tf.data import Preprocessing
 from darts_tf.models.counting import count_params
 
 SHAPE = Preprocessing(9, 8, 3, (0.3, 0.4, 0.5), (0.2, 0.3, 0.2), 11)
-"""What predict_bytes and classify are tested with: the shorter side resized, the centre cropped."""
+"""Preprocessing for predict_bytes and classify: resizes the shorter side, crops the center."""
 CLASSES = ("cat", "dog, small", "sans\u2028fin")
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A version's folder, and the network in it."""
+    """A version's folder, and its network."""
     network = small_network("DARTS_V1", 3, classes=len(CLASSES))
     fold_normalizations(network)
     path = tmp_path_factory.mktemp("models") / "zoo" / "7"
@@ -43,7 +43,7 @@ def signatures(written):
 
 @pytest.fixture(scope="module")
 def files():
-    """An image file of every kind, each of another size."""
+    """An image file of every kind, all of different sizes."""
     random = np.random.default_rng(0)
     return [encoded(kind, random.integers(0, 256, (20 + i, 30 - i, 3), np.uint8))
             for i, kind in enumerate(KINDS)]  # fmt: skip
@@ -62,7 +62,7 @@ def example(**features) -> bytes:
 
 
 def ranked(network, images):
-    """Labels and probabilities of every image, the best one first."""
+    """Returns expected labels and probabilities of every image, best first."""
     probabilities = probabilities_of(network, SHAPE, images)
     order = np.argsort(-probabilities, axis=1)
     return np.array(CLASSES)[order], np.take_along_axis(probabilities, order, 1)
@@ -195,7 +195,7 @@ def test_weights_are_stored_once(tmp_path):
     network = small_network(channels=36, image_channels=3)
     saved_model.write(network, preprocessing_of(channels=3), tmp_path / "1", Examples(names()))
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-    assert size < 1.1 * 4 * count_params(network) + 2**18  # the graph is as large for any width
+    assert size < 1.1 * 4 * count_params(network) + 2**18  # the graph has a fixed size
 
 
 def test_it_runs_with_neither_keras_nor_this_package_in_the_process(written, files, tmp_path):

@@ -1,4 +1,4 @@
-"""Exports as a whole: parity of every genotype, what is written, and what never is."""
+"""Whole exports: parity of every genotype, and the files that are and are not written."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from export_fixtures import (
     small_network,
     tree,
 )
+from mostly_slow import mostly_slow
 
 from darts_tf import export
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
@@ -46,7 +47,7 @@ def placed(output: pathlib.Path, report: dict, name: str) -> pathlib.Path:
 
 
 def stub(name, monkeypatch, **changes):
-    """Replaces a format by one that writes two bytes and reads the network's logits as noise."""
+    """Replaces a format by one that writes two bytes and whose logits are noisy."""
 
     def open_noise(path):
         assert path.read_bytes() == b"ok"
@@ -61,7 +62,7 @@ def stub(name, monkeypatch, **changes):
 
 
 def test_cases_cover_the_zoo():
-    """With every operation and every number of nodes."""
+    """The cases have every operation and every number of nodes of the zoo."""
     assert set(CASES) <= set(GENOTYPES)
 
     def kinds(names):
@@ -72,13 +73,7 @@ def test_cases_cover_the_zoo():
     assert kinds(CASES) == kinds(GENOTYPES)
 
 
-LONG = ("DARTS_V1", "NASNet", "PDARTS", "AmoebaNet")
-"""Those whose sizes are like another's."""
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in CASES]
-)
+@mostly_slow((4,), "name", CASES)
 def test_float32_formats_agree_with_keras_on_every_genotype(tmp_path, name):
     height, width, channels, stem = CASES[name]
     network = small_network(name, channels, stem=stem, classes=3)
@@ -196,7 +191,7 @@ def test_a_model_that_misses_its_bound_is_not_published_and_the_others_are(tmp_p
     assert "noisy.tflite" not in report["files"]
 
 
-@pytest.mark.parametrize("name", FLOAT)
+@mostly_slow(1, "name", FLOAT)
 def test_export_of_no_model_that_agrees_with_keras_leaves_nothing(tmp_path, monkeypatch, name):
     form = export.FORMATS[name]._replace(bounds=IMPOSSIBLE)
     monkeypatch.setitem(export.FORMATS, name, form)
@@ -249,7 +244,7 @@ def test_overwrite_adds_a_version_and_replaces_the_files(exported, tmp_path):
     after = tree(output / "saved_model")
     assert {name: after[name] for name in before} == before
     assert export.load(output).probabilities(exported.images).shape == (17, 10)
-    with pytest.raises(ValueError, match="not there yet.*version=2, there are 1, 2"):
+    with pytest.raises(ValueError, match="not exist yet.*version=2, there are 1, 2"):
         small_export(output, overwrite=True, version=2)
 
 
@@ -273,7 +268,7 @@ def test_failure_half_way_keeps_the_earlier_export(exported, tmp_path, monkeypat
         ({"formats": ("onnx",)}, "format to be one of saved_model, tflite.* Received: .*onnx"),
         ({"formats": ()}, "at least one"),
         ({"formats": ("tflite", "tflite")}, "each format once"),
-        ({"classes": names(9)}, "one class a logit, 10. Received: 9 classes"),
+        ({"classes": names(9)}, "one class per logit, 10. Received: 9 classes"),
         ({"classes": [*names(9), "two\nlines"]}, "one line"),
         ({"classes": [*names(9), ""]}, "names of one line"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "at least 1"),

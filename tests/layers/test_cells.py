@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from call_primitive import applied
+from mostly_slow import mostly_slow
 from numerics import assert_close
 from numpy_reference import Reference, named_by_reference
 
@@ -57,7 +58,7 @@ def explicit_mix(mixed, stride, x, weights, edge):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("rows", [1, 3])
+@mostly_slow((1,), "rows", [1, 3])
 def test_mixed_op_is_the_weighted_sum_over_primitives(stride, rows):
     mixed, weights, x = mixed_op(stride, rows), softmaxed(rows), drawn(2, *SIZE, CHANNELS)
     outputs = mixed(x, weights, training=True)
@@ -97,7 +98,7 @@ def explicit_cell(cell, s0, s1, weights):
     return tf.concat(states[2:], -1)
 
 
-@pytest.mark.parametrize(("reduction", "previous"), [(False, False), (False, True), (True, False)])
+@mostly_slow((1, 2), ("reduction", "previous"), [(False, False), (False, True), (True, False)])
 def test_search_cell_adds_the_mixed_edges_of_every_node(reduction, previous):
     cell = SearchCell(CHANNELS, reduction, previous, space_of(2))
     s1 = drawn(2, 6, 6, 5, seed=1)
@@ -141,7 +142,7 @@ def discrete(pairs, concat, reduction=False, previous=False):
 
 
 @pytest.mark.parametrize("kind", ["normal", "reduce"])
-@pytest.mark.parametrize("name", GENOTYPES)
+@mostly_slow((0, 3), "name", GENOTYPES)
 def test_cell_computes_what_the_reference_does(name, kind):
     genotype = GENOTYPES[name]
     pairs, concat = getattr(genotype, kind), getattr(genotype, f"{kind}_concat")

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from mostly_slow import mostly_slow
 from numerics import assert_close, gradients, hessian_product, relative_error
 
 from darts_tf.layers.normalization import BatchNormalization, tracked_statistics
@@ -60,7 +61,7 @@ def product_in(mode, norm, dtype):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@mostly_slow(1, ("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_normalize_has_the_second_derivative_of_plain_moments(mode, dtype, tolerance):
     expected = product_in("eager", plain, "float64")
     assert_close(product_in(mode, ours, dtype), expected, tolerance)
@@ -75,7 +76,7 @@ def test_normalize_has_the_value_and_gradient_of_plain_moments(dtype, tolerance)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@mostly_slow(1, ("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_scale_and_offset_have_their_second_derivatives(mode, dtype, tolerance):
     """Compares values, gradients and a Hessian-vector product for all arguments."""
 

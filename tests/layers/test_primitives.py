@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from call_primitive import applied
+from mostly_slow import mostly_slow
 from numerics import assert_close, hessian_difference, hessian_product
 from numpy_reference import Reference, named_by_reference
 
@@ -35,7 +36,7 @@ def test_primitives_are_those_of_the_space():
 
 
 @pytest.mark.parametrize("affine", [False, True])
-@pytest.mark.parametrize("size", SIZES)
+@mostly_slow((1,), "size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
@@ -116,7 +117,7 @@ def weighted_cubes(layer):
     return function
 
 
-@pytest.mark.parametrize("stride", [1, 2])
+@mostly_slow((1,), "stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_second_derivative_is_exact_eagerly_and_in_a_graph(name, stride):
     """For the input and all weights; a pool once lost its second derivative only in graphs."""
@@ -137,7 +138,7 @@ def slices(variable, groups):
     return np.split(np.asarray(variable), groups, axis)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
+@mostly_slow((1,), "stride", [1, 2])
 @pytest.mark.parametrize("name", GROUPED)
 def test_groups_are_separate_layers_side_by_side(name, stride):
     together, x = built(name, stride, groups=3), drawn(2, 7, 6, 3 * CHANNELS)
@@ -172,8 +173,8 @@ def test_groups_of_a_factorized_reduce_read_the_same():
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("affine", [False, True])
-@pytest.mark.parametrize("stride", [1, 2])
+@mostly_slow((1,), "affine", [False, True])
+@mostly_slow((1,), "stride", [1, 2])
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_scale_is_a_factor_of_what_a_primitive_gives(name, stride, affine, training):
     layer, x = built(name, stride, affine), drawn(2, 7, 6, CHANNELS)

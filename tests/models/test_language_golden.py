@@ -22,7 +22,7 @@ def trainer():
 
 
 def continued(trainer):
-    """Both batches with their states."""
+    """Returns both batches with their hidden states."""
     pairs = zip(("train", "valid"), batches(golden_search()), strict=True)
     return [trainer.continued(name, batch) for name, batch in pairs]
 
@@ -53,9 +53,10 @@ def test_first_order_gradient(trainer, monkeypatch):
 
 
 def test_finite_difference_with_the_clipping_of_the_reference(trainer, monkeypatch):
-    """The reference's virtual model keeps the matrix that embedding and classifier share.
+    """Repeats a flaw of the reference, whose virtual model does not update the shared matrix.
 
-    Its state dict has that matrix twice, and the older of the two is read last. Ours moves.
+    Embedding and classifier share that matrix. The state dict of the virtual model has it twice,
+    and loads the old value last. Here the matrix is updated.
     """
     step, held = trainer.virtual_step, []
 
@@ -77,7 +78,7 @@ def test_finite_difference_with_the_clipping_of_the_reference(trainer, monkeypat
 
 
 def test_exact_gradient_is_the_slope_of_the_unrolled_loss(trainer):
-    """Central differences along some alphas; the virtual step is clipped."""
+    """Compares with central differences along some alphas, with a clipped virtual step."""
     train, valid = continued(trainer)
     train, valid = (*train, tf.constant(4.0)), (*valid, tf.constant(4.0))
     weights = trainer.read(trainer.weights_to_train)

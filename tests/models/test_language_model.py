@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.models.counting import count_params
@@ -49,7 +50,7 @@ def test_alphas_are_apart_from_the_weights():
 
 @both
 def test_state_goes_on_where_it_stopped(make):
-    """Two halves of a text, the second from the state after the first, are the whole."""
+    """Runs two parts of a text, the second from the first's state, and compares with the whole."""
     net = make()
     logits, state = net(TOKENS, return_state=True)
     assert logits.shape == (BATCH, STEPS, WORDS)
@@ -120,7 +121,7 @@ def test_masks_are_a_function_of_the_seed():
 
 
 def test_masks_stay_the_same_over_time():
-    """Outputs of one unit are dropped at all steps or none; a word, wherever it stands."""
+    """Expects a unit to be dropped at all steps or none, and a word wherever it occurs."""
     net = model(output_dropout=0.5)
     outputs = net(TOKENS, return_outputs=True, training=True)
     factors = np.asarray(outputs["dropped"]) / np.asarray(outputs["outputs"])
@@ -133,7 +134,7 @@ def test_masks_stay_the_same_over_time():
 # Files and precision
 
 
-@pytest.mark.parametrize("policy", ["float32", "float64", "mixed_bfloat16"])
+@mostly_slow((2,), "policy", ["float32", "float64", "mixed_bfloat16"])
 @both
 def test_saved_model_gives_the_same(make, policy, tmp_path):
     with dtype_policy(policy):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import EVALUATIONS, values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
@@ -32,7 +33,7 @@ def images(*shape, seed=0):
 
 @pytest.mark.parametrize("golden_evaluation", EVALUATIONS, indirect=True)
 def test_network_gives_the_reference_logits(golden_evaluation):
-    """Eval mode, and train mode with the auxiliary logits (drop path 0)."""
+    """Compares evaluation mode, and training mode with the auxiliary logits (drop path 0)."""
     golden, meta = golden_evaluation, golden_evaluation.meta
     with floatx("float64"):
         network = build_network(
@@ -59,7 +60,7 @@ def test_reductions_are_at_one_and_two_thirds(cells, expected):
 
 @pytest.mark.parametrize(("cells", "channels"), [(3, 64), (4, 64), (6, 64)])
 def test_auxiliary_head_follows_the_second_reduction(cells, channels):
-    """It sees the four times as many channels of that cell, four nodes of 4 * 4."""
+    """Expects an input of four nodes with four times the initial channels each."""
     network = tiny(cells=cells)
     assert network.auxiliary_after == 2 * cells // 3
     assert network.cells[network.auxiliary_after].reduction
@@ -74,7 +75,7 @@ def test_network_without_auxiliary_head_gives_logits_alone():
 
 
 def test_auxiliary_head_pools_small_features_to_two_by_two():
-    """An 8x8 image leaves 2x2 features: they pass, and the head is a plain stack on them."""
+    """Compares with a plain stack on 2x2 features, which pooling leaves at their size."""
     network = tiny(cells=3)
     head, x = network.auxiliary_head, images(2, 2, 2, 64)
     y = tf.nn.relu(head.norm1(tf.nn.conv2d(tf.nn.relu(x), head.kernel1, 1, "VALID")))
@@ -82,7 +83,7 @@ def test_auxiliary_head_pools_small_features_to_two_by_two():
     assert_close(head(x), tf.matmul(y[:, 0, 0], head.head.kernel) + head.head.bias, 1e-5)
 
 
-@pytest.mark.parametrize("image_channels", [1, 3])
+@mostly_slow(1, "image_channels", [1, 3])
 def test_network_takes_any_size_gray_or_colour(image_channels):
     network = tiny(image_channels=image_channels)
     for height, width in ((8, 8), (15, 15), (28, 28), (33, 33), (8, 21)):
@@ -93,7 +94,7 @@ def test_network_takes_any_size_gray_or_colour(image_channels):
                 assert np.all(np.isfinite(logits))
 
 
-@pytest.mark.parametrize("size", [64, 65, 96])
+@mostly_slow((1,), "size", [64, 65, 96])
 def test_imagenet_stem_takes_any_size_from_64(size):
     network = tiny(stem="imagenet")
     outputs = network(images(2, size, size, 3), training=True)
@@ -148,7 +149,7 @@ def test_dropped_paths_are_whole_samples_and_the_others_make_up_for_them():
 
 
 def test_replicas_drop_paths_of_their_own_in_every_step():
-    """A replica does not repeat another's, nor what another had a step before."""
+    """Expects different masks on all replicas and in all steps."""
     strategy = mirrored(2)
     with strategy.scope():
         network = tiny(drop_path=0.5)
@@ -169,7 +170,7 @@ def test_drop_path_rate_can_be_changed():
 
 
 def with_and_without_drop_path(rate):
-    """Two networks of equal weights: with drop path and without."""
+    """Returns two networks of equal weights, with drop path and without."""
     dropping, plain = tiny(drop_path=0.5), tiny()
     shapes = network_shapes(V2, 4, 3, 5)
     for network in (dropping, plain):
@@ -204,14 +205,16 @@ def test_all_but_identities_is_dropped_near_rate_one():
 # Keras
 
 
-@pytest.mark.parametrize(
-    "changed", [{"drop_path": 0.3}, {"stem": "imagenet"}, {"image_channels": 1, "auxiliary": False}]
+@mostly_slow(
+    (0, 2),
+    "changed",
+    [{"drop_path": 0.3}, {"stem": "imagenet"}, {"image_channels": 1, "auxiliary": False}],
 )
 def test_saved_network_gives_the_same_outputs(changed, tmp_path):
     network = tiny(GENOTYPES["AmoebaNet"], **changed)
     size = 64 if changed.get("stem") == "imagenet" else 8
     x = images(2, size, size, network.image_channels)
-    network(x, training=True)  # statistics that are not those of the start
+    network(x, training=True)  # moves the running statistics away from their initial values
     network.save(tmp_path / "network.keras")
     copy = keras.saving.load_model(tmp_path / "network.keras")
     assert copy.genotype == network.genotype
@@ -257,7 +260,7 @@ def test_mixed_bfloat16_keeps_variables_in_float32():
 
 
 def test_network_of_mixed_precision_is_loaded_in_float32(tmp_path):
-    """Its weights are float32, and so are all its parts: not the outer one alone in half."""
+    """Expects float32 for the weights and the computation of all layers."""
     with floatx("float32"):
         keras.config.set_dtype_policy("mixed_bfloat16")
         network = tiny(drop_path=0.2)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from golden_data import FOLDER, Golden, values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
@@ -27,9 +28,9 @@ def made(name, stem="cifar"):
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-@pytest.mark.parametrize("name", GENOTYPES)
+@mostly_slow((0, 3), "name", GENOTYPES)
 def test_loaded_network_computes_what_the_reference_does(name, stem):
-    """All names and layouts, against plain NumPy run from the same state dict."""
+    """Compares, for all names and layouts, with NumPy code that uses the same state dict."""
     network, state = made(name, stem)
     load_reference_weights(network, state)
     assert sum(v.size for k, v in state.items() if not k.endswith("num_batches_tracked")) == sum(
@@ -115,7 +116,7 @@ def test_everything_that_differs_is_named_in_one_line():
 
 @pytest.fixture(scope="module")
 def small():
-    """The state dict of a small supernet, with alphas, and its settings."""
+    """Returns the state dict of a small supernet, alphas included, and its settings."""
     golden = Golden(FOLDER / "cnn_search_small.npz")
     alphas = {name: golden[name] for name in ("alphas_normal", "alphas_reduce")}
     return {**golden.section("weights"), **alphas}, golden.meta
@@ -158,7 +159,7 @@ def test_state_dict_of_another_supernet_changes_nothing(small, supernet, change,
 
 
 def test_pools_that_differ_between_edges_of_a_state_are_refused(small, supernet):
-    """One pool serves all edges that leave a state: its statistics can't differ."""
+    """Refuses them because one pool serves all edges from a state and has one set of statistics."""
     state = dict(small[0])
     state["cells.0._ops.2._ops.1.1.running_mean"] = np.array([7.0, 7.0])
     with pytest.raises(ValueError, match="copies on the other edges"):

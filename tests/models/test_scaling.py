@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from darts_tf.cli.main import main
+from mostly_slow import mostly_slow
 
 from darts_tf.configs import InspectConfig, TrainConfig
 from darts_tf.errors import InputError
@@ -24,7 +25,8 @@ def macs_of(genotype, channels, cells, classes, stem, image_size, image_channels
     return count_macs(network, image_size)
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
+    (1,),
     ("name", "settings", "step"),
     [
         ("DARTS_V2", SMALL, 1),

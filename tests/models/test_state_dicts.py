@@ -1,4 +1,4 @@
-"""Files of weights: each format's arrays come back, and nothing else is taken or run."""
+"""Files of weights: arrays of each format are read back, other content is refused and not run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refused(path) -> str:
 
 
 class Command:
-    """What runs a command when it is unpickled."""
+    """Object that runs a command when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -85,7 +85,7 @@ def test_pickled_arrays_are_refused_and_not_run(tmp_path):
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_state_dict_of_pytorch_comes_back(torch, tmp_path, zipped):
-    """In today's format, and in that of PyTorch before 1.6, as the authors' files are."""
+    """Reads the current format, and that before PyTorch 1.6, which the authors' files have."""
     path = tmp_path / "weights.pt"
     torch.save(tensors(torch), path, _use_new_zipfile_serialization=zipped)
     assert_same(read_state_dict(path))
@@ -158,7 +158,7 @@ def test_missing_package_says_what_to_install(tmp_path, monkeypatch):
         assert f"pip install 'darts-tf[{package}]'" in refused(tmp_path / name)
 
 
-# Rubbish
+# Invalid files
 
 
 @pytest.mark.parametrize("ending", READERS)
@@ -207,7 +207,7 @@ def test_npz_is_taken_or_refused(tmp_path):
     buffer = io.BytesIO()
     np.savez(buffer, **STATE)
     path.write_bytes(buffer.getvalue())
-    read_state_dict(path)  # what is imported late is imported
+    read_state_dict(path)  # performs the lazy imports
 
     def read(content: bytes):
         path.write_bytes(content)
@@ -218,5 +218,5 @@ def test_npz_is_taken_or_refused(tmp_path):
 
         return reader
 
-    assert fuzz(hostile_arrays, 500, read, folder=folder, parses=True) > 300
+    assert fuzz(hostile_arrays, 500, read, folder=folder, parses=True) > 0.6
     assert [found.name for found in folder.iterdir()] == ["weights.npz"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import SEARCHES, values
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.layers.normalization import tracked_statistics
@@ -39,7 +40,7 @@ def test_supernet_gives_the_reference_logits_in_eval_mode(golden_search):
 
 
 def training_pass(golden_search):
-    """Logits, loss, and gradients of weights and alphas on the train batch."""
+    """Returns logits, loss, and gradients of weights and alphas on the training batch."""
     supernet, (x, y) = golden_search.supernet, golden_search.train
     weights = [v.value for v in supernet.network_weights]
     alphas = [v.value for v in supernet.alphas]
@@ -51,7 +52,7 @@ def training_pass(golden_search):
 
 @golden_searches
 def test_supernet_gives_the_reference_training_pass(golden_search):
-    """Logits, loss, gradients of all weights and alphas, and running statistics."""
+    """Compares logits, loss, gradients of all weights and alphas, and running statistics."""
     golden = golden_search.golden
     logits, loss, for_weights, for_alphas = training_pass(golden_search)
     assert_close(logits, golden["logits_train_mode"], EXACT)
@@ -63,9 +64,10 @@ def test_supernet_gives_the_reference_training_pass(golden_search):
     assert_close(golden_search.statistics(golden_search.supernet), running, EXACT, 1e-15)
 
 
+@pytest.mark.slow
 @golden_searches
 def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golden_search):
-    """The norm that the weight step clips by; it includes the weights alone."""
+    """Compares the norm that the weight step clips by, which does not include the alphas."""
     golden = golden_search.golden
     for variable, moved in zip(
         golden_search.supernet.alphas, golden.alphas("{}_after_step"), strict=True
@@ -75,6 +77,7 @@ def test_supernet_gives_the_reference_gradient_norm_after_the_alphas_moved(golde
     assert_close(tf.linalg.global_norm(for_weights), golden["grad_norm_before_clip"], EXACT)
 
 
+@pytest.mark.slow
 @golden_searches
 def test_supernet_gives_the_reference_valid_loss_in_train_mode(golden_search):
     x, y = golden_search.valid
@@ -85,7 +88,7 @@ def test_supernet_gives_the_reference_valid_loss_in_train_mode(golden_search):
 
 
 def test_supernet_has_the_parameters_of_the_paper():
-    """FACTS: 16 channels, 8 cells; alphas are not among them."""
+    """Counts the parameters with 16 channels and 8 cells, without the alphas."""
     supernet = Supernet()
     assert sum(int(np.prod(v.shape)) for v in supernet.network_weights) == 1_930_618
     assert count_params(supernet) == 1_930_618
@@ -157,7 +160,7 @@ def test_supernet_refuses_images_that_it_cannot_reduce(unchanged_supernet, heigh
         unchanged_supernet(np.zeros((2, height, width, 3), "float32"))
 
 
-@pytest.mark.parametrize("image_channels", [1, 3])
+@mostly_slow(1, "image_channels", [1, 3])
 def test_supernet_takes_any_size_gray_or_colour(image_channels):
     supernet = tiny(image_channels=image_channels)
     for height, width in ((8, 8), (15, 9), (28, 28)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from mostly_slow import mostly_slow
 from numerics import assert_close, gradients, hessian_product
 
 from darts_tf.layers.primitives import FactorizedReduce
@@ -72,7 +73,7 @@ def test_relu_and_its_derivatives():
 
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
-@pytest.mark.parametrize("size", [3, 5, 7])
+@mostly_slow((1,), "size", [3, 5, 7])
 def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation):
     """Includes kernels wider than a strip."""
     point = [drawn(2, 7, 8, 3), drawn(size, size, 3, 1, seed=1)]
@@ -85,7 +86,7 @@ def test_depthwise_has_the_derivatives_of_its_definition(size, stride, dilation)
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("inputs", [2, matmul.APART // 3 + 1])
-@pytest.mark.parametrize("groups", [1, 3])
+@mostly_slow((1,), "groups", [1, 3])
 def test_pointwise_is_a_product_of_each_group(groups, inputs, training):
     """Covers few channels (one block-diagonal product) and many (one product per group)."""
     point = [drawn(2, 3, 4, groups * inputs), drawn(groups, inputs, 5, seed=1) / inputs]

@@ -1,4 +1,4 @@
-"""Pictures of cells: what is in them, for all of the zoo, and that files repeat."""
+"""Pictures of cells: their content for the whole zoo, and files that are reproducible."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from mostly_slow import mostly_slow
 from picture_strategies import SVG
 from PIL import Image
 
@@ -43,7 +44,7 @@ def tooltips(root):
     return [title.text for title in root.iter(f"{SVG}title")]
 
 
-@pytest.mark.parametrize("genotype", [genotype for _, genotype in ZOO], ids=NAMES)
+@mostly_slow((0, 9), "genotype", [genotype for _, genotype in ZOO], ids=NAMES)
 def test_every_operation_has_a_box_with_its_name(genotype):
     root = parsed(plot_genotype(genotype))
     boxes = set(tooltips(root))
@@ -139,7 +140,7 @@ def test_each_part_of_an_edge_is_as_wide_as_it_is_strong():
         assert sum(float(width) == pytest.approx(line_width(strength)) for width in widths) == 2
 
 
-# Colours
+# Colors
 
 
 @pytest.mark.parametrize("primitive", [*ALL_PRIMITIVES, *ACTIVATIONS])
@@ -157,7 +158,7 @@ def test_a_primitive_of_a_user_has_a_kind_too():
 
 
 def luminance(colour):
-    """Of WCAG 2.2."""
+    """Returns the relative luminance of a color, as WCAG 2.2 defines it."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
@@ -215,7 +216,7 @@ def test_ids_that_are_needed_are_those_of_one_figure():
     figures = []
     for label in ("one", "other"):
         figure = Figure()
-        figure.subplots().plot([0, 1], [0, 1], label=label)  # clipped, with texts
+        figure.subplots().plot([0, 1], [0, 1], label=label)  # has clip paths and text
         figure.axes[0].set_title(label)
         figures.append(parsed(figure))
     ids = [{e.get("id") for e in root.iter() if e.get("id")} for root in figures]
@@ -240,7 +241,7 @@ def test_notebooks_show_the_figure():
     assert figure._repr_svg_() == picture(figure, "svg").decode()
 
 
-# Wrong use
+# Invalid arguments
 
 
 @pytest.mark.parametrize(

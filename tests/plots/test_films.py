@@ -1,4 +1,4 @@
-"""Films of searches: every epoch as the picture of its supernet, at one place."""
+"""Films of searches: every epoch as the picture of its supernet, with a fixed layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_tf.plots.films import FORMATS, LAST_SECONDS, SECONDS, animation, film
 
 
 def history_of(epochs, shape=(2, 5, 8)):
-    """A search that drifts."""
+    """Returns the alphas of a search as a random walk."""
     steps = np.random.default_rng(0).normal(size=(epochs, *shape))
     return {epoch: tuple(alphas) for epoch, alphas in enumerate(np.cumsum(steps, axis=0))}
 
@@ -48,7 +48,7 @@ def test_parts_say_what_each_frame_shows(frames, film):
 
 
 def values_at(animate, seconds):
-    """What an `animate` element of SVG says at a time (SMIL 3.0, 12.6)."""
+    """Returns the value of an SVG `animate` element at a time (SMIL 3.0, 12.6)."""
     values = animate.get("values").split(";")
     times = [float(time) for time in animate.get("keyTimes").split(";")]
     share = seconds / float(animate.get("dur").removesuffix("s"))

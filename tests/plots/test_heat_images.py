@@ -1,4 +1,4 @@
-"""Pictures of the weights that alphas stand for."""
+"""Heat maps of the weights of alphas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pixels(png):
 
 
 def corner(picture, row, column, cell=CELL):
-    """The colour of a box, beside its text."""
+    """Returns the color of a box, at a corner without text."""
     return tuple(picture[LINE + row * cell[1] + 1, LABEL + column * cell[0] + 1])
 
 

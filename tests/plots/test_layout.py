@@ -18,7 +18,7 @@ QUIET = settings(max_examples=15, deadline=None)
 
 
 def check(plan):
-    """What holds for every picture."""
+    """Checks the properties of every layout."""
     layout, sizes = plan.layout, np.array(sizes_of(plan))
     centres = np.array(layout.centres)
     low, high = centres - sizes / 2, centres + sizes / 2
@@ -52,7 +52,7 @@ def check(plan):
 
 
 def edges_of(plan):
-    """Source and target of every edge of a plan."""
+    """Returns source and target of every edge of a plan."""
     sketch, before = plan.sketch, plan.before
     ends = [(i, before) for i in range(before)]
     for box, operation in zip(plan.boxes, sketch.operations, strict=True):
@@ -101,7 +101,7 @@ def test_operations_lie_right_before_what_they_feed(name):
 
 
 def crossings(layout):
-    """How many edges of different vertices cross between two layers, counted on their ends."""
+    """Counts the crossings between adjacent layers, by the order of the edges' ends."""
     ends = {
         (a, b) for route in layout.routes for a, b in itertools.pairwise(route) if a[1] != b[1]
     } | {(a, b) for route in layout.routes for a, b in itertools.pairwise(route)}
@@ -112,7 +112,7 @@ def crossings(layout):
 
 
 def test_edges_that_need_not_cross_do_not():
-    """A ladder whose ends are given in the wrong order."""
+    """Arranges a ladder whose ends are listed in the wrong order."""
     sizes = ((20.0, 20.0),) * 9
     edges = ((0, 5), (1, 4), (2, 3), (5, 6), (4, 7), (3, 6), (6, 8), (7, 8))
     assert crossings(arrange(sizes, edges)) <= 1

@@ -1,4 +1,4 @@
-"""How alphas moved: weights and choices of every epoch, against derivation itself."""
+"""Maps of alphas: weights and choices of every epoch, against derivation itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts: where lines and labels are, by arithmetic."""
+"""Charts: positions of lines and labels, against arithmetic."""
 
 from __future__ import annotations
 

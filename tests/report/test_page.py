@@ -1,4 +1,4 @@
-"""Reports of runs: whole, harmless, of one file, and of every kind of run."""
+"""Reports of runs: complete, escaped, in one file, for every kind of run."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fake_runs import (
     training,
 )
 from html_parser import Page
+from mostly_slow import mostly_slow
 
 from darts_tf import configs
 from darts_tf.errors import InputError
@@ -40,12 +41,12 @@ def page_of(folder, *more, **options) -> str:
 
 
 def shown(page: str) -> str:
-    """The text of a page in one line."""
+    """Returns the text of a page in one line."""
     return " ".join(" ".join(Page(page).cells).split())
 
 
 def asked_for(text: str) -> list[str]:
-    """What a page would load from elsewhere."""
+    """Lists the external resources that a page would load."""
     names = {name for name, _ in Page(text).attributes}
     links = [value for name, value in Page(text).attributes if name.endswith("href")]
     found = sorted(names & {"src", "srcset", "action", "poster"})
@@ -119,7 +120,7 @@ def test_unfinished_and_stopped_runs_say_so(tmp_path):
     stopped = run_of(search(tmp_path / "stopped", epochs=30, done=5, stop_skips=3))
     assert stopped.stop.kept == 3
     assert "stopped after epoch 5: the normal cell has 4 skip" in state(stopped).words
-    assert 'value="3"' in render(stopped)  # the slider is at the epoch that was kept
+    assert 'value="3"' in render(stopped)  # the slider starts at the kept epoch
 
 
 def test_degenerate_cells_and_indicators_are_told_in_words(tmp_path):
@@ -145,7 +146,7 @@ def test_texts_of_files_are_escaped(tmp_path):
     said = f"2026-01-02 03:04:05,678 WARNING {HOSTILE}\n"
     (folder / run_files.LOG).write_text(said, encoding="utf-8")
     text = page_of(folder, export=export(tmp_path / "export"))
-    assert Page(text).tags.count("script") == 1  # its own
+    assert Page(text).tags.count("script") == 1  # the page's own
     assert shown(text).count("<script>alert('x')</script>&") >= 5
 
 
@@ -229,7 +230,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert {"a/run", "b/run"} <= set(Page(text).cells)
 
 
-# What is refused
+# Invalid input
 
 
 def refused(words, folders, **options):
@@ -278,7 +279,7 @@ RUBBISH = (
 )
 
 
-@pytest.mark.parametrize("kind", ["search", "training", "protocol", "comparison", "study"])
+@mostly_slow(1, "kind", ["search", "training", "protocol", "comparison", "study"])
 def test_rubbish_in_any_file_is_one_line_or_no_harm(kind, tmp_path, capsys):
     folder = KINDS[kind][0](tmp_path / "run")
     export(tmp_path / "export")
@@ -303,7 +304,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path):
     assert "<figure" not in text
 
 
-# The program
+# The command
 
 
 def test_program_starts_no_tensorflow(tmp_path):
@@ -322,7 +323,7 @@ def test_program_starts_no_tensorflow(tmp_path):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "a run's folder or more"),
+        ([], "one folder of a run or more"),
         (["nowhere"], "with its config.json. Received: 'nowhere', which is not there"),
         (["a", "--outptu", "b"], "Did you mean --output"),
     ],

@@ -44,7 +44,7 @@ def opened(folder):
 
 @pytest.fixture
 def page(opened, folder):
-    """The report of a search, opened from the disk, as if nothing had been tapped yet."""
+    """Opens the report of a search from disk, in its initial state."""
     show(opened, folder / "search")
     return opened
 
@@ -55,7 +55,7 @@ def show(page, place) -> None:
 
 @contextlib.contextmanager
 def screen(page, width: int, scheme: str = "light", media: str = "screen"):
-    """A screen of that width, or paper, within the block."""
+    """Context manager: emulates a screen of this width, or paper."""
     command = page.driver.execute_cdp_cmd
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     command("Emulation.setDeviceMetricsOverride", size)
@@ -104,9 +104,9 @@ def test_slider_moves_the_heat_maps_to_its_epoch(page):
     first = texts(page, ".heat td")
     assert first != last
     assert len(texts(page, ".heat td.kept")) == 16
-    assert max(map(float, first)) < max(map(float, last))  # the edges got decided
+    assert max(map(float, first)) < max(map(float, last))  # the edges become more decided
     slide(page, 11)
-    assert texts(page, ".heat td") == last  # as the page had it without the program
+    assert texts(page, ".heat td") == last  # equal to the page without its script
 
 
 def test_a_tap_on_an_edge_shows_its_lines_and_another_the_mean(page):
@@ -141,7 +141,7 @@ def test_pointing_at_a_chart_shows_the_values_there(page):
     assert "epoch 1\n" in values()
     assert values() != before
     plot = page.driver.find_element("css selector", ".charts .plot")
-    plot.send_keys("\ue014")  # arrow to the right
+    plot.send_keys("\ue014")  # right arrow key
     assert "epoch 2\n" in values()
 
 

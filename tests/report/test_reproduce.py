@@ -1,4 +1,4 @@
-"""Commands that repeat runs: parsed back they are the settings that they were made of."""
+"""Commands that reproduce runs: parsing them returns the settings of the run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typing
 
 from config_of_kind import GIVEN, kinds, of_kind
 from darts_tf.cli.arguments import parse
+from example_counts import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ def read_back(config):
 
 
 def value_of(hint, name):
-    """Values that a setting of this type might have."""
+    """Returns a strategy for values of a setting of this type."""
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is typing.Literal:
@@ -51,7 +52,7 @@ def test_command_of_a_plain_run_says_little(kind):
 
 
 @kinds()
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_command_makes_the_same_settings_again(kind, data):
     hints = typing.get_type_hints(kind)

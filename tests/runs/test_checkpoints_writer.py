@@ -22,7 +22,7 @@ SOON = 20
 FULL = OSError(errno.ENOSPC, "No space left on device")
 SAYS = (
     "No space left on device; no checkpoint could be written, the earlier ones are intact and "
-    "--resume goes on from the last"
+    "--resume continues from the last"
 )
 
 
@@ -218,7 +218,7 @@ def test_file_that_the_system_does_not_take_leaves_earlier_checkpoints(tmp_path)
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert run.stdout == (
         f"[Errno {errno.EFBIG}] File too large; no checkpoint could be written, the earlier ones "
-        f"are intact and --resume goes on from the last: {str(tmp_path)!r}\n"
+        f"are intact and --resume continues from the last: {str(tmp_path)!r}\n"
     )
     (path,) = tmp_path.iterdir()
     position, _, (array,) = checkpoints.read(path)

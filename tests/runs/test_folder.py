@@ -10,6 +10,7 @@ import shutil
 
 import filelock
 import pytest
+from mostly_slow import mostly_slow
 from run_folders import begin, contents, dataset, holding, killed_in, refused
 
 from darts_tf import configs
@@ -174,7 +175,7 @@ def test_error_of_the_run_itself_comes_out_and_gives_the_folder_back(tmp_path):
 # Beginnings that were stopped
 
 
-@pytest.mark.parametrize("last", [files.DATASET, files.GENOTYPE, files.CONFIG])
+@mostly_slow(1, "last", [files.DATASET, files.GENOTYPE, files.CONFIG])
 def test_beginning_that_was_killed_is_begun_again(tmp_path, last):
     folder = tmp_path / "run"
     killed_in(folder, last)
@@ -189,7 +190,7 @@ def test_beginning_that_was_killed_is_begun_again(tmp_path, last):
     assert set(contents(folder)) == {files.CONFIG, files.DATASET, files.LOG, files.LOCK}
 
 
-@pytest.mark.parametrize("foreign", ["thesis.tex", ".hidden", files.METRICS, files.MODEL])
+@mostly_slow((0, 3), "foreign", ["thesis.tex", ".hidden", files.METRICS, files.MODEL])
 def test_beginning_that_was_killed_does_not_take_other_files_along(tmp_path, foreign):
     folder = tmp_path / "run"
     killed_in(folder, files.CONFIG)

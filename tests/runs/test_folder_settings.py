@@ -125,7 +125,7 @@ def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
     values = getattr(configs.SearchConfig(workdir=run), name), OTHERS[name]
     then, now = (re.escape(repr(files.plain(value))) for value in values)
     message = (
-        rf"Expected {name}={then}, with which the run was begun \(.*config.json\). "
+        rf"Expected {name}={then}, with which the run started \(.*config.json\). "
         rf"Received: {name}={now}$"
     )
     refused(message, run, resume=True, **{name: OTHERS[name]})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from replica_trainers import batches, made, mirrored
 
 from darts_tf.configs import TrainConfig
@@ -32,7 +33,7 @@ def spoiled(pair, which):
     return tuple(tuple(batch) for batch in batches)
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["train", "valid"])
+@mostly_slow(1, "which", [0, 1], ids=["train", "valid"])
 def test_step_that_is_not_finite_changes_nothing_and_is_counted(which):
     trainer = made(ONE, "second_order")
     batch = next(iter(batches(ONE)))

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from launch_processes import SOON, becomes, ended, pids, runs
+from mostly_slow import mostly_slow
 
 from darts_tf.runtime import processes
 
@@ -150,7 +151,7 @@ def test_program_that_is_not_there_is_an_error(started):
 # Signals
 
 
-@pytest.mark.parametrize(("number", "told"), processes.PASSED_ON.items())
+@mostly_slow(1, ("number", "told"), processes.PASSED_ON.items())
 def test_signal_reaches_every_worker_and_is_waited_for(launched, tmp_path, number, told):
     process = launched("obedient(40, after=0.5 * rank)", grace=0.1)
     pids(tmp_path)

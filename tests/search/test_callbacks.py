@@ -1,4 +1,4 @@
-"""What is measured of a search after every epoch, and how a search that is stopped ends."""
+"""Indicators measured after every epoch of a search, and the end of an early-stopped search."""
 
 from __future__ import annotations
 
@@ -127,14 +127,14 @@ def test_collapse_is_warned_of(caplog):
 
 
 class LikeSkips(keras.callbacks.Callback):
-    """Lets a search collapse after an epoch."""
+    """Makes a search collapse after an epoch."""
 
     def __init__(self, epoch):
         super().__init__()
         self.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        """In the epoch after this one nothing but skip connections is derived."""
+        """Sets the alphas so that only skip connections are derived from the next epoch on."""
         if epoch == self.epoch:
             alphas = self.model.network.alphas[0]
             alphas.assign(9 * np.tile(np.eye(4)[SKIP], (2, 1)))
@@ -142,7 +142,7 @@ class LikeSkips(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def small():
-    """The name of a space with cells of one node."""
+    """Registers a space with cells of one node and returns its name."""
     register_space("small", nodes=1, primitives=PRIMITIVES)
     yield "small"
     forget("space", "small")
@@ -161,10 +161,10 @@ def config(folder, **fields):
 
 @pytest.fixture(scope="module")
 def stopped(small, dataset, tmp_path_factory):
-    """A search that collapses in its third epoch, watched in every way."""
+    """Runs a search with all indicators, which collapses in its third epoch."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     settings = config(folder, eigenvalue=True, discretisation_gap=True)
-    return folder, settings, images.search(settings, dataset, callbacks=(LikeSkips(1),))
+    return folder, settings, images.search_images(settings, dataset, callbacks=(LikeSkips(1),))
 
 
 def test_stopped_search_keeps_the_last_good_epoch(stopped):
@@ -187,7 +187,7 @@ def test_stopped_search_does_not_go_on(stopped, dataset):
     folder, settings, genotype = stopped
     before = (folder / files.METRICS).read_bytes()
     newest = checkpoints.newest(folder / files.CHECKPOINTS)
-    again = images.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search_images(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype
     assert (folder / files.METRICS).read_bytes() == before
     assert checkpoints.newest(folder / files.CHECKPOINTS) == newest
@@ -203,15 +203,16 @@ def test_watched_search_writes_all_indicators(stopped):
 
 
 def test_history_is_that_of_the_checkpoints(stopped):
-    """Of the last epoch, whose alphas the callback left alone."""
+    """Compares the alphas of the last epoch, which the callback did not change."""
     folder, *_ = stopped
     arrays = checkpoints.read(checkpoints.newest(folder / files.CHECKPOINTS)[0])[2]
     for alphas in load_history(folder)[2]:
         assert any(a.shape == alphas.shape and np.array_equal(a, alphas) for a in arrays)
 
 
+@pytest.mark.slow
 def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
-    """Against the trainer's own losses and accuracies on them."""
+    """Compares with the trainer's own losses and accuracies on these images."""
     settings = config(tmp_path, eigenvalue=True)
     keras.utils.set_random_seed(0)
     trainer = images.build_trainer(settings, 10, 1)
@@ -219,7 +220,7 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     probes = images.probes_of(trainer, settings, half, dataset.preprocessing)
     mixture = [np.asarray(part) for part in trainer.network.mixture()]
     x = dataset.preprocessing.normalize(half.images)
-    logits = np.asarray(trainer.network(x, training=True))  # its statistics are not used
+    logits = np.asarray(trainer.network(x, training=True))  # uses the statistics of the batch
     accuracy, _ = probes.measure(mixture)
     assert accuracy == pytest.approx(np.mean(logits.argmax(1) == half.labels))
     vector = np.random.default_rng(0).normal(size=16)
@@ -235,10 +236,10 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
 def test_limit_on_skips_is_that_of_the_genotype_and_not_of_what_is_counted(
     small, dataset, tmp_path
 ):
-    """A search that collapses and is not stopped."""
+    """Runs a search that collapses and is not stopped."""
     folder = tmp_path / "run"
     settings = config(folder, stop_skips=None, max_skips=1, epochs=2)
-    genotype = images.search(settings, dataset, callbacks=(LikeSkips(0),))
+    genotype = images.search_images(settings, dataset, callbacks=(LikeSkips(0),))
     assert read_metrics(folder)[1]["skips_normal"] == 2
     assert sum(name == "skip_connect" for name, _ in genotype.normal) == 1
     assert load_genotype(folder / files.GENOTYPE) == genotype
@@ -251,10 +252,10 @@ def test_selection_by_perturbation_ends_a_search(small, dataset, tmp_path):
     folder, rounds = tmp_path / "run", []
     fields = {"selection": "perturbation", "selection_epochs": 0, "epochs": 1, "stop_skips": None}
     settings = config(folder, **fields)
-    genotype = images.search(settings, dataset, report_selection=rounds.append)
+    genotype = images.search_images(settings, dataset, report_selection=rounds.append)
     assert [line["round"] for line in rounds] == [1, 2, 3]
     assert load_genotype(folder / files.GENOTYPE) == genotype
     assert (folder / files.SELECTION).is_dir()
     assert "normal node 2: inputs" in (folder / files.LOG).read_text()
-    again = images.search(dataclasses.replace(settings, resume=True), dataset)
+    again = images.search_images(dataclasses.replace(settings, resume=True), dataset)
     assert again == genotype

@@ -1,4 +1,4 @@
-"""The expected cost of a search, against enumeration and differences."""
+"""The expected cost of a search, against enumeration and finite differences."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ OVER_EDGES = [tf.constant(array) for array in DRAW.normal(size=(2, len(ROWS)))]
 
 
 def shares(alphas):
-    """Of what can be derived."""
+    """Returns the softmax of the primitives that can be derived, all except `none`."""
     exponentials = np.exp(np.delete(np.asarray(alphas), FEW.index("none"), 1))
     return exponentials / exponentials.sum(1, keepdims=True)
 
 
 def mean_of_all_cells(costs, alphas):
-    """Every pair of edges of every node alike, every primitive by its share."""
+    """Enumerates the pairs of edges of each node, all equally likely, and weighs primitives."""
     total = costs.constant
     tables = (np.delete(table, FEW.index("none"), 1) for table in (costs.normal, costs.reduce))
     for table, array in zip(tables, alphas, strict=True):
@@ -51,7 +51,7 @@ def test_expected_cost_is_the_mean_of_all_cells():
 
 
 def test_cells_may_have_primitives_of_their_own():
-    """A reduction without `none`: as with one that costs nothing and is never drawn."""
+    """Compares a reduction cell without `none` with one whose `none` is never sampled."""
     kept = [0, 2]
     candidates = ((FEW,) * len(ROWS), (tuple(FEW[i] for i in kept),) * len(ROWS))
     costs = CellCosts("macs", 1000, COSTS.normal, COSTS.reduce[:, kept], Space(2, candidates))
@@ -114,7 +114,7 @@ def test_none_cannot_make_the_penalty_small():
 
 
 class Toy(keras.Model):
-    """What a trainer sees of a supernet, and no more."""
+    """A model with only the attributes of a supernet that a trainer uses."""
 
     def __init__(self):
         super().__init__()

@@ -40,7 +40,10 @@ def drawn_batch(seed, shape=(3, 8, 8, 3), classes=3, dtype="float64"):
 
 @pytest.fixture(scope="module")
 def tiny_trainer():
-    """A trainer of a tiny supernet in float64, with momentum under way; not to be changed."""
+    """Returns a float64 trainer of a tiny supernet with nonzero momentum.
+
+    Tests share it and must leave it unchanged.
+    """
     keras.utils.set_random_seed(0)
     with floatx("float64"):
         network = tiny()
@@ -66,8 +69,9 @@ def test_second_order_is_the_gradient_by_nested_tapes(tiny_trainer):
     assert_close(gradients, expected, 1e-9)
 
 
+@pytest.mark.slow
 def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
-    """Central difference of L_valid(w'(α), α) along a random direction of the alphas."""
+    """Compares with a central difference of L_valid(w'(α), α) along a random direction."""
     _, weights, alphas, *_ = arguments(tiny_trainer)
     rng = np.random.default_rng(3)
     direction = [tf.constant(rng.normal(size=a.shape)) for a in alphas]
@@ -88,7 +92,7 @@ def test_second_order_is_the_slope_of_the_unrolled_loss(tiny_trainer):
 @pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_second_order_in_a_graph_is_the_eager_one():
-    """Graphs once lost the second derivative of a pool without a word."""
+    """Guards against graphs that silently lose the second derivative of a pooling operation."""
     network = tiny(primitives=("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3"))
     trainer = made_trainer(network)
     eager = trainer.arch_gradients(TRAIN, VALID)
@@ -105,7 +109,7 @@ def test_second_order_in_a_graph_is_the_eager_one():
     ],
 )
 def test_arch_gradients_change_nothing(tiny_trainer, name):
-    """Neither weights nor alphas, nor the running statistics or the momentum."""
+    """Checks weights, alphas, running statistics and momentum."""
     variables = [*tiny_trainer.network.variables, *tiny_trainer.optimizer.variables]
     before = values(variables)
     tiny_trainer.arch_gradient = name
@@ -116,7 +120,7 @@ def test_arch_gradients_change_nothing(tiny_trainer, name):
 
 @pytest.mark.usefixtures("float64")
 def test_running_statistics_move_once_a_step():
-    """By the weights' pass alone: at the old weights, on the train batch, with the new alphas."""
+    """Expects one update: on the training batch, at the old weights, with the new alphas."""
     network = tiny(primitives=("none", "avg_pool_3x3", "skip_connect", "dil_conv_3x3"))
     trainer, start = made_trainer(network), values(network.variables)
     trainer.train_step((TRAIN, VALID))
@@ -159,7 +163,7 @@ def test_norms_are_of_what_each_step_descends_before_clipping_and_decay():
 
 
 def test_fit_trains_alphas_and_weights_and_takes_a_partial_batch():
-    """Compiled, with two batches of four and of two images: the size is not known to the graph."""
+    """Fits batches of four and of two images, so that the graph does not know the batch size."""
     network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))
     trainer = made_trainer(network, keras.optimizers.Adam(3e-4, 0.5, 0.999))
     pairs = [drawn_batch(seed, (6, 8, 8, 3), dtype="float32") for seed in (0, 1)]
@@ -190,11 +194,11 @@ def test_mixed_bfloat16_trains():
     assert all(not np.array_equal(a, b) for a, b in zip(after[:2], before[:2], strict=True))
 
 
-# A network of one alpha a feature: what a step does, by hand
+# A network with one alpha per feature: the step computed by hand
 
 
 class Scaled(keras.Model):
-    """Logits of features that alphas scale. All that a trainer asks of a network."""
+    """A linear model of features scaled by alphas, with all that a trainer uses of a network."""
 
     def __init__(self):
         super().__init__()
@@ -228,7 +232,7 @@ def loss_gradients(network, batch, variables):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 def test_train_step_is_algorithm_one(clip_norm):
-    """First the alphas, then the weights at the new alphas: clipped without them, then decayed."""
+    """Expects new alphas, then a weight step at these: clipped without the alphas, then decayed."""
     network = Scaled()
     settings = {"weight_decay": 0.02, "arch_weight_decay": 0.3, "clip_norm": clip_norm}
     trainer = made_trainer(network, arch_gradient="first_order", momentum=0.0, **settings)
@@ -253,7 +257,7 @@ def test_train_step_is_algorithm_one(clip_norm):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_virtual_step_is_the_next_step_of_the_optimizer(momentum):
-    """Unclipped; the velocity, which contains the learning rate, is used and kept."""
+    """Expects an unclipped step with the velocity, which contains the learning rate and stays."""
     network = Scaled()
     trainer = made_trainer(network, momentum=momentum, weight_decay=0.02, clip_norm=1e-3)
     weights = [tf.constant(v) for v in values(network.network_weights)]
@@ -272,7 +276,7 @@ def test_virtual_step_is_the_next_step_of_the_optimizer(momentum):
 
 @pytest.mark.usefixtures("float64")
 def test_losses_are_means_over_all_images_of_an_epoch():
-    """Nothing learns here; two batches of four and one image, for two epochs."""
+    """Fits at learning rate 0, on batches of four images and of one, for two epochs."""
     network = Scaled()
     trainer = made_trainer(network, keras.optimizers.SGD(0.0), momentum=0.0)
     trainer.optimizer.learning_rate = 0.0
@@ -305,7 +309,7 @@ def test_optimizer_that_the_virtual_step_cannot_repeat_is_refused(optimizer):
 
 
 def test_loss_by_name_is_refused():
-    """Keras' losses of that name would take probabilities."""
+    """Refuses it because Keras' losses of that name expect probabilities."""
     with pytest.raises(ValueError, match="a function of labels and logits.*Received: loss="):
         DARTS(Scaled()).compile("sgd", "adam", "sparse_categorical_crossentropy")
 

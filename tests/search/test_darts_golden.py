@@ -6,8 +6,10 @@ import pytest
 from golden_data import OTHER_MOMENTA, SEARCHES, SMALL_SEARCH, values
 from numerics import assert_close
 
+pytestmark = pytest.mark.usefixtures("graph_optimizer")
+
 EXACT, DIFFERENCE = 1e-8, 1e-5
-GOLDEN_NAMES = {  # an estimator's numbers, its loss, and what the numbers support
+GOLDEN_NAMES = {  # gradients of an estimator, its loss, and the supported tolerance
     "first_order": ("first_order_{}", "loss_valid", EXACT),
     "second_order": ("second_order_exact_{}", "unrolled_loss_valid", EXACT),
     "finite_difference": (
@@ -47,7 +49,7 @@ def test_arch_gradients_are_those_of_the_reference(golden_search, name):
 
 @golden_searches
 def test_train_step_is_that_of_the_reference(golden_search, monkeypatch):
-    """The finite difference, and alphas and weights after the step that it leads to."""
+    """Compares the finite difference, and the alphas and weights after the step."""
     golden, supernet = golden_search.golden, golden_search.supernet
     trainer, estimates = golden_search.trainer, []
     trainer.arch_gradient = "finite_difference"
@@ -62,4 +64,4 @@ def test_train_step_is_that_of_the_reference(golden_search, monkeypatch):
     expected = golden.alphas("{}_after_step") + weights
     assert_close(after, expected, EXACT)
     moved, should = ([a - b for a, b in zip(x, before, strict=True)] for x in (after, expected))
-    assert_close(moved, should, 1e-5)  # Keras takes Adam's beta as float32, whatever the type
+    assert_close(moved, should, 1e-5)  # Keras keeps Adam's beta in float32, whatever the dtype

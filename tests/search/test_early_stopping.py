@@ -1,4 +1,4 @@
-"""When a search stops early, and what it keeps."""
+"""Early stopping of a search, and the epoch that it keeps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_search_stops_when_the_mean_eigenvalue_has_grown():
     assert "0.28, 1.40 times that of 5 epochs earlier" in stop.reason
     assert "stopped after epoch 12" in str(stop)
     assert "the genotype is that of epoch 7" in str(stop)
-    assert decide(settings, grown) == stop  # whoever looks later finds the same
+    assert decide(settings, grown) == stop  # later epochs do not change the decision
 
 
 def test_search_goes_on_while_the_mean_eigenvalue_grows_by_less():
@@ -116,7 +116,7 @@ def test_settings_say_whether_a_search_may_stop():
 
 
 def test_rule_is_the_formula_on_drawn_eigenvalues():
-    """Against the means of every two windows, one after another."""
+    """Compares with the means of all pairs of adjacent windows."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         values = rng.uniform(0.1, 1.0, 30)

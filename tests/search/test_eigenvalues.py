@@ -19,7 +19,7 @@ CROSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def symmetric(eigenvalues, seed=0):
-    """A matrix with these eigenvalues and drawn eigenvectors."""
+    """Returns a symmetric matrix with these eigenvalues and random eigenvectors."""
     rng = np.random.default_rng(seed)
     vectors, _ = np.linalg.qr(rng.normal(size=(len(eigenvalues),) * 2))
     return vectors @ np.diag(eigenvalues) @ vectors.T
@@ -60,7 +60,7 @@ def test_lanczos_of_what_is_not_finite_is_not_a_number(bad):
 
 @pytest.fixture(scope="module")
 def searched():
-    """A tiny supernet with drawn alphas; its valid loss, how often that was traced, products."""
+    """Returns a supernet with random alphas, its validation loss, the traces, and products."""
     keras.utils.set_random_seed(0)
     rng, traces = np.random.default_rng(1), []
     with floatx("float64"):
@@ -84,7 +84,7 @@ def loss_of(trainer, batch):
 
 
 def whole_hessian(loss, alphas, step=1e-5):
-    """By central differences of first derivatives, a column for each alpha."""
+    """Computes the Hessian by central differences of gradients, a column for each alpha."""
 
     @tf.function(autograph=False)
     def slope(alphas):
@@ -144,6 +144,7 @@ def test_products_change_nothing(searched):
     assert_close(values(variables), before, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_product_on_a_recurrent_supernet():
     network = RecurrentSupernet(vocabulary=11, units=5, nodes=2)

@@ -41,7 +41,7 @@ def minus(first, second):
 
 
 def quadratic(weights, alphas, batch):
-    """L_train = ½|w − Aα|² and L_valid = ½|w − b|² + c·α."""
+    """Returns L_train = ½|w − Aα|² or L_valid = ½|w − b|² + c·α."""
     if batch == "train":
         return half_squares(minus(weights, images_of(alphas)))
     linear = tf.add_n([tf.tensordot(c, a, 1) for c, a in zip(SLOPES, alphas, strict=True)])
@@ -53,7 +53,7 @@ def plain_step(weights, gradients):
 
 
 def momentum_step(weights, gradients):
-    """w' = w + μ·velocity − ξ(∇L + λw)."""
+    """Returns w' = w + μ·velocity − ξ(∇L + λw)."""
     return [
         w + MOMENTUM * v - XI * (g + DECAY * w)
         for w, g, v in zip(weights, gradients, VELOCITIES, strict=True)
@@ -61,7 +61,7 @@ def momentum_step(weights, gradients):
 
 
 def unrolled_answer(step):
-    """By hand: w' = step(w, w − Aα), dw'/dα = ξA, so that the gradient is ξAᵀ(w' − b) + c."""
+    """Solves by hand: w' = step(w, w − Aα), dw'/dα = ξA, so the gradient is ξAᵀ(w' − b) + c."""
     virtual = step(WEIGHTS, minus(WEIGHTS, images_of(ALPHAS)))
     gradients = [
         XI * tf.linalg.matvec(m, w - b, transpose_a=True) + c
@@ -100,7 +100,7 @@ def test_estimator_gives_the_same_in_a_graph(name):
 
 
 def smooth(weights, alphas, batch):
-    """Neither linear nor quadratic in anything."""
+    """Returns a loss that is neither linear nor quadratic in weights or alphas."""
     shift = 0.3 if batch == "train" else -0.2
     mixed = [
         tf.sin(w + shift) * tf.exp(0.3 * i)
@@ -120,7 +120,7 @@ def test_second_order_is_the_gradient_by_nested_tapes():
 
 
 def test_second_order_is_the_slope_of_the_unrolled_loss():
-    """Central differences of L_valid(w'(α), α), one alpha after the other."""
+    """Compares with central differences of L_valid(w'(α), α) for each alpha."""
     _, gradients = second_order(*SMOOTH)
 
     def unrolled(alphas):
@@ -148,7 +148,7 @@ def test_finite_difference_error_falls_with_the_square_of_the_radius():
 
 
 def test_finite_difference_steps_the_radius_to_both_sides():
-    """Eq. 7: the train loss is seen at w ± radius · v/|v|, with v the gradient at w'."""
+    """Expects training losses at w ± radius · v/|v|, with v the gradient at w' (eq. 8)."""
     seen = []
 
     def watching(weights, alphas, batch):
@@ -167,7 +167,7 @@ def test_finite_difference_steps_the_radius_to_both_sides():
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_valid_loss_without_weights_leaves_the_direct_gradient(name):
-    """Then v = 0, which the finite difference would divide by."""
+    """Covers v = 0, by whose norm the finite difference divides."""
 
     def loss(weights, alphas, batch):
         if batch == "train":
@@ -215,7 +215,7 @@ class TwoWeights(keras.Model):
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_new_estimator_is_one_entry(monkeypatch, exact):
-    """Settings know its name, a search calls its function and obeys its traits."""
+    """Expects that settings accept its name and a search uses its function and traits."""
     calls = []
 
     def function(loss, weights, alphas, train, valid, virtual_step):
@@ -236,7 +236,7 @@ def test_new_estimator_is_one_entry(monkeypatch, exact):
     assert_close([gradient], [np.ones(2)], 1e-6)
     (virtual_step,) = calls
 
-    # a gradient of norm 2, clipped to 1: the way back is the derivative, or is clipped instead
+    # a gradient of norm 2, clipped to 1: its pullback is the derivative, or is clipped too
     gradients = [tf.constant([2.0, 0.0])]
     with tf.GradientTape() as tape:
         tape.watch(gradients)

@@ -18,7 +18,7 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search.images import search
+from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.tensorboard import tag_of
@@ -41,7 +41,7 @@ def config(folder, **fields):
 def finished(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search") / "run"
     lines = []
-    genotype = search(config(folder, profile_steps="3,4"), dataset, report=lines.append)
+    genotype = search_images(config(folder, profile_steps="3,4"), dataset, report=lines.append)
     return folder, genotype, lines
 
 
@@ -98,11 +98,12 @@ def test_search_follows_the_cosine_schedule(finished):
     assert rates == pytest.approx([0.025, 0.013])
 
 
+@pytest.mark.slow
 def test_interrupted_search_says_so_and_keeps_the_step(dataset, tmp_path):
     folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
     message = "^ after step 1 of 2 of epoch 1; everything is saved, and --workdir .*run --resume re"
     with pytest.raises(Interrupted, match=message) as stop:
-        search(config(folder), dataset, callbacks=(Terminate(),))
+        search_images(config(folder), dataset, callbacks=(Terminate(),))
     assert stop.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
     (newest, *_) = checkpoints.newest(folder / files.CHECKPOINTS)
@@ -113,23 +114,23 @@ def test_resumed_search_with_other_settings_is_refused(finished, dataset):
     folder, *_ = finished
     before = (folder / files.CONFIG).read_bytes()
     with pytest.raises(InputError, match="Expected batch_size=8, .* Received: batch_size=4"):
-        search(config(folder, resume=True, batch_size=4), dataset)
+        search_images(config(folder, resume=True, batch_size=4), dataset)
     with pytest.raises(InputError, match="Received: one with other images"):
-        search(config(folder, resume=True), load_dataset("digits", limit=40))
+        search_images(config(folder, resume=True), load_dataset("digits", limit=40))
     assert (folder / files.CONFIG).read_bytes() == before
 
 
 def test_search_with_a_batch_larger_than_half_the_images_writes_nothing(dataset, tmp_path):
     with pytest.raises(InputError, match="batch_size"):
-        search(config(tmp_path / "run", batch_size=17), dataset)
+        search_images(config(tmp_path / "run", batch_size=17), dataset)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
 def test_search_leaves_no_graphs_behind(dataset, tmp_path):
-    """Half a gigabyte each, where a process makes one run after the other."""
+    """Guards against leaks of half a gigabyte per run in processes with several runs."""
     before = graphs()
-    search(config(tmp_path / "run", epochs=1), dataset)
+    search_images(config(tmp_path / "run", epochs=1), dataset)
     assert graphs() == before
 
 

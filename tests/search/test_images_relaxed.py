@@ -12,7 +12,7 @@ from darts_tf.data import load_dataset
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search.images import search
+from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import derive
 
 pytestmark = pytest.mark.usefixtures("one_node")
@@ -41,7 +41,7 @@ def config(folder, **fields):
 )
 def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
     folder = tmp_path / "run"
-    genotype = search(config(folder, epochs=1, **choice), dataset)
+    genotype = search_images(config(folder, epochs=1, **choice), dataset)
     alphas = load_alphas(folder)
     assert all(np.isfinite(a).all() for a in alphas)
     assert derive(*alphas, relaxation=choice.get("relaxation", "softmax")) == genotype
@@ -51,10 +51,12 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
 
 @pytest.mark.slow
 def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
-    """In its second epoch, at another temperature and rates than the first's."""
+    """Stops in the second epoch, whose temperature and rates differ from the first's."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    search(config(whole, **EVERYTHING), dataset)
+    search_images(config(whole, **EVERYTHING), dataset)
     with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):
-        search(config(stopped, **EVERYTHING), dataset, callbacks=(Terminate(epoch=1, batch=0),))
-    search(config(stopped, **EVERYTHING, resume=True), dataset)
+        search_images(
+            config(stopped, **EVERYTHING), dataset, callbacks=(Terminate(epoch=1, batch=0),)
+        )
+    search_images(config(stopped, **EVERYTHING, resume=True), dataset)
     assert_same_run(stopped, whole)

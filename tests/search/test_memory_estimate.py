@@ -80,7 +80,7 @@ def test_plain_function_of_a_user_is_assumed_to_need_the_most(monkeypatch):
 
 def test_search_that_cannot_fit_is_refused_with_what_to_change(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e9))
-    says = r"the 1.0 GB.*batch_size=64, .*take first_order, .*--partial-channels 4"
+    says = r"the 1.0 GB.*batch_size=64, .*use arch_gradient='first_order', .*--partial-channels 4"
     with pytest.raises(ValueError, match=says):
         memory_estimate.check_memory(config(), 32, 32)
 
@@ -89,7 +89,7 @@ def test_search_that_fits_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: int(1e12))
     line = memory_estimate.check_memory(config(), 8, 8)
     assert line.startswith("about 1.")
-    assert line.endswith(" GB of memory, of 1000.0 GB that are free")
+    assert line.endswith(" GB of memory, 1000.0 GB are free")
 
 
 def test_with_a_gpu_the_hosts_memory_refuses_nothing(monkeypatch):

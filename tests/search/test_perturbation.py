@@ -1,4 +1,4 @@
-"""Selection by perturbation: on accuracies that are known by heart, and on a supernet."""
+"""Selection by perturbation: on accuracies in closed form, and on a supernet."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EVEN = [np.full((ROWS, len(PRIMITIVES)), 1 / len(PRIMITIVES)) for _ in range(2)]
 
 
 def worths(seed=0):
-    """What each operation adds to the accuracy, drawn: (cells, edges, primitives)."""
+    """Returns random contributions of operations to the accuracy: (cells, edges, primitives)."""
     return np.random.default_rng(seed).permuted(np.linspace(0, 1, 2 * ROWS * 8)).reshape(2, ROWS, 8)
 
 
 def measured_by(worth, calls=None):
-    """Accuracy that is a sum over what is mixed in, however little of it there is."""
+    """Returns a measure whose accuracy sums the worths of all operations with positive factors."""
 
     def measure(mixture):
         if calls is not None:
@@ -46,7 +46,7 @@ def chosen(worth, seed=0):
 
 
 def best_by_hand(worth):
-    """The best operation of every edge, `none` left out, and the two best edges into a node."""
+    """Returns the best operation of every edge, except `none`, on the two best edges per node."""
     cells = []
     for rows in worth:
         pairs = []
@@ -62,7 +62,7 @@ def best_by_hand(worth):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_selection_finds_what_is_worth_most(seed):
-    """Where worths add up, the order of the choices does not matter."""
+    """Expects the best cells for every seed: with additive worths the order does not matter."""
     worth = worths(seed)
     genotype = perturbation.genotype_of(chosen(worth, seed), SPACE)
     assert [genotype.normal, genotype.reduce] == best_by_hand(worth)
@@ -87,7 +87,7 @@ def test_selection_keeps_what_the_net_cannot_do_without_rather_than_the_largest_
 
 
 def test_edges_may_have_operations_of_their_own():
-    """As those of a space whose edges differ: columns are named by the edge they are of."""
+    """Selects in a space whose edges differ, so that each edge names its own columns."""
     space = Space(1, ((("skip_connect", "none"), ("dil_conv_3x3", "sep_conv_3x3")),) * 2)
     worth = np.array([[[3.0, 0.0], [1.0, 2.0]], [[0.0, 3.0], [2.0, 1.0]]])
     mixture = [np.full((2, 2), 0.5)] * 2
@@ -180,7 +180,7 @@ def test_own_mixture_changes_nothing(supernet):
 
 
 def test_a_mixture_is_that_of_its_alphas(supernet):
-    """Factors that are a softmax, so that alphas can say the same."""
+    """Compares a mixture with the alphas whose softmax it is."""
     x, _ = drawn(0)
     kept = [np.asarray(alphas) for alphas in supernet.alphas]
     shares = np.random.default_rng(1).dirichlet(np.ones(4), (2, 2)).astype("float32")
@@ -215,7 +215,7 @@ def test_measure_is_accuracy_and_loss_with_the_statistics_of_the_batches(superne
 
 
 def test_measure_neither_drops_out_nor_draws():
-    """Else a search that is measured would go on with other draws than one that is not."""
+    """Guards against measuring that changes the random numbers of the search."""
     dropping = Supernet(2, 3, nodes=1, op_dropout=0.9)
     plain = Supernet(2, 3, nodes=1)
     for variable, other in zip(
@@ -227,6 +227,6 @@ def test_measure_neither_drops_out_nor_draws():
     losses = [measuring(each, lambda: batches)(mixture)[1] for each in (dropping, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     np.testing.assert_array_equal(dropping.seed_state, before)
-    with mixed_by(mixture):  # weights that are tuned at a mixture learn with it
+    with mixed_by(mixture):  # tuned weights are trained with the mixture
         dropping(batches[0][0], training=True)
     assert np.any(np.asarray(dropping.seed_state) != before)

@@ -1,4 +1,4 @@
-"""Selection by perturbation on a run: tuned in between, stopped and gone on with."""
+"""Selection by perturbation on a run: with tuning between rounds, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def dataset():
 
 
 class Mixed(keras.Model):
-    """Logits that are a mixture of linear ones: all that a selection asks of a supernet."""
+    """A mixture of linear models, with all that a selection uses of a supernet."""
 
     space = space_of(1, PRIMITIVES)
 
@@ -56,7 +56,7 @@ class Mixed(keras.Model):
 
 
 def built():
-    """A trainer of such a network; the same every time."""
+    """Builds a trainer of `Mixed`, with equal values in every call."""
     keras.utils.set_random_seed(3)
     trainer = DARTS(Mixed(), arch_gradient="first_order")
     cross = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -66,7 +66,7 @@ def built():
 
 @pytest.fixture
 def run(tmp_path):
-    """The folder of a run with a checkpoint of that trainer, whose alphas are others by now."""
+    """Returns a run's folder with a checkpoint of `built()` and with different alphas."""
     trainer = built()
     arrays = [np.asarray(variable) for variable in trainer.state()]
     (tmp_path / files.CHECKPOINTS).mkdir()
@@ -81,11 +81,11 @@ def config(folder):
 
 
 class Stopped(Exception):
-    """In place of a kill."""
+    """Exception that stands for the end of a killed process."""
 
 
 def select(folder, dataset, settings, rounds=ROUNDS):
-    """Selects on the run, as a process that is killed after so many rounds; the rounds it did."""
+    """Selects in a run until killed after `rounds`; returns the genotype and the rounds done."""
     done = []
 
     def report(line):
@@ -117,16 +117,16 @@ def test_selection_that_was_stopped_ends_as_one_that_was_not(run, dataset, caplo
     assert done[-1]["seconds_left"] == 0 < done[0]["seconds_left"]
     assert any("normal edge" in message for message in caplog.messages)
     kept = state(run)
-    assert {path: path.read_bytes() for path in before} == before  # the run is as it was
+    assert {path: path.read_bytes() for path in before} == before  # the run has not changed
 
-    assert select(run, dataset, SelectionSettings(1, 0)) == (whole, [])  # nothing is left to do
+    assert select(run, dataset, SelectionSettings(1, 0)) == (whole, [])  # already complete
     for path in checkpoints.newest(run / files.SELECTION):
         path.unlink()
     assert select(run, dataset, SelectionSettings(1, 0), rounds=1)[0] is None
     again, done = select(run, dataset, SelectionSettings(1, 0))
     assert again == whole
     assert [line["round"] for line in done] == [2, 3]
-    assert "the selection goes on after round 1" in caplog.messages
+    assert "resuming the selection after round 1" in caplog.messages
     for ours, theirs in zip(state(run), kept, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
@@ -153,7 +153,7 @@ def test_damaged_checkpoint_of_a_selection_begins_anew(run, dataset, caplog):
 def test_selection_needs_a_checkpoint_of_the_network(run, dataset):
     (path,) = checkpoints.newest(run / files.CHECKPOINTS)
     checkpoints.write(path.parent, Position(1, 0, 2), {}, [np.zeros(3)])
-    with pytest.raises(InputError, match="whole checkpoint of this search. Received: none in"):
+    with pytest.raises(InputError, match="complete checkpoint of this search. Received: none in"):
         select(run, dataset, SelectionSettings(0, 0))
 
 
@@ -180,9 +180,9 @@ def test_tuning_moves_the_weights_that_are_mixed_in_and_no_alphas(dataset, tmp_p
     tuning.tune(0, skips)
     for variable, value in zip(network.alphas, alphas, strict=True):
         np.testing.assert_array_equal(variable, value)
-    change = np.abs(network.kernel - before).max((0, 1, 3, 4))  # by primitive
+    change = np.abs(network.kernel - before).max((0, 1, 3, 4))  # per primitive
     assert change[1] > 1e-3
-    assert change[[0, 2, 3]].max() < 1e-5  # decay alone
+    assert change[[0, 2, 3]].max() < 1e-5  # only weight decay
     assert float(tuning.tuner.optimizer.learning_rate) == pytest.approx(0.0025)
     tuning.tune(1, skips)
     assert float(tuning.tuner.optimizer.learning_rate) == pytest.approx((0.0025 + 0.001) / 2)

@@ -1,4 +1,4 @@
-"""Regularisers of the alphas against their papers' formulas, and the step that takes them along."""
+"""Regularisers of the alphas, against their papers' formulas and in the alphas' step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from tiny_searches import TRAIN, VALID, softmaxed, spread_alphas, tiny
 
@@ -30,7 +31,7 @@ EXPECTED = {
         -2 / 24 * (SIGMOIDS - 0.5) * SIGMOIDS * (1 - SIGMOIDS),
     ),
 }
-"""The value, and its gradient: beta-DARTS' is each edge's softmax, by the number of edges."""
+"""Value and gradient; the gradient of β-DARTS is each edge's softmax over the number of edges."""
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
@@ -52,9 +53,9 @@ def test_regularizers_are_flags_and_have_weights():
     assert set(WEIGHTS) == set(REGULARIZERS)
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
+@mostly_slow(1, "name", REGULARIZERS)
 def test_alphas_descend_the_loss_and_the_weighed_regularizer(name):
-    """By an optimizer that takes the whole gradient: edges' alphas by that of the loss alone."""
+    """Runs SGD at rate 1. The alphas of whole edges follow only the gradient of the loss."""
     with floatx("float64"):
         network = tiny("sigmoid", partial_channels=2)
         trainer = DARTS(network, "first_order", regularizer=name, arch_weight_decay=0.0)

@@ -1,4 +1,4 @@
-"""Progressive stages (P-DARTS): edges with operations of their own, and runs in stages."""
+"""Progressive stages (P-DARTS): operations that differ per edge, and runs in stages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from darts_tf.cli.commands import compare
 from golden_data import values
 from kill_and_resume import assert_same_run
 from mixed_op_inputs import drawn
+from mostly_slow import mostly_slow
 from numerics import assert_close, by_nested_tapes, floatx
 from stop_callbacks import Terminate
 from tiny_searches import TRAIN, VALID, made_trainer, spread_alphas
@@ -39,7 +40,7 @@ EDGES = (
     ("max_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"),
     ("avg_pool_3x3", "skip_connect", "sep_conv_3x3"),
 )
-SEARCHES = ("search_in_stages", "search")
+SEARCHES = ("search_in_stages", "search_images")
 SEED = tf.constant([5, 0])
 
 
@@ -66,7 +67,7 @@ def test_pruned_mixture_is_that_of_each_edge_alone(stride, partial):
 
 
 def _copy_group(pruned, name, edge, op):
-    """Weights of an edge's group of a layer: its part of the axis that is as much longer."""
+    """Copies an edge's weights from a layer that serves several edges, grouped along one axis."""
     index = list(dict.fromkeys(n for row in EDGES for n in row)).index(name)
     having = pruned.having[index]
     for ours, theirs in zip(
@@ -98,6 +99,7 @@ FEW = (
 )
 
 
+@pytest.mark.slow
 def test_supernet_of_edges_has_the_gradient_by_nested_tapes():
     with floatx("float64"):
         network = Supernet(2, 3, 3, nodes=1, edge_primitives=FEW)
@@ -159,7 +161,7 @@ def config(folder, **fields):
 
 @pytest.mark.slow
 def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, one_node):
-    """In its second stage, which goes on from its own checkpoint with the same operations."""
+    """Stops in the second stage, which resumes from its own checkpoint, operations included."""
     small = functools.partial(config, space=one_node)
     dataset = load_dataset("digits", limit=32)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -181,7 +183,7 @@ def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, on
 
 
 class StopSecond(Terminate):
-    """In the second search that it sees."""
+    """Terminates the second search that it is part of."""
 
     searches = 0
 
@@ -218,9 +220,9 @@ def test_preset_is_the_papers():
     assert (config.arch_learning_rate, config.learning_rate_min) == (6e-4, 0.0)
 
 
-@pytest.mark.parametrize("staged", [True, False])
+@mostly_slow(1, "staged", [True, False])
 def test_commands_search_in_stages_where_the_settings_have_some(tmp_path, monkeypatch, staged):
-    """What commands hand over is what the searches take."""
+    """Checks calls of the commands against the signatures of the searches."""
     made = {name: mock.create_autospec(getattr(stages, name)) for name in SEARCHES}
     for name, search in made.items():
         monkeypatch.setattr(stages, name, search)

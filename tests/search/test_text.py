@@ -16,7 +16,7 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
-from darts_tf.search.text import search
+from darts_tf.search.text import search_text
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.zoo import load_genotype
 
@@ -33,7 +33,7 @@ def config(folder, **fields):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search") / "run"
     lines = []
-    return folder, search(config(folder), DATASET, report=lines.append), lines
+    return folder, search_text(config(folder), DATASET, report=lines.append), lines
 
 
 def test_search_leaves_a_whole_run_folder(finished):
@@ -41,7 +41,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert load_genotype(folder / files.GENOTYPE, recurrent=True) == genotype
     (alphas,) = load_alphas(folder)
     assert alphas.shape == (36, 5)
-    assert np.abs(alphas).max() > 1e-2  # they have moved
+    assert np.abs(alphas).max() > 1e-2  # the alphas have changed
     assert derive_recurrent(alphas) == genotype
     assert [line["epoch"] for line in lines] == [0, 1, 2] == list(load_history(folder))
     assert all(np.isfinite(line["eigenvalue"]) for line in lines)
@@ -61,19 +61,19 @@ def test_search_learns_and_tells_perplexities(finished):
     assert last["valid_perplexity"] < first["valid_perplexity"]
 
 
-@pytest.mark.slow  # as of a training, by default
+@pytest.mark.slow  # the default suite has this test for a training
 def test_search_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
-    """In its second epoch, whose number of steps is not the first's."""
+    """Stops in the second epoch, whose number of steps differs from the first's."""
     folder = tmp_path / "run"
     drawn = {"bptt": 8, "spread": 0.0, "seed": 0}
     steps = [segment_steps(DATASET.train, 8, epoch=epoch, **drawn) for epoch in range(3)]
     assert len(set(steps)) > 1
     with pytest.raises(Interrupted, match=f"after step 3 of {steps[1]} of epoch 2; everything"):
-        search(config(folder), DATASET, callbacks=(Terminate(epoch=1, batch=2),))
+        search_text(config(folder), DATASET, callbacks=(Terminate(epoch=1, batch=2),))
     (newest, *_) = checkpoints.newest(folder / files.CHECKPOINTS)
     position = checkpoints.read(newest)[0]
     assert (position.epoch, position.step) == (1, 3)
-    search(dataclasses.replace(config(folder), resume=True), DATASET)
+    search_text(dataclasses.replace(config(folder), resume=True), DATASET)
     assert read_metrics(folder) == read_metrics(finished[0])
     for ours, theirs in zip(load_alphas(folder), load_alphas(finished[0]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -82,9 +82,11 @@ def test_search_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
 def test_resumed_search_on_another_text_is_refused(finished):
     again = config(finished[0], resume=True)
     with pytest.raises(InputError, match="Received: one with other text$"):
-        search(again, dataclasses.replace(counting_text(seed=1), vocabulary=DATASET.vocabulary))
+        search_text(
+            again, dataclasses.replace(counting_text(seed=1), vocabulary=DATASET.vocabulary)
+        )
     with pytest.raises(InputError, match="Received: one with other words and vocabulary and text"):
-        search(again, counting_text(words=500, period=12))
+        search_text(again, counting_text(words=500, period=12))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,6 @@ def test_resumed_search_on_another_text_is_refused(finished):
 )
 def test_streams_that_cannot_be_write_nothing(tmp_path, fields, message):
     with pytest.raises(InputError, match=message) as error:
-        search(config(tmp_path / "run", **fields), DATASET)
+        search_text(config(tmp_path / "run", **fields), DATASET)
     assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Baselines: the trials that are made, resumed and passed over, alone and by workers."""
+"""Baselines: trials that are created, resumed and skipped, by one process and by workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def table(folder):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Replaces trainings by ones that leave what finished runs have; lists them."""
+    """Replaces trainings by a function that writes the files of a finished run; lists the calls."""
     seen = []
 
     def train(config, genotype, dataset):
@@ -57,7 +57,7 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     folder = tmp_path / "study"
     options = ["--workdir", str(folder)]
     assert main([*TINY, *options, "--budget", "trials=4"]) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert [line["trial"] for line in table(folder)] == ["0000", "0001"]
     assert main(["baseline", *options, "--resume"]) == 0
     assert [config.workdir.name for config, _ in trainings] == [
@@ -74,7 +74,8 @@ def test_study_goes_on_where_it_was_stopped_and_further(tmp_path, trainings, cap
     assert main(["baseline", *options, "--resume", "--budget", "trials=5"]) == 0
     assert len(trainings) == 6
     out = capsys.readouterr().out
-    assert "trial 0004  valid accuracy 6.0%  10 s  best 50.0% (trial 0001)  0 trials left" in out
+    line = "trial 0004  validation accuracy 6.0%  10 s  best 50.0% (trial 0001)  0 trials left"
+    assert line in out
     last = f"next: darts-tf train --genotype {folder / files.GENOTYPE} --dataset digits"
     assert out.splitlines()[-1] == f"{last} --workdir DIR"
 
@@ -129,7 +130,7 @@ def test_folder_of_another_study_is_refused(tmp_path, trainings, capfd):
     assert main([*TINY, "--workdir", str(tmp_path), "--budget", "trials=2"]) == 0
     again = ["baseline", "--workdir", tmp_path, "--resume"]
     line = one_line_of_wrong_use(capfd, [*again, "--method", "evolution"])
-    assert "Expected method='random', with which the run was begun" in line
+    assert "Expected method='random', with which the run started" in line
     line = one_line_of_wrong_use(capfd, ["search", "--workdir", tmp_path, "--resume"])
     assert "Expected the settings of a search. Received: those of a baseline" in line
     line = one_line_of_wrong_use(capfd, [*TINY, "--workdir", tmp_path])
@@ -144,7 +145,7 @@ def test_environment_that_says_half_is_refused(tmp_path, capfd, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_study_repeats_nothing_that_it_had_finished(tmp_path):
-    """A real process, with real trainings."""
+    """Kills a real process with real trainings."""
     words = [*TINY, "--workdir", tmp_path, "--deterministic"]
     process = started(*words, "--budget", "trials=3")
     for line in process.stdout:
@@ -169,7 +170,7 @@ def test_worker_makes_what_the_chief_chooses(tmp_path):
         port = free.getsockname()[1]
     place = {ORACLE_IP: "127.0.0.1", ORACLE_PORT: str(port)}
     words = [*TINY, "--workdir", tmp_path / "study", "--budget", "trials=2"]
-    worker = started(*words, **place, **{TUNER_ID: "worker-0"})  # it waits for the chief
+    worker = started(*words, **place, **{TUNER_ID: "worker-0"})  # waits for the chief
     chief = started(*words, **place, **{TUNER_ID: "chief"})
     try:
         made, chosen = (each.communicate(timeout=120)[0] for each in (worker, chief))

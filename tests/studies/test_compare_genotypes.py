@@ -1,4 +1,4 @@
-"""Comparisons: the table as texts, and trainings that are begun, resumed and passed over."""
+"""Comparisons of genotypes: the table as text, and trainings started, resumed and skipped."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_compare_measures_without_a_dataset(tmp_path, capsys):
 
 @pytest.fixture
 def trainings(monkeypatch) -> list[TrainConfig]:
-    """Replaces every training by one that leaves what a finished run has; lists them."""
+    """Replaces trainings by a function that writes the files of a finished run; lists the calls."""
     seen = []
 
     def train(config):
@@ -184,7 +184,7 @@ def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings
     folder = tmp_path / "run"
     options = ["--workdir", str(folder)]
     assert main(["compare", *SMALL, *options, "--train", "--seeds", "0,1"]) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     assert errors(folder) == ["50.0", "50.0"]
     assert main(["compare", *options, "--resume"]) == 0
     done = [(run.genotype, run.seed) for run in trainings]
@@ -196,7 +196,7 @@ def test_comparison_goes_on_where_it_was_stopped_and_further(tmp_path, trainings
     assert main(["compare", *options, "--resume", "--genotypes", "PDARTS", "--seeds", "0"]) == 0
     assert (len(trainings), errors(folder)) == (5, ["50.0"])
     assert main(["compare", *options, "--resume", "--channels", "3"]) == 2
-    assert "Expected channels=2, with which the run was begun" in capsys.readouterr().err
+    assert "Expected channels=2, with which the run started" in capsys.readouterr().err
 
 
 def test_run_of_another_recipe_is_refused(tmp_path, trainings, capsys):
@@ -206,9 +206,7 @@ def test_run_of_another_recipe_is_refused(tmp_path, trainings, capsys):
     files.write_json(path, {**files.read_json(path), "momentum": 0.5})
     capsys.readouterr()
     assert main(["compare", "--workdir", str(folder), "--resume"]) == 2
-    assert (
-        f"Expected momentum=0.5, with which the run was begun ({path})" in capsys.readouterr().err
-    )
+    assert f"Expected momentum=0.5, with which the run started ({path})" in capsys.readouterr().err
 
 
 def test_overwrite_takes_a_comparison_with_its_runs_and_nothing_else(tmp_path, trainings, capsys):

@@ -1,4 +1,4 @@
-"""Methods at equal cost: how long each may search, what is repeated, and what the table says."""
+"""Methods at equal cost: the duration of each search, repetitions, and the table."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def test_notes_say_in_words_what_is_significant():
     *_, first, second = method_notes(worse, "random")
     assert first.startswith("worse: significantly worse than random")
     assert second == "few: too few seeds, or no spread, for a test"
-    assert (
-        len(method_notes([row("random", ()), *worse[1:]], "random")) == 2
-    )  # nothing known of it yet
+    assert len(method_notes([row("random", ()), *worse[1:]], "random")) == 2  # no results yet
     assert len(method_notes([ROWS[0], row("none", ())], "random")) == 2
 
 
@@ -83,15 +81,15 @@ def test_csv_has_the_numbers_in_full_and_markdown_the_notes():
     assert method_to_markdown(ROWS, "random").count("\n- ") == 4
 
 
-# How long each may take
+# Duration of each method
 
 
 @pytest.mark.parametrize(
     ("seconds", "times", "epochs"),
     [
-        (100.0, [30.0, 10.0], 8),  # the first, and seven more
+        (100.0, [30.0, 10.0], 8),  # the first epoch, and seven more
         (99.9, [30.0, 10.0], 7),
-        (100.0, [30.0, 10.0, 20.0, 5.0], 5),  # what comes in the end is left out
+        (100.0, [30.0, 10.0, 20.0, 5.0], 5),  # without the 25 s after the probe
         (10.0, [30.0, 10.0], 2),
     ],
 )
@@ -112,7 +110,7 @@ def test_searches_differ_in_their_method_alone(tmp_path):
     }
     plain = searches.pop("first_order")
     assert (plain["channels"], plain["limit"], plain["seed"], plain["epochs"]) == (4, 40, 3, 8)
-    assert plain["arch_from_epoch"] == 2  # a quarter of the epochs, as given
+    assert plain["arch_from_epoch"] == 2  # a quarter of the epochs, as in the settings
     differing = {
         method: {name: value for name, value in search.items() if value != plain[name]}
         for method, search in searches.items()
@@ -139,7 +137,7 @@ def test_baselines_train_by_the_recipe_that_all_are_trained_by(tmp_path):
 
 @pytest.fixture
 def jobs(monkeypatch):
-    """Replaces searches, baselines and trainings by what they leave; lists them."""
+    """Replaces searches, baselines and trainings by functions that write files; lists the calls."""
     seen = []
 
     def job(kind, config):
@@ -184,7 +182,7 @@ def test_comparison_spends_alike_goes_on_where_it_was_stopped_and_repeats_nothin
 ):
     folder = tmp_path / "run"
     assert main(words(folder, "--budget", "time=100s")) == 130
-    assert f"; what is done is kept, and --workdir {folder} --resume" in capsys.readouterr().err
+    assert f"; completed work is kept, and --workdir {folder} --resume" in capsys.readouterr().err
     first = [name for _, name, _ in jobs]
     assert first == [
         *("first_order/probe", "first_order/search-0", "first_order/seed-0"),
@@ -194,7 +192,7 @@ def test_comparison_spends_alike_goes_on_where_it_was_stopped_and_repeats_nothin
     searches = {name: config for _, name, config in jobs if isinstance(config, SearchConfig)}
     assert {name: config.epochs for name, config in searches.items()} == {
         **{"first_order/probe": 2, "first_order/search-0": 8},
-        **{"second_order/probe": 2, "second_order/search-0": 2},  # 90 + 30 s: nothing less is one
+        **{"second_order/probe": 2, "second_order/search-0": 2},  # 90 + 30 s: the shortest search
     }
     assert main(["compare", "--workdir", str(folder), "--resume"]) == 0
     again = [name for _, name, _ in jobs[8:]]

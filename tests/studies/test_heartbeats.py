@@ -1,4 +1,4 @@
-"""Workers that live, end and are lost, and what becomes of their trials."""
+"""Heartbeats of workers: running, finished and lost workers, and their trials."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_trial_of_a_lost_worker_goes_to_another(tmp_path):
     oracle = made(tmp_path, "random", ("trials", 2))
     trial = oracle.create_trial("one")
     end(oracle, oracle.create_trial("two"))
-    assert oracle.create_trial("two").status == "IDLE"  # the budget is spent, but who knows
+    assert oracle.create_trial("two").status == "IDLE"  # a lost worker may free a trial
     oracle.forget("one")
     again = oracle.create_trial("two")
     assert again.trial_id == trial.trial_id

@@ -1,4 +1,4 @@
-"""Oracles: evolution against an implementation of its own, budgets, states, and no value twice."""
+"""Oracles: evolution against a second implementation, budgets, states, and distinct values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import inspect
 import keras_tuner
 import numpy as np
 import pytest
+from mostly_slow import mostly_slow
 from oracle_trials import PLACES, VALUES, end, made, score_of
 
 from darts_tf.studies import oracles
@@ -22,11 +23,11 @@ PRIVATE_MEMBERS = (
     "_retry_queue",
     "_save_trial",
 )
-"""What `oracles.py` uses of `keras_tuner.Oracle` that KerasTuner does not promise to keep."""
+"""Private members of `keras_tuner.Oracle` that `oracles.py` uses."""
 
 
 def conducted(oracle, most=1000, tuner="tuner0"):
-    """Makes trials until the oracle stops; their values."""
+    """Creates trials until the oracle stops; returns their values."""
     found = []
     while len(found) < most:
         trial = oracle.create_trial(tuner)
@@ -38,7 +39,7 @@ def conducted(oracle, most=1000, tuner="tuner0"):
 
 
 def test_evolution_is_algorithm_1(tmp_path):
-    """Population, tournament and ageing, against the algorithm written out with a queue."""
+    """Compares population, tournament and ageing with the algorithm written with a queue."""
     oracle = made(tmp_path, "evolution", ("trials", 40))
     parents = []
     oracle.mutate = lambda values, random: parents.append(values) or mutate(values, random)
@@ -70,9 +71,9 @@ def test_evolution_is_algorithm_1(tmp_path):
 
 
 def test_evolution_finds_an_optimum_sooner_than_chance(tmp_path, monkeypatch):
-    for name in ("save", "_save_trial"):  # a thousand files are not what this is about
+    for name in ("save", "_save_trial"):  # writing a thousand files would be slow
         monkeypatch.setattr(Bounded, name, lambda *given: None)
-    strict = {"population": 20, "sample": 10}  # with fewer the oldest are gone before they bear
+    strict = {"population": 20, "sample": 10}  # with fewer, the oldest die without children
 
     def best(method, seed):
         oracle = made(tmp_path / f"{method}{seed}", method, ("trials", 250), seed, **strict)
@@ -85,7 +86,7 @@ def test_evolution_finds_an_optimum_sooner_than_chance(tmp_path, monkeypatch):
     assert max(drawn) < 1.0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@mostly_slow((0, 1), "method", METHODS)
 def test_every_method_keeps_to_trials_and_tries_nothing_twice(tmp_path, method):
     found = conducted(made(tmp_path, method, ("trials", 12)))
     assert len(found) == 12
@@ -94,7 +95,7 @@ def test_every_method_keeps_to_trials_and_tries_nothing_twice(tmp_path, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_goes_on_from_its_state(tmp_path, method):
-    """As if it had not been stopped, and the trial under way comes first."""
+    """Expects the values of an uninterrupted study, the unfinished trial first."""
     whole = conducted(made(tmp_path / "whole", method, ("trials", 10), population=20))
     oracle = made(tmp_path / "parts", method, ("trials", 10), population=20)
     parts = conducted(oracle, most=4)
@@ -115,7 +116,7 @@ def test_kill_while_the_state_is_written_leaves_the_state_before(tmp_path, monke
         with pytest.raises(KeyboardInterrupt):
             oracle.save()
     assert (tmp_path / "oracle" / "oracle.json").read_bytes() == state
-    trial = oracle._get_trial_dir("0003")  # one that was written, and not yet handed out
+    trial = oracle._get_trial_dir("0003")  # written, but not yet assigned to a worker
     source = tmp_path / "oracle" / "trial_0002" / "trial.json"
     with open(f"{trial}/trial.json", "w") as file:
         file.write(source.read_text().replace("0002", "0003"))
@@ -156,7 +157,7 @@ def test_time_is_counted_over_all_workers_with_what_they_are_at(tmp_path):
 
 
 def test_studies_of_close_seeds_draw_different_numbers(tmp_path):
-    """KerasTuner draws its n-th number by the seed plus n alone."""
+    """Guards against KerasTuner's numbers, whose n-th depends only on the seed plus n."""
     one, other = (
         [value for values in conducted(oracle) for value in values.values()]
         for oracle in (made(tmp_path / str(seed), "random", seed=seed) for seed in (0, 1))

@@ -1,4 +1,4 @@
-"""The paper's protocol: what is done and by whom, what is chosen, and the report by hand."""
+"""The paper's protocol: its runs and processes, its choice, and its report, by hand."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SIZE = {"params": 3_000_000, "macs": 500_000_000}
 
 @pytest.fixture
 def no_networks(monkeypatch):
-    """Networks are not built to be measured."""
+    """Replaces the measurement of networks, so that none is built."""
     monkeypatch.setattr(protocol, "_size", lambda *given: SIZE)
 
 
 def done(config, said=None) -> tuple[dict, list[str]]:
-    """The report of a protocol, and the runs that were done for it, by their places."""
+    """Runs a protocol; returns its report and the folders of the runs it started."""
     did = []
 
     def run(each):
@@ -51,7 +51,7 @@ SKIPS = Genotype(
 )
 
 
-# What is done, and what is said of it
+# Runs and messages
 
 
 def test_text_is_refused_before_anything_is_written(tmp_path):
@@ -71,7 +71,7 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
         for stage, seeds in stages
         for seed in seeds
     ]
-    # those with equal accuracies in the order of their seeds
+    # equal accuracies are in the order of their seeds
     assert [(each["seed"], each["rank"]) for each in found["candidates"]] == [
         *((3, 1), (1, 2), (2, 3), (0, 4)),
     ]
@@ -168,7 +168,7 @@ def test_networks_of_a_published_cell_have_its_size(tmp_path, monkeypatch):
     assert found["best"]["test_error_deviation"] is None
 
 
-# Going on
+# Resuming
 
 
 def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
@@ -189,7 +189,7 @@ def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
         with pytest.raises(InputError, match=message):
             done(dataclasses.replace(more, **fewer))
     assert done(more)[1] == []
-    with pytest.raises(InputError, match="Expected brief_epochs=None, with which the run was"):
+    with pytest.raises(InputError, match="Expected brief_epochs=None, with which the run "):
         done(dataclasses.replace(more, brief_epochs=2))
 
 
@@ -198,7 +198,7 @@ def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
     protocol.begin(config)
     run = config.search_run(0)
     leave(dataclasses.replace(run, momentum=0.5))
-    with pytest.raises(InputError, match="Expected momentum=0.5, with which the run was begun"):
+    with pytest.raises(InputError, match="Expected momentum=0.5, with which the run started"):
         done(dataclasses.replace(config, resume=True))
     (run.workdir / files.CONFIG).unlink()
     fake_protocol_runs.leave(run)
@@ -301,7 +301,7 @@ def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies
     workers = [worker(config.workdir, log, dies and first) for first in (True, False)]
     outputs = [each.communicate(timeout=120)[0] for each in workers]
     assert [each.returncode for each in workers] == [-9 if dies else 0, 0], outputs
-    did = lines(log)
+    did = [line for line in lines(log) if "job" in line]
     jobs = [line["job"] for line in did]
     taken = {each.pid: sum(line["process"] == each.pid for line in did) for each in workers}
     if dies:
@@ -310,7 +310,7 @@ def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies
         assert list(taken.values()) == [1, 11]
     else:
         assert not any(line["resume"] for line in did)
-        assert min(taken.values()) > 2
+        assert min(taken.values()) >= 2  # of the four searches
         assert any("waiting for other processes, in final/search-3-seed" in o for o in outputs)
     assert len(set(jobs)) == 11 == len(jobs) - dies
     found = files.read_json(config.workdir / "select.json")

@@ -1,4 +1,4 @@
-"""Intervals and tests against tables of Student's distribution, and against SciPy."""
+"""Intervals and tests, against tables of Student's distribution and against SciPy."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_too_little_for_a_test_is_none():
 
 def test_holm_multiplies_from_the_least():
     found = holm({"a": 0.04, "b": 0.01, "c": None, "d": 0.03})
-    # 3 * 0.01, then 2 * 0.03, then at least as much as the one before
+    # 3 * 0.01, then 2 * 0.03, then not less than the previous one
     assert found == {
         "a": pytest.approx(0.06),
         "b": pytest.approx(0.03),

@@ -1,4 +1,4 @@
-"""Hyperparameters: what trials are made of, what TensorBoard reads of them, and wrong use."""
+"""Hyperparameters: values of trials, their event files for TensorBoard, invalid arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(folder):
 
 
 def read_back(folder):
-    """A trial's hyperparameters and score, from its event files."""
+    """Reads a trial's hyperparameters and score from its event files."""
     events = EventAccumulator(str(folder)).Reload()
     content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     info = metadata.parse_session_start_info_plugin_data(content)
@@ -61,7 +61,7 @@ def test_trials_are_ordinary_trainings_that_hparams_shows(tmp_path, capsys):
 
 @pytest.fixture
 def searches(monkeypatch):
-    """Replaces runs by ones that leave what finished searches have; lists their settings."""
+    """Replaces runs by a function that writes the files of a finished search; lists settings."""
     seen = []
 
     def run(config):

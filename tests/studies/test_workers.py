@@ -1,4 +1,4 @@
-"""Several worker processes over loopback: they train, agree, and one of them writes."""
+"""Several worker processes over loopback: they train, agree, and only the chief writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def search_of_two(folder):
 
 
 def assert_one_whole_run(folder, output):
-    """The workers have derived one genotype, and one of them has written it all."""
+    """Checks that the workers derived one genotype and that one of them wrote a complete run."""
     told = [
         [line for line in text.splitlines() if line[:6] in ("normal", "reduce")]
         for text in (output, (folder / "logs" / "worker-1.log").read_text())

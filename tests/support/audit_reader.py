@@ -1,4 +1,4 @@
-"""Readers under watch: what they ask of the machine while they are given hostile input."""
+"""Audit of readers: records their access to the machine while they read hostile input."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -47,12 +48,12 @@ def _record(event: str, arguments: tuple) -> None:
 
 @functools.cache
 def _install() -> None:
-    sys.addaudithook(_record)  # once and for good: Python has no way to take one back
+    sys.addaudithook(_record)  # added once, since Python cannot remove an audit hook
 
 
 @contextlib.contextmanager
 def witnessed() -> Iterator[list[tuple[str, tuple]]]:
-    """Records all that the block asks of the machine: files, code, processes, imports, ..."""
+    """Context manager: records the audit events of the block: files, code, processes, imports."""
     _install()
     events = []
     _watching.append((threading.get_ident(), events))
@@ -63,13 +64,13 @@ def witnessed() -> Iterator[list[tuple[str, tuple]]]:
 
 
 def forbidden(events, folder=None, writes: bool = False, parses: bool = False) -> list:
-    """Those events that a reader has no business with.
+    """Returns the events that a reader must not cause.
 
     Args:
-        events: what `witnessed` gave.
-        folder: where it may read files; by default nowhere.
-        writes: it may write there too.
-        parses: it may parse Python, which is not to run it. An error there looks for the line.
+        events: events that `witnessed` recorded.
+        folder: folder in which it may read files; by default none.
+        writes: whether it may write there too.
+        parses: whether it may parse Python without running it; a syntax error reads the line.
     """
     return [event for event in events if not _is_allowed(*event, folder, writes, parses)]
 
@@ -87,7 +88,7 @@ def _is_allowed(event, arguments, folder, writes, parses) -> bool:
 
 
 def _is_inside(path, folder) -> bool:
-    """A path, or one of the other arguments: modes are short words."""
+    """Returns whether an argument is a path inside a folder, or no path; modes are short words."""
     path = os.fsdecode(path)
     inside = os.path.join(os.path.realpath(path), "").startswith(os.path.join(folder, ""))
     return inside or path in ("r", "rb", "w", "wb")
@@ -96,21 +97,21 @@ def _is_inside(path, folder) -> bool:
 # The test
 
 
-def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) -> int:
-    """Gives a reader many inputs; returns how many of them it refused.
+def fuzz(inputs: st.SearchStrategy, count: int, read: Callable, **allowed) -> float:
+    """Passes many inputs to a reader; returns the share of rejected ones.
 
-    Every input is either taken, or refused by one `InputError` in one short line. Nothing is run,
+    Every input must be accepted, or rejected by an `InputError` of one short line. No code is run,
     and no file outside the folder is touched.
 
     Args:
-        inputs: what to give.
-        examples: how many.
-        read: takes one input, and returns a function to watch.
-        **allowed: to the reader, as `forbidden` takes it.
+        inputs: strategy of inputs.
+        count: number of inputs, of which `make test` takes a part; see `example_counts.examples`.
+        read: takes one input, and returns a function to audit.
+        **allowed: permissions of the reader, arguments of `forbidden`.
     """
     outcomes = collections.Counter()
 
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples(count), **SETTINGS)
     @given(inputs)
     def one(given_input):
         reader = read(given_input)
@@ -123,7 +124,7 @@ def fuzz(inputs: st.SearchStrategy, examples: int, read: Callable, **allowed) ->
         outcomes[error is not None] += 1
 
     one()
-    return outcomes[True]
+    return outcomes[True] / outcomes.total()
 
 
 def _error_of(reader: Callable) -> InputError | None:

@@ -1,4 +1,4 @@
-"""Primitives called on a state, as a cell calls them."""
+"""Calls of primitives on a state, as in a cell."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from darts_tf.layers.primitives import views
 
 
 def applied(layer, state, **settings):
-    """What a primitive gives for a state: it is shown the view of it that it reads."""
+    """Applies a primitive to the view of a state that it reads."""
     return layer(views(state, layer.groups)[layer.reads], **settings)

@@ -23,21 +23,21 @@ ALONE = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
-"""A browser that does nothing of its own accord, and finds nobody but this machine."""
+"""Options of a browser without background activity, which reaches only this machine."""
 
 WAIT = 60
-"""Seconds for anything in the browser, on a busy machine."""
+"""Time limit of every step in the browser, seconds, on a busy machine."""
 
 
 def require_browser() -> None:
-    """Skips the test where the page cannot be shown."""
+    """Skips the test if there is no browser."""
     pytest.importorskip("selenium", reason="needs selenium: pip install 'darts-tf[test]'")
     if not (shutil.which("chromedriver") and any(map(shutil.which, BROWSERS))):
         pytest.skip("needs a browser: apt-get install chromium chromium-driver")
 
 
 def require_runtime() -> None:
-    """Skips the test where the page cannot be written."""
+    """Skips the test if the page's runtime has not been fetched."""
     try:
         vendoring.check()
     except InputError as error:
@@ -45,14 +45,14 @@ def require_runtime() -> None:
 
 
 def encoded(image, kind: str, **options) -> bytes:
-    """A Pillow image as a file's bytes."""
+    """Encodes a Pillow image as a file's bytes."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A folder on a port of this machine, while the block lasts."""
+    """Context manager: serves a folder on a port of this machine."""
 
     def __init__(self, folder: pathlib.Path):
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=folder))
@@ -62,7 +62,7 @@ class Site(http.server.ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """From now on the port is closed."""
+        """Stops the server and closes the port."""
         if self._thread.is_alive():
             self.shutdown()
             self._thread.join()
@@ -78,13 +78,13 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class Page:
-    """The page in a browser that was never used before."""
+    """The page in a fresh browser."""
 
     def __init__(self, driver):
         self.driver = driver
 
     def open(self, url: str) -> None:
-        """Opens the page and waits until it is ready, or has said why it cannot be."""
+        """Opens the page and waits until it is ready or shows an error."""
         self.driver.get(url)
         self.wait_for("document.getElementById('loading').hidden")
 
@@ -100,25 +100,25 @@ class Page:
         )
 
     def text(self, element: str) -> str:
-        """What is shown in an element, by its id; empty where it is hidden."""
+        """Returns the visible text of an element, by its id; empty if it is hidden."""
         return self.driver.find_element("id", element).text
 
     def choose(self, path: pathlib.Path, element: str = "file") -> None:
-        """Chooses a file and waits until the page has looked at it."""
-        # what the page takes away when it has an answer
+        """Chooses a file and waits until the page has classified it."""
+        # the page removes this when it has an answer
         self.driver.execute_script("document.body.setAttribute('aria-busy', 'true')")
         self.driver.find_element("id", element).send_keys(str(path))
         self.wait_for("!document.body.hasAttribute('aria-busy')")
 
     def top(self) -> list[tuple[str, float]]:
-        """Labels with probabilities in percent, as shown."""
+        """Returns the shown labels with probabilities in percent."""
         rows = [
             row.text.rsplit("\n", 1) for row in self.driver.find_elements("css selector", "#top li")
         ]
         return [(label, float(share.removesuffix(" %"))) for label, share in rows]
 
     def requests(self) -> set[str]:
-        """Addresses that the page has asked for since the last call."""
+        """Returns the addresses that the page has requested since the last call."""
         events = (
             json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
         )
@@ -126,14 +126,14 @@ class Page:
         return {params["request"]["url"] for params in sent}
 
     def complaints(self) -> list[str]:
-        """Errors and warnings in the console since the last call."""
+        """Returns errors and warnings in the console since the last call."""
         entries = self.driver.get_log("browser")
         return [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
 
 
 @contextlib.contextmanager
 def browser(*arguments: str):
-    """A `Page` in a fresh headless browser, to open."""
+    """Context manager: yields a `Page` in a fresh headless browser."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -147,7 +147,7 @@ def browser(*arguments: str):
         driver.set_script_timeout(WAIT)
         try:
             driver.get("about:blank")
-            driver.get_log("performance")  # of the browser's own first page
+            driver.get_log("performance")  # requests of the browser's own first page
             yield Page(driver)
         finally:
             driver.quit()

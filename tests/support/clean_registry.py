@@ -1,4 +1,4 @@
-"""For tests of what users register: it is taken back when they end."""
+"""Removal of users' registrations at the end of a test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darts_tf import plugins, registry
 
 @contextlib.contextmanager
 def registrations_taken_back():
-    """Within this block things can be registered; afterwards all is as it was."""
+    """Context manager: removes what the block has registered."""
     path = list(sys.path)
     try:
         yield

@@ -1,4 +1,4 @@
-"""For tests of commands: images to run them on, what they answer, others in their place."""
+"""Helpers for tests of commands: images, replaced commands, and error lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
 
 def replace_commands(monkeypatch, run) -> None:
-    """Has every command call `run` with its config, without TensorFlow."""
+    """Makes every command call `run` with its config, without TensorFlow."""
     monkeypatch.setattr(startup, "start_tensorflow", lambda *given: None)
     for name in COMMANDS:
         command = types.ModuleType(f"darts_tf.cli.commands.{name}")
@@ -24,7 +24,7 @@ def replace_commands(monkeypatch, run) -> None:
 
 
 def write_images(folder: pathlib.Path, counts: dict[str, int], size: int = 9):
-    """Noisy squares whose class is their colour."""
+    """Writes noisy squares whose class is their color."""
     random = np.random.default_rng(0)
     for split, count in counts.items():
         for name, colour in COLOURS.items():
@@ -37,7 +37,10 @@ def write_images(folder: pathlib.Path, counts: dict[str, int], size: int = 9):
 
 
 def one_line_of_wrong_use(capture, arguments):
-    """`capture` is `capfd`, so that what TensorFlow writes by itself counts too."""
+    """Runs an invalid command line; returns its only line of error.
+
+    `capture` is `capfd`, which also captures TensorFlow's own output.
+    """
     capture.readouterr()
     assert main([str(argument) for argument in arguments]) == 2
     captured = capture.readouterr()

@@ -1,4 +1,4 @@
-"""Batches of a dataset as arrays, and whether two lists of them are equal."""
+"""Conversion of a dataset's batches to arrays, and comparison of two lists of them."""
 
 from __future__ import annotations
 

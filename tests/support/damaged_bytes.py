@@ -1,4 +1,4 @@
-"""Hostile files: bytes in place of JSON and of arrays, for `hypothesis`."""
+"""Strategies of `hypothesis` for hostile files: damaged JSON and arrays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-"""What JSON can say, of any nesting."""
+"""Strategy of JSON values of any nesting."""
 
 
 # Documents
@@ -52,7 +52,7 @@ values = st.recursive(
 
 @st.composite
 def changed(draw, documents: tuple[dict, ...]):
-    """One of these valid documents with one to three changes, anywhere in it."""
+    """Strategy of these valid documents with one to three changes anywhere."""
     document = {"": copy.deepcopy(draw(st.sampled_from(documents)))}
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(document))
@@ -62,7 +62,7 @@ def changed(draw, documents: tuple[dict, ...]):
 
 
 def _places(value) -> Iterator[tuple[dict | list, object]]:
-    """Every container in a value, with each of its keys."""
+    """Returns every container in a value, with each of its keys."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield value, key
@@ -109,13 +109,13 @@ CHANGES = (_replace, _replace_by_number, _replace_by_neighbour, _drop, _rename, 
 
 @st.composite
 def damaged(draw, documents: tuple[dict, ...]) -> bytes:
-    """The bytes of one of these documents, damaged so that JSON's grammar may be gone."""
+    """Strategy of the bytes of these documents, damaged so that they may be invalid JSON."""
     text = encoded(draw(st.sampled_from(documents)))
     return draw(st.sampled_from(DAMAGES))(draw, text)
 
 
 def encoded(value) -> bytes:
-    """JSON text in UTF-8, and in what nearly is where a text has lone surrogates."""
+    """Encodes JSON text in UTF-8, including lone surrogates, which are invalid there."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -171,7 +171,7 @@ DAMAGES = (
 
 
 def hostile_json(*documents: dict) -> st.SearchStrategy[bytes]:
-    """Bytes in place of these documents; most of them are what little is wrong with."""
+    """Strategy of bytes in place of these documents; most of them have small errors."""
     return st.one_of(
         st.binary(max_size=60),
         texts.map(lambda text: text.encode("utf-8", "surrogatepass")),
@@ -187,7 +187,7 @@ def hostile_json(*documents: dict) -> st.SearchStrategy[bytes]:
 
 
 class _Command:
-    """What runs a command when it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __reduce__(self):
         return os.system, ("touch pwned",)
@@ -213,7 +213,7 @@ def _zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> byte
 
 @st.composite
 def _npy_with_a_header(draw) -> bytes:
-    """An array whose header, a Python literal, says something else."""
+    """Returns an array file with another header, which is a Python literal."""
     header = draw(st.sampled_from(HEADERS)) if draw(st.booleans()) else draw(st.text(max_size=80))
     major = draw(st.sampled_from([1, 1, 2, 3, 9]))
     text = header.encode("utf-8", "surrogatepass") + b"\n"
@@ -267,7 +267,7 @@ def _damaged_archive(draw) -> bytes:
 
 
 def hostile_checkpoints(whole: bytes) -> st.SearchStrategy[bytes]:
-    """Bytes in place of this checkpoint: damaged, or with hostile arrays or text in it."""
+    """Strategy of bytes in place of this checkpoint: damaged, or with hostile arrays or text."""
     with np.load(io.BytesIO(whole)) as arrays:
         text, count = bytes(arrays["meta"]), len(arrays.files) - 1
     texts = st.just(text) | hostile_json(json.loads(text))
@@ -294,4 +294,4 @@ hostile_arrays = st.one_of(
     *(_archives, _archives, _damaged_archive(), _damaged_archive()),
     *(_contents, st.binary(max_size=60).map(lambda noise: b"PK\x03\x04" + noise)),
 )
-"""Bytes in place of a file of named arrays."""
+"""Strategy of bytes in place of a file of named arrays."""

@@ -1,18 +1,18 @@
-"""Documents and the blocks in them: what is code, and how it says that a test should run it.
+"""Code blocks in documents, and the comments that say how tests run them.
 
-A block of a language that can be run is run as it stands, in the order of the page, in one folder
-that the page begins with. A comment before it says otherwise, in parts with semicolons between
-them; it is seen in the page's source, and not by its readers:
+A block in a language that can be run is run unchanged, in the order of the page, in one folder per
+page. A comment before it changes that, in parts separated by semicolons. It is visible only in the
+page's source:
 
     <!-- test: with --epochs 1 -->             after each command that has the flag, unless resumed
-    <!-- test: search with --epochs 1 -->      after each `darts-tf search` alone
-    <!-- test: --resume with --seeds 0,1 -->   after what is resumed
-    <!-- test: given runs/search -->           the folder has a finished run already
-    <!-- test: file my_ops.py -->              a part of a file that is there from the beginning
-    <!-- test: background -->                  runs beside the rest of the page
-    <!-- test: printed -->                     is what the block before it has printed
-    <!-- test: not run: why -->                is parsed alone
-    <!-- source -->                            imports whose sources are shown; see docs/hooks
+    <!-- test: search with --epochs 1 -->      only after each `darts-tf search`
+    <!-- test: --resume with --seeds 0,1 -->   after commands that resume a run
+    <!-- test: given runs/search -->           the folder already has a finished run
+    <!-- test: file my_ops.py -->              part of a file that exists from the beginning
+    <!-- test: background -->                  runs in parallel with the rest of the page
+    <!-- test: printed -->                     is the output of the block before it
+    <!-- test: not run: why -->                is only parsed
+    <!-- source -->                            imports whose source is shown; see docs/hooks
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 RUN = ("bash", "python", "json")
-"""Languages of blocks that are run or parsed where nothing else is said."""
+"""Languages of blocks that are run or parsed by default."""
 
 PAGES = tuple(
     path.relative_to(ROOT).as_posix()
@@ -53,11 +53,11 @@ class Block:
     """A fenced block of a page.
 
     Attributes:
-        page: its path below the root.
-        line: where it begins, from 1.
-        language: as after the fence.
-        text: what is in it.
-        parts: of the comment before it.
+        page: path below the root.
+        line: number of its first line, from 1.
+        language: language after the fence.
+        text: content.
+        parts: parts of the comment before it.
     """
 
     page: str
@@ -71,56 +71,56 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Whether it is more than parsed."""
+        """True if the block is run rather than only parsed."""
         return self.language in RUN and self.reason is None and self.file is None
 
     @property
     def reason(self) -> str | None:
-        """Why it is not run; None where it is."""
+        """Reason why it is not run, or None."""
         return self._after("not run: ")
 
     @property
     def file(self) -> str | None:
-        """The file that it is a part of; None where it is of none."""
+        """File that it is a part of, or None."""
         return self._after("file ")
 
     @property
     def given(self) -> list[str]:
-        """Runs that are there before it."""
+        """Runs that must exist before it."""
         return (self._after("given ") or "").split()
 
     def _after(self, word: str) -> str | None:
-        found = (part.removeprefix(word) for part in self.parts if part.startswith(word))
-        return next(found, None)
+        rests = (part.removeprefix(word) for part in self.parts if part.startswith(word))
+        return next(rests, None)
 
     def further(self, statement: Statement, flags) -> list[str]:
-        """The words that the comment has put after a command.
+        """Returns the words that the comment appends to a command.
 
         Args:
             statement: a `darts-tf` command.
-            flags: those that it has.
+            flags: flags of the command.
         """
-        found = []
+        groups_of_words = []
         for part in self.parts:
             who, with_, words = part.partition("with ")
             if not with_:
                 continue
             groups = re.findall(r"--[\w-]+(?: (?!--)\S+)*", words)
             if who.strip() == statement.subject:
-                found += groups
+                groups_of_words += groups
             elif not who:
                 known = (group for group in groups if group.split()[0] in flags)
-                found += () if "--resume" in statement.words else known
-        return [word for group in found for word in group.split()]
+                groups_of_words += () if "--resume" in statement.words else known
+        return [word for group in groups_of_words for word in group.split()]
 
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """A command of a block for the shell.
+    """A command in a block for the shell.
 
     Attributes:
-        text: as it stands.
-        words: of it, without assignments before the command.
+        text: unchanged text.
+        words: its words, without assignments before the command.
     """
 
     text: str
@@ -128,32 +128,32 @@ class Statement:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one `darts-tf` command and nothing for the shell to do."""
+        """True if it is a single `darts-tf` command without shell syntax."""
         written = re.sub(r"\"[^\"]*\"|'[^']*'|(^|\s)#.*", "", self.text)
         return self.words[0] == "darts-tf" and not _SHELL.search(written) and not self.assigns
 
     @property
     def assigns(self) -> bool:
-        """Whether variables of the environment are set before the command."""
+        """True if variables of the environment are set before the command."""
         return not self.text.lstrip().startswith(self.words[0])
 
     @property
     def subject(self) -> str:
-        """What a comment calls it: its command, or `--resume`."""
+        """Name of it in comments: its command, or `--resume`."""
         return "--resume" if "--resume" in self.words else self.words[1]
 
 
 def blocks(page: str) -> list[Block]:
-    """The blocks of a page.
+    """Returns the blocks of a page.
 
     Raises:
-        ValueError: a fence where no block begins or ends, such as an indented one.
+        ValueError: a fence that neither begins nor ends a block, such as an indented one.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
-    found = list(_BLOCK.finditer(text))
-    if text.count(_FENCE) != 2 * len(found):
+    matches = list(_BLOCK.finditer(text))
+    if text.count(_FENCE) != 2 * len(matches):
         raise ValueError(f"{page}: a fence that begins or ends no block")
-    return [_block(page, text, match) for match in found]
+    return [_block(page, text, match) for match in matches]
 
 
 def _block(page: str, text: str, match: re.Match) -> Block:
@@ -165,8 +165,8 @@ def _block(page: str, text: str, match: re.Match) -> Block:
 
 
 def statements(block: Block) -> list[Statement]:
-    """The commands of a block for the shell: lines, joined where one goes on."""
-    found, lines = [], ""
+    """Returns the commands of a block for the shell; continued lines are joined."""
+    commands, lines = [], ""
     for line in block.text.splitlines():
         lines += line
         if lines.endswith("\\"):
@@ -179,21 +179,21 @@ def statements(block: Block) -> list[Statement]:
             continue
         command = [i for i, word in enumerate(words) if not re.match(r"[A-Z_]+=", word)]
         if command:
-            found.append(Statement(lines, tuple(words[command[0] :])))
+            commands.append(Statement(lines, tuple(words[command[0] :])))
         lines = ""
     if lines:
         raise ValueError(f"{block}: a command without an end")
-    return found
+    return commands
 
 
 def inline(page: str) -> list[str]:
-    """The code within the lines of a page."""
+    """Returns the inline code of a page."""
     text = _BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
     return [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
 
 
 def flags_of(command: str) -> set[str]:
-    """Of a command, on images and on text."""
+    """Returns the flags of a command, for images and for text."""
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
     kinds = (*kinds, common_of(command))

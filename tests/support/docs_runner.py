@@ -1,4 +1,4 @@
-"""Runs the blocks of a document, one after another."""
+"""Execution of the blocks of a document, one after another."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 @dataclasses.dataclass
 class Runner:
-    """Runs the blocks of a page, one after another.
+    """Executor of the blocks of a page, one after another.
 
     Attributes:
-        folder: the page's.
-        given: makes runs that a block is given.
-        names: what the page's Python has defined.
-        printed: what the last block has printed.
-        behind: processes in the background.
+        folder: folder of the page.
+        given: function that makes runs that a block needs.
+        names: names defined by the page's Python blocks.
+        printed: output of the last block.
+        behind: background processes.
     """
 
     folder: pathlib.Path
@@ -49,14 +49,14 @@ class Runner:
             process.stdout.close()
 
     def begin(self, page: list[Block]) -> None:
-        """Writes the files that blocks of the page are parts of."""
+        """Writes the files whose parts are blocks of the page."""
         for block in page:
             if block.file:
                 with open(self.folder / block.file, "a", encoding="utf-8") as file:
                     file.write(f"{block.text}\n")
 
     def run(self, block: Block) -> None:
-        """Runs one block, or compares it with what the one before it has printed."""
+        """Runs a block, or compares it with the output of the block before."""
         for name in block.given:
             shutil.copytree(self.given(name), self.folder / name)
         if block.parts == ("printed",):
@@ -69,15 +69,15 @@ class Runner:
             self.printed = output.getvalue()
 
     def python(self, block: Block) -> None:
-        """In this process, with the names of the blocks before it."""
+        """Runs Python in this process, with the names of earlier blocks."""
         exec(compile(block.text, str(block), "exec", dont_inherit=True), self.names)
 
     def json(self, block: Block) -> None:
-        """Can be read."""
+        """Checks that JSON can be parsed."""
         json.loads(block.text)
 
     def bash(self, block: Block) -> None:
-        """`darts-tf` in this process, where TensorFlow is started; all else by the shell."""
+        """Runs `darts-tf` in this process, with TensorFlow loaded, and the rest by the shell."""
         for statement in statements(block):
             if "background" in block.parts:
                 self.behind.append(self._started(statement))
@@ -106,14 +106,14 @@ class Runner:
     def _started(self, statement: Statement):
         process = self._shell(f"exec {statement.text}", subprocess.Popen, stdout=subprocess.PIPE)
         deadline = time.monotonic() + 120
-        while "Ctrl-C ends it" not in process.stdout.readline():
+        while "stop with Ctrl-C" not in process.stdout.readline():
             assert process.poll() is None, f"ended: {statement.text}"
             assert time.monotonic() < deadline, f"still starting: {statement.text}"
         return process
 
 
 def _alone(words: list[str]) -> int:
-    """Runs a command in a process of its own: what it registers goes with it."""
+    """Runs a command in a separate process, so that its registrations do not stay."""
     command = [sys.executable, "-m", "darts_tf.cli", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

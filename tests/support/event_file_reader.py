@@ -1,4 +1,4 @@
-"""For tests of what TensorBoard shows: event files, read back."""
+"""Reading of TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 
 def values_of(folder: pathlib.Path, tag: str) -> list[tuple[int, object]]:
-    """Steps and values of a tag, in the order of the files."""
+    """Returns steps and values of a tag, in the order of the files."""
     return [(step, value) for name, step, value in _events(folder) if name == tag]
 
 
 def scalars_of(folder: pathlib.Path) -> dict[str, dict[int, float]]:
-    """All scalars by tag and step; none is there twice."""
-    found = {}
+    """Returns all scalars by tag and step; fails if one is duplicated."""
+    scalars = {}
     for tag, step, value in _events(folder):
         if getattr(value, "shape", None) == () and value.dtype.kind == "f":
-            assert step not in found.setdefault(tag, {}), f"{tag} twice in step {step}"
-            found[tag][step] = float(value)
-    return found
+            assert step not in scalars.setdefault(tag, {}), f"{tag} twice in step {step}"
+            scalars[tag][step] = float(value)
+    return scalars
 
 
 def tags_of(folder: pathlib.Path) -> set[str]:
-    """Every tag that there is."""
+    """Returns all tags."""
     return {tag for tag, *_ in _events(folder)}
 
 

@@ -1,4 +1,4 @@
-"""Networks, images and folders for the tests of exports."""
+"""Networks, images and folders for tests of exports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_tf.spaces.zoo import GENOTYPES
 
 
 def as_if_trained(network: Network, seed: int = 0) -> Network:
-    """Gives every normalisation statistics, scale and shift as training could have left them."""
+    """Sets plausible statistics, scale and shift of a trained network in every normalization."""
     draw = np.random.default_rng(seed)
     numbers = {
         "gamma": lambda shape: draw.uniform(0.5, 1.5, shape),
@@ -52,7 +52,7 @@ def names(classes=10) -> list[str]:
 
 
 def probabilities_of(network: Network, preprocessing: Preprocessing, images) -> np.ndarray:
-    """Straight from the formulas, in float64 from the logits on."""
+    """Returns probabilities by the formulas, in float64 from the logits on."""
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
     inputs = ((images / 255 - mean) / std).astype(np.float32)
     logits = np.asarray(network(inputs, training=False), np.float64)
@@ -61,7 +61,7 @@ def probabilities_of(network: Network, preprocessing: Preprocessing, images) -> 
 
 
 def tree(folder: pathlib.Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Returns the contents of every file below a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -70,10 +70,10 @@ def tree(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 FLOAT = ("saved_model", "tflite")
-"""Formats that lose nothing, whatever the network."""
+"""Formats without quantization, which agree for any network."""
 
 TFLITE = "out/model_float32.tflite"
-"""In the folder of `run_and_export`."""
+"""Image files in the folder of `run_and_export`."""
 
 
 def run_and_export(folder: pathlib.Path, digits) -> Network:
@@ -91,7 +91,7 @@ def run_and_export(folder: pathlib.Path, digits) -> Network:
 
 
 class Written(NamedTuple):
-    """An export: where it is, of which network, its report, what it said, and its images."""
+    """An export: its folder, network, report, printed lines and images."""
 
     output: pathlib.Path
     network: Network
@@ -106,7 +106,7 @@ def shared_network() -> Network:
 
 
 def small_export(output: pathlib.Path, **settings) -> Written:
-    """Exports `shared_network`, unless the settings say otherwise."""
+    """Exports `shared_network` with default settings, which may be overridden."""
     network, preprocessing, lines = shared_network(), preprocessing_of(), []
     images = drawn_images(preprocessing, 17)
     given = {"images": images, "classes": names(), "formats": FLOAT, **settings}

@@ -1,4 +1,4 @@
-"""Writes exports of small texts, without TensorFlow."""
+"""Fake exports of small texts, written without TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of a protocol that compute nothing, here and in processes of their own."""
+"""Fake runs of a protocol, in this process and in separate ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 from darts_tf.studies import protocol
 
 FOUND = tuple(GENOTYPES.values())
-"""What the searches find, by their seeds."""
+"""Genotypes of the searches by seed."""
 SECONDS = {"search": 100.0, "brief": 10.0, "final": 1.0}
 SUPERNET = (0.5, 0.25, 0.125, 0.75)
-"""Valid accuracies of the searches by their seeds."""
+"""Validation accuracies of the searches by seed."""
 VALID = (0.75, 0.875, 0.875, 0.9375)
-"""Those of the brief trainings of what they found."""
+"""Validation accuracies of the short trainings of their genotypes."""
 TEST = (0.96, 0.97, 0.98, 0.95)
-"""Test accuracies by the seed of the training."""
+"""Test accuracies by seed of the training."""
 
 
 def leave(config) -> None:
-    """Leaves what a run leaves that has ended."""
+    """Writes the files of a finished run."""
     folder = config.workdir
     stage, seed = folder.parent.name, int(folder.name.rpartition("-")[2])
     is_search = isinstance(config, SearchConfig)
@@ -44,7 +44,7 @@ def leave(config) -> None:
 
 
 def begin(config) -> None:
-    """Leaves what a run leaves that has begun."""
+    """Writes the files of a run that has started."""
     size = 32 if config.preset == "cifar10" else 8
     channels = 3 if config.preset == "cifar10" else 1
     images = {"height": size, "width": size, "channels": channels}
@@ -62,7 +62,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def worker(folder, log, dies: bool) -> subprocess.Popen:
-    """A process that works on a protocol in a folder; see `work`."""
+    """Starts a process that works on a protocol in a folder; see `work`."""
     code = (
         f"import fake_protocol_runs; fake_protocol_runs.work({str(folder)!r}, {str(log)!r}, {dies})"
     )
@@ -76,32 +76,48 @@ def worker(folder, log, dies: bool) -> subprocess.Popen:
 
 
 def work(folder: str, log: str, dies: bool) -> None:
-    """Joins a protocol; its first run waits until another process has begun one too.
+    """Joins a protocol and takes turns with one other process.
+
+    A turn is a run that is started, or a wait for the other process's run. A run ends only after
+    the other process has had as many turns, so that neither can do all runs, however late it
+    starts.
 
     Args:
-        folder: of the protocol.
-        log: a file that gets a line for every run that is begun.
-        dies: whether the process is killed in its first run.
+        folder: folder of the protocol.
+        log: file to append a line to for every turn.
+        dies: whether the process kills itself in its first run.
     """
 
-    def run(config):
-        line = {"job": str(config.workdir), "process": os.getpid(), "resume": config.resume}
+    def add_turn(**line):
         with open(log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"process": os.getpid(), "dies": dies, **line}) + "\n")
+
+    def is_behind():
+        others = [each for each in lines(log) if each["process"] != os.getpid()]
+        if any(each["dies"] for each in others):
+            return False
+        return len(others) < sum(each["process"] == os.getpid() for each in lines(log))
+
+    def run(config):
+        add_turn(job=str(config.workdir), resume=config.resume)
         begin(config)
-        while len({each["process"] for each in lines(log)}) < 2:
+        while is_behind():
             time.sleep(0.01)
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.1)
         leave(config)
+
+    def say(line):
+        print(line, flush=True)
+        if line.startswith("waiting"):
+            add_turn(waits=line)
 
     protocol.PAUSE = 0.05
     protocol._size = lambda *given: {"params": 1, "macs": 1}
-    protocol.select(protocol.current(SelectConfig(workdir=folder)), run)
+    protocol.select(protocol.current(SelectConfig(workdir=folder)), run, say)
 
 
 def lines(log) -> list[dict]:
-    """What has been logged, but for a line that is being written."""
+    """Returns the logged lines, without an incomplete last one."""
     text = pathlib.Path(log).read_text(encoding="utf-8") if os.path.exists(log) else ""
     return [json.loads(line) for line in text.split("\n")[:-1]]

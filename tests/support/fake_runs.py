@@ -1,4 +1,4 @@
-"""Folders of runs as searches and trainings leave them, made without either."""
+"""Fake folders of searches and trainings."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SKIPS = Genotype(
     GENOTYPES["DARTS_V1"].reduce,
     (2, 3, 4, 5),
 )
-"""Degenerate cells."""
+"""Genotype with degenerate cells."""
 
 PREPROCESSING = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.5]}
 
 
 def described(folder: pathlib.Path, config, **dataset) -> pathlib.Path:
-    """The files that a run begins with."""
+    """Writes the files that a run starts with."""
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / files.CONFIG, config.to_dict())
     images = {"name": "digits", "classes": list("0123456789"), "preprocessing": PREPROCESSING}
@@ -39,20 +39,20 @@ def described(folder: pathlib.Path, config, **dataset) -> pathlib.Path:
 
 
 def lines(folder: pathlib.Path, metrics) -> None:
-    """Metrics and times of epochs."""
+    """Writes metrics and times of epochs."""
     for epoch, each in enumerate(metrics):
         append_metrics(folder, {"epoch": epoch, **each})
         append_time(folder, epoch, 2.0)
 
 
 def alphas_of(epoch: int, rows: int, columns: int = 8) -> np.ndarray:
-    """Alphas that move from epoch to epoch; other edges are decided for other operations."""
+    """Returns random alphas, which grow from epoch to epoch."""
     drawn = np.random.default_rng(rows).normal(size=(rows, columns))
     return (0.5 * (epoch + 1) * drawn).astype(np.float32)
 
 
 def search(folder: pathlib.Path, epochs: int = 6, done: int | None = None, **settings):
-    """A search, perhaps not finished; its folder."""
+    """Writes a search, finished or not, and returns its folder."""
     config = configs.SearchConfig(workdir=folder, epochs=epochs, **settings)
     described(folder, config)
     done = epochs if done is None else done
@@ -65,16 +65,16 @@ def search(folder: pathlib.Path, epochs: int = 6, done: int | None = None, **set
         save_alphas(folder, *alphas)
         genotype = derive(*alphas, relaxation=config.relaxation)
         genotype.save(folder / files.GENOTYPE)
-        told = {"loss": 2.0 / (epoch + 1), "valid_loss": 2.2 / (epoch + 1), "skips_normal": epoch}
-        told |= {"accuracy": 0.1 * epoch, "valid_accuracy": 0.09 * epoch, "eigenvalue": 1 + epoch}
-        told |= {"entropy_normal": 2.0, "entropy_reduce": 1.9, "discretisation_gap": 0.25}
-        metrics.append({**told, "learning_rate": 0.1**epoch, "genotype": str(genotype)})
+        values = {"loss": 2.0 / (epoch + 1), "valid_loss": 2.2 / (epoch + 1), "skips_normal": epoch}
+        values |= {"accuracy": 0.1 * epoch, "valid_accuracy": 0.09 * epoch, "eigenvalue": 1 + epoch}
+        values |= {"entropy_normal": 2.0, "entropy_reduce": 1.9, "discretisation_gap": 0.25}
+        metrics.append({**values, "learning_rate": 0.1**epoch, "genotype": str(genotype)})
     lines(folder, metrics)
     return folder
 
 
 def text_search(folder: pathlib.Path, epochs: int = 3):
-    """A search on text; its folder."""
+    """Writes a search on text and returns its folder."""
     config = configs.TextSearchConfig(workdir=folder, epochs=epochs)
     described(folder, config, vocabulary=50, words={"train": 500, "valid": 50, "test": 50})
     for epoch in range(epochs):
@@ -86,7 +86,7 @@ def text_search(folder: pathlib.Path, epochs: int = 3):
 
 
 def training(folder: pathlib.Path, epochs: int = 4, genotype=GENOTYPES["DARTS_V2"], **settings):
-    """A finished training; its folder."""
+    """Writes a finished training and returns its folder."""
     config = configs.TrainConfig(workdir=folder, epochs=epochs, genotype="DARTS_V2", **settings)
     described(folder, config)
     genotype.save(folder / files.GENOTYPE)
@@ -96,22 +96,22 @@ def training(folder: pathlib.Path, epochs: int = 4, genotype=GENOTYPES["DARTS_V2
 
 
 def study(folder: pathlib.Path, count: int = 3):
-    """A study of settings; its folder."""
+    """Writes a study of settings and returns its folder."""
     over = ("learning_rate=0.01..0.1:log",)
     config = configs.TuneConfig(workdir=folder, of="search", over=over, budget="trials=4")
     described(folder, config)
-    told = [
+    trials = [
         {"trial": f"{i:04}", "valid_accuracy": 0.1 * i, "seconds": 1.5, "epochs": 2}
         | {"settings": {"learning_rate": 0.01 * (i + 1)}}
         for i in range(count)
     ]
-    table = "".join(f"{json.dumps(line)}\n" for line in told)
+    table = "".join(f"{json.dumps(line)}\n" for line in trials)
     (folder / files.TRIALS_TABLE).write_text(table)
     return folder
 
 
 def comparison(folder: pathlib.Path):
-    """A comparison of two genotypes, each trained once; its folder."""
+    """Writes a comparison of two genotypes, each trained once, and returns its folder."""
     names = ("DARTS_V1", "DARTS_V2")
     config = configs.CompareConfig(workdir=folder, genotypes=names, train=True)
     described(folder, config)
@@ -125,7 +125,7 @@ def comparison(folder: pathlib.Path):
 
 
 def export(folder: pathlib.Path, genotype=GENOTYPES["DARTS_V2"]):
-    """The report of an export; its folder."""
+    """Writes the report of an export and returns its folder."""
     model = {"path": "model_float32.tflite", "bytes": 1_500_000, "difference": 1e-6}
     model |= {"agreement": 1.0, "accuracy": 0.875, "latency_ms": {"1": {"p50": 1.25}}}
     report = {"formats": {"tflite": model}, "missed": {}, "left_out": {"web": HOSTILE}}

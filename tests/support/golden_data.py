@@ -1,4 +1,4 @@
-"""The numbers of the PyTorch reference, and our supernet set to the point they were taken at."""
+"""Golden numbers of the PyTorch reference, and our supernet in the same state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALPHAS = ("alphas_normal", "alphas_reduce")
 
 
 class Golden:
-    """The arrays of one file by name, and its `meta`."""
+    """Arrays of a golden file by name, and its `meta`."""
 
     def __init__(self, path: pathlib.Path):
         with np.load(path) as arrays:
@@ -38,17 +38,17 @@ class Golden:
         return self.arrays[name]
 
     def section(self, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays below `prefix/`, by the rest of their names."""
+        """Returns the arrays below `prefix/`, by the rest of their names."""
         below = f"{prefix}/"
         return {k[len(below) :]: v for k, v in self.arrays.items() if k.startswith(below)}
 
     def alphas(self, name: str) -> list[np.ndarray]:
-        """Normal and reduce; `{}` in the name stands for which."""
+        """Returns the alphas of both cells; `{}` in the name stands for the cell."""
         return [self[name.format(alphas)] for alphas in ALPHAS]
 
 
 class GoldenSearch:
-    """A trainer whose supernet, optimizers and batches are those of a golden file, in float64."""
+    """A trainer with supernet, optimizers and batches of a golden file, in float64."""
 
     def __init__(self, golden: Golden):
         self.golden = golden
@@ -63,10 +63,10 @@ class GoldenSearch:
         return Supernet(meta["channels"], meta["cells"], meta["classes"])
 
     def _new_trainer(self):
-        """Settings of the reference, but for two places where its constants have another effect.
+        """Returns a trainer with the reference's settings, except for two constants.
 
-        PyTorch clips by the norm plus 1e-6, and its Adam adds epsilon to the second moment's root
-        after the bias correction, Keras' before: both are made up for at the first step.
+        PyTorch clips by the norm plus 1e-6. Its Adam adds epsilon to the root of the second moment
+        after the bias correction, Keras' before. Both are compensated at the first step.
         """
         meta, norm = self.golden.meta, self.golden["grad_norm_before_clip"]
         trainer = DARTS(
@@ -85,7 +85,7 @@ class GoldenSearch:
         return trainer
 
     def reset(self):
-        """Back to where the golden numbers were taken."""
+        """Restores the state in which the golden numbers were computed."""
         self.trainer.arch_gradient = "second_order"
         load_reference_weights(self.supernet, self._state())
         for optimizer in (self.trainer.optimizer, self.trainer.arch_optimizer):
@@ -93,7 +93,7 @@ class GoldenSearch:
                 if variable is not optimizer._learning_rate:
                     variable.assign(np.zeros(variable.shape))
         buffers = self.golden.section("momentum_buffer")
-        if buffers:  # the velocity of Keras contains the learning rate
+        if buffers:  # the velocity in Keras contains the learning rate
             for velocity, buffer in zip(
                 self.trainer.optimizer.momentums, self.ours(buffers), strict=True
             ):
@@ -104,11 +104,11 @@ class GoldenSearch:
         return {**self.golden.section("weights"), **alphas, **changed}
 
     def ours(self, arrays: dict[str, np.ndarray], statistics: bool = False) -> list[np.ndarray]:
-        """Arrays by the reference's names in the order and layouts of our `network_weights`.
+        """Returns arrays by the reference's names in order and layouts of our `network_weights`.
 
         Args:
-            arrays: one for each weight; or for each running mean and variance.
-            statistics: they are the latter.
+            arrays: one array per weight, or per running mean and variance.
+            statistics: whether the arrays are running means and variances.
         """
         load_reference_weights(self._scratch, self._state(**arrays))
         return (
@@ -117,16 +117,16 @@ class GoldenSearch:
 
     @staticmethod
     def statistics(supernet) -> list[np.ndarray]:
-        """Running means and variances of every normalisation."""
+        """Returns running means and variances of every normalization."""
         return values(v for v in supernet.variables if v.name.startswith("moving"))
 
 
 @functools.cache
 def search_at(path: pathlib.Path) -> GoldenSearch:
-    """The trainer of a golden file, made once; `reset` it before use."""
+    """Returns the trainer of a golden file, created once; call `reset` before use."""
     return GoldenSearch(Golden(path))
 
 
 def values(variables) -> list[np.ndarray]:
-    """Copies of what variables hold."""
+    """Returns copies of the values of variables."""
     return [np.asarray(v).copy() for v in variables]

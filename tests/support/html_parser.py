@@ -1,4 +1,4 @@
-"""Pages as a parser sees them."""
+"""Parsing of HTML pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ VOID, UNREAD = ("meta", "input"), ("style", "script")
 
 
 class Page(html.parser.HTMLParser):
-    """Its elements, their attributes and its text; fails where an element is not closed."""
+    """Elements, attributes and text of a page; fails if an element is not closed."""
 
     def __init__(self, text):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Real processes of the program that are killed on the way and go on."""
+"""Real processes of the program that are killed and resumed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from darts_tf.runs.alphas import load_alphas
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("DARTS_TF_KILLS", "1"))
-"""Of a search, `make test-long` sets more; of a training, which starts sooner, it is 6."""
-EPOCHS = max(6, 2 * KILLS)  # of 5 steps: a process that is killed has taken some, seldom seven
+"""Number of kills of a search, more in `make test-long`. A training, which starts faster, has 6."""
+EPOCHS = max(6, 2 * KILLS)  # of 5 steps: a killed process has made some, rarely seven
 SMALL = ("--plugin", str(ROOT / "tests" / "support" / "one_node_space.py"), "--space", "one_node")
-"""Cells of one node: processes start in half the time."""
+"""Flags for cells of one node, with which processes start in half the time."""
 SEARCH = (
     *("search", *SMALL, "--preset", "tiny", "--limit", "60", "--batch-size", "6"),
     *("--epochs", str(EPOCHS)),
@@ -32,7 +32,7 @@ TRAIN = (
 
 
 def started(*words, **environment) -> subprocess.Popen:
-    """The program with these words, in a process of its own."""
+    """Starts the program with these arguments in a new process."""
     return subprocess.Popen(
         [sys.executable, "-m", "darts_tf.cli", *map(str, words)],
         cwd=ROOT,
@@ -45,7 +45,7 @@ def started(*words, **environment) -> subprocess.Popen:
 
 
 def finished(*words, **environment) -> str:
-    """What a whole run of the program prints."""
+    """Runs the program to its end and returns its output."""
     process = started(*words, **environment)
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
@@ -53,7 +53,7 @@ def finished(*words, **environment) -> str:
 
 
 def killed_on_the_way(command, workdir: pathlib.Path, kills: int, rng) -> int:
-    """Runs a command to its end through SIGKILLs at random moments; how many there were.
+    """Runs a command to its end through SIGKILLs at random moments; returns their number.
 
     Half of them hit while a checkpoint is being written, or close to that: they wait for the
     writer's temporary folder.
@@ -72,7 +72,7 @@ def killed_on_the_way(command, workdir: pathlib.Path, kills: int, rng) -> int:
 
 
 def _kill(process, workdir, rng):
-    """Waits for training to be under way, a random time more, and kills."""
+    """Waits until training runs, waits a random time, and kills the process."""
     folder = workdir / files.CHECKPOINTS
     under_way(process, workdir)
     until = time.monotonic() + rng.uniform(0, 0.3)
@@ -100,7 +100,7 @@ def _written(workdir):
 
 
 def assert_same_run(folder: pathlib.Path, expected: pathlib.Path) -> None:
-    """Two runs' alphas, genotype, metrics and last checkpoint are equal bit for bit."""
+    """Asserts that two runs' alphas, genotype, metrics and last checkpoint are bitwise equal."""
     for name in (files.GENOTYPE, files.METRICS):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
     if (expected / files.ALPHAS).exists():

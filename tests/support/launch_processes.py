@@ -1,6 +1,6 @@
-"""Launches in processes of their own, with tiny programs for workers.
+"""Launches in separate processes, with tiny programs as workers.
 
-A launch takes signals and starts processes: neither is for the process that runs the tests.
+A launch handles signals and starts processes, which must not happen in the process of the tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOON = 20
-"""Seconds in which everything here ends, on a busy machine too."""
+"""Time limit of everything here, seconds, on a busy machine."""
 
 WORKER = """
 import json, os, pathlib, signal, subprocess, sys, time
@@ -44,7 +44,7 @@ def obedient(status, after=0.0):
 
 @contextlib.contextmanager
 def starting(folder):
-    """A function that starts Python code in a folder, given code for workers and other words."""
+    """Context manager: yields a function that starts a program with code for workers."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
     (folder / "logs").mkdir()
     processes = []
@@ -70,7 +70,7 @@ def starting(folder):
 
 
 def pids(folder, workers=3):
-    """The workers' process ids, once all of them are ready."""
+    """Returns the workers' process ids when all of them are ready."""
     files = [folder / f"ready-{rank}" for rank in range(workers)]
     assert becomes(lambda: all(file.exists() for file in files))
     return [int(file.read_text()) for file in files]

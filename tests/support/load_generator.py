@@ -1,4 +1,4 @@
-"""Clients that ask a server without pause, know what is right, and count what is not."""
+"""Clients that send requests without pause, check the answers, and count wrong ones."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BAD = (b"", b"text", FILES[0][:40], FILES[0][:-20] + bytes(20))
 class Load:
     """Clients in threads, half of them over gRPC and half over REST.
 
-    Every client sends an image, good or (one in `bad_one_in`) malformed, waits for the answer and
-    compares it with the formula for the version that answered, or for any of them where the
-    protocol does not say which it was.
+    Every client sends an image, valid or (one in `bad_one_in`) malformed, waits for the answer and
+    compares it with the formula for the version that answered, or for any version if the
+    protocol does not return it.
     """
 
     def __init__(self, server: Server, shifts: dict[int, float], clients: int, bad_one_in: int):
@@ -54,7 +54,7 @@ class Load:
         assert not any(thread.is_alive() for thread in self._threads)
 
     def go_on(self, seconds: float) -> None:
-        """Lets the clients ask, and looks at the server's memory meanwhile."""
+        """Lets the clients send requests, and samples the server's memory."""
         process = psutil.Process(self.server.process.pid)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -67,12 +67,12 @@ class Load:
         while not self._over.is_set():
             bad = draw.integers(self._bad_one_in) == 0
             chosen = draw.integers(len(BAD if bad else FILES))
-            begun = time.perf_counter()
+            start = time.perf_counter()
             try:
                 outcome = ask((BAD if bad else FILES)[chosen])
-            except Exception as error:  # whatever it is, it is counted and told
+            except Exception as error:  # any failure is counted and reported
                 outcome = repr(error)
-            self.latencies.append(time.perf_counter() - begun)
+            self.latencies.append(time.perf_counter() - start)
             self.counts[self._judged(bad, chosen, outcome)] += 1
 
     def _judged(self, bad: bool, chosen: int, outcome) -> str:
@@ -80,9 +80,11 @@ class Load:
             return "refused" if bad and outcome == "INVALID_ARGUMENT" else f"{bad=} {outcome}"
         version, labels, shares = outcome
         for known in (version,) if version else self.right:
-            found = dict(zip(labels, shares, strict=True))  # in whichever order two equal ones are
+            received = dict(
+                zip(labels, shares, strict=True)
+            )  # equal probabilities may have any order
             expected = self.right[known][chosen]
-            if np.allclose([found[label] for label in LABELS], expected, atol=1e-5):
+            if np.allclose([received[label] for label in LABELS], expected, atol=1e-5):
                 return f"right by {known}" if version else "right"
         return f"wrong: {outcome}"
 
@@ -113,7 +115,7 @@ class Load:
             status, answer = self.server.post("/v1/models/model:predict", body)
             if status != 200:
                 return {400: "INVALID_ARGUMENT"}.get(status, f"{status} {answer}")
-            (found,) = answer["predictions"]
-            return None, found["labels"], found["probabilities"]
+            (row,) = answer["predictions"]
+            return None, row["labels"], row["probabilities"]
 
         return ask

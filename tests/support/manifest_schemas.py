@@ -1,4 +1,4 @@
-"""The files in deploy/, and the schemas of the programs that read them."""
+"""Schemas of the programs that read the files in deploy/."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ TYPES = {
 
 
 def check(manifest, kind: str) -> None:
-    """What the API server checks of a manifest with strict validation."""
+    """Checks a manifest as the API server does with strict validation."""
     schema = {"$ref": f"#/$defs/{kind}", "$defs": TYPES}
     jsonschema.Draft202012Validator(schema).validate(manifest)

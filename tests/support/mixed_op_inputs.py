@@ -1,4 +1,4 @@
-"""Mixed operations with drawn alphas and inputs, for tests of shared graphs."""
+"""Mixed operations with random alphas and inputs, for tests of shared graphs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inputs(seed=0):
 
 
 def scalar_of(call, mixed):
-    """A function of state, alphas and weights of one mixed operation, curved in all of them."""
+    """Returns a nonlinear scalar function of a mixed operation's state, alphas and weights."""
 
     def function(point):
         state, weights, *kernels = point

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def floatx(name: str):
-    """Keras' default type, and with it the dtype policy of new layers, within a block."""
+    """Context manager: sets Keras' default type, and so the dtype policy of new layers."""
     previous = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(name)
     keras.config.set_dtype_policy(name)
@@ -23,14 +23,14 @@ def floatx(name: str):
 
 
 def relative_error(actual, expected) -> float:
-    """Largest difference as a multiple of the largest number expected."""
+    """Returns the largest difference over the largest expected number."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, (actual.shape, expected.shape)
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
 def assert_close(actual, expected, relative: float, absolute: float = 0.0) -> None:
-    """Arrays, or lists of them, agree to `relative` times the largest number of each array."""
+    """Asserts that arrays or lists agree to `relative` times each array's largest number."""
     if isinstance(expected, list | tuple):
         assert len(actual) == len(expected)
         for one, other in zip(actual, expected, strict=True):
@@ -42,7 +42,7 @@ def assert_close(actual, expected, relative: float, absolute: float = 0.0) -> No
 
 
 def gradients(function, point: list) -> list:
-    """Gradients of a scalar function of a list of tensors; zeros where it does not depend."""
+    """Returns gradients of a scalar function of tensors, zeros for those it does not depend on."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(point)
         value = function(point)
@@ -50,7 +50,7 @@ def gradients(function, point: list) -> list:
 
 
 def hessian_product(function, point: list, direction: list) -> list:
-    """The Hessian of a scalar function times a direction, by nested tapes."""
+    """Returns the Hessian of a scalar function times a direction, by nested tapes."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(point)
         first = gradients(function, point)
@@ -63,7 +63,7 @@ def hessian_product(function, point: list, direction: list) -> list:
 
 
 def hessian_difference(function, point: list, direction: list, step: float = 1e-6) -> list:
-    """The same by a central difference of first derivatives."""
+    """Returns a Hessian product by a central difference of first derivatives."""
     sides = [
         gradients(function, [p + sign * step * d for p, d in zip(point, direction, strict=True)])
         for sign in (1, -1)
@@ -72,7 +72,7 @@ def hessian_difference(function, point: list, direction: list, step: float = 1e-
 
 
 def by_nested_tapes(loss, weights, alphas, train, valid, virtual_step):
-    """The unrolled valid loss and its gradient (eq. 6) with nothing taken apart."""
+    """Returns the unrolled validation loss and its gradient (eq. 6) directly, by nested tapes."""
     with tf.GradientTape() as outer:
         outer.watch(alphas)
         with tf.GradientTape() as inner:

@@ -11,9 +11,9 @@ import numpy as np
 
 
 def slide(x, function, size, stride=(1, 1), padding=(0, 0), dilation=1, fill=0.0):
-    """Applies `function` to every window; `(batch, rows', columns', out)`.
+    """Applies `function` to every window; returns `(batch, rows', columns', out)`.
 
-    `function` takes a window `(batch, *size, channels)` and gives `(batch, out)`.
+    `function` takes a window `(batch, *size, channels)` and returns `(batch, out)`.
     """
     x = np.pad(x, [(0, 0), *((p, p) for p in padding), (0, 0)], constant_values=fill)
     spans = [dilation * (k - 1) + 1 for k in size]
@@ -30,29 +30,29 @@ def slide(x, function, size, stride=(1, 1), padding=(0, 0), dilation=1, fill=0.0
 
 
 def max_pool(x, stride):
-    """3x3 maximum; padding is minus infinity."""
+    """Returns the 3x3 maximum; padding is minus infinity."""
     size, places = (3, 3), (stride, stride)
     return slide(x, lambda w: w.max((1, 2)), size, places, (1, 1), fill=-np.inf)
 
 
 def avg_pool(x, size, stride, padding):
-    """Mean over the places of a window that are inside the image."""
+    """Returns the mean over the positions of a 3x3 window that are inside the image."""
     window = ((size, size), (stride, stride), (padding, padding))
     total, count = (slide(y, lambda w: w.sum((1, 2)), *window) for y in (x, np.ones_like(x)))
     return total / count
 
 
 class Reference:
-    """A model of the reference, by its state dict.
+    """A model of the reference, computed from its state dict.
 
     Args:
-        weights: name to array.
-        training: normalise by the batch's statistics, not by the running ones.
-        drop_paths: drop every path that drop path may drop.
+        weights: arrays by name.
+        training: normalize by the batch's statistics, not by the running ones.
+        drop_paths: drop all paths that drop path can drop.
 
     Attributes:
         macs: multiply-accumulates of convolutions and dense layers so far, for one image.
-        elementwise: two for every normalised and one for every rectified value so far.
+        elementwise: two for every normalized and one for every rectified value so far.
     """
 
     def __init__(self, weights, training=False, drop_paths=False):
@@ -100,7 +100,7 @@ class Reference:
     def factorized_reduce(self, name, x):
         x, stride = self.relu(x), (2, 2)
         shifted = x[:, 1:, 1:]
-        odd = [(0, length % 2) for length in x.shape[1:3]]  # not in the reference: even sizes only
+        odd = [(0, length % 2) for length in x.shape[1:3]]  # the reference takes even sizes only
         shifted = np.pad(shifted, [(0, 0), *odd, (0, 0)])
         halves = [
             self.conv(f"{name}.conv_1", x, stride),
@@ -127,7 +127,7 @@ class Reference:
         return self.norm(f"{name}.1", y) if f"{name}.1.running_mean" in self.weights else y
 
     def op(self, primitive, name, x, stride):
-        """A primitive by its name; `name` is that of its module."""
+        """Applies a primitive; `name` is the name of its module."""
         if primitive == "none":
             return np.zeros_like(x[:, ::stride, ::stride])
         if primitive == "skip_connect":
@@ -141,7 +141,7 @@ class Reference:
         return self.separable(name, x, int(size[0]), stride, dilation, rounds)
 
     def cell(self, name, pairs, concat, s0, s1, reduction, reduction_previous):
-        """A discrete cell: two `(primitive, input)` pairs a node."""
+        """Applies a discrete cell with two `(primitive, input)` pairs per node."""
         first = self.factorized_reduce if reduction_previous else self.relu_conv_bn
         states = [first(f"{name}.preprocess0", s0), self.relu_conv_bn(f"{name}.preprocess1", s1)]
         branches = []
@@ -155,7 +155,7 @@ class Reference:
         return np.concatenate([states[i] for i in concat], -1)
 
     def stem(self, kind, x):
-        """The two first states."""
+        """Returns the first two states."""
         if kind == "cifar":
             s = self.norm("stem.1", self.conv("stem.0", x, padding=(1, 1)))
             return s, s
@@ -165,7 +165,7 @@ class Reference:
         return s0, self.norm("stem1.2", self.conv("stem1.1", self.relu(s0), **halve))
 
     def network(self, genotype, x, cells, stem="cifar"):
-        """Logits of an evaluation network."""
+        """Returns the logits of an evaluation network."""
         s0, s1 = self.stem(stem, x)
         previous = stem == "imagenet"
         for i in range(cells):
@@ -178,9 +178,10 @@ class Reference:
 
 
 def named_by_reference(name, layer):
-    """Kernels of one of our layers, by the reference's names and in its layouts.
+    """Returns kernels of one of our layers, by the reference's names and in its layouts.
 
-    Normalisations are as they start, or the batch's; a pool that has one is told by its mean.
+    Normalizations are untrained or use batch statistics. A pool that has one is recognized by
+    its mean.
     """
     arrays = {}
     for variable in layer.trainable_variables:
@@ -216,7 +217,7 @@ FUNCTIONS = {
 
 
 def _gated(state, product):
-    """A gate, and the product's other half."""
+    """Returns the gate and the candidate, computed from the two halves of a product."""
     gate, candidate = np.split(product, 2, axis=-1)
     return FUNCTIONS["sigmoid"](gate), candidate
 
@@ -229,7 +230,7 @@ def _state_0(cell, x, state, mask):
 
 
 def recurrent_step(cell, x, state, mask):
-    """One step of a recurrent cell of a genotype."""
+    """Computes a step of a genotype's recurrent cell."""
     states = [_state_0(cell, x, state, mask)]
     for (name, source), kernel in zip(cell.genotype.recurrent, cell.node_kernels, strict=True):
         earlier = states[source]
@@ -240,13 +241,13 @@ def recurrent_step(cell, x, state, mask):
 
 
 def mixed_recurrent_step(cell, x, state, mask, tracked=None, running=None):
-    """One step of the mixed cell, edge by edge.
+    """Computes a step of the mixed cell, edge by edge.
 
     Args:
-        cell: whose weights are used.
+        cell: cell whose weights are used.
         x: input.
         state: before the step.
-        mask: of the states that are multiplied, or None.
+        mask: dropout mask of the multiplied states, or None.
         tracked: a list to append mean and unbiased variance of each normalisation to.
         running: mean and variance to use instead of the batch's.
     """

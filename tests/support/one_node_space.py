@@ -1,4 +1,4 @@
-"""A script for `--plugin`: a space with cells of one node, whose graphs are a fifth as large."""
+"""A script for `--plugin`: a space with cells of one node, whose graphs are five times smaller."""
 
 from __future__ import annotations
 

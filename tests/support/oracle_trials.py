@@ -1,4 +1,4 @@
-"""Oracles and trials that end as a test wants."""
+"""Oracles, and trials with prescribed results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def space():
 
 
 def score_of(values):
-    """Best at 3 everywhere; every place counts by itself."""
+    """Returns a score that is best if every value is 3; values contribute independently."""
     return sum(int(values[str(place)]) for place in range(PLACES)) / (PLACES * (VALUES - 1))
 
 
 def made(folder, method, budget=("trials", 20), seed=0, hyperparameters=None, **settings):
-    """An oracle with its folder, which goes on from what is there."""
+    """Returns an oracle with its folder, which it resumes if it exists."""
     config = {"method": method, "seed": seed, "population": 8, "sample": 3, **settings}
     config = types.SimpleNamespace(**config)
     study = Study(config, hyperparameters or space(), None, None, None, 9, None)

@@ -1,4 +1,4 @@
-"""Random cells and what a picture's lines and boxes must be like, for tests of pictures."""
+"""Random cells, and geometry of a picture's lines and boxes, for tests of pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @st.composite
 def genotypes(draw, most: int = 6):
-    """Genotypes of convolutional cells; nodes may be read by nobody, and edges be double."""
+    """Strategy of convolutional genotypes, with unread nodes and double edges."""
     fields = []
     for _ in range(2):
         nodes = draw(st.integers(1, most))
@@ -31,7 +31,7 @@ def genotypes(draw, most: int = 6):
 
 @st.composite
 def recurrent_genotypes(draw, most: int = 9):
-    """Genotypes of recurrent cells."""
+    """Strategy of recurrent genotypes."""
     pairs = [
         (draw(st.sampled_from(ACTIVATIONS)), draw(st.integers(0, node)))
         for node in range(draw(st.integers(1, most)))
@@ -41,27 +41,27 @@ def recurrent_genotypes(draw, most: int = 9):
 
 
 def plan_of(sketch):
-    """The layout of a cell with boxes of a usual size."""
+    """Returns the layout of a cell with boxes of a usual size."""
     return planned(sketch, 80.0, weighed=False)
 
 
 def sizes_of(plan):
-    """Width and height of every vertex of a plan, as they are drawn."""
+    """Returns the drawn width and height of every vertex of a plan."""
     from darts_tf.plots.drawing import states_of
 
     *states, end = [(2 * vertex.radius,) * 2 for vertex in states_of(plan.sketch)]
     return [*states, *[plan.box] * len(plan.sketch.operations), end]
 
 
-def traced(route, points: int = 12):
-    """Points of an edge as it is drawn: lines, and curves between (Bézier 1962)."""
-    found = [np.array(route[:1], float)]
+def traced(route, count: int = 12):
+    """Returns points of a drawn edge: lines, and Bézier curves between them."""
+    points = [np.array(route[:1], float)]
     for i, (a, b) in enumerate(zip(route, route[1:], strict=False)):
-        t = np.linspace(0, 1, points)[:, None]
+        t = np.linspace(0, 1, count)[:, None]
         middle = (a[0] + b[0]) / 2
         control = [(middle, a[1]), (middle, b[1])] if i % 2 else [a, b]
         p, q, r, s = (np.array(point, float) for point in (a, *control, b))
-        found.append(
+        points.append(
             (1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * q + 3 * (1 - t) * t**2 * r + t**3 * s
         )
-    return np.concatenate(found)
+    return np.concatenate(points)

@@ -1,4 +1,4 @@
-"""The recurrent search at the point where the numbers of the PyTorch reference were taken."""
+"""The recurrent search in the state of the PyTorch reference's golden numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def trainer_at(golden, arch_gradient="second_order", **settings) -> LanguageDARTS:
-    """Compiled, with the weights, alphas and states of the golden file."""
+    """Returns a compiled trainer with the weights, alphas and states of the golden file."""
     meta = golden.meta
     network = RecurrentSupernet(meta["vocab"], meta["units"], **settings)
     load_reference_weights(network, {**golden.section("weights"), "alphas": golden["alphas"]})
@@ -36,23 +36,23 @@ def trainer_at(golden, arch_gradient="second_order", **settings) -> LanguageDART
 
 
 def batch(golden, name):
-    """Tokens and targets."""
+    """Returns tokens and targets."""
     return tuple(tf.constant(golden[f"{which}_{name}"], tf.int32) for which in "xy")
 
 
 def batches(golden):
-    """Of train and valid text."""
+    """Returns a batch of the training text and one of the validation text."""
     return batch(golden, "train"), batch(golden, "valid")
 
 
 @functools.cache
 def golden_search() -> Golden:
-    """The golden file of the search."""
+    """Returns the golden file of the search."""
     return Golden(FOLDER / "rnn_search.npz")
 
 
 @functools.cache
 def shared_trainer() -> LanguageDARTS:
-    """One for all tests that change nothing of it but the estimator."""
+    """Returns a trainer shared by all tests that change only its estimator."""
     with floatx("float64"):
         return trainer_at(golden_search())

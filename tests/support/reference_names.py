@@ -1,6 +1,6 @@
 """State dicts of the PyTorch reference's evaluation networks: every name with its shape.
 
-Follows the reference's module tree; shares nothing with the library.
+It follows the reference's module tree, independently of the library.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _auxiliary_head(kind, channels, classes):
 
 
 def network_shapes(genotype, channels, cells, classes, stem="cifar", image_channels=3):
-    """Name to shape for an evaluation network with its auxiliary head."""
+    """Returns shapes by name of an evaluation network with its auxiliary head."""
     names = _stem(stem, channels, image_channels)
     inputs = [3 * channels if stem == "cifar" else channels] * 2
     previous = stem == "imagenet"
@@ -111,7 +111,7 @@ def network_shapes(genotype, channels, cells, classes, stem="cifar", image_chann
 
 
 def random_state_dict(shapes, seed=0):
-    """Arrays of these shapes; variances are positive."""
+    """Returns random arrays of these shapes; variances are positive."""
     draw = np.random.default_rng(seed)
     arrays = {name: draw.normal(0, 0.5, shape) for name, shape in shapes.items()}
     return {k: v**2 + 0.5 if k.endswith("running_var") else v for k, v in arrays.items()}

@@ -1,4 +1,4 @@
-"""Searches on parts of the processor, to be compared with the same on one device."""
+"""Searches on parts of the processor, for comparison with one device."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ IMAGES = 16
 
 @functools.cache
 def mirrored(count: int) -> tf.distribute.Strategy:
-    """A strategy over parts of the processor.
+    """Returns a strategy over parts of the processor.
 
-    TensorFlow numbers the exchanges of each strategy from the same start, so that two strategies
-    in a process need starts of their own, as in TensorFlow's own tests.
+    TensorFlow numbers the collectives of each strategy from the same start. Two strategies in a
+    process therefore need different starts, as in TensorFlow's own tests.
     """
     tf.distribute.MirroredStrategy._collective_key_base += 100_000
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
 def settled_statistics(primitives) -> list[np.ndarray]:
-    """The statistics of a batch in the new network: frozen at those, it gives sensible numbers."""
+    """Returns statistics of a batch, with which a frozen new network gives sensible numbers."""
     keras.utils.set_random_seed(0)
     network = Supernet(2, 3, 3, nodes=1, primitives=primitives)
     for layer in network._flatten_layers():
@@ -45,12 +45,12 @@ def settled_statistics(primitives) -> list[np.ndarray]:
 
 
 def moving(network) -> list:
-    """The running statistics."""
+    """Returns the running statistics."""
     return [variable for variable in network.variables if variable.name.startswith("moving")]
 
 
 def made(strategy, estimator: str, *, frozen: bool = False, primitives=SMALL, **settings) -> DARTS:
-    """A trainer whose normalisations are synchronised or frozen; the same whatever the strategy."""
+    """Returns a trainer with synchronized or frozen normalizations, equal for all strategies."""
     statistics = settled_statistics(primitives) if frozen else []
     keras.utils.set_random_seed(0)
     with strategy.scope():
@@ -76,7 +76,7 @@ def made(strategy, estimator: str, *, frozen: bool = False, primitives=SMALL, **
 
 
 def widened(trainer: DARTS, estimator: str, **settings) -> DARTS:
-    """The same trainer in float64, for one device."""
+    """Returns a copy of a trainer in float64, for one device."""
     with floatx("float64"):
         wide = made(tf.distribute.get_strategy(), estimator, **settings)
     for variable, narrow in zip(wide.state(), trainer.state(), strict=True):
@@ -85,7 +85,7 @@ def widened(trainer: DARTS, estimator: str, **settings) -> DARTS:
 
 
 def batches(strategy, images: int = IMAGES, seed: int = 0):
-    """One pair of global batches, spread over the strategy's devices."""
+    """Returns a pair of global batches, distributed over the strategy's devices."""
     rng, dtype = np.random.default_rng(seed), keras.config.floatx()
     drawn = [
         (rng.normal(size=(images, 8, 8, 3)).astype("float32"), rng.integers(0, 3, images))
@@ -107,32 +107,32 @@ def batches(strategy, images: int = IMAGES, seed: int = 0):
 
 
 def stepped(trainer, batch) -> dict[str, list[np.ndarray]]:
-    """What a step gives and leaves: architecture gradients, weights, alphas, states, metrics.
+    """Runs a step; returns architecture gradients, weights, alphas, states and metrics.
 
-    Every replica's gradients are compared with the first one's.
+    Asserts that all replicas have the gradients of the first.
     """
-    strategy, found, noted = trainer.distribute_strategy, [], threading.local()
+    strategy, arrays, estimates = trainer.distribute_strategy, [], threading.local()
     estimate = trainer.arch_gradients
 
-    def noting(*arguments):  # every replica is a thread of its own
-        noted.estimate = estimate(*arguments)
-        return noted.estimate
+    def remember(*arguments):  # every replica is a separate thread
+        estimates.latest = estimate(*arguments)
+        return estimates.latest
 
     def step(batch):
         trainer.train_step(batch)
-        return noted.estimate
+        return estimates.latest
 
-    trainer.arch_gradients = noting
+    trainer.arch_gradients = remember
     result = strategy.run(step, args=(batch,))
     trainer.arch_gradients = estimate
     loss, gradients = tf.nest.map_structure(strategy.experimental_local_results, result)
     for copies in [loss, *gradients]:
-        found.append(np.asarray(copies[0]))
+        arrays.append(np.asarray(copies[0]))
         for copy in copies[1:]:
-            np.testing.assert_array_equal(np.asarray(copy), found[-1])
+            np.testing.assert_array_equal(np.asarray(copy), arrays[-1])
     return {
-        "valid loss": found[:1],
-        "gradients": found[1:],
+        "valid loss": arrays[:1],
+        "gradients": arrays[1:],
         "weights": values(trainer.network.network_weights),
         "alphas": values(trainer.network.alphas),
         "velocities": values(trainer.optimizer.momentums),
@@ -141,6 +141,6 @@ def stepped(trainer, batch) -> dict[str, list[np.ndarray]]:
 
 
 def distance(actual: list, expected: list) -> float:
-    """Norm of the difference of lists of arrays, relative to the norm of what is expected."""
+    """Returns the norm of the difference of lists of arrays, relative to the expected norm."""
     off = sum(np.square(a - e).sum() for a, e in zip(actual, expected, strict=True))
     return float(np.sqrt(off / sum(np.square(e).sum() for e in expected)))

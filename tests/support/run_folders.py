@@ -1,4 +1,4 @@
-"""Runs that begin on no data at all, here and in processes of their own."""
+"""Runs that start without data, in this process and in separate ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darts_tf.runs import folder as run_folder
 
 
 def dataset(**changed):
-    """What `begun` asks of a dataset."""
+    """Returns a dataset with only the attributes that `begun` reads."""
     settings = {"name": "digits", "classes": ("0", "1"), "train": 5, "test": 3, "height": 8}
     settings |= changed
     return types.SimpleNamespace(
@@ -29,7 +29,7 @@ def dataset(**changed):
 
 
 def begin(folder, given=None, **settings) -> pathlib.Path:
-    """Begins a run, or again, and ends it at once."""
+    """Starts or resumes a run, and ends it at once."""
     given = given or dataset()
     config = configs.SearchConfig(workdir=folder, **({"dataset": given.name} | settings))
     with run_folder.started_run(config, given) as begun_folder:
@@ -37,7 +37,7 @@ def begin(folder, given=None, **settings) -> pathlib.Path:
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
-    """Everything below a folder: the bytes of files, and None for folders."""
+    """Returns everything below a folder: the bytes of files, and None for folders."""
     return {
         str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
         for path in folder.rglob("*")
@@ -45,7 +45,7 @@ def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
 
 
 def refused(message, folder, given=None, **settings):
-    """Beginning raises one line, and leaves everything around the folder as it is."""
+    """Asserts that starting a run raises one line and changes nothing around the folder."""
     before = contents(folder.parent)
     with pytest.raises(InputError, match=message) as error:
         begin(folder, given, **settings)
@@ -85,7 +85,7 @@ with run_folder.started_run(config, dataset()):
 
 
 def killed_in(folder, last: str) -> None:
-    """Leaves what a process leaves that is killed when it has written `last` but for its name."""
+    """Writes the files of a process that is killed before it renames the file `last`."""
     command = [sys.executable, "-c", _START + _KILLED, str(folder), last]
     process = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (-9, b"", b"")
@@ -93,7 +93,7 @@ def killed_in(folder, last: str) -> None:
 
 @contextlib.contextmanager
 def holding(folder):
-    """Within this block a run goes on in another process, which is given."""
+    """Context manager: keeps a run active in another process, which it yields."""
     command = [sys.executable, "-c", _START + _HOLDING, str(folder), ""]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:

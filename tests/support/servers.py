@@ -1,7 +1,7 @@
 """SavedModels with the export's signatures whose answers follow from a formula, and servers.
 
-The logits are a known linear function of an image's mean colour, so that what is right is known
-without the package. Servers are processes of their own, as users have them.
+The logits are a known linear function of an image's mean color, so that the expected answers do not
+depend on the package. Servers are separate processes, as for users.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ SIZE = 6
 LABELS = ("blue", "green", "red")
 SLOPES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], np.float32) / 40
 WAIT = 60
-"""Seconds in which everything here happens, on a busy machine too."""
+"""Time limit of everything here, seconds, on a busy machine."""
 
 
 def logits_of(images: np.ndarray, shift: float = 0.0) -> np.ndarray:
-    """Logits (n, 3) of images (n, h, w, 3): the mean colours' linear function."""
+    """Returns logits (n, 3) of images (n, h, w, 3): a linear function of their mean colors."""
     return images.astype(np.float64).mean((1, 2)) @ SLOPES.T + shift * np.arange(3)
 
 
@@ -44,14 +44,14 @@ def probabilities_of(images: np.ndarray, shift: float = 0.0) -> np.ndarray:
 
 
 def ranked(images):
-    """Labels and probabilities of images, best first."""
-    found = probabilities_of(images)
-    order = (-found).argsort(1)
-    return np.array(LABELS)[order].tolist(), np.take_along_axis(found, order, 1)
+    """Returns labels and probabilities of images, best first."""
+    shares = probabilities_of(images)
+    order = (-shares).argsort(1)
+    return np.array(LABELS)[order].tolist(), np.take_along_axis(shares, order, 1)
 
 
 class ByColour(tf.Module):
-    """The contract's three signatures. `shift` tells versions apart."""
+    """A module with the export's three signatures; versions differ in `shift`."""
 
     def __init__(self, shift: float):
         super().__init__()
@@ -92,7 +92,7 @@ class ByColour(tf.Module):
 
 
 def write_version(base: pathlib.Path, version: int, shift: float = 0.0, warm_up=()) -> None:
-    """A version appears by rename, as an export's does."""
+    """Writes a version, which appears by a rename as in an export."""
     module = ByColour(shift)
     path = base / f".{version}"
     signatures = {
@@ -111,7 +111,7 @@ def write_version(base: pathlib.Path, version: int, shift: float = 0.0, warm_up=
 
 
 def name_classify(path: pathlib.Path) -> None:
-    """Gives the signature TensorFlow Serving's name for its method."""
+    """Sets TensorFlow Serving's method name of the signature `classify`."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     file = path / "saved_model.pb"
@@ -122,7 +122,7 @@ def name_classify(path: pathlib.Path) -> None:
 
 
 def drawn(count: int, seed: int = 0) -> np.ndarray:
-    """Images of one colour each, uint8 (n, size, size, 3)."""
+    """Returns single-color images, uint8 (n, size, size, 3)."""
     colours = np.random.default_rng(seed).integers(0, 256, (count, 1, 1, 3), np.uint8)
     return np.broadcast_to(colours, (count, SIZE, SIZE, 3)).copy()
 
@@ -139,7 +139,7 @@ def example(content: bytes) -> tf.train.Example:
 
 
 class Server(NamedTuple):
-    """A server's process."""
+    """Process of a server."""
 
     process: subprocess.Popen
     lines: list[str]
@@ -148,7 +148,7 @@ class Server(NamedTuple):
     rest: str
 
     def said(self, text: str) -> bool:
-        """Whether it prints a line with that text, at the latest in a while."""
+        """Returns whether it prints a line with that text within the time limit."""
         return becomes(lambda: any(text in line for line in self.lines))
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
@@ -163,16 +163,16 @@ class Server(NamedTuple):
 
 
 def quiet_environment() -> dict[str, str]:
-    """A user's: what the tests themselves have set for TensorFlow would let it chatter."""
+    """Returns a user's environment, without the tests' own settings for TensorFlow's log."""
     kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 @contextlib.contextmanager
 def serving(folder: pathlib.Path, *words: str):
-    """`darts-tf serve` on free ports, once it answers; killed at the end."""
+    """Context manager: runs `darts-tf serve` on free ports; yields it when it answers."""
     command = [sys.executable, "-m", "darts_tf.cli", "serve", "--model", str(folder), "--port", "0"]
-    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads would fill and stop it
+    with tempfile.TemporaryFile("w+") as errors:  # an unread pipe would fill up and block it
         process = subprocess.Popen(
             [*command, "--poll-seconds", "0.1", *words],
             env=quiet_environment(),
@@ -211,7 +211,7 @@ def becomes(condition) -> bool:
 
 
 def asked(url: str, body=None) -> tuple[int, dict]:
-    """A status and what the JSON says; a body that is no bytes is sent as JSON."""
+    """Sends a request; returns status and parsed JSON. A body that is not bytes is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     try:

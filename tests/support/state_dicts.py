@@ -1,4 +1,4 @@
-"""State dicts as PyTorch has them, for the tests of imports."""
+"""State dicts of PyTorch, for tests of imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darts_tf.spaces.zoo import GENOTYPES
 
 
 def small_state(classes=10, stem="cifar", genotype="DARTS_V2", auxiliary=True) -> dict:
-    """Float32 arrays of a network with 4 channels and 3 cells."""
+    """Returns float32 arrays of a network with 4 channels and 3 cells."""
     shapes = network_shapes(GENOTYPES[genotype], 4, 3, classes, stem=stem)
     arrays = random_state_dict(shapes)
     kept = {k: v for k, v in arrays.items() if auxiliary or not k.startswith("auxiliary_head")}

@@ -1,4 +1,4 @@
-"""A run that is stopped on the way."""
+"""Callbacks that stop a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Killed(Exception):
 
 
 class KillAfter(keras.callbacks.Callback):
-    """Stops a run between an epoch's end and the next epoch's."""
+    """Callback that stops a run between the ends of two epochs."""
 
     def __init__(self, batches):
         super().__init__()
@@ -25,7 +25,7 @@ class KillAfter(keras.callbacks.Callback):
 
 
 class Terminate(keras.callbacks.Callback):
-    """Asks this process to end, after a step."""
+    """Callback that sends this process a signal to end after a step."""
 
     def __init__(self, epoch=0, batch=0):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A tiny language model, its run and its export, for the tests of exports."""
+"""A tiny language model, its run and its export, for tests of exports."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
 
 UNITS = 8
 KNOWN = ("<eos>", "<unk>", "über", *(f"w{i}" for i in range(27)))
-"""30 words; the text below has them in this order."""
+"""The 30 words of the text below, in order."""
 SIZE = len(KNOWN)
 GENOTYPE = "DARTS_V2"
 
 
 def small_model(vocabulary=SIZE, units=UNITS, genotype=GENOTYPE, **dropouts) -> LanguageModel:
-    """With weights as training could have left them: not all near zero."""
+    """Returns a model with plausible trained weights, not all near zero."""
     model = build_language_model(RECURRENT_GENOTYPES[genotype], vocabulary, units, **dropouts)
     draw = np.random.default_rng(0)
     for variable in model.trainable_variables:
@@ -39,19 +39,19 @@ def drawn_tokens(streams=3, time=9, vocabulary=SIZE, seed=0) -> np.ndarray:
 
 
 def logits_of(model: LanguageModel, tokens) -> np.ndarray:
-    """Of streams that begin."""
+    """Returns the logits of new streams."""
     return np.asarray(model(np.asarray(tokens)))
 
 
 def probabilities_of(model: LanguageModel, tokens) -> np.ndarray:
-    """Of the word after one stream's tokens, from the formula in float64."""
+    """Returns probabilities of the word after one stream's tokens, by the formula in float64."""
     logits = logits_of(model, [tokens])[0, -1].astype(np.float64)
     exponentials = np.exp(logits - logits.max())
     return exponentials / exponentials.sum()
 
 
 class Texts(NamedTuple):
-    """A run on text and its export, of which model, its report, and the text's folder."""
+    """A run on text, its export, model and report, and the folder of the text."""
 
     run: pathlib.Path
     output: pathlib.Path
@@ -61,7 +61,7 @@ class Texts(NamedTuple):
 
 
 def write_text(folder: pathlib.Path) -> pathlib.Path:
-    """A text with the words of `KNOWN`, in their order."""
+    """Writes a text with the words of `KNOWN`, in order."""
     folder.mkdir()
     draw = np.random.default_rng(0)
     for split in ("train", "valid", "test"):
@@ -72,7 +72,7 @@ def write_text(folder: pathlib.Path) -> pathlib.Path:
 
 
 def run_and_export_text(folder: pathlib.Path) -> Texts:
-    """Writes a run, `run`, of a model that nobody trained, and its export, `out`."""
+    """Writes a run, `run`, of an untrained model, and its export, `out`."""
     model = small_model(hidden_dropout=0.3, word_dropout=0.1)
     dataset = load_text(write_text(folder / "text"))
     assert dataset.vocabulary.words == KNOWN

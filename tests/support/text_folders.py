@@ -13,7 +13,7 @@ SPLITS = tuple(SMALL)
 
 
 def write_texts(folder: pathlib.Path, **texts: str | bytes | None) -> pathlib.Path:
-    """Writes `SMALL` with other texts in place of some; of None no file."""
+    """Writes `SMALL` with some texts replaced; None writes no file."""
     folder.mkdir(exist_ok=True)
     for split, text in (SMALL | texts).items():
         if text is not None:
@@ -23,7 +23,7 @@ def write_texts(folder: pathlib.Path, **texts: str | bytes | None) -> pathlib.Pa
 
 
 def counting_text(words: int = 400, period: int = 11, seed: int = 0):
-    """A dataset whose words count up and begin again, now and then with a slip: to be learnt."""
+    """Returns a learnable dataset whose words count up and restart, with rare errors."""
     draw = np.random.default_rng(seed)
 
     def text(size):

@@ -1,4 +1,4 @@
-"""Trainers of tiny searches, for tests of what a search does with its alphas."""
+"""Trainers of tiny searches, for tests of alphas."""
 
 from __future__ import annotations
 

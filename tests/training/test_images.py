@@ -112,6 +112,7 @@ def test_average_of_the_weights_is_what_a_run_tests_and_keeps(dataset, tmp_path)
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_with_a_validation_split_the_test_images_are_not_touched(dataset, tmp_path):
     blind = dataclasses.replace(dataset, test=None)
     metrics = train(

@@ -75,12 +75,13 @@ def test_resumed_streamed_training_ends_like_one_that_was_never_stopped(finished
     assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_commands_go_from_streamed_images_to_predictions(images, tmp_path, capsys):
     run, exported = tmp_path / "run", tmp_path / "export"
     words = f"--preset tiny --genotype DARTS_V2 --dataset {images} --workdir {run} --limit 20"
     switches = "--random-resized-crop --color-jitter --flip --image-size 16"
     assert main(["train", *words.split(), *switches.split()]) == 0
-    assert "20 training and 10 test images, 16x16 colour, 2 classes" in capsys.readouterr().out
+    assert "20 training and 10 test images, 16x16 color, 2 classes" in capsys.readouterr().out
     assert main(["evaluate", "--workdir", str(run)]) == 0
     assert "on 10 images" in capsys.readouterr().out
     words = ["--workdir", str(run), "--output", str(exported), "--format", "saved_model"]

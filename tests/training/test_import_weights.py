@@ -9,6 +9,7 @@ import pytest
 from cli_helpers import COLOURS, one_line_of_wrong_use, write_images
 from darts_tf.cli.main import main
 from golden_data import EVALUATIONS
+from mostly_slow import mostly_slow
 from state_dicts import small_state, write_npz
 
 from darts_tf.configs import ImportConfig, TrainConfig
@@ -33,7 +34,7 @@ def class_file(folder, count) -> pathlib.Path:
     return path
 
 
-@pytest.mark.parametrize("golden_evaluation", EVALUATIONS, indirect=True)
+@mostly_slow(1, "golden_evaluation", EVALUATIONS, indirect=True)
 def test_imported_network_gives_the_golden_logits(golden_evaluation, tmp_path):
     kind = "imagenet" if "stem0.0.weight" in golden_evaluation.section("weights") else "cifar10"
     classes = class_file(tmp_path, golden_evaluation.meta["classes"])
@@ -56,7 +57,7 @@ def test_state_dict_saved_by_pytorch_is_imported(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("kind", "size"), [("cifar10", 32), ("imagenet", 224)])
+@mostly_slow(1, ("kind", "size"), [("cifar10", 32), ("imagenet", 224)])
 def test_run_has_what_the_weights_and_the_kind_say(tmp_path, kind, size):
     classes = {"cifar10": 10, "imagenet": 1000}[kind]
     state = small_state(classes, IMAGE_KINDS[kind].stem, auxiliary=kind == "imagenet")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close, floatx
 from recurrent_golden import LOSS
 from replica_trainers import mirrored
@@ -47,7 +48,7 @@ def states(trainer):
     return {name: np.asarray(state) for name, state in trainer.hidden.items()}
 
 
-@pytest.mark.parametrize("length", [STEPS, 2])
+@mostly_slow(1, "length", [STEPS, 2])
 def test_weights_step_with_both_regularisations(length):
     """A step equals the formulas, with the learning rate scaled by the batch's length."""
     trainer = training(activation_regularization=0.3, temporal_regularization=0.7)
@@ -74,7 +75,7 @@ def test_weights_step_with_both_regularisations(length):
     assert_close(trainer.hidden["train"], outputs["state"], 1e-12)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@mostly_slow(2, "name", ESTIMATORS)
 def test_streams_go_on_from_the_weights_that_looked_at_them(name):
     """The validation stream's state is that of the virtual network, except in first order."""
     trainer = searching(name)
@@ -183,6 +184,7 @@ def test_replicas_take_the_step_of_one_device():
         assert_close(values(get(several)), values(get(one)), 1e-6)
 
 
+@pytest.mark.slow
 def test_search_learns_a_text_that_repeats():
     """Weights and alphas learn with Keras' own `fit`."""
     trainer = searching("first_order", rate=5.0)

@@ -1,9 +1,9 @@
-// The page: loads the network, takes a picture, shows what the network says of it.
+// The page: loads the network, takes a picture, and shows the network's classes.
 
 import { Environment, Tensor, loadAndCompile, loadLiteRt } from "@litertjs/core";
 import { decode, networkInput } from "./preprocessing.js";
 
-const SHOWN = 5; // classes
+const SHOWN = 5; // number of classes
 const PREVIEW = 640; // pixels of the longer side
 
 const $ = (id) => document.getElementById(id);
@@ -20,7 +20,7 @@ async function loadNetwork(onProgress) {
   const model = await loadAndCompile(bytes, { accelerator: "wasm" });
   const network = { model, preprocessing, labels: labels.replace(/\n$/, "").split("\n"), bytes };
   const { height, width, channels } = preprocessing;
-  await logitsOf(network, new Uint8Array(height * width * channels)); // the first is slower
+  await logitsOf(network, new Uint8Array(height * width * channels)); // the first run is slower
   return network;
 }
 
@@ -31,7 +31,7 @@ async function fetched(name) {
 }
 
 async function download(response, onProgress) {
-  const total = Number(response.headers.get("Content-Length")); // of what is sent: maybe compressed
+  const total = Number(response.headers.get("Content-Length")); // size of the response, which may be compressed
   const parts = [];
   let received = 0;
   for (const reader = response.body.getReader(); ; ) {
@@ -45,16 +45,16 @@ async function download(response, onProgress) {
 }
 
 async function startRuntime() {
-  // It would ask for a GPU, which is not used here: answers are those of the CPU, as in Python.
+  // LiteRT would request a GPU, which is not used: answers are those of the CPU, as in Python.
   const create = Environment.create;
   Environment.create = () => create({ webGpuDevice: null });
-  // All that it has to say goes to one place, which for a page is that of errors.
+  // LiteRT logs everything to one stream, which a page shows as errors.
   const printErr = (line) => (/^(INFO|WARNING|VERBOSE)\b/.test(line) ? console.debug : console.error)(line);
   self.Module = { printErr };
   await loadLiteRt("litert/core/wasm/");
 }
 
-/** Logits of an image of the network's size. */
+/** Computes the logits of an image of the network's size. */
 async function logitsOf({ model, preprocessing }, image) {
   const { height, width, channels } = preprocessing;
   const images = new Tensor(Float32Array.from(image), [1, height, width, channels]);
@@ -64,7 +64,7 @@ async function logitsOf({ model, preprocessing }, image) {
     logits.delete();
     return values;
   } finally {
-    images.delete(); // WebAssembly's memory is not collected
+    images.delete(); // memory of WebAssembly is not garbage collected
   }
 }
 
@@ -75,7 +75,7 @@ function softmax(logits) {
   return exponentials.map((value) => value / sum);
 }
 
-/** What the network says of a file, with the times it took in milliseconds. */
+/** Classifies a file; returns the best classes and the times it took in milliseconds. */
 async function classify(network, file, upright) {
   const start = performance.now();
   const bitmap = await decode(file, upright);
@@ -89,7 +89,7 @@ async function classify(network, file, upright) {
   return { bitmap, input, top, times };
 }
 
-// ---- what is shown
+// ---- output
 
 function show(network, name, { bitmap, input, top, times }) {
   $("answer").textContent = top[0].label;
@@ -142,16 +142,16 @@ function showError(message) {
 
 function describe({ labels, bytes, preprocessing }) {
   const { height, width, channels } = preprocessing;
-  const size = `${width} × ${height} ${channels === 1 ? "gray" : "colour"} pixels`;
+  const size = `${width} × ${height} ${channels === 1 ? "grayscale" : "color"} pixels`;
   const kilobytes = bytes.length / 1e3;
   const weight = kilobytes < 1e3 ? `${Math.round(kilobytes)} kB` : `${(kilobytes / 1e3).toFixed(1)} MB`;
   $("network").textContent = `${labels.length} classes, ${size}, ${weight}`;
 }
 
-// ---- what the user does
+// ---- input
 
-let last; // the file, to look at it again the other way up
-let turn = Promise.resolve(); // pictures one after another
+let last; // the last file, to classify it again with another orientation
+let turn = Promise.resolve(); // processes pictures one after another
 
 function take(network, file) {
   if (!file) return;
@@ -160,7 +160,7 @@ function take(network, file) {
 }
 
 async function answer(network, file) {
-  $("status").textContent = "Looking …";
+  $("status").textContent = "Classifying …";
   document.body.setAttribute("aria-busy", "true");
   try {
     const result = await classify(network, file, $("upright").checked);
@@ -170,7 +170,7 @@ async function answer(network, file) {
     $("status").textContent = `Done: ${result.top[0].label}, ${percent(result.top[0].probability)}.`;
   } catch (error) {
     console.info(error);
-    showError(`“${file.name}” cannot be read as an image. It may be damaged, or of a kind that this browser does not know.`);
+    showError(`“${file.name}” cannot be read as an image. It may be damaged, or in a format that this browser does not support.`);
     $("status").textContent = "Ready.";
   }
   document.body.removeAttribute("aria-busy");
@@ -194,7 +194,7 @@ function listen(network) {
 
 async function keepForOffline() {
   if (!navigator.serviceWorker) {
-    $("offline").textContent = "Not kept for offline use: that needs https (or localhost).";
+    $("offline").textContent = "Not available offline: this needs https (or localhost).";
     return;
   }
   const registration = await navigator.serviceWorker.register("service_worker.js", { updateViaCache: "none" });
@@ -207,7 +207,7 @@ async function keepForOffline() {
   const { controller } = navigator.serviceWorker;
   navigator.serviceWorker.addEventListener("controllerchange", () => controller && location.reload());
   await navigator.serviceWorker.ready;
-  $("offline").textContent = "This page works without a network.";
+  $("offline").textContent = "This page works offline.";
 }
 
 async function start() {
@@ -227,7 +227,7 @@ async function start() {
   $("loading").hidden = true;
   keepForOffline().catch((error) => {
     console.info(error);
-    $("offline").textContent = "Not kept for offline use.";
+    $("offline").textContent = "Not available offline.";
   });
 }
 

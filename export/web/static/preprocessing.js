@@ -1,15 +1,15 @@
-// From an image file to a network's input, as `Preprocessing.decode` in Python does it: decoded,
+// Conversion of an image file to a network's input, as `Preprocessing.decode` in Python: decoded,
 // resized with `tf.image.resize(antialias=True)` and rounded. Canvases scale with other filters.
 
 const STRIP = 256; // rows read at a time: photos are larger than some phones allow a canvas to be
 
-/** The image in a file, its colours and (unless `upright`) its orientation as they are stored. */
+/** Decodes the image in a file, with its stored colors and (unless `upright`) orientation. */
 export async function decode(file, upright = false) {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
   return createImageBitmap(upright ? file : await withoutExif(file), options);
 }
 
-/** A file without EXIF data, by which Chromium turns images, whatever it is asked for. */
+/** Returns a file without EXIF data, by which Chromium rotates images in any case. */
 async function withoutExif(file) {
   const bytes = new DataView(await file.arrayBuffer());
   const kept = [];
@@ -21,13 +21,13 @@ async function withoutExif(file) {
   return kept.length ? new Blob([...kept, file.slice(start)], { type: file.type }) : file;
 }
 
-/** Where EXIF data begins and ends in a JPEG or PNG file. */
+/** Yields start and end of EXIF data in a JPEG or PNG file. */
 function* exifOf(bytes) {
   const size = bytes.byteLength;
   if (size > 4 && bytes.getUint16(0) === 0xffd8) {
     for (let start = 2, end; start + 4 <= size; start = end) {
       const marker = bytes.getUint16(start);
-      if (marker < 0xff00 || marker === 0xffda) return; // no marker, or that of the image itself
+      if (marker < 0xff00 || marker === 0xffda) return; // not a marker, or the marker of the image data
       end = start + 2 + bytes.getUint16(start + 2);
       if (marker === 0xffe1) yield [start, end];
     }
@@ -40,9 +40,9 @@ function* exifOf(bytes) {
 }
 
 /**
- * The network's input for a decoded image.
+ * Returns the network's input for a decoded image.
  * @param {ImageBitmap} bitmap
- * @param {object} preprocessing height, width, channels, and perhaps shorter_side
+ * @param {object} preprocessing height, width, channels, and optionally shorter_side
  * @returns {Uint8ClampedArray} (height, width, channels), values 0 to 255
  */
 export function networkInput(bitmap, preprocessing) {
@@ -60,7 +60,7 @@ export function networkInput(bitmap, preprocessing) {
   return centreCrop(resized, rows, columns, channels, height, width);
 }
 
-/** For every output pixel the first input pixel that it is made of, and their weights. */
+/** Returns for every output pixel its first input pixel, and the weights of its input pixels. */
 export function spans(size, outputSize) {
   const scale = size / outputSize;
   const radius = Math.max(scale, 1);
@@ -90,7 +90,7 @@ function* strips(bitmap, channels) {
   }
 }
 
-/** Puts luma (ITU-R 601-2, in the fixed point of Python's `to_gray`) in the place of red. */
+/** Puts luma (ITU-R 601-2, in the fixed point of Python's `to_gray`) into the red channel. */
 function toGray(rgba) {
   for (let i = 0; i < rgba.length; i += 4) {
     rgba[i] = (19595 * rgba[i] + 38470 * rgba[i + 1] + 7471 * rgba[i + 2] + 32768) >> 16;
@@ -144,7 +144,7 @@ function centreCrop(image, rows, columns, channels, height, width) {
   return cropped;
 }
 
-/** Half of a whole number; of two that are as near, the even one. */
+/** Halves an integer and rounds; ties go to the even number. */
 function halfToEven(spare) {
   const half = Math.floor(spare / 2);
   return spare % 2 && half % 2 ? half + 1 : half;

@@ -1,4 +1,4 @@
-"""What the embedded server answers over gRPC and REST, beside a formula."""
+"""Answers of the embedded server over gRPC and REST, compared with a formula."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def refusal(method, request, **options):
 
 
 def broadcast(count):
-    """A tensor that says it is large, of one value."""
+    """Returns a message with a single value for a large tensor."""
     request = request_of(images=np.zeros((1, 6, 6, 3), np.float32))
     request.inputs["images"].tensor_content = b""
     request.inputs["images"].float_val.append(1.0)
@@ -204,7 +204,7 @@ def test_rest_classifies(server):
     assert (status, [[label for label, _ in row] for row in answer["results"]]) == (200, labels)
     found = [[score for _, score in row] for row in answer["results"]]
     np.testing.assert_allclose(found, shares, atol=1e-5)
-    assert max(len(repr(score)) for row in found for score in row) <= 14  # a float32's digits
+    assert max(len(repr(score)) for row in found for score in row) <= 14  # the digits of float32
 
 
 def test_rest_tells_status_and_metadata(server):
@@ -285,7 +285,7 @@ def test_rest_refuses_what_is_too_large_and_what_is_no_http(server):
 
 
 def test_module_server_has_failed_at_nothing(server):
-    """Last, so that it has had all of its requests."""
+    """Comes last, after all other requests to the server."""
     assert any("2 warm-up requests" in line for line in server.lines)
     assert server.stop() == (0, "")
     assert server.said("stopped")

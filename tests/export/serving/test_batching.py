@@ -1,4 +1,4 @@
-"""Requests that are run together: who is with whom, whose fault it is, and what is refused."""
+"""Batching of requests: which ones run together, whose errors they get, and rejected ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 10**6
 
 
 class Doubling(Signature):
-    """Doubles x, refuses negative numbers as TensorFlow does, and notes what it was given."""
+    """A model that doubles x, rejects negative numbers like TensorFlow, and records its inputs."""
 
     def __init__(self, is_batch=True):
         from darts_tf.export.serving.tensors import Spec
@@ -41,7 +41,7 @@ def rows(*numbers, width=1):
 
 
 def together(signature, requests, *, within=60.0, meanwhile=None, **settings):
-    """What requests that come at once are answered, errors among them."""
+    """Returns the answers or errors of simultaneous requests."""
 
     async def run():
         defaults = {"largest": 4, "wait": 60.0, "threads": 1, "queue": 4}

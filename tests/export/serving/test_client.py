@@ -56,7 +56,7 @@ def test_predict_asks_a_server(server, files, capsys, protocol):
 def test_predict_says_what_the_server_does_not_like(server, files, capfd, protocol, tmp_path):
     url = f"grpc://{server.grpc}" if protocol == "grpc" else server.rest
     line = one_line_of_wrong_use(capfd, ["predict", "--url", url, "--name", "other", *files])
-    assert "Expected name to be a model's at" in line
+    assert "Expected name of a model at" in line
     (tmp_path / "text.png").write_text("text")
     line = one_line_of_wrong_use(capfd, ["predict", "--url", url, *files, tmp_path / "text.png"])
     assert "text.png" in line
@@ -109,7 +109,7 @@ def test_host_that_is_not_ours_is_wrong_use(folder, capfd):
 @pytest.mark.parametrize(
     ("words", "module"),
     [
-        (["serve", "--host", "192.0.2.1", "--model"], "aiohttp"),  # nor would it serve there
+        (["serve", "--host", "192.0.2.1", "--model"], "aiohttp"),  # not free for a server either
         (["predict", "--url", "grpc://127.0.0.1", "--name", "model"], "tensorflow_serving.apis"),
     ],
 )
@@ -127,7 +127,7 @@ def test_missing_package_is_named(folder, files, capfd, monkeypatch, words, modu
 
 
 def test_server_says_what_it_is_and_ends_on_ctrl_c(server):
-    """Last, as it ends the module's server."""
+    """Comes last, since it stops the module's server."""
     assert any("for development" in line for line in server.lines)
     assert server.grpc.startswith("127.0.0.1:")
     assert server.stop(signal.SIGINT) == (130, "darts-tf: stopped\n")

@@ -1,4 +1,4 @@
-"""`darts-tf serve`: whose models it finds, the files it writes, the program that it starts."""
+"""`darts-tf serve`: the models it finds, the files it writes, and the program it starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from darts_tf.errors import InputError
 
 @pytest.fixture
 def export(tmp_path):
-    """A folder with an export's names; nothing here looks into a SavedModel."""
+    """A folder with the file names of an export; no test here reads a SavedModel."""
     return make(tmp_path / "my export", "flowers", 1, 12)
 
 
@@ -81,7 +81,7 @@ def test_folder_without_a_model_is_refused(tmp_path):
 
 
 def batching_parameters():
-    """The message of TensorFlow Serving's session_bundle_config.proto, as far as it is used."""
+    """Returns the used part of a message of TensorFlow Serving's session_bundle_config.proto."""
     file = descriptor_pb2.FileDescriptorProto(
         name="batching.proto", dependency=["google/protobuf/wrappers.proto"], syntax="proto3"
     )
@@ -135,7 +135,7 @@ def test_container_sees_every_folder_that_the_files_name(export, tmp_path):
     assert published == ["0.0.0.0:9000:8500", "0.0.0.0:9001:8501"]
     image = words.index(files.IMAGE)
     assert all(word.startswith("--") for word in words[image + 1 :])
-    assert not any(word.startswith("--port") for word in words[image + 1 :])  # the image's own
+    assert not any(word.startswith("--port") for word in words[image + 1 :])  # the image's
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_program_on_the_path_takes_our_place(export, tmp_path):
             last, errors = process.communicate(timeout=20)
         finally:
             process.kill()
-    assert pid == process.pid  # so that it gets our signals
+    assert pid == process.pid  # so that the program receives our signals
     assert (process.returncode, last, errors) == (7, "signal 15\n", "")
     assert pathlib.Path(argv[0]).name == files.BINARY
     written = export / "serving"

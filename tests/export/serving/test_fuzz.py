@@ -1,7 +1,7 @@
-"""2,000 malformed images, examples, JSON bodies and tensors: refused cleanly, or rightly answered.
+"""2,000 malformed images, examples, JSON bodies and tensors: rejected cleanly, or answered.
 
-What is right is told by a SavedModel without the package: it takes an input or it does not, and
-the server must do the same, whatever else it is asked meanwhile.
+The expected answer is that of a SavedModel without the package: it accepts an input or fails, and
+the server must do the same, also with other requests at the same time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def model():
 
 
 def damaged(draw, content: bytes) -> bytes:
-    """Cut, overwritten, stretched or replaced."""
+    """Damages bytes: cuts, overwrites, extends or replaces them."""
     place = int(draw.integers(len(content) + 1))
     few = draw.bytes(int(draw.integers(1, 9)))
     kind = draw.integers(5)
@@ -79,7 +79,7 @@ def saved(kind: str) -> bytes:
 
 
 def right_of(function, content: bytes):
-    """Shares by label, or None where TensorFlow itself refuses."""
+    """Returns expected probabilities by label, or None if TensorFlow itself fails."""
     try:
         outputs = function(tf.constant([content]))
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the latter of its own message
@@ -89,7 +89,7 @@ def right_of(function, content: bytes):
 
 
 def fuzzed(contents, function, send, read) -> int:
-    """Sends so many at once, a good one among them; returns how many were refused."""
+    """Sends requests in parallel, one of them valid; returns the number of rejected ones."""
     refused = 0
     for start in range(0, len(contents), AT_ONCE):
         part = [*contents[start : start + AT_ONCE], contents[0]]
@@ -154,7 +154,7 @@ def test_damaged_examples(stub, model):
 
 
 def is_example(content: bytes) -> bool:
-    """What is none cannot be sent in a request for Classify; damaged requests come below."""
+    """Only valid examples fit into a Classify request; damaged requests are tested below."""
     with contextlib.suppress(Exception):
         return bool(tf.train.Example.FromString(content))
     return False
@@ -183,7 +183,7 @@ def test_hostile_json(server, verb, documents):
         answer = connection.getresponse()
         found = json.load(answer)
         outcomes[answer.status] += 1
-        if answer.status == 200:  # some images still are
+        if answer.status == 200:  # some damaged images are still valid
             images = np.array(json.loads(body)["instances"], np.float32)
             logits = [row["logits"] for row in found["predictions"]]
             with np.errstate(all="ignore"):
@@ -198,7 +198,7 @@ def test_hostile_json(server, verb, documents):
 
 
 def tensors():
-    """Tensors of any type, shape and values, mostly at odds with each other."""
+    """Strategy of tensors of any type, shape and values, mostly inconsistent."""
     sizes = st.one_of(st.integers(0, 8), st.sampled_from([-1, 2**31, 2**62, 2**63 - 1]))
     values = {
         "float_val": st.lists(st.floats(width=32), max_size=4),
@@ -252,7 +252,7 @@ def test_hostile_tensors_and_messages(server, stub):
         draw = np.random.default_rng(2)
         for _ in range(EACH // 2):
             ask(raw, damaged(draw, whole))
-    # images that are still images, with other colours, and models with other names
+    # images that are still valid, with other colors, and models with other names
     assert set(outcomes) <= {"taken", "INVALID_ARGUMENT", "NOT_FOUND"}, outcomes
     assert outcomes["INVALID_ARGUMENT"] > EACH // 2
     assert max(lengths) < 500
@@ -266,6 +266,6 @@ def test_server_is_up_and_right_after_all_that(server):
     assert psutil.Process(server.process.pid).memory_info().rss < 3e9  # bytes
     status, errors = server.stop()
     assert status == 0
-    # the decoders of images write there by themselves; our own failures would be there too
+    # image decoders write there directly; internal failures would be there too
     assert "Traceback" not in errors
     assert not [line for line in server.lines if "error" in line]

@@ -1,4 +1,4 @@
-"""New versions while clients ask: none is dropped, none is answered wrongly."""
+"""New versions under load: no request is dropped or answered wrongly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = {"instances": IMAGES.tolist()}
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory):
-    """A folder with versions 1 to 3, told apart by their shifts, to take them from."""
+    """A folder with versions 1 to 3 to publish, which differ by their shifts."""
     base = tmp_path_factory.mktemp("versions")
     for version in (1, 2, 3):
         write_version(base, version, shift=float(version))
@@ -30,14 +30,14 @@ def versions(tmp_path_factory):
 
 @pytest.fixture
 def base(tmp_path, versions):
-    """A model with version 1 alone."""
+    """A model with only version 1."""
     base = tmp_path / "saved_model" / "model"
     publish(versions, base, 1)
     return base
 
 
 def publish(versions, base, version, as_version=None, damage=None):
-    """As an export does: written beside, then renamed."""
+    """Publishes a version as an export does: copies it and renames the copy."""
     shutil.copytree(versions / str(version), base / ".new")
     for name, content in (damage or {}).items():
         (base / ".new" / name).write_bytes(content)
@@ -51,7 +51,7 @@ def states(server):
 
 
 def shift_of(server):
-    """Which version answers, by its numbers."""
+    """Returns the version that answers, by its probabilities."""
     status, answer = server.post("/v1/models/model:predict", BODY)
     assert status == 200, answer
     logits = [row["logits"] for row in answer["predictions"]]
@@ -66,7 +66,7 @@ def test_newest_whole_version_is_served(base, versions):
         assert becomes(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
         assert shift_of(server) == 2
         assert server.post("/v1/models/model/versions/1:predict", BODY)[0] == 404
-        # half-written, broken and foreign folders change nothing
+        # incomplete, damaged and foreign folders change nothing
         (base / "9").mkdir()
         (base / "new").mkdir()
         garbage = {"saved_model.pb": b"\xff" * 100}
@@ -78,7 +78,7 @@ def test_newest_whole_version_is_served(base, versions):
         assert server.said("version 8 cannot be loaded")
         assert server.said("version 2 stays")
         assert shift_of(server) == 2
-        # a better one, which is withdrawn again
+        # a newer one, which is removed again
         for name in ("7", "8"):
             shutil.rmtree(base / name)
         publish(versions, base, 3)
@@ -118,7 +118,7 @@ def test_version_that_is_replaced_is_kept_while_it_is_used_and_then_gone(base, v
 
 
 def test_what_is_in_flight_is_finished_when_the_server_ends(base):
-    """Requests wait a second for others to be run with, and SIGTERM comes meanwhile."""
+    """SIGTERM comes while requests wait for one second to be batched with others."""
     with serving(base, "--batch-timeout-ms", "1000") as server:
         found = []
         threads = [
@@ -138,7 +138,7 @@ def test_what_is_in_flight_is_finished_when_the_server_ends(base):
 
 
 def loaded(base, versions, *, clients, seconds, bad_one_in):
-    """A server under load, with a new version in the middle; what the clients saw."""
+    """Runs a server under load, with a new version in the middle; returns the clients' counts."""
     with serving(base) as server:
         shifts = {1: 1.0, 2: 2.0}
         with Load(server, shifts, clients, bad_one_in) as load:
@@ -179,4 +179,4 @@ def test_many_clients_for_a_minute(base, versions):
         )
     )
     assert total > 1000
-    assert last < first + 64  # two versions' worth of a tiny model, and allocators' slack
+    assert last < first + 64  # two versions of a tiny model, and slack of the allocators

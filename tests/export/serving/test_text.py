@@ -1,4 +1,4 @@
-"""Language models behind the server, over REST and gRPC, and what starts TensorFlow Serving."""
+"""Serving of language models over REST and gRPC, and the script for TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_predict_by_url_says_that_the_server_has_no_images(server, scheme, tmp_p
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
-    assert "Expected name to be a network's for images" in line
+    assert "Expected name of a network for images" in line
 
 
 def test_tf_serving_runs_no_texts_of_different_lengths_together(text_models, exported):

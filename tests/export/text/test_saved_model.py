@@ -1,4 +1,4 @@
-"""The SavedModel of a language model: its signatures, what they refuse, that it needs no others."""
+"""The SavedModel of a language model: its signatures, their errors, use without other files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def zeros(rows):
 
 
 def written(folder, model, words):
-    """The signatures of a model that is written and read again."""
+    """Writes and loads a model; returns its signatures."""
     path = folder / "zoo" / "1"
     path.parent.mkdir()
     saved_model.write(inference.inference_copy(model), words, path)
@@ -50,7 +50,7 @@ def written(folder, model, words):
 
 
 def best(model, tokens, hidden=("<unk>",), count=5):
-    """The most probable words after one stream's tokens, and their probabilities."""
+    """Returns the expected best words after one stream's tokens, and their probabilities."""
     shares = probabilities_of(model, tokens)
     order = [token for token in np.argsort(-shares) if KNOWN[token] not in hidden][:count]
     return [KNOWN[token] for token in order], shares[order]
@@ -137,12 +137,15 @@ def test_predict_next_ranks_words_after_texts_of_any_length(text_models, signatu
 def test_every_white_space_of_python_divides_words(signatures):
     spaces = [chr(i) for i in range(0x3100) if chr(i).isspace() and chr(i) not in "\r\n"]
     texts = [f"w1{space}w2" for space in spaces]
-    answer = signatures["predict_next"](text=tf.constant(texts))["probabilities"].numpy()
+    answer = signatures["predict_next"](text=tf.constant([*texts, "w1"]))["probabilities"].numpy()
     assert len(spaces) > 20
-    np.testing.assert_array_equal(answer, np.broadcast_to(answer[:1], answer.shape))
+    *same, other = answer  # rows of a batch may differ in the last bits, two words and one by far
+    np.testing.assert_allclose(same, np.broadcast_to(same[0], np.shape(same)), rtol=1e-5)
+    assert not np.allclose(same[0], other, rtol=1e-3)
     others = [f"w1{chr(i)}w2" for i in (0x00, 0x1B, 0x200B, 0x2060) if i]
-    unknown = signatures["predict_next"](text=tf.constant(["nobody", *others]))["words"].numpy()
-    np.testing.assert_array_equal(unknown, np.broadcast_to(unknown[:1], unknown.shape))
+    unknown = signatures["predict_next"](text=tf.constant(["nobody", *others]))
+    unknown = unknown["probabilities"].numpy()
+    np.testing.assert_allclose(unknown, np.broadcast_to(unknown[:1], unknown.shape), rtol=1e-5)
 
 
 def test_writing_it_says_nothing(tmp_path, caplog):
@@ -191,7 +194,7 @@ assert not loaded, loaded
 np.save(sys.argv[2], answer["logits"].numpy())
 """
     paths = path.rename(path.with_name("2")), tmp_path / "logits.npy"
-    try:  # its vocabulary is found wherever it lies
+    try:  # the model finds its vocabulary after a move
         command = [sys.executable, "-I", "-c", program, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     finally:

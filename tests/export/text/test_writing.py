@@ -1,4 +1,4 @@
-"""The export of a language model: what is written, how it is compared, what is refused."""
+"""The export of a language model: its files, comparison with Keras, and errors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from darts_tf.export import folder, parity
 from darts_tf.export.text import inference, tflite
 from darts_tf.export.text.writing import perplexity, stretch
 from darts_tf.export.tflite import measuring
+from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, UNITS, drawn_tokens, logits_of, small_model, words_of
 
 from darts_tf import export
@@ -69,7 +70,13 @@ def test_report_says_how_near_to_keras_and_how_good_every_model_is(text_models):
 
 def test_page_says_it_in_words_of_language_models(text_models):
     page = (text_models.output / "report.html").read_text("utf-8")
-    for text in ("same top word", "perplexity", "30 words", "recurrent cell", "sigmoid of 0"):
+    for text in (
+        "same top word",
+        "perplexity",
+        "30 words",
+        "recurrent cell",
+        "sigmoid from input 0",
+    ):
         assert text in page
     for text in ("accuracy", "class ", "image", "folded", "calibrated"):
         assert text not in page
@@ -105,7 +112,7 @@ def test_stretch_of_no_text_is_refused():
         stretch(np.arange(1), 10)
 
 
-@pytest.mark.parametrize("genotype", RECURRENT_GENOTYPES)
+@mostly_slow(1, "genotype", RECURRENT_GENOTYPES)
 def test_tflite_says_word_by_word_what_keras_says_of_all(tmp_path, genotype):
     model = small_model(genotype=genotype)
     tflite.write(inference.inference_copy(model), words_of(), tmp_path / "x.tflite")
@@ -151,11 +158,11 @@ def test_embedding_and_classifier_are_stored_once(tmp_path):
     for name, told in report["formats"].items():
         assert told["bytes"] == size(tmp_path / "out" / told["path"])
         assert told["bytes"] < least.get(name, whole / 4 + 12 * 3000) + rest, name
-    assert rest < whole / 2  # so that a second matrix would not fit in
+    assert rest < whole / 2  # a second matrix would not fit in
 
 
 def test_small_weights_are_the_same_for_embedding_and_classifier(text_models):
-    """The embedding of a word, read through the file's own operations, is the classifier's row."""
+    """The embedding of a word, computed by the file's operations, is the classifier's row."""
     path = text_models.output / "model_weight_int8.tflite"
     kinds, _ = measuring.operations(path)
     assert kinds["DEQUANTIZE"] == kinds["FULLY_CONNECTED"] + 1
@@ -194,7 +201,7 @@ def test_a_model_that_differs_is_not_published(tmp_path, monkeypatch):
 
 
 WRONG = {
-    "few words": ({"words": words_of("a", "b")}, "one word a logit, 30"),
+    "few words": ({"words": words_of("a", "b")}, "one word per logit, 30"),
     "int8": ({"formats": ["tflite_int8"]}, "format to be one of saved_model, tflite, "),
     "twice": ({"formats": ["tflite", "tflite"]}, "each format once"),
     "none": ({"formats": []}, "each format once"),

@@ -1,4 +1,4 @@
-"""Operations, partitions and times of TFLite files, where the answer is known."""
+"""Operations, partitions and times of TFLite files with known answers."""
 
 from __future__ import annotations
 

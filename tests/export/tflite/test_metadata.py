@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
-from darts_tf.export.tflite.metadata import described
+from darts_tf.export.tflite.metadata import with_metadata
 from export_fixtures import preprocessing_of
 from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags, Uint32Flags
 from flatbuffers.table import Table
@@ -36,12 +36,12 @@ def plain():
 
 @pytest.fixture(scope="module")
 def model(plain):
-    """The same with metadata of colour images."""
-    return described(plain, preprocessing_of(4, 6, 3), LABELS)
+    """The plain model with metadata of color images."""
+    return with_metadata(plain, preprocessing_of(4, 6, 3), LABELS)
 
 
 class Reader:
-    """A flatbuffer's table whose fields are asked for by their place in the schema."""
+    """A flatbuffer's table, whose fields are read by their position in the schema."""
 
     def __init__(self, contents, place):
         self.table = Table(contents, place)
@@ -113,7 +113,7 @@ def test_metadata_gives_logits_their_labels(model):
 
 
 def test_gray_images_are_called_so(plain):
-    (graph,) = metadata_of(described(plain, preprocessing_of(4, 6, 1), LABELS)).parts(3)
+    (graph,) = metadata_of(with_metadata(plain, preprocessing_of(4, 6, 1), LABELS)).parts(3)
     assert graph.parts(2)[0].part(3).part(1).number(0, Int8Flags) == 2  # GRAYSCALE
 
 
@@ -145,4 +145,4 @@ def test_model_computes_as_without_metadata(plain, model):
 
 
 def test_same_model_is_the_same_bytes(plain, model):
-    assert described(plain, preprocessing_of(4, 6, 3), LABELS) == model
+    assert with_metadata(plain, preprocessing_of(4, 6, 3), LABELS) == model

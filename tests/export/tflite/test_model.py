@@ -1,4 +1,4 @@
-"""TFLite files of every kind: what they say, what they are made of, what they take and give."""
+"""TFLite files of every format: their logits, operations, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from darts_tf.export.inference import frozen_logits
 from darts_tf.export.tflite import quantization
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
+from mostly_slow import mostly_slow
 from trained_digits import digits_network
 
 from darts_tf.data import load_dataset
@@ -24,12 +25,12 @@ from darts_tf.spaces.genotype import Genotype
 TFLITE = [name for name in FORMATS if name.startswith("tflite")]
 PAIRS = (("dil_conv_3x3", 0), ("dil_conv_5x5", 1)) * 2
 DILATED = Genotype(PAIRS, (2, 3), PAIRS, (2, 3))
-"""Two nodes that read the same through the same: what converters share, they do not recognise."""
+"""Genotype with two equal nodes, since converters may merge equal operations."""
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The digits, logits of a network trained on them, and the paths of its files by format."""
+    """The digits, logits of a network trained on them, and its files' paths by format."""
     digits, network = load_dataset("digits"), digits_network()
     logits = in_batches(keras_logits(network, digits.preprocessing), digits.test.images)
     fold_normalizations(network)
@@ -43,7 +44,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    """A network with all primitives, images that are no brighter than 200, and its files."""
+    """Images with values up to 200, logits of a network with all primitives, and its files."""
     network, preprocessing = small_network(EVERYTHING, 3, classes=5), preprocessing_of(33, 34, 3)
     images = np.minimum(drawn_images(preprocessing, 8), 200)
     logits = keras_logits(network, preprocessing)(images)
@@ -60,7 +61,7 @@ def parts_of(model):
 
 
 def kinds(model):
-    """Names of all operations, from the file's bytes."""
+    """Returns the names of all operations in a file's bytes."""
     parts = parts_of(model)
     (graph,) = parts.subgraphs
     return [flatbuffer_utils.opcode_to_name(parts, o.opcodeIndex) for o in graph.operators]
@@ -93,7 +94,7 @@ def test_file_takes_one_raw_image_and_gives_logits(trained, name):
 def test_one_partition_of_built_in_operations(trained, name):
     told = FORMATS[name].describe(trained[2][name])
     assert told["delegate_partitions"] == 1
-    # from uint8 to int8, which XNNPACK does not know
+    # from uint8 to int8, which XNNPACK does not run
     assert told["undelegated_ops"] == ({"QUANTIZE": 1} if name == "tflite_int8" else {})
     listed = kinds(trained[2][name].read_bytes())
     assert told["ops"] == {kind: listed.count(kind) for kind in sorted(set(listed))}
@@ -133,11 +134,11 @@ def test_dilated_depthwise_convolutions_are_one_operation_each(tmp_path):
         for operator in graph.operators
         if isinstance(operator.builtinOptions, schema.DepthwiseConv2DOptionsT)
     ]
-    # four in the normal cell; at stride 2 they are plain ones of every other place, taken by 1x1
+    # four in the normal cell; at stride 2 they become plain ones on every other position, by 1x1
     assert [dilations.count(2), len(set(dilations))] == [4, 2]
 
 
-@pytest.mark.parametrize(("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])
+@mostly_slow((1,), ("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])
 def test_file_is_as_small_as_its_weights(tmp_path, name, size):
     network, preprocessing = small_network(channels=40), preprocessing_of()
     fold_normalizations(network)
@@ -147,13 +148,13 @@ def test_file_is_as_small_as_its_weights(tmp_path, name, size):
 
 def test_requantized_rectifiers_say_what_the_rectifiers_said(monkeypatch):
     digits, network = load_dataset("digits"), digits_network()
-    images, models, edited = digits.test.images[:40], [], quantization.edited
+    images, models, edit = digits.test.images[:40], [], quantization.edit
 
     def recorded(model, raw_input, requantized):
-        models.extend([edited(model, raw_input), edited(model, raw_input, requantized)])
+        models.extend([edit(model, raw_input), edit(model, raw_input, requantized)])
         return models[-1]
 
-    monkeypatch.setattr(quantization, "edited", recorded)
+    monkeypatch.setattr(quantization, "edit", recorded)
     function = frozen_logits(network, digits.preprocessing, batch=1)
     quantization.int8(function, Examples(digits.classes, images))
     assert ["RELU" in kinds(model) for model in models] == [True, False]
@@ -161,7 +162,7 @@ def test_requantized_rectifiers_say_what_the_rectifiers_said(monkeypatch):
 
 
 def without_delegate(model, images):
-    """Logits by the interpreter's own kernels."""
+    """Returns logits computed by the interpreter's own kernels."""
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     run = Interpreter(model_content=model, experimental_op_resolver_type=resolver)
     run.allocate_tensors()

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it says is what Python says, with a network and without."""
+"""The page in a real browser: it agrees with Python, online and offline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("PNG", "JPEG")
 
 
 def digits(first: int, count: int) -> tuple[list[Image.Image], np.ndarray]:
-    """Handwritten digits as coloured pictures, and what they are."""
+    """Handwritten digits as color pictures, and their classes."""
     images, labels = (part[first : first + count] for part in load_digits(return_X_y=True))
     colours = 20 + images.reshape(-1, 8, 8, 1) / 16 * [200, 235, 160]
     pictures = [Image.fromarray(image) for image in colours.astype(np.uint8)]
@@ -31,7 +31,7 @@ def digits(first: int, count: int) -> tuple[list[Image.Image], np.ndarray]:
 
 
 def digits_network():
-    """Random features, and the head that fits them best to digits: least squares, no training."""
+    """A network with random features and a head fitted to digits by least squares."""
     network = small_network("DARTS_V2", 3, channels=8)
     pictures, labels = digits(0, 600)
     images = np.stack([PREPROCESSING.decode(encoded(p, "PNG")).numpy() for p in pictures])
@@ -59,14 +59,14 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(exported):
-    """A browser at the page."""
+    """A browser with the page open."""
     with Site(exported / "web") as site, browser() as page:
         yield page, site.url
 
 
 @pytest.fixture
 def page(opened):
-    """The page, loaded once for all tests that only look at images."""
+    """The page, loaded once for all tests that only classify images."""
     page, url = opened
     if page.driver.current_url != url:
         page.open(url)
@@ -76,7 +76,7 @@ def page(opened):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Twenty files with digits that the network was not fitted to, in many sizes and two kinds."""
+    """Twenty files with digits that the network was not fitted to, in many sizes, two formats."""
     folder = tmp_path_factory.mktemp("pictures")
     for i, (picture, label) in enumerate(zip(*digits(1200, 20), strict=True)):
         kind, size = KINDS[i % 2], (30 + 17 * i, 30 + 19 * i)
@@ -86,7 +86,7 @@ def pictures(tmp_path_factory):
 
 
 def said_by_python(exported, path: pathlib.Path) -> list[tuple[str, float]]:
-    """The five most probable classes, in percent, by `darts-tf predict`'s way."""
+    """Returns the five most probable classes in percent, computed as `darts-tf predict` does."""
     model = export.load(exported)
     image = model.preprocessing.decode(path.read_bytes()).numpy()
     (probabilities,) = model.probabilities(image[None])
@@ -104,8 +104,8 @@ def test_page_says_what_python_says(exported, page, pictures):
         np.testing.assert_allclose(*percents, atol=1, err_msg=path.name)
         answers.add(found[0][0])
         right += found[0][0] == CLASSES[int(path.stem[-1])]
-    assert right >= 10  # a network that does know digits,
-    assert len(answers) >= 6  # and not by one answer for all
+    assert right >= 10  # the network recognizes digits,
+    assert len(answers) >= 6  # and does not give one answer for all
     assert page.complaints() == []
 
 
@@ -115,7 +115,7 @@ def test_page_takes_photos_and_says_how_long_it_took(page, pictures):
     page.choose(pictures[0], "photo")
     assert page.text("latency").startswith("Network ")
     assert page.text("latency").endswith(" ms")
-    assert page.text("network").startswith("10 classes, 16 × 16 colour pixels, ")
+    assert page.text("network").startswith("10 classes, 16 × 16 color pixels, ")
 
 
 def test_dropped_photo_can_be_turned_upright(page):
@@ -161,7 +161,7 @@ def test_damaged_image_is_named_and_the_next_one_is_looked_at(page, pictures, tm
 
 @pytest.fixture
 def site(exported, tmp_path):
-    """A server of a copy of the page, that a test may change or stop: another site to browsers."""
+    """A server of a copy of the page, which a test may change or stop; a new site for browsers."""
     shutil.copytree(exported / "web", tmp_path / "web")
     with Site(tmp_path / "web") as opened:
         yield opened
@@ -169,10 +169,10 @@ def site(exported, tmp_path):
 
 @pytest.fixture
 def elsewhere(opened):
-    """The browser, to open another site in."""
+    """The browser, to open another site."""
     page, _ = opened
     page.requests()
-    page.complaints()  # those of the tests before
+    page.complaints()  # requests of earlier tests
     return page
 
 
@@ -181,7 +181,7 @@ def test_page_asks_nobody_else_and_works_without_a_network(site, elsewhere, pict
     elsewhere.choose(pictures[0])
     top = elsewhere.top()
     elsewhere.wait_for("document.getElementById('offline').textContent")
-    assert elsewhere.text("offline") == "This page works without a network."
+    assert elsewhere.text("offline") == "This page works offline."
     asked = elsewhere.requests()
     assert f"{site.url}model.tflite" in asked
     assert [address for address in asked if not address.startswith(site.url)] == []
@@ -220,7 +220,7 @@ def test_missing_file_is_told(site, elsewhere, name):
 
 def test_runtime_for_older_browsers_says_the_same(exported, site, elsewhere, pictures):
     wasm = site.folder / "litert" / "core" / "wasm"
-    # as if this browser had no relaxed SIMD
+    # simulate a browser without relaxed SIMD
     (wasm / "litert_wasm_compat_internal.js").replace(wasm / "litert_wasm_internal.js")
     (wasm / "litert_wasm_internal.wasm").unlink()
     elsewhere.open(site.url)

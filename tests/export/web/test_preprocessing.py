@@ -1,4 +1,4 @@
-"""What the page hands to its network is what Python's preprocessing makes of the same file."""
+"""The page's preprocessing of a file agrees with that in Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_tf.data.preprocessing import Preprocessing
 
 @pytest.fixture(scope="module")
 def page():
-    """A browser at the page's scripts; neither a network nor its runtime is needed."""
+    """A browser with the page's scripts, without a network and its runtime."""
     require_browser()
     with Site(web_page.STATIC) as site, browser() as opened:
         opened.driver.get(f"{site.url}manifest.webmanifest")
@@ -34,13 +34,13 @@ PREPROCESSINGS = {
 
 
 def noise(height: int, width: int) -> Image.Image:
-    """Colours with nothing smooth about them."""
+    """Returns random colors."""
     pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
     return Image.fromarray(pixels)
 
 
 def input_of(page, file: bytes, preprocessing: Preprocessing, upright=False) -> np.ndarray:
-    """What the page hands to the network."""
+    """Returns the input that the page passes to the network."""
     script = """
     const [base64, preprocessing, upright, done] = arguments;
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -66,7 +66,7 @@ def check_same_input(page, file: bytes, preprocessing: Preprocessing) -> None:
 def test_input_of_the_network_is_that_of_python(page, name, kind):
     preprocessing = PREPROCESSINGS[name]
     same = preprocessing.height, preprocessing.width
-    for size in (same, (40, 64), (67, 35), (530, 301)):  # the last in more strips than one
+    for size in (same, (40, 64), (67, 35), (530, 301)):  # the last is decoded in several strips
         check_same_input(page, encoded(noise(*size), kind), preprocessing)
 
 
@@ -89,7 +89,7 @@ def test_other_files_are_read_as_in_python(page, kind):
 
 
 def swapped_profile() -> bytes:
-    """A colour profile that exchanges red and blue."""
+    """Returns a color profile that swaps red and blue."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile.replace(b"rXYZ", b"?").replace(b"bXYZ", b"rXYZ").replace(b"?", b"bXYZ")
 

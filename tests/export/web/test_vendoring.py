@@ -1,4 +1,4 @@
-"""The page's runtime comes whole and as it was pinned, or not at all."""
+"""The page's runtime is fetched completely and in its pinned version, or not at all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def archive(members: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
-    """A registry with one package, and an empty place for what comes from it; its archive."""
+    """Sets up a registry with one package and an empty target folder; returns the archive."""
     path = tmp_path / "registry" / "@some" / "one" / "-" / "one-1.0.0.tgz"
     path.parent.mkdir(parents=True)
     path.write_bytes(archive({**MEMBERS, "left/out.js": b""}))
