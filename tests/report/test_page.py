@@ -83,8 +83,8 @@ def perturbed(folder):
 
 
 KINDS = {
-    "search": (search, ("6 of 6 epochs", "parameters", "How the alphas moved")),
-    "search on text": (text_search, ("Recurrent cell", "multiply-adds a word", "Perplexity")),
+    "search": (search, ("6 of 6 epochs", "parameters", "Alphas by epoch")),
+    "search on text": (text_search, ("Recurrent cell", "multiply-adds per word", "Perplexity")),
     "search with partial channels": (
         lambda folder: search(folder, 2, partial_channels=4),
         ("share of the edge",),
@@ -93,8 +93,8 @@ KINDS = {
     "search by perturbation": (perturbed, ("1 of 36 choices", "normal edge 0 to 2")),
     "training": (training, ("test accuracy", "60.00 %")),
     "protocol": (protocol, ("Not finished: 2 of 5 runs", "search seed", "60.00")),
-    "comparison": (comparison, ("11.25 ± 0.50", "what the columns mean", "DARTS_V1")),
-    "study": (study, ("3 of 4 trials", "Best valid accuracy so far", "0.03")),
+    "comparison": (comparison, ("88.75 ± 0.50", "what the columns mean", "DARTS_V1")),
+    "study": (study, ("3 of 4 trials", "Best validation accuracy so far", "0.03")),
     "search not begun": (lambda folder: search(folder, done=0), ("Not finished: 0 of 6 epochs",)),
 }
 
@@ -152,7 +152,7 @@ def test_texts_of_files_are_escaped(tmp_path):
 
 def test_settings_of_its_own_come_first_and_all_can_be_unfolded(tmp_path):
     text = page_of(search(tmp_path / "run", channels=24))
-    before, _, after = text.partition("settings as the preset has them")
+    before, _, after = text.partition("settings with the preset value")
     assert '<td data-column="setting">channels</td><td data-column="here">24</td>' in before
     assert '<td data-column="setting">momentum</td>' in after
 
@@ -242,8 +242,8 @@ def refused(words, folders, **options):
 def test_a_folder_without_a_run_is_refused_with_those_inside(tmp_path):
     search(tmp_path / "demo" / "search", 1)
     search(tmp_path / "demo" / "train", 1)
-    refused("which has the runs search, train inside", [tmp_path / "demo"])
-    refused("which is not there", [tmp_path / "nothing"])
+    refused("which contains the runs search, train", [tmp_path / "demo"])
+    refused("which does not exist", [tmp_path / "nothing"])
 
 
 def test_a_run_twice_and_an_export_of_several_are_refused(tmp_path):
@@ -324,7 +324,7 @@ def test_program_starts_no_tensorflow(tmp_path):
     ("argv", "words"),
     [
         ([], "one folder of a run or more"),
-        (["nowhere"], "with its config.json. Received: 'nowhere', which is not there"),
+        (["nowhere"], "with its config.json. Received: 'nowhere', which does not exist"),
         (["a", "--outptu", "b"], "Did you mean --output"),
     ],
     ids=["none", "nowhere", "flag"],
