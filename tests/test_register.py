@@ -330,7 +330,7 @@ def test_reduction_has_the_primitives_of_the_normal_cell_unless_given():
         ({"primitives": ["skip_connect"], "reduce": ["none"]}, "normal and reduce. Received: both"),
         ({"nodes": 1, "normal": [["none", "skip_connect"]]}, "primitives of the 2 edges"),
         ({"nodes": 1, "normal": [["skip_connect"], ["none", "skip_connect"]]}, "as many on every"),
-        ({"nodes": 1, "normal": [["skip_connect"], 3]}, "a list of them an edge"),
+        ({"nodes": 1, "normal": [["skip_connect"], 3]}, "a list of them per edge"),
     ],
 )
 def test_space_that_cannot_be_is_refused(given, says):
