@@ -1,7 +1,7 @@
-"""Scripts of users that register what they add: each is run once, in the order that they are given.
+"""Plugins: scripts of users that register extensions. Each runs once, in the given order.
 
-What a script registers is told apart from what it is: names are known at once, so that settings can
-be read, and what takes TensorFlow to check is checked when that has been started.
+Names are registered immediately, so that settings can be parsed. Checks that need TensorFlow are
+postponed until it has been started.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from darts_tf import registry
 from darts_tf.errors import InputError, in_one_line
 
 MODULE = "darts_tf_plugin_"
-"""What the module of a script is called, before the name of its file: always the same, so that
-classes which Keras is to find again are found."""
+"""Prefix of the name of a script's module, followed by the file name. It is constant, so that Keras
+finds registered classes again when it loads a model."""
 
 _loaded: dict[pathlib.Path, types.ModuleType] = {}
 _running: list[pathlib.Path] = []
@@ -26,20 +26,20 @@ _unchecked: list[tuple[str, str, str, Callable[[], None]]] = []  # place, kind, 
 
 
 def load_plugin(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Runs a script that registers things; a second time nothing happens.
+    """Runs a script that registers extensions; a second call with it does nothing.
 
-    It is Python, and does whatever it says: load scripts of people that you trust. Its folder is
-    added to the end of `sys.path`, so that it may import its neighbours.
+    The script is arbitrary Python code: load only scripts that you trust. Its folder is appended to
+    `sys.path`, so that it can import modules beside it.
 
     Args:
-        path: of the script.
+        path: path of the script.
 
     Returns:
-        What it has registered, as in "primitive ghost_conv".
+        The kinds and names that it has registered, as in "primitive ghost_conv".
 
     Raises:
-        InputError: no such file, another script of that name has been loaded, or it fails: with
-            the line of the script. What it has registered until then is taken back.
+        InputError: the file does not exist, another script with this file name has been loaded, or
+            the script fails; the message has the line. Its registrations are then undone.
     """
     file = pathlib.Path(path).expanduser().resolve()
     if file in _loaded:
@@ -67,12 +67,15 @@ def load_plugin(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def loaded() -> tuple[pathlib.Path, ...]:
-    """The scripts that have been loaded, in that order: other processes need the same."""
+    """Returns the loaded scripts in order, so that other processes can load the same."""
     return tuple(_loaded)
 
 
 def postponed(kind: str, name: str, check: Callable[[], None]) -> bool:
-    """Keeps a check for later where a script is being run; else it is for whoever registers."""
+    """Postpones a check if a script is running; returns whether it did.
+
+    If no script is running, the caller has to run the check itself.
+    """
     if not _running:
         return False
     line = _line(traceback.extract_stack(), _running[-1])
@@ -81,18 +84,18 @@ def postponed(kind: str, name: str, check: Callable[[], None]) -> bool:
 
 
 def waiting() -> bool:
-    """Whether something that a script has registered has not been checked yet."""
+    """Returns whether there are postponed checks."""
     return bool(_unchecked)
 
 
 def check_plugins() -> None:
-    """Checks what the scripts have registered, once TensorFlow has been started.
+    """Runs the postponed checks of what scripts have registered.
 
-    The checks run operations: what can only be asked of TensorFlow before it runs, such as several
-    devices or workers, must have been.
+    The checks run TensorFlow operations. Settings that TensorFlow accepts only before its first
+    operation, such as devices or workers, must have been made.
 
     Raises:
-        InputError: something is not as it must be, with the line that registers it.
+        InputError: a check fails; the message has the line that registers the extension.
     """
     while _unchecked:
         place, kind, name, check = _unchecked.pop(0)
@@ -133,6 +136,6 @@ def _error_message(path, file: pathlib.Path, error: BaseException) -> str:
 
 
 def _line(frames: traceback.StackSummary, file: pathlib.Path) -> str:
-    """The last of these lines that is in the script."""
+    """Returns ", line N" for the innermost frame in the script; "" if there is none."""
     lines = [frame.lineno for frame in frames if frame.filename == str(file)]
     return f", line {lines[-1]}" if lines else ""

@@ -1,8 +1,8 @@
-"""What users add from outside: primitives, search spaces, data sets, estimators, selection rules.
+"""Extensions by users: primitives, search spaces, data sets, estimators, selection rules.
 
-Each is registered by one line, in a program of one's own or in a script that `--plugin FILE` names,
-and is then known by its name wherever a built-in one is. Settings and genotypes hold the names
-alone: what runs is what the user has registered, never what a file of a run says.
+Each is registered with one line, in the user's program or in a script that `--plugin FILE` names,
+and can then be used by name like a built-in one. Settings and genotypes contain only names: the
+files of a run never contain or execute code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TAKEN = {
     "estimator": tuple(ESTIMATORS.maps[-1]),
     "selection": tuple(SELECTIONS.maps[-1]),
 }
-"""Names that nobody can register, by the kind of what they name."""
+"""Reserved names, by the kind of extension."""
 
 
 def register_primitive(
@@ -35,24 +35,24 @@ def register_primitive(
     build: Callable,
     macs: Callable[[int, int, int, int], int] | None = None,
 ) -> None:
-    """Adds an operation that edges may choose from, in a search and in a network.
+    """Registers a primitive, an operation for the edges of searches and networks.
 
-    Its layer is called on states `(batch, height, width, channels)`, has the training argument
-    where it needs one, and gives as many channels, of the same height and width at stride 1 and of
-    half of them, rounded up, at stride 2. It is tried on small images before it is used.
+    Its layer is called with states of shape `(batch, height, width, channels)`, and with `training`
+    if it has this argument. The output has the same number of channels, and the same height and
+    width at stride 1, or half of them, rounded up, at stride 2. The layer is tested on small images
+    before it is used.
 
     Args:
-        name: a new one, an identifier.
-        build: `(channels, stride, affine) -> Keras layer`, such as the class of one; a layer of its
-            own for every edge. `affine` says whether normalisations should have scale and shift: in
-            a network, and not in a search. Where it takes `groups` too it makes a
-            `darts_tf.Primitive` for all edges that leave a state, as the built-in ones are.
-        macs: how many multiply-accumulates it costs, `(channels, stride, height, width) -> int`
-            with height and width of its input; by default what the layer's own method
-            `macs(height, width)` says.
+        name: a new name, an identifier.
+        build: `(channels, stride, affine) -> Keras layer`, e.g. the class of a layer. It is called
+            for every edge. `affine` says whether normalizations have scale and offset: they do in
+            networks, not in searches. If it also takes `groups`, it returns a `darts_tf.Primitive`
+            for all edges that leave a state, like the built-in primitives.
+        macs: `(channels, stride, height, width) -> int`, the number of multiply-accumulates for an
+            input of this height and width; by default the layer's method `macs(height, width)`.
 
     Raises:
-        InputError: a name that is taken or no identifier, or a layer that is not as it must be.
+        InputError: the name is taken or not an identifier, or the layer fails its test.
     """
     _check_callable("primitive", name, build)
     if macs is not None:
@@ -79,53 +79,57 @@ def register_space(
     normal: Sequence | None = None,
     reduce: Sequence | None = None,
 ) -> None:
-    """Adds a search space, for `--space`.
+    """Registers a search space, for `--space`.
 
     Args:
-        name: a new one, an identifier.
-        nodes: of a cell.
-        primitives: what every edge chooses from; by default what the paper's do.
-        normal: in place of these the primitives of a normal cell, or a list of them for each edge
-            in the order of `cell.edges(nodes)`, as many on each.
-        reduce: the same of a reduction; by default those of the normal cell.
+        name: a new name, an identifier.
+        nodes: number of nodes of a cell.
+        primitives: candidates of every edge; by default the paper's.
+        normal: replaces `primitives` for the normal cell: names, or a list of names for each edge
+            in the order of `cell.edges(nodes)`, equally many on all edges.
+        reduce: names for the reduction cell, in the same form; by default those of `normal`.
 
     Raises:
-        InputError: a name that is taken or no identifier, unknown primitives, or lists that do not
+        InputError: the name is taken or not an identifier, primitives are unknown, or lists do not
             fit the edges.
     """
-    given = None if primitives is None or isinstance(primitives, str) else tuple(primitives)
-    primitives = primitives if given is None else given
+    if primitives is not None and not isinstance(primitives, str):
+        primitives = tuple(primitives)
     _add("space", name, checked_space(nodes, primitives, normal, reduce))
 
 
 def register_dataset(name: str, load: Callable[[], object]) -> None:
-    """Adds a data set of images, for `--dataset`. It wins over a folder or one of TFDS so called.
+    """Registers a data set of images, for `--dataset`.
+
+    It takes precedence over a folder or a TFDS dataset with the same name.
 
     Args:
-        name: a new one, an identifier.
-        load: gives `((images, labels), (images, labels))` of training and test, and as a third
-            the names of the classes if it likes; images uint8 `(n, height, width, channels)`,
-            labels integers from 0. Or a `darts_tf.data.ImageDataset`. It is called when the data
-            set is used, and must give the same every time.
+        name: a new name, an identifier.
+        load: function without arguments that returns `((images, labels), (images, labels))` of the
+            training and the test split, optionally followed by the names of the classes; images
+            are uint8 arrays `(n, height, width, channels)`, labels integers from 0. It can also
+            return a `darts_tf.data.ImageDataset`. It is called whenever the data set is used, and
+            must return the same data every time.
 
     Raises:
-        InputError: a name that is taken or no identifier.
+        InputError: the name is taken or not an identifier.
     """
     _check_callable("dataset", name, load)
     _add("dataset", name, load)
 
 
 def register_estimator(name: str, function: Callable) -> None:
-    """Adds an estimator of the architecture's gradient, for `--arch-gradient`.
+    """Registers an estimator of the architecture's gradient, for `--arch-gradient`.
 
     Args:
-        name: a new one, an identifier.
+        name: a new name, an identifier.
         function: `(loss, weights, alphas, train, valid, virtual_step) -> (valid_loss, gradients)`,
-            see `search.estimators`. Or such a function with its traits, an `Estimator` of
-            `configs.estimators`. It is tried on a loss of three numbers before it is used.
+            see `search.estimators`; or an `Estimator` of `configs.estimators`, which adds traits
+            to such a function. It is tested on a loss of three numbers before it is used.
 
     Raises:
-        InputError: a name that is taken or no identifier, or a function that gives something else.
+        InputError: the name is taken or not an identifier, or the function returns another type or
+            shape of result.
     """
     _check_callable("estimator", name, function)
 
@@ -139,27 +143,27 @@ def register_estimator(name: str, function: Callable) -> None:
 
 
 def register_selection(name: str, rule: Callable) -> None:
-    """Adds a rule that chooses the cells of a search, for `--selection` of search and derive.
+    """Registers a rule that selects the final cells, for `--selection` of search and derive.
 
     Args:
-        name: a new one, an identifier.
+        name: a new name, an identifier.
         rule: `(alphas, primitives) -> Genotype`. `alphas` is a list of arrays `(edges, primitives)`
-            of the normal and of the reduction cell, and with partial channels `(edges,)` of both;
-            `primitives[cell][edge]` are the names that the columns stand for.
+            of the normal and of the reduction cell, and with partial channels also `(edges,)` of
+            both; `primitives[cell][edge]` has the names of the columns.
 
     Raises:
-        InputError: a name that is taken or no identifier.
+        InputError: the name is taken or not an identifier.
     """
     _check_callable("selection", name, rule)
     _add("selection", name, Selection(functools.partial(by_users_rule, name, rule)))
 
 
 def forget(kind: str, name: str) -> None:
-    """Takes back what was registered, as to register another of that name in a notebook.
+    """Removes a registration, e.g. to register another one with the same name in a notebook.
 
     Args:
         kind: a key of `TAKEN`.
-        name: of it.
+        name: the registered name; nothing happens if there is none.
     """
     registry.KINDS[kind].pop(name, None)
 

@@ -330,7 +330,7 @@ def test_reduction_has_the_primitives_of_the_normal_cell_unless_given():
         ({"primitives": ["skip_connect"], "reduce": ["none"]}, "normal and reduce. Received: both"),
         ({"nodes": 1, "normal": [["none", "skip_connect"]]}, "primitives of the 2 edges"),
         ({"nodes": 1, "normal": [["skip_connect"], ["none", "skip_connect"]]}, "as many on every"),
-        ({"nodes": 1, "normal": [["skip_connect"], 3]}, "a list of them an edge"),
+        ({"nodes": 1, "normal": [["skip_connect"], 3]}, "a list of them per edge"),
     ],
 )
 def test_space_that_cannot_be_is_refused(given, says):
@@ -351,11 +351,11 @@ def images(count=12, size=8, channels=1, seed=0):
 def test_own_dataset_is_normalised_by_its_own_statistics(channels):
     train, test = images(channels=channels), images(6, channels=channels, seed=1)
     darts_tf.register_dataset("mine", lambda: (train, test, ["a", "b", "c"]))
-    found = load_dataset("mine")
-    assert (found.name, found.classes) == ("mine", ("a", "b", "c"))
-    assert np.array_equal(found.train.images, train[0])
-    assert np.array_equal(found.test.labels, test[1])
-    assert np.allclose(found.preprocessing.mean, train[0].mean((0, 1, 2)) / 255)
+    loaded = load_dataset("mine")
+    assert (loaded.name, loaded.classes) == ("mine", ("a", "b", "c"))
+    assert np.array_equal(loaded.train.images, train[0])
+    assert np.array_equal(loaded.test.labels, test[1])
+    assert np.allclose(loaded.preprocessing.mean, train[0].mean((0, 1, 2)) / 255)
     limited = load_dataset("mine", limit=3, image_size=10)
     assert limited.train.images.shape == (3, 10, 10, channels)
 
@@ -363,17 +363,17 @@ def test_own_dataset_is_normalised_by_its_own_statistics(channels):
 def test_own_dataset_may_be_as_keras_gives_one():
     (x, y), test = images(), images(3)
     darts_tf.register_dataset("mine", lambda: ((x[..., 0], y[:, None]), test))
-    found = load_dataset("mine")
-    assert found.classes == ("0", "1", "2")
-    assert found.train.images.shape == (12, 8, 8, 1)
-    assert found.train.labels.dtype == np.int32
+    loaded = load_dataset("mine")
+    assert loaded.classes == ("0", "1", "2")
+    assert loaded.train.images.shape == (12, 8, 8, 1)
+    assert loaded.train.labels.dtype == np.int32
 
 
 def test_own_dataset_may_be_one_of_ours_with_its_statistics(digits):
     darts_tf.register_dataset("mine", lambda: digits)
-    found = load_dataset("mine")
-    assert found.preprocessing == digits.preprocessing
-    assert (found.name, found.classes) == ("mine", digits.classes)
+    loaded = load_dataset("mine")
+    assert loaded.preprocessing == digits.preprocessing
+    assert (loaded.name, loaded.classes) == ("mine", digits.classes)
 
 
 def test_registered_name_wins_over_a_folder_of_a_text(tmp_path, monkeypatch):

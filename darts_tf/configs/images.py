@@ -54,7 +54,7 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     preset: SearchPreset = "digits"
     """Preset that defines the defaults of all other settings."""
     epochs: int = setting(12, "positive")
-    """Number of passes over the training data."""
+    """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
     """Final learning rate of the schedule."""
     channels: int = setting(8, "positive")
@@ -104,7 +104,7 @@ class RecipeConfig(ImageConfig):
     preset: TrainPreset = "digits"
     """Preset that defines the defaults of all other settings."""
     epochs: int = setting(20, "positive")
-    """Number of passes over the training data."""
+    """Passes over the training data."""
     channels: int = setting(16, "positive")
     """Channels of the first cell."""
     cells: int = setting(5, "3 or more")

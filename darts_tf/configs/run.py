@@ -34,7 +34,7 @@ class RunConfig(JobConfig):
     preset: str
     """Preset that defines the defaults of all other settings."""
     epochs: int = setting(20, "positive")
-    """Number of passes over the training data."""
+    """Passes over the training data."""
     batch_size: int = setting(64, "positive")
     """Number of images per step, or of parallel streams of text."""
     learning_rate: float = setting(0.025, "positive")

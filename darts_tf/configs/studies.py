@@ -20,22 +20,22 @@ Method = Literal["random", "evolution", "bayesian", "hyperband"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StudyConfig(JobConfig):
-    """What all studies have in common: who chooses, and for how long."""
+    """Settings shared by all studies: the search method and its budget."""
 
     inner_runs = "trials"
     may_differ: ClassVar[frozenset[str]] = frozenset({"budget"})
 
     method: Method = "random"
-    """Who chooses: chance, regularised evolution, a Gaussian process, or Hyperband, which gives
-    many trials few epochs and the best of them up to `epochs`."""
+    """Search method: random search, regularized evolution, Bayesian optimization with a Gaussian
+    process, or Hyperband, which gives many trials few epochs and the best ones up to `epochs`."""
     budget: str = setting("trials=20", read=checked_allowance)
-    """What all trials may spend together: trials=20, epochs=100, time=30min of training, or
-    like=FOLDER, the time that a finished search took. More may be given on --resume."""
+    """Budget of all trials together: trials=20, epochs=100, time=30min of training, or like=FOLDER,
+    the time that a finished search took. It can be raised with --resume."""
     population: int = setting(20, "positive")
-    """How many trials are alive in evolution; it and the Gaussian process begin with as many
-    random ones."""
+    """Number of trials in the population of evolution; it and the Gaussian process start with as
+    many random trials."""
     sample: int = setting(5, "positive")
-    """How many of those evolution draws, the best of which is the parent of the next."""
+    """Number of trials that evolution samples from the population; the best is the next parent."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -48,50 +48,47 @@ class StudyConfig(JobConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
-    """Look for cells without a supernet, by training each from scratch."""
+    """Search for cells without a supernet, by training each from scratch."""
 
     command = kind = "baseline"
     presets = TRAIN_PRESETS
 
     validation_split: float = setting(0.2, "from 0 to below 1")
-    """Hold out this share of the training images, and choose by these; the test split is not
-    touched."""
+    """Hold out this fraction of the training images to rank trials; the test split is not used."""
 
     def __post_init__(self):
         super().__post_init__()
         if not self.validation_split:
             raise InputError(
-                "Expected validation_split to be above zero: something is chosen by it. "
+                "Expected validation_split to be above zero: trials are ranked by it. "
                 f"Received: validation_split={self.validation_split}"
             )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TuneConfig(SeededConfig, StudyConfig):
-    """Look for good settings of a search or a training on images."""
+    """Optimize the settings of a search or a training on images."""
 
     command = "tune"
     kind = "study of settings"
 
     of: Literal["search", "train"]
-    """Which command the settings are of."""
+    """Command whose settings are optimized."""
     over: tuple[str, ...]
-    """What to choose: settings of that command, each with a range or values, as in
-    learning_rate=0.01..0.1:log channels=8,16 flip=true,false; `:log` divides a range evenly by
-    factors."""
+    """Settings to optimize, each with a range or values, as in learning_rate=0.01..0.1:log
+    channels=8,16 flip=true,false; `:log` samples a range on a logarithmic scale."""
     workdir: pathlib.Path
     """Folder of the study; must be new or empty, unless resumed or overwritten."""
     preset: str = "digits"
-    """Of that command, for all other settings."""
+    """Preset of the command, for all other settings."""
     set: tuple[str, ...] = ()
-    """Other settings of that command that are to be what they are here, as in epochs=5
-    dataset=cifar10."""
+    """Fixed values of other settings of the command, as in epochs=5 dataset=cifar10."""
     genotype: str | None = None
-    """Of a training: name of a published genotype, or a file."""
+    """Genotype to train: name of a published genotype, or a file; only with --of train."""
     overwrite: bool = False
-    """Delete the earlier study in the folder first."""
+    """Delete an existing study in the folder first."""
     resume: bool = False
-    """Go on with the study in the folder, under its own settings."""
+    """Resume the study in the folder, with its own settings."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -107,43 +104,43 @@ class TuneConfig(SeededConfig, StudyConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareConfig(RecipeConfig):
-    """Compare genotypes, or ways to find them: sizes and, trained by one recipe, test errors."""
+    """Compare genotypes, or search methods: sizes and, trained by one recipe, test errors."""
 
     command = "compare"
     kind = "comparison"
     presets = TRAIN_PRESETS
     inner_runs = "trainings"
-    # how far it goes: its runs stand for themselves
+    # these only add runs; each run checks its own settings
     may_differ: ClassVar[frozenset[str]] = frozenset({"genotypes", "methods", "seeds", "train"})
 
     genotypes: tuple[str, ...] = setting((), read=names)
-    """Names of published genotypes and genotype files, with commas or spaces between them."""
+    """Names of published genotypes and genotype files, separated by commas or spaces."""
     methods: tuple[str, ...] = setting((), read=names)
-    """In place of genotypes ways to find them, all at the same cost: first_order, second_order,
+    """Search methods to compare at equal cost, instead of genotypes: first_order, second_order,
     finite_difference, partial_channels, perturbation, random, evolution, bayesian, hyperband."""
     budget: str = setting("time=10min", read=checked_allowance)
-    """With methods: the time that each may spend on finding cells, for each seed."""
+    """With methods: time that each may spend on its search, for each seed."""
     against: str = "random"
-    """With methods: the one that all others are tested against."""
+    """With methods: the method that all others are tested against."""
     search: tuple[str, ...] = setting((), read=names)
     """With methods: other settings of the searches, as in channels=8,batch_size=32."""
     trial_epochs: int | None = setting(None, "positive")
-    """With methods: the epochs of a baseline's trial; by default a sixth of epochs, as the paper's
-    100 of 600."""
+    """With methods: epochs of a baseline's trial; by default a sixth of epochs, as the paper's 100
+    of 600."""
     population: int = setting(8, "positive")
-    """With methods: how many trials are alive in evolution; it and the Gaussian process begin with
-    as many random ones."""
+    """With methods: number of trials in the population of evolution; it and the Gaussian process
+    start with as many random trials."""
     sample: int = setting(3, "positive")
-    """With methods: how many of those evolution draws; the best is the parent of the next."""
+    """With methods: number of trials that evolution samples; the best is the next parent."""
     train: bool = False
-    """Train every network; without it the data set is not needed. What methods find is always
+    """Train every network; otherwise the dataset is not needed. Cells of methods are always
     trained."""
     seeds: tuple[int | str, ...] = setting((0,), read=counts)
-    """Train every network once with each of these seeds, with commas or spaces between them."""
+    """Seeds to train every network with, separated by commas or spaces."""
     classes: int | None = setting(None, "positive")
     """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
     image_channels: Literal[1, 3] = 3
-    """Of networks that are not trained: 1 for gray images, 3 for colour."""
+    """For networks that are not trained: 1 for grayscale images, 3 for color images."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -172,61 +169,61 @@ class CompareConfig(RecipeConfig):
 
     @property
     def seed(self) -> int:
-        """The first of them: that of the images by which networks are measured."""
+        """First seed, which selects the images on which networks are measured."""
         return self.seeds[0]
 
 
 OWN = ("dataset", "limit", "seed", "validation_split")
-"""Settings of runs which a protocol has settings of its own for."""
+"""Settings of runs that a protocol replaces by its own settings."""
 
 BRIEF = 6
-"""A brief training has one epoch in so many: 100 of 600 in the paper."""
+"""Ratio of the epochs of full and brief trainings: 600 and 100 in the paper."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelectConfig(JobConfig):
     """Search several times, choose the best cell by brief trainings, and train it in full.
 
-    Every setting of the searches and of the trainings is that of the preset of this name, but for
-    those that `search` and `train` give.
+    All settings of the searches and trainings come from the preset, except those that `search` and
+    `train` set.
     """
 
     command = "select"
     kind = "protocol"
     inner_runs = "runs"
-    # how far it goes: its runs stand for themselves
+    # these only add runs; each run checks its own settings
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "final_seeds"})
 
     workdir: pathlib.Path
-    """Folder of the protocol, with one for every run; must be new or empty, unless resumed or
-    overwritten."""
+    """Folder of the protocol, with a subfolder for every run; must be new or empty, unless resumed
+    or overwritten."""
     preset: Literal["digits", "cifar10", "pc-darts", "tiny"] = "digits"
-    """Which defaults the searches and the trainings start from."""
+    """Preset that defines the defaults of the searches and the trainings."""
     dataset: str | None = None
     """`digits`, the name of a TFDS dataset, or a folder of images; by default the preset's."""
     limit: int | None = setting(None, "positive")
-    """Use at most so many images of each split; by default as the preset does."""
+    """Maximum number of images to use of each split; by default the preset's."""
     seeds: tuple[int | str, ...] = setting((0, 1, 2, 3), read=counts)
-    """Search once with each of these seeds, with commas or spaces between them."""
+    """Seeds of the searches, separated by commas or spaces."""
     final_seeds: tuple[int | str, ...] = setting((0, 1, 2), read=counts)
-    """Train the best cell in full once with each of these seeds."""
+    """Seeds of the full trainings of the best cell."""
     brief_epochs: int | None = setting(None, "positive")
     """Epochs of the trainings by which cells are ranked; by default a sixth of the full ones, as
     in the paper."""
     validation_split: float = setting(0.2, "from 0 to below 1")
-    """Share of the training images that the brief trainings hold out, and the best cell is chosen
-    by; the test split is only for the full trainings."""
+    """Fraction of the training images that the brief trainings hold out to choose the best cell;
+    only the full trainings use the test split."""
     seed: int = setting(0, "zero or more, below 2**32")
-    """Of the brief trainings and of the images they hold out, the same for all cells."""
+    """Seed of the brief trainings and of the images they hold out, equal for all cells."""
     search: tuple[str, ...] = ()
     """Other settings of the searches, as in epochs=5 arch_gradient=first_order."""
     train: tuple[str, ...] = ()
     """Other settings of the brief and the full trainings, as in epochs=60 drop_path=0.1."""
     overwrite: bool = False
-    """Delete the earlier protocol in the folder first, with all its runs."""
+    """Delete an existing protocol in the folder first, with all its runs."""
     resume: bool = False
-    """Go on with the protocol in the folder, or help the processes that are at it: each takes what
-    no other does. It may be given more seeds."""
+    """Resume the protocol in the folder, or join the processes that work on it: each takes runs
+    that no other has. Seeds can be added."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -241,20 +238,20 @@ class SelectConfig(JobConfig):
         self.brief_run(self.seeds[0], "")
 
     def search_run(self, seed: int) -> SearchConfig:
-        """The settings of the search with a seed."""
+        """Returns the settings of the search with a seed."""
         folder = self.workdir / "search" / f"seed-{seed}"
         return self._run(SearchConfig, "search", workdir=folder, seed=seed)
 
     def brief_run(self, seed: int, genotype: str) -> TrainConfig:
-        """The settings of the brief training of the genotype that the search with a seed found."""
+        """Returns the settings of the brief training of the genotype of the search with a seed."""
         folder = self.workdir / "brief" / f"seed-{seed}"
         epochs = self.brief_epochs or max(1, self._training(folder).epochs // BRIEF)
         own = {"epochs": epochs, "seed": self.seed, "validation_split": self.validation_split}
         return self._training(folder, genotype=genotype, **own)
 
     def full_run(self, found_by: int, seed: int, genotype: str) -> TrainConfig:
-        """The settings of a full training of the genotype that the search with a seed found."""
-        # its folder says so, since more searches may find a better one
+        """Returns the settings of a full training of the genotype of the search `found_by`."""
+        # the folder names the search, since later searches may find a better genotype
         folder = self.workdir / "final" / f"search-{found_by}-seed-{seed}"
         return self._training(folder, genotype=genotype, seed=seed)
 
@@ -262,8 +259,8 @@ class SelectConfig(JobConfig):
         return self._run(TrainConfig, "train", workdir=folder, genotype=genotype, **own)
 
     def _run(self, config_class, name: str, **own):
-        given = assigned(config_class, getattr(self, name))
-        elsewhere = [each for each in given if each in OWN]
+        assignments = assigned(config_class, getattr(self, name))
+        elsewhere = [each for each in assignments if each in OWN]
         if elsewhere:
             raise InputError(
                 f"Expected {listed(OWN)} as settings of the protocol, which are those of all runs. "
@@ -271,7 +268,7 @@ class SelectConfig(JobConfig):
             )
         shared = {"dataset": self.dataset, "limit": self.limit}
         shared = {each: value for each, value in shared.items() if value is not None}
-        return config_class.from_preset(self.preset, **{**given, **shared, **own})
+        return config_class.from_preset(self.preset, **{**assignments, **shared, **own})
 
 
 def _check_each_once(name: str, values: Sequence) -> None:

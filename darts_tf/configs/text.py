@@ -75,7 +75,7 @@ class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
     preset: TextSearchPreset = "pydoc"
     """Preset that defines the defaults of all other settings."""
     epochs: int = setting(10, "positive")
-    """Number of passes over the training text."""
+    """Passes over the training text."""
     learning_rate: float = setting(10.0, "positive")
     """Learning rate of the weights in the first epoch, for a batch of `time_steps` words."""
     arch_beta_1: float = setting(0.9, "from 0 to below 1")

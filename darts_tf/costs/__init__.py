@@ -1,4 +1,4 @@
-"""What the network of a genotype costs, without building it; the best cells within a budget.
+"""Costs of a genotype's network, without building it, and the best cells within a budget.
 
 No TensorFlow. Imports, besides `errors`, `registry` and `runtime`: `spaces`, `configs`, `runs`.
 """

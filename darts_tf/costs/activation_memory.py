@@ -1,15 +1,15 @@
-"""Memory that a network's activations need at inference, by one plain rule.
+"""Memory of a network's activations at inference, by a simple model.
 
 The parts of a network run in order, one at a time: the stem's convolutions; in every cell the
 preprocessing of both inputs, then node by node its two primitives and their sum, then the
-concatenation; the mean over all places and the dense layer. Each part reads tensors and makes one.
-A tensor is alive from the part that makes it to the last part that reads it, and what has to be
-alive at once is what is alive while one part runs: what it reads, what it makes, and what later
+concatenation; global average pooling and the dense layer. Each part reads tensors and produces one.
+A tensor is alive from the part that produces it to the last part that reads it. The memory of a
+part is that of all tensors alive while it runs: its inputs, its output, and tensors that later
 parts still need.
 
-An identity makes nothing: its state is read instead. What a part makes and drops inside itself,
-such as the tensor between the two rounds of a separable convolution, is not counted, nor are
-weights. An actual runtime needs more where it keeps such tensors, or less where it works in place.
+The identity produces no tensor: its input is read instead. Temporary tensors inside a part, such as
+the one between the two halves of a separable convolution, and weights are not counted. An actual
+runtime needs more if it keeps such tensors, or less if it works in place.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from darts_tf.spaces.cell import INPUTS, SKIP, Pairs
 from darts_tf.spaces.genotype import Genotype
 
 BYTES = 4
-"""Of a float32."""
+"""Bytes of a float32."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """A tensor, and the part that makes it.
+    """A tensor, and the part that produces it.
 
     Attributes:
-        size: numbers in it.
-        reads: the tensors that the part reads, by their places in the order of making.
+        size: number of elements.
+        reads: indices of the tensors that the part reads, in the order of production.
         within: index of the component (`parts.stacked_parts`) that the part belongs to.
     """
 
@@ -44,10 +44,10 @@ class Made:
 
 
 def alive(tensors: Sequence[Made]) -> list[int]:
-    """How many numbers are alive while each tensor is made.
+    """Returns the number of elements that are alive while each tensor is produced.
 
     Args:
-        tensors: in the order in which they are made.
+        tensors: the tensors in the order of production.
     """
     last = list(range(len(tensors)))
     for i, tensor in enumerate(tensors):
@@ -57,15 +57,15 @@ def alive(tensors: Sequence[Made]) -> list[int]:
 
 
 def peak_memory(target: Target, genotype: Genotype) -> list[int]:
-    """Returns the most bytes of activations alive at once in each component, from the stem on.
+    """Returns the peak bytes of activations in each component, from the stem on.
 
-    For one image in float32, at inference; the largest of them is the whole network's. What is
-    alive is defined at the top of this module; what a part reads and what later ones need counts
-    too, so that a cell's number includes the outputs of the two cells before.
+    The bytes are for one image in float32 at inference; their maximum is the peak of the network.
+    The docstring of this module defines which tensors are alive. The peak of a cell includes the
+    outputs of the two previous cells, because it reads them.
 
     Args:
         target: the network.
-        genotype: its cells.
+        genotype: cells of the network.
     """
     tensors = _tensors(target, genotype)
     peaks = [0] * (tensors[-1].within + 1)
@@ -75,7 +75,7 @@ def peak_memory(target: Target, genotype: Genotype) -> list[int]:
 
 
 def _tensors(target: Target, genotype: Genotype) -> list[Made]:
-    """Lists the tensors that a network makes of an image, in order, the image first."""
+    """Lists the tensors of a network in the order of production, starting with the image."""
     stacked = places_of(target, genotype)
     stem, classifier = ends(target, stacked[-1])
     tensors = [Made(target.height * target.width * target.image_channels, ())]
@@ -97,14 +97,14 @@ def _tensors(target: Target, genotype: Genotype) -> list[Made]:
 def _of_cell(
     place: Place, pairs: Pairs, concat, first: int, inputs: tuple[int, int], within: int
 ) -> Iterator[Made]:
-    """Yields the tensors that a cell makes.
+    """Yields the tensors that a cell produces.
 
     Args:
-        place: of the cell in the network.
-        pairs: its operations, two for each node.
-        concat: states that make its output.
-        first: place of the first tensor.
-        inputs: places of the outputs of the two cells before.
+        place: place of the cell in the network.
+        pairs: operations of the cell, two for each node.
+        concat: states that form its output.
+        first: index of the cell's first tensor.
+        inputs: indices of the outputs of the two previous cells.
         within: see `Made`.
     """
     places = itertools.count(first)

@@ -1,9 +1,9 @@
 """Costs of networks in closed form, by the papers' conventions. No layer is built.
 
 The cost of a network is the sum over its parts. `part_cost` has a formula for every part of the
-built-in spaces, but none for a primitive that a user has registered: callers that can build layers
+built-in spaces, but none for primitives that users have registered: callers that can build layers
 pass `models.counting.part_cost`, which measures those. Tests compare the formulas with the weights
-of networks that are built, and with plain NumPy that counts while it computes.
+of built networks, and with a NumPy implementation that counts its operations.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _SEPARABLE = {
     **{f"sep_conv_{size}x{size}": (size, 2) for size in (3, 5, 7)},
     **{f"dil_conv_{size}x{size}": (size, 1) for size in (3, 5)},
 }
-"""Rows of the depthwise kernel, and how often the sequence is applied."""
+"""Size of the depthwise kernel, and number of times the sequence is applied."""
 
 ROW_AND_COLUMN = "conv_7x1_1x7"
 
 CIFAR_STEM, IMAGENET_STEM = _STEMS = (f"{STEM}_cifar", f"{STEM}_imagenet")
 
 _KNOWN = frozenset((*ALL_PRIMITIVES, *_STEMS, PREPROCESS, RELU, ADD, CONCAT, CLASSIFIER))
-"""Names of the parts that a formula is known of."""
+"""Names of the parts that have a formula."""
 
 
 class PartCost(NamedTuple):
     """The cost of one part for one image.
 
     Attributes:
-        params: trainable numbers.
+        params: number of trainable parameters.
         macs: multiply-accumulates of convolutions and dense layers.
-        elementwise: two for every normalised value and one for every rectified one.
-        kernels: arrays of weights, without those of normalisations.
+        elementwise: two operations per normalized value and one per value through a ReLU.
+        kernels: number of weight arrays, without those of normalizations.
     """
 
     params: int
@@ -62,13 +62,13 @@ class Cost:
     """The cost of the stem, a cell or the classifier of a network for one image.
 
     Attributes:
-        name: of the component.
-        params: trainable numbers.
+        name: name of the component.
+        params: number of trainable parameters.
         macs: multiply-accumulates of convolutions and dense layers.
-        elementwise: two for every normalised value and one for every rectified one.
+        elementwise: two operations per normalized value and one per value through a ReLU.
         height: rows of the output.
         width: columns of the output.
-        channels: of the output.
+        channels: channels of the output.
     """
 
     name: str
@@ -82,11 +82,11 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class WordCost:
-    """What a part of a language model costs for one word.
+    """The cost of a part of a language model for one word.
 
     Attributes:
-        name: of the part.
-        params: trainable numbers.
+        name: name of the part.
+        params: number of trainable parameters.
         macs: multiply-accumulates of matrix products.
     """
 
@@ -98,17 +98,17 @@ class WordCost:
 def word_costs(
     units: int, vocabulary: int, nodes: int, products: int | None = None
 ) -> list[WordCost]:
-    """What every part of a language model costs, from the embedding to the nodes of its cell.
+    """Returns the cost of every part of a language model, from the embedding to the cell's nodes.
 
-    A word is looked up in the matrix that embedding and classifier share, and the state is
-    multiplied with it.
+    Embedding and classifier share one matrix: words are looked up in it, and the state is
+    multiplied by it.
 
     Args:
-        units: of the hidden state and of the embedding.
+        units: size of the hidden state and of the embedding.
         vocabulary: number of different words.
-        nodes: of the cell.
-        products: of a state with a node's kernel; by default one a node. In the cell of a search
-            there is one an edge.
+        nodes: number of nodes of the cell.
+        products: number of matrix products of a state with a node's kernel; by default one per
+            node. The cell of a search has one per edge.
     """
     matrix, kernel = vocabulary * units, units * 2 * units
     return [
@@ -131,10 +131,10 @@ def part_cost(part: Part) -> PartCost | None:
     if part.name == CLASSIFIER:
         params, arrays = params + part.channels, arrays + 1  # the bias
     elif part.name in (PREPROCESS, SKIP) and part.stride == 2:
-        arrays += 1  # half of the channels see even places, the others odd ones
-    normalised = _normalised(part)
-    params += 2 * sum(channels for channels, _ in normalised)
-    elementwise = 2 * sum(channels * places for channels, places in normalised) + _rectified(part)
+        arrays += 1  # two convolutions: one reads even positions, the other odd ones
+    normalized = _normalized(part)
+    params += 2 * sum(channels for channels, _ in normalized)
+    elementwise = 2 * sum(channels * places for channels, places in normalized) + _rectified(part)
     return PartCost(params, macs, elementwise, arrays)
 
 
@@ -145,8 +145,8 @@ def component_costs(
 
     Args:
         target: the network, without auxiliary head.
-        genotype: its cells.
-        cost_of: gives the cost of a part.
+        genotype: cells of the network.
+        cost_of: function that returns the cost of a part.
 
     Returns:
         One entry each for the stem, the cells and the classifier; None if the cost of a part is
@@ -163,14 +163,14 @@ def component_costs(
 
 
 def network_costs(target: Target, genotype: Genotype) -> tuple[int, int] | None:
-    """Returns parameters and multiply-accumulates for one image.
+    """Returns the parameters of a network and its multiply-accumulates for one image.
 
     Args:
         target: the network, without auxiliary head.
-        genotype: its cells.
+        genotype: cells of the network.
 
     Returns:
-        Both; None if a cell has an operation without a formula.
+        Both numbers; None if a cell has an operation without a formula.
     """
     rows = component_costs(target, genotype)
     if rows is None:
@@ -179,17 +179,17 @@ def network_costs(target: Target, genotype: Genotype) -> tuple[int, int] | None:
 
 
 PART, KERNEL = 280, 400
-"""Bytes of a TFLite file that describe the operations of a part, and those for a kernel of it.
+"""Bytes of a TFLite file for the description of a part's operations, and of each kernel.
 
-Names are among them, which have numbers that grow with the layers that a process has made before.
+They include names of layers, whose numbers grow with the layers that a process has created before.
 """
 
 METADATA = 10_000
-"""Bytes of a TFLite file that are for those who read it: inputs, classes, preprocessing."""
+"""Bytes of a TFLite file for the metadata: inputs, classes, preprocessing."""
 
 
 def _bytes(part: Part, cost: PartCost) -> int:
-    """Returns the bytes of a part in a float32 TFLite file, a few percent more than it has."""
+    """Returns the bytes of a part in a float32 TFLite file, overestimated by a few percent."""
     once = METADATA if part.name == CLASSIFIER else 0
     return 4 * cost.params + KERNEL * cost.kernels + PART + once
 
@@ -199,7 +199,7 @@ METRICS: dict[str, Callable[[Part, PartCost], int]] = {
     "params": lambda part, cost: cost.params,
     "bytes": _bytes,
 }
-"""Metrics of a budget by their names: functions of a part and its cost."""
+"""Metrics of a budget by name: functions of a part and its cost."""
 
 
 def cost_table(
@@ -209,22 +209,22 @@ def cost_table(
 
     Args:
         metric: a key of `METRICS`.
-        parts: of networks; `cost_of` must know them all.
-        cost_of: gives the cost of a part.
+        parts: parts of networks.
+        cost_of: function that returns the cost of each of these parts.
     """
     costs = {part: METRICS[metric](part, cost_of(part)) for part in parts}
     return CostTable(metric, costs, f"the table of {metric}")
 
 
 def _places(part: Part) -> int:
-    """Places of the output."""
+    """Returns the number of spatial positions of the output."""
     return _divided(part.height, part.stride) * _divided(part.width, part.stride)
 
 
 def _kernels(part: Part) -> list[tuple[int, int, int, int]]:
-    """Inputs, outputs and places of every kernel, and the places of its output.
+    """Returns input channels, output channels, size and output positions of every kernel.
 
-    A depthwise kernel counts as one of a single input.
+    A depthwise kernel counts as having a single input channel.
     """
     inputs, channels, places = part.inputs, part.channels, _places(part)
     if part.name == CLASSIFIER:
@@ -245,12 +245,12 @@ def _kernels(part: Part) -> list[tuple[int, int, int, int]]:
 
 
 def _is_pointwise(part: Part) -> bool:
-    """Whether a part brings channels and size to those of its cell, by a 1x1 convolution."""
+    """Returns whether a part is a 1x1 convolution that adapts channels or size for its cell."""
     return part.name == PREPROCESS or (part.name == SKIP and part.stride == 2)
 
 
-def _normalised(part: Part) -> list[tuple[int, int]]:
-    """Channels and places of every normalisation."""
+def _normalized(part: Part) -> list[tuple[int, int]]:
+    """Returns channels and spatial positions of every normalization."""
     if part.name in _STEMS:
         return stem_layers(part)
     one = (part.channels, _places(part))
@@ -260,7 +260,7 @@ def _normalised(part: Part) -> list[tuple[int, int]]:
 
 
 def _rectified(part: Part) -> int:
-    """How many values are rectified."""
+    """Returns the number of values that pass through a ReLU."""
     read = part.height * part.width * part.inputs
     if part.name in _STEMS:
         return sum(channels * places for channels, places in stem_layers(part)[:-1])
@@ -270,7 +270,7 @@ def _rectified(part: Part) -> int:
 
 
 def stem_layers(part: Part) -> list[tuple[int, int]]:
-    """Channels and places of the output of every convolution of a stem."""
+    """Returns the output channels and spatial positions of every convolution of a stem."""
     if part.name == CIFAR_STEM:
         return [(part.channels, part.height * part.width)]
     layers = []

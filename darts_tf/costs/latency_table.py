@@ -1,4 +1,4 @@
-"""Measured latencies of parts, as a file: where and how they were measured stands beside them."""
+"""Files of measured latencies of parts, with how they were measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_tf.runs import files
 from darts_tf.runtime.processor import processor
 
 FORMAT = 1
-"""Of the file; another number has another meaning."""
+"""Version number of the file format."""
 
 UNIT = "ns"
 METRIC = "latency"
@@ -23,10 +23,10 @@ _INTEGERS = Part._fields[1:]
 
 
 def measured_here(threads: int) -> dict[str, object]:
-    """What a table must have been measured with to hold for this machine.
+    """Returns the runtime, machine, threads and precision of a table measured on this machine.
 
     Args:
-        threads: of the runtime.
+        threads: number of threads of the runtime.
     """
     return {
         "runtime": f"ai-edge-litert {metadata.version('ai-edge-litert')}",
@@ -39,13 +39,13 @@ def measured_here(threads: int) -> dict[str, object]:
 def save(
     path: str | os.PathLike[str], costs: Mapping[Part, int], threads: int, factor: float = 1.0
 ) -> None:
-    """Writes a table that was measured here.
+    """Writes a table that was measured on this machine.
 
     Args:
-        path: of the file.
-        costs: nanoseconds that the parts take in a network.
-        threads: of the runtime.
-        factor: by which that is more than the parts take alone, for readers of the file.
+        path: path of the file.
+        costs: nanoseconds of each part within a network.
+        threads: number of threads of the runtime.
+        factor: ratio of these latencies to those of the parts measured alone; only recorded.
     """
     parts = [{**part._asdict(), METRIC: cost} for part, cost in costs.items()]
     values = (FORMAT, METRIC, UNIT, {**measured_here(threads), "factor": factor}, parts)
@@ -56,12 +56,13 @@ def load(path: str | os.PathLike[str], threads: int | None = 1) -> CostTable:
     """Reads a table.
 
     Args:
-        path: of the file.
-        threads: with which it must have been measured, on this machine and its runtime; None for
-            a table of any machine.
+        path: path of the file.
+        threads: number of threads the table must have been measured with, on this machine and
+            runtime; None to accept a table of any machine, runtime and number of threads.
 
     Raises:
-        InputError: no such file, it holds something else, or was measured otherwise.
+        InputError: the file does not exist, has another content, or was measured on another
+            machine or with another runtime or number of threads.
     """
     stored = files.read_json(path)
     if not isinstance(stored, dict) or sorted(stored) != sorted(_KEYS):
@@ -97,7 +98,7 @@ def _check_measured(path, measured, here: Mapping[str, object]) -> None:
 
 
 def _entry(path, index: int, entry) -> tuple[Part, int]:
-    """A part and its cost, from a JSON object."""
+    """Returns a part and its cost from a JSON object, after checking it."""
     fields = {*Part._fields, METRIC}
     is_entry = isinstance(entry, dict) and set(entry) == fields and isinstance(entry["name"], str)
     if not is_entry or not all(type(entry[name]) is int for name in fields - {"name"}):

@@ -1,10 +1,10 @@
-"""The best cells that a budget allows, exactly.
+"""Derivation of the strongest cells within a budget, by exact optimization.
 
 Derivation (Liu et al. 2019, section 2.4) keeps the two strongest edges of every node, each with its
-strongest primitive, which makes the sum of these strengths as large as it can be. Here the same sum
-is made as large as it can be among the cells whose network costs no more than a budget. A node's
-choices that cost as much as another and are weaker can be left out, and so can those of nodes
-together, so that few are left: dynamic programming over Pareto fronts.
+strongest primitive, which maximizes the sum of these strengths. This module maximizes the same sum
+over the cells whose network costs no more than a budget. Choices for a node that are dominated,
+i.e. no cheaper and weaker than another, can be dropped, and likewise those for several nodes: this
+is dynamic programming over Pareto fronts, which stay small.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from darts_tf.spaces.genotype import Genotype
 
 
 class _Front(NamedTuple):
-    """Choices none of which is both cheaper and stronger than another, the cheapest first.
+    """A Pareto front: choices that no other choice dominates, the cheapest first.
 
     Attributes:
-        costs: `(choices,)`, ascending.
-        strengths: `(choices,)`, ascending.
-        chosen: `(choices, nodes, 4)`: input, primitive, another input and its primitive.
+        costs: `(choices,)` array, ascending.
+        strengths: `(choices,)` array, ascending.
+        chosen: `(choices, nodes, 4)` array: input, primitive, another input and its primitive.
     """
 
     costs: np.ndarray
@@ -40,10 +40,10 @@ class _Front(NamedTuple):
 
 
 _NEVER = -1
-"""Kind of an operation that is not derived."""
+"""Kind of operations that are never derived."""
 
 Fronts = dict[int, _Front]
-"""Fronts of choices by how many skip connections they have, where these are limited; else one."""
+"""Fronts by the number of skip connections in their choices; a single one if it is not limited."""
 
 
 def derive_within(
@@ -53,19 +53,20 @@ def derive_within(
     relaxation: str = "softmax",
     max_skips: int | None = None,
 ) -> Genotype:
-    """The discrete cells of most strength whose network costs no more than a budget.
+    """Derives the strongest discrete cells whose network costs no more than a budget.
 
-    Where what `derive` gives is within the budget, it is just that.
+    If the cells that `derive` returns are within the budget, returns these.
 
     Args:
-        budget: the most that the network may cost.
-        costs: of the network, in the metric of the budget.
-        *alphas: as `derive` takes them: of the normal and the reduction cell, and of their edges.
-        relaxation: as there.
-        max_skips: as there; the strongest cells with as few.
+        budget: maximum cost of the network.
+        costs: costs of the network's operations, in the metric of the budget.
+        *alphas: see `derive`: arrays of the normal and the reduction cell, and of their edges.
+        relaxation: see `derive`.
+        max_skips: see `derive`; here the strongest cells within this limit are found exactly.
 
     Raises:
-        InputError: no cells cost as little, with the least that some do; or as `derive`.
+        InputError: no cells are within the budget; the message has the smallest cost of any cells.
+            Or see `derive`.
     """
     plain = derive_genotype(costs.space, alphas, relaxation, max_skips)
     if costs.total(plain) <= budget.most:
@@ -76,8 +77,8 @@ def derive_within(
     of_cells = [
         strengths(costs.space, cell, alphas[cell], over[cell], relaxation) for cell in range(2)
     ]
-    # edges' kinds of operations: skip connections where they are limited, those that are never
-    # derived, and all others
+    # kinds of the operations: 1 for skip connections if they are limited, _NEVER for those that are
+    # never derived, 0 for all others
     kinds = [np.where(each == NONE, _NEVER, 0) for each in names]
     if max_skips is not None:
         kinds[0] = np.where(names[0] == SKIP, 1, kinds[0])
@@ -89,7 +90,7 @@ def derive_within(
             f"Expected a budget of {Budget(budget.metric, costs.constant + least)} or more, which "
             f"the cheapest cells cost. Received: {budget}"
         )
-    # of every normal cell with the strongest reduction cell that it leaves room for
+    # pair every normal cell with the strongest reduction cell within the rest of the budget
     rest = np.searchsorted(reduce.costs, left - normal.costs, side="right") - 1
     possible = rest >= 0
     sums = np.where(possible, normal.strengths + reduce.strengths[rest], -np.inf)
@@ -106,7 +107,7 @@ def _by_node(rows: np.ndarray) -> list[np.ndarray]:
 def _cell_front(
     strengths: np.ndarray, costs: np.ndarray, kinds: np.ndarray, most: int | None
 ) -> _Front:
-    """Of a cell with at most so many of the operations whose kind is 1."""
+    """Returns the front of a cell with at most `most` operations of kind 1; None for no limit."""
     nodes = zip(*map(_by_node, (strengths, costs, kinds)), strict=True)
     fronts = [_node_fronts(*node) for node in nodes]
     joined = functools.reduce(_all_joined, fronts)
@@ -115,7 +116,7 @@ def _cell_front(
 
 
 def _node_fronts(strengths: np.ndarray, costs: np.ndarray, kinds: np.ndarray) -> Fronts:
-    """Of all pairs of different edges, with any primitive on each."""
+    """Returns the fronts of a node: all pairs of different edges with any primitive on each."""
     of_edges = []
     for edge, (*rows, row_kinds) in enumerate(zip(costs, strengths, kinds, strict=True)):
         chosen = np.array([[[edge, column]] for column in range(len(row_kinds))])
@@ -129,24 +130,24 @@ def _node_fronts(strengths: np.ndarray, costs: np.ndarray, kinds: np.ndarray) ->
 
 
 def _all_joined(first: Fronts, second: Fronts, axis: int = 1) -> Fronts:
-    """Of all choices from the one with all from the other."""
+    """Returns the fronts of every choice of `first` combined with every choice of `second`."""
     pairs = itertools.product(first.items(), second.items())
     return _by_count((i + j, _joined(one, other, axis)) for (i, one), (j, other) in pairs)
 
 
 def _by_count(fronts: Iterable[tuple[int, _Front]]) -> Fronts:
-    """One front for each number of skip connections."""
-    found: dict[int, list[_Front]] = {}
+    """Merges fronts into one for each number of skip connections."""
+    by_count: dict[int, list[_Front]] = {}
     for count, front in fronts:
-        found.setdefault(count, []).append(front)
+        by_count.setdefault(count, []).append(front)
     return {
         count: _pruned(*(np.concatenate(parts) for parts in zip(*of_count, strict=True)))
-        for count, of_count in found.items()
+        for count, of_count in by_count.items()
     }
 
 
 def _joined(first: _Front, second: _Front, axis: int) -> _Front:
-    """Of all choices from the one with all from the other."""
+    """Returns the front of every choice of `first` combined with every choice of `second`."""
     i, j = (index.ravel() for index in np.indices((len(first.costs), len(second.costs))))
     costs, sums = first.costs[i] + second.costs[j], first.strengths[i] + second.strengths[j]
     kept = _undominated(costs, sums)
@@ -161,7 +162,7 @@ def _pruned(costs: np.ndarray, strengths: np.ndarray, chosen: np.ndarray) -> _Fr
 
 
 def _undominated(costs: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Which choices are stronger than all that cost no more, the cheapest first."""
+    """Returns the indices of choices stronger than all that cost no more, the cheapest first."""
     order = np.lexsort((-strengths, costs))
     sorted_strengths = strengths[order]
     before = np.maximum.accumulate(np.concatenate([[-np.inf], sorted_strengths[:-1]]))
@@ -169,7 +170,7 @@ def _undominated(costs: np.ndarray, strengths: np.ndarray) -> np.ndarray:
 
 
 def _pairs(chosen: np.ndarray, strengths: np.ndarray, names: np.ndarray) -> Pairs:
-    """The pairs of a cell, two a node, the stronger first."""
+    """Returns the (primitive, input) pairs of a cell, two per node, the stronger one first."""
     pairs = []
     for node, rows, called in zip(chosen, _by_node(strengths), _by_node(names), strict=True):
         two = sorted(node.reshape(2, 2).tolist(), key=lambda pair: -rows[tuple(pair)])

@@ -1,7 +1,7 @@
-"""The parts that networks are made of, as far as their costs go: plain data, no TensorFlow.
+"""Parts of networks, as far as their costs depend on them: plain data, no TensorFlow.
 
-What a network costs is the sum of what its parts cost. Which parts those are depends on the
-genotype only in the edges of the cells; all others every network of one target has.
+The cost of a network is the sum of the costs of its parts. Only the parts on the edges of the cells
+depend on the genotype; all networks of one target share the others.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ STEM, PREPROCESS, RELU = "stem", "preprocess", "relu"
 ADD, CONCAT, CLASSIFIER = "add", "concat", "classifier"
 
 _STRIDES = {"cifar": (1, 1), "imagenet": (4, 8)}
-"""Of a stem's two outputs; that of `cifar` has one, which is both inputs of the first cell."""
+"""Strides of the stem's two outputs. The `cifar` stem has one output, used for both inputs of the
+first cell."""
 
 
 class Part(NamedTuple):
-    """A part of a network. Parts that are equal cost the same.
+    """A part of a network. Equal parts have equal costs.
 
     Attributes:
-        name: of a primitive, or one of the names above.
-        inputs: channels of what it reads.
-        channels: of what it gives.
-        height: rows of what it reads.
-        width: columns of what it reads.
-        stride: by which it divides both; 8 is the ImageNet stem's.
+        name: name of a primitive, or one of the constants above.
+        inputs: channels of the input.
+        channels: channels of the output.
+        height: rows of the input.
+        width: columns of the input.
+        stride: factor by which height and width are divided; 8 for the ImageNet stem.
     """
 
     name: str
@@ -47,16 +48,16 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The network that costs are counted for: all that decides them beside the genotype.
+    """The network that costs are counted for: everything that determines them but the genotype.
 
     Attributes:
-        channels: of the first cell.
-        cells: stacked cells.
+        channels: channels of the first cell.
+        cells: number of stacked cells.
         height: rows of the images.
         width: columns of the images.
         stem: `"cifar"` or `"imagenet"`.
-        classes: number of labels.
-        image_channels: 3 for colour, 1 for gray.
+        classes: number of classes.
+        image_channels: 3 for color images, 1 for grayscale images.
     """
 
     channels: int
@@ -79,11 +80,12 @@ class Place(NamedTuple):
 
     Attributes:
         reduction: whether it is a reduction cell.
-        channels: of its states.
-        inputs: channels of the two cells before.
-        sizes: rows and columns of their outputs.
-        nodes: intermediate states.
-        concat: how many of them make the output.
+        channels: channels of its states.
+        inputs: channels of the outputs of the two previous cells.
+        sizes: rows and columns of the outputs of the two previous cells.
+        nodes: number of intermediate states.
+        concat: number of nodes that are concatenated to the output.
+        last: whether it is the last cell.
     """
 
     reduction: bool
@@ -100,11 +102,11 @@ class Place(NamedTuple):
         return _divided(self.sizes[1], 2 if self.reduction else 1)
 
     def edge(self, primitive: str, source: int) -> Part | None:
-        """The part on an edge from a state; None where it costs nothing: no edge, or the identity.
+        """Returns the part on an edge; None for `none` and the identity, which cost nothing.
 
         Args:
-            primitive: its name.
-            source: the state that it reads.
+            primitive: name of the primitive.
+            source: state that the edge reads.
         """
         stride = 2 if self.reduction and source < INPUTS else 1
         if primitive == NONE or (primitive == "skip_connect" and stride == 1):
@@ -113,7 +115,7 @@ class Place(NamedTuple):
         return Part(primitive, self.channels, self.channels, *size, stride)
 
     def fixed(self) -> Iterator[Part]:
-        """All other parts: what brings inputs to the cell's channels, sums, rectified states."""
+        """Yields the parts that are not on edges: preprocessing, sums, ReLUs, concatenation."""
         strides = (2 if self.sizes[0] != self.sizes[1] else 1, 1)
         for inputs, size, stride in zip(self.inputs, self.sizes, strides, strict=True):
             yield Part(PREPROCESS, inputs, self.channels, *size, stride)
@@ -128,36 +130,36 @@ class Place(NamedTuple):
 
 
 def places(target: Target, nodes=(NODES, NODES), concats=(NODES, NODES)) -> list[Place]:
-    """Where the cells of a network are.
+    """Returns the places of the cells of a network.
 
     Args:
         target: the network.
-        nodes: of a normal and of a reduction cell.
-        concats: how many of them make its output.
+        nodes: number of nodes of the normal and of the reduction cell.
+        concats: number of nodes in the output of the normal and of the reduction cell.
     """
     channels = target.channels
     inputs = (_stem_channels(target),) * 2
     image = (target.height, target.width)
     sizes = tuple(_divided(image, stride) for stride in _STRIDES[target.stem])
-    found = []
+    stacked = []
     for reduction in reductions(target.cells):
         channels *= 2 if reduction else 1
-        last = len(found) + 1 == target.cells
+        last = len(stacked) + 1 == target.cells
         place = Place(
             *(reduction, channels, inputs, sizes), nodes[reduction], concats[reduction], last
         )
         inputs = (inputs[1], place.concat * channels)
         sizes = (sizes[1], place.output)
-        found.append(place)
-    return found
+        stacked.append(place)
+    return stacked
 
 
 def ends(target: Target, last: Place) -> list[Part]:
-    """Stem and classifier.
+    """Returns the parts of the stem and of the classifier.
 
     Args:
         target: the network.
-        last: its last cell.
+        last: place of the last cell.
     """
     channels = _stem_channels(target)
     image = (target.height, target.width)
@@ -172,10 +174,10 @@ class Component(NamedTuple):
     """The stem, a cell or the classifier of a network.
 
     Attributes:
-        name: as in `cell 3 (normal)`.
-        parts: how often it has each part.
-        size: rows and columns of its output.
-        channels: of its output.
+        name: name of the component, as in `cell 3 (normal)`.
+        parts: number of occurrences of each part.
+        size: rows and columns of the output.
+        channels: channels of the output.
     """
 
     name: str
@@ -185,7 +187,7 @@ class Component(NamedTuple):
 
 
 def places_of(target: Target, genotype: Genotype) -> list[Place]:
-    """Where the cells of a genotype's network are."""
+    """Returns the places of the cells of a genotype's network."""
     nodes = tuple(len(pairs) // 2 for pairs in (genotype.normal, genotype.reduce))
     concats = (len(genotype.normal_concat), len(genotype.reduce_concat))
     return places(target, nodes, concats)
@@ -208,20 +210,20 @@ def stacked_parts(target: Target, genotype: Genotype) -> list[Component]:
 
 
 def parts_of(target: Target, genotype: Genotype) -> collections.Counter[Part]:
-    """How often each part is in the network of a genotype."""
+    """Returns the number of occurrences of each part in the network of a genotype."""
     return sum((each.parts for each in stacked_parts(target, genotype)), collections.Counter())
 
 
 def all_parts(target: Target, nodes: int = NODES, primitives=PRIMITIVES) -> list[Part]:
-    """Every part that the network of any genotype of these nodes and primitives can have, once."""
+    """Returns every part that networks of genotypes with these nodes and primitives can have."""
     stacked = places(target, (nodes, nodes), (nodes, nodes))
-    found = dict.fromkeys(ends(target, stacked[-1]))
+    parts = dict.fromkeys(ends(target, stacked[-1]))
     for place in stacked:
-        found.update(dict.fromkeys(place.fixed()))
+        parts.update(dict.fromkeys(place.fixed()))
         sources = {source for source, _ in edges(nodes)}
         chosen = (place.edge(name, source) for name in primitives for source in sorted(sources))
-        found.update(dict.fromkeys(part for part in chosen if part))
-    return list(found)
+        parts.update(dict.fromkeys(part for part in chosen if part))
+    return list(parts)
 
 
 def _stem_channels(target: Target) -> int:
@@ -229,5 +231,5 @@ def _stem_channels(target: Target) -> int:
 
 
 def _divided(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """Rows and columns after strides of 2, which round up."""
+    """Returns rows and columns divided by a stride, rounded up."""
     return tuple(-(-side // stride) for side in size)

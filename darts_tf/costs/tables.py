@@ -1,8 +1,8 @@
-"""What networks cost: the sum of their parts, and arrays of it for a search.
+"""Tables of the costs of parts, and arrays of the costs of operations per edge for a search.
 
-In a network of given channels, cells and images every edge of the normal cell adds a cost of its
-own, summed over all normal cells, and so does every edge of the reduction cell. All else is
-constant: stem, preprocessing, sums, classifier. Costs are whole numbers, so that sums are exact.
+In a network of given channels, cells and images, the operation on every edge of the normal cell
+adds a cost, summed over all normal cells; likewise for the reduction cell. All other costs are
+constant: stem, preprocessing, sums, classifier. Costs are integers, so that sums are exact.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 @dataclasses.dataclass(frozen=True)
 class CostTable:
-    """What parts cost.
+    """Costs of parts by one metric.
 
     Attributes:
-        metric: a key of `budgets.UNITS`, which has its unit.
-        costs: whole numbers.
-        name: of the table, for errors.
+        metric: a key of `budgets.UNITS`, which defines its unit.
+        costs: the cost of each part, an integer.
+        name: name of the table, for error messages.
     """
 
     metric: str
@@ -35,18 +35,18 @@ class CostTable:
     name: str
 
     def total(self, parts: Mapping[Part, int]) -> int:
-        """The cost of parts, each as often as it is there."""
+        """Returns the total cost of parts, given the number of occurrences of each."""
         return sum(count * self.costs[part] for part, count in parts.items())
 
     def check(self, parts: Iterable[Part], target: Target) -> None:
-        """Refuses parts that are not in the table.
+        """Checks that the table has all given parts.
 
         Args:
-            parts: of a network.
-            target: that network, for the error.
+            parts: parts of a network.
+            target: the network, for the error message.
 
         Raises:
-            InputError: with their names.
+            InputError: parts are missing; the message names them.
         """
         missing = [part for part in parts if part not in self.costs]
         if missing:
@@ -58,14 +58,15 @@ class CostTable:
 
 @dataclasses.dataclass(frozen=True)
 class CellCosts:
-    """What every choice in the two cells adds to the cost of a network.
+    """Costs that every operation on every edge of the two cells adds to a network.
 
     Attributes:
         metric: a key of `budgets.UNITS`.
-        constant: of what all networks of one target have.
-        normal: `(edges, primitives)`, of every primitive on every edge, in all normal cells.
-        reduce: the same of the reduction cells.
-        space: of the cells, which names the columns.
+        constant: cost of the parts that all networks of one target share.
+        normal: `(edges, primitives)` array: the cost of every primitive on every edge, summed over
+            all normal cells.
+        reduce: `(edges, primitives)` array, summed over all reduction cells.
+        space: search space of the cells, which names the columns.
     """
 
     metric: str
@@ -75,15 +76,15 @@ class CellCosts:
     space: Space
 
     def names(self, cell: int) -> np.ndarray:
-        """What the columns of each row stand for, `(edges, primitives)`, of `normal` or `reduce`.
+        """Returns the names of the columns of `normal` or `reduce`, by row: `(edges, primitives)`.
 
         Args:
-            cell: 0 or 1.
+            cell: 0 for `normal`, 1 for `reduce`.
         """
         return np.array(self.space.candidates[cell])
 
     def total(self, genotype: Genotype) -> int:
-        """The cost of the network of a genotype."""
+        """Returns the cost of the network of a genotype."""
         cells = ((genotype.normal, self.normal), (genotype.reduce, self.reduce))
         sums = (self._cell(*cell, self.space.candidates[i]) for i, cell in enumerate(cells))
         return self.constant + sum(sums)
@@ -95,15 +96,15 @@ class CellCosts:
 
 
 def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -> CellCosts:
-    """The costs of all choices in the network that a search is for.
+    """Returns the costs of all operations on all edges in the network that a search is for.
 
     Args:
-        table: what its parts cost.
+        table: costs of the network's parts.
         target: the network.
-        space: of the search.
+        space: search space.
 
     Raises:
-        InputError: parts of it are not in the table, or cells of another topology.
+        InputError: the table lacks parts, or the topology of the cells is not that of DARTS.
     """
     space.check_darts_cells()
     stacked = places(target, (space.nodes,) * 2, (space.nodes,) * 2)
@@ -116,17 +117,17 @@ def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -
     wanted = [*constant, *(part for place in on_edges for row in place for part in row if part)]
     table.check(dict.fromkeys(wanted), target)
     sums = [np.zeros(shape, np.int64) for shape in space.shapes]
-    for place, found in zip(stacked, on_edges, strict=True):
-        costs = [[table.costs[part] if part else 0 for part in row] for row in found]
+    for place, rows in zip(stacked, on_edges, strict=True):
+        costs = [[table.costs[part] if part else 0 for part in row] for row in rows]
         sums[place.reduction] += np.array(costs, np.int64)
     return CellCosts(table.metric, table.total(constant), *sums, space)
 
 
 def network_cost(table: CostTable, target: Target, genotype: Genotype) -> int:
-    """The cost of a network of any genotype, whatever its nodes and primitives.
+    """Returns the cost of the network of a genotype with any nodes and primitives.
 
     Raises:
-        InputError: parts of it are not in the table.
+        InputError: the table lacks parts of the network.
     """
     parts = parts_of(target, genotype)
     table.check(parts, target)

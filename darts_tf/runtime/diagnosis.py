@@ -1,7 +1,7 @@
-"""What matters for a bug report: the installation, the machine, and whether TensorFlow works there.
+"""Diagnosis for a bug report: the installation, the machine, and whether TensorFlow works on it.
 
-Every line is a probe of its own. A broken installation is what this is for, so that TensorFlow, and
-those modules of ours that need it, are imported inside the probes.
+Every line comes from a separate probe. TensorFlow, and modules of this package that need it, are
+imported inside the probes, so that the others still work if the installation is broken.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from darts_tf.runtime.strict_json import parse_json
 Probe = Callable[[], str]
 
 PACKAGES = ("numpy", "tensorflow-datasets", "ai-edge-litert", "protobuf")
-"""What else is installed with the library and decides whether it works, besides TensorFlow."""
+"""Packages, besides TensorFlow and Keras, whose versions the diagnosis reports."""
 
 
 LONGEST = 400
-"""Characters of a line."""
+"""Maximum number of characters of a line."""
 
 
 def sections() -> dict[str, dict[str, Probe]]:
-    """The probes, by section and line. Of the environment it keeps the values of this moment."""
+    """Returns the probes by section and line; values of the environment are read immediately."""
     return {
         "versions": {
             **{"darts-tf": functools.partial(version, "darts-tf")},
@@ -64,10 +64,10 @@ def sections() -> dict[str, dict[str, Probe]]:
 
 
 def attempted(probe: Probe) -> str:
-    """What a probe says, in one line of ASCII; if it fails, that and why."""
+    """Returns the result of a probe, or its error, as one line of ASCII."""
     try:
         text = probe()
-    except Exception as error:  # whatever it is, the other probes are worth their lines
+    except Exception as error:  # a failing probe must not stop the others
         text = f"failed: {type(error).__name__}: {first_line(error)}"
     return shortened(text.encode("ascii", "backslashreplace").decode("ascii"), LONGEST)
 
@@ -76,7 +76,7 @@ def attempted(probe: Probe) -> str:
 
 
 def version(package: str) -> str:
-    """Version of an installed package."""
+    """Returns the version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -84,14 +84,14 @@ def version(package: str) -> str:
 
 
 def tensorflow_version() -> str:
-    """TensorFlow's version, from TensorFlow, which several packages contain."""
+    """Returns TensorFlow's version, from the module, because several packages provide it."""
     import tensorflow as tf
 
     return tf.__version__
 
 
 def keras_version() -> str:
-    """Keras' version, and those of its global settings that a user's file can change."""
+    """Returns Keras' version, backend and image data format, which users can configure."""
     import keras
 
     config = keras.config
@@ -102,21 +102,21 @@ def keras_version() -> str:
 
 
 def cores() -> str:
-    """How many cores this process may use."""
+    """Returns how many cores this process may use."""
     from darts_tf.runtime import execution
 
     return f"{execution.cores()} of {os.cpu_count()} are for this process"
 
 
 def avx512() -> str:
-    """Whether the processor has AVX-512."""
+    """Returns whether the processor has AVX-512."""
     features = cpuinfo("flags").split()
     return "unknown" if not features else "on" if "avx512f" in features else "off"
 
 
 def onednn() -> str:
-    """Whether TensorFlow uses oneDNN, which depends on processor and environment."""
-    from tensorflow.python.util import _pywrap_util_port  # it says so nowhere else
+    """Returns whether TensorFlow uses oneDNN, which depends on processor and environment."""
+    from tensorflow.python.util import _pywrap_util_port  # there is no public function for this
 
     return "on" if _pywrap_util_port.IsMklEnabled() else "off"
 
@@ -125,18 +125,18 @@ def onednn() -> str:
 
 
 def cpus() -> str:
-    """How many processors TensorFlow sees."""
+    """Returns the number of processors that TensorFlow sees."""
     import tensorflow as tf
 
     return str(len(tf.config.list_physical_devices("CPU")))
 
 
 def gpus() -> str:
-    """The GPUs that TensorFlow sees."""
+    """Returns the GPUs that TensorFlow sees."""
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    details = map(tf.config.experimental.get_device_details, found)
+    devices = tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, devices)
     return "; ".join(_gpu(detail) for detail in details) or "none that TensorFlow can use"
 
 
@@ -146,7 +146,7 @@ def _gpu(details: Mapping[str, object]) -> str:
 
 
 def nvidia_driver() -> str:
-    """NVIDIA GPUs, their memory and driver: also those that TensorFlow does not see."""
+    """Returns NVIDIA GPUs, their memory and driver, even if TensorFlow does not see them."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return "no nvidia-smi"
@@ -158,12 +158,12 @@ def nvidia_driver() -> str:
         timeout=60,
         check=False,
     )
-    said = "; ".join((done.stdout or done.stderr).split("\n")).strip("; ")
-    return f"failed: {said}" if done.returncode else said
+    output = "; ".join((done.stdout or done.stderr).split("\n")).strip("; ")
+    return f"failed: {output}" if done.returncode else output
 
 
 def built_for() -> str:
-    """What this build of TensorFlow runs on, and which CUDA it needs."""
+    """Returns the devices that TensorFlow was built for, and the versions of CUDA and cuDNN."""
     import tensorflow as tf
 
     build = tf.sysconfig.get_build_info()
@@ -176,7 +176,7 @@ def built_for() -> str:
 
 
 def free_memory() -> str:
-    """Memory that this process may still take."""
+    """Returns the memory that is available to this process, and the total."""
     from darts_tf.runtime import memory
 
     total = psutil.virtual_memory().total
@@ -184,7 +184,7 @@ def free_memory() -> str:
 
 
 def memory_limit() -> str:
-    """Memory that the control group of this process may take in all."""
+    """Returns the memory limit of the control group of this process."""
     from darts_tf.runtime import memory
 
     try:
@@ -195,7 +195,7 @@ def memory_limit() -> str:
 
 
 def room(folder: str) -> str:
-    """What is free of the folder's disk, and whether the folder can be written to."""
+    """Returns the free space of a folder's disk, and whether the folder is writable."""
     usage = shutil.disk_usage(folder)
     free = f"{gigabytes(usage.free)} free of {gigabytes(usage.total)}"
     try:
@@ -210,7 +210,7 @@ def room(folder: str) -> str:
 
 
 def tf_config() -> str:
-    """What TF_CONFIG says about the workers of a run."""
+    """Returns the rank and number of workers in TF_CONFIG, or why it is invalid."""
     text = os.environ.get("TF_CONFIG")
     if not text:
         return "not set, one worker"
@@ -227,10 +227,10 @@ def tf_config() -> str:
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those variables that change what TensorFlow does, and nothing else of the environment.
+    """Returns the environment variables that change the behavior of TensorFlow and Keras.
 
-    Values are hidden where the name speaks of a secret. TF_CONFIG, which names hosts, has a line of
-    its own.
+    Values are hidden if the name suggests a secret. TF_CONFIG, which names hosts, is left out: it
+    has a probe of its own.
     """
     names = sorted(name for name in environment if _CHANGES.match(name))
     hidden = {name: "(hidden)" for name in names if _SECRET.search(name)}
@@ -244,11 +244,11 @@ _CHANGES = re.compile(
 _SECRET = re.compile("AUTH|CREDENTIAL|KEY|PASS|SECRET|TOKEN", re.IGNORECASE)
 
 
-# Checks, in this process: it should end afterwards
+# Checks, which change the state of TensorFlow: the process should end afterwards
 
 
 def xla() -> str:
-    """Whether XLA compiles a product of matrices, and gets it right."""
+    """Checks that XLA compiles a matrix product and computes it correctly."""
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
@@ -264,7 +264,7 @@ def xla() -> str:
 
 
 def determinism() -> str:
-    """Whether a gradient is the same twice under deterministic operations, which stay on."""
+    """Checks that deterministic operations, which stay enabled, repeat a gradient bit for bit."""
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()

@@ -1,7 +1,7 @@
-"""Several processes of one program on this host, which find each other by TF_CONFIG.
+"""Launch of several processes of one program on this host, connected by TF_CONFIG.
 
-The first of them writes to the terminal, the others into files. Signals are passed on to all, one
-that fails takes the others with it, and none outlives the launch.
+The first process writes to the terminal, the others to files. Signals are forwarded to all
+processes. If one fails, the others are ended, and none outlives the launch.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 GRACE = 20.0
-"""Seconds that workers have to end by themselves once one of them has failed."""
+"""Seconds that workers have to exit by themselves after one of them has failed."""
 
 PORTS = range(15_000, 30_000)
-"""Where workers listen: below the ports that systems give to outgoing connections, or a worker's
-attempt to reach another could take the port of a third."""
+"""Ports for workers to listen on. They are below those that systems assign to outgoing connections:
+otherwise a worker that connects to another could occupy the port of a third."""
 
 PASSED_ON = {
     signal.SIGINT: signal.SIGINT,
     signal.SIGTERM: signal.SIGTERM,
-    signal.SIGHUP: signal.SIGTERM,  # the terminal went away: workers know how to end on SIGTERM
+    signal.SIGHUP: signal.SIGTERM,  # the terminal was closed: workers exit cleanly on SIGTERM
 }
-"""What workers get for the signals that we get."""
+"""Signals sent to workers, by the signal received."""
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How the workers ended."""
+    """Outcome of a launch."""
 
     status: int = 0
-    """0, or the exit status of the worker that failed first: 128 and the signal's number if one
-    killed it."""
+    """0, or the exit status of the worker that failed first: 128 plus the signal's number if it was
+    killed by a signal."""
     worker: int | None = None
-    """The worker that failed first."""
+    """Index of the worker that failed first; None if all succeeded."""
     signals: tuple[int, ...] = ()
-    """The signals that were passed on."""
+    """Signals that were forwarded to the workers, in order."""
 
 
 def launch(
@@ -63,20 +63,20 @@ def launch(
 ) -> Outcome:
     """Runs a command in several processes and waits for all of them.
 
-    SIGINT and SIGTERM go on to all workers, SIGHUP as SIGTERM, and they may take their time then; a
-    second SIGINT kills them. When a worker fails, the others get SIGTERM, and after `grace`
-    SIGKILL. On Linux they are killed even when this process is.
+    SIGINT and SIGTERM are forwarded to all workers, SIGHUP as SIGTERM. Workers then have no time
+    limit; a second SIGINT kills them. When a worker fails, the others get SIGTERM, and SIGKILL
+    after `grace` seconds. On Linux workers are also killed if this process is killed.
 
-    Call it in the main thread, as only there signals can be taken.
+    Must be called in the main thread, because only there signal handlers can be set.
 
     Args:
-        command: the program and its words.
-        workers: how many processes; TF_CONFIG names them all to each.
-        logs: a folder for the output of all workers but the first: `worker-1.log` and so on.
-        grace: in seconds.
+        command: the program and its arguments.
+        workers: number of processes; TF_CONFIG lists all of them.
+        logs: folder for the output of all workers but the first: `worker-1.log` and so on.
+        grace: seconds between SIGTERM and SIGKILL after a failure.
 
     Raises:
-        OSError: a process cannot be started or a log cannot be written; no worker is left.
+        OSError: a process cannot be started or a log cannot be written; no worker keeps running.
     """
     watch = _Watch(grace)
     with _signals_to(watch):
@@ -90,29 +90,29 @@ def launch(
 
 
 def environments(workers: int) -> list[dict[str, str]]:
-    """The environment of every worker: this process' own, and TF_CONFIG."""
+    """Returns the environment of every worker: that of this process, with TF_CONFIG."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(workers)]}
     tasks = [{"type": "worker", "index": rank} for rank in range(workers)]
     return [
         {
             **os.environ,
             "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
-            "PYTHONUNBUFFERED": "1",  # the last lines of a worker that is killed are in its log
+            "PYTHONUNBUFFERED": "1",  # so that the log has the last lines of a killed worker
         }
         for task in tasks
     ]
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ports of this host that nobody listens on.
+    """Returns `count` different free ports of this host.
 
     Raises:
-        OSError: there are fewer.
+        OSError: fewer ports are free.
     """
-    found = list(itertools.islice(filter(_is_free, random.sample(PORTS, len(PORTS))), count))
-    if len(found) < count:
-        raise OSError(f"only {len(found)} of {count} ports are free from {PORTS[0]} to {PORTS[-1]}")
-    return found
+    free = list(itertools.islice(filter(_is_free, random.sample(PORTS, len(PORTS))), count))
+    if len(free) < count:
+        raise OSError(f"only {len(free)} of {count} ports are free from {PORTS[0]} to {PORTS[-1]}")
+    return free
 
 
 def _is_free(port: int) -> bool:
@@ -136,43 +136,43 @@ def _process(command, environment, **output) -> subprocess.Popen:
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches workers through us alone, and so once
+        start_new_session=True,  # so that workers get Ctrl-C once, from this process only
         preexec_fn=_tie(os.getpid()),
         **output,
     )
 
 
 def _tie(parent: int) -> Callable[[], None] | None:
-    """What a new process does before it runs its command, so that it ends when its parent does."""
+    """Returns a function for a new process that ties its life to its parent; None if not Linux."""
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None).prctl  # found now: between fork and exec little is safe
+    prctl = ctypes.CDLL(None).prctl  # looked up now: between fork and exec little is safe
 
     def tie():
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-        if os.getppid() != parent:  # which ended before that
+        if os.getppid() != parent:  # the parent ended before the call of prctl
             os._exit(1)
 
     return tie
 
 
 class _Watch:
-    """Waits for processes, and does what their ends and our signals ask for, one at a time.
+    """Event loop that waits for processes and reacts to their exits and to signals, one at a time.
 
-    Whatever happens is a call in `events`: threads that wait for the processes and the handlers of
-    signals only put it there, and `until_all_ended` makes it.
+    An event is a function in the queue `events`. Signal handlers and the threads that wait for the
+    processes only add events; `until_all_ended` calls them.
     """
 
     def __init__(self, grace: float):
         self.grace = grace
         self.processes: list[subprocess.Popen] = []
         self.ended = 0
-        self.events = queue.SimpleQueue()  # its `put` may be called by a handler
+        self.events = queue.SimpleQueue()  # its `put` is reentrant, as signal handlers need
         self.outcome = Outcome()
         self.kill_at = None
 
     def until_all_ended(self) -> Outcome:
-        """Returns when the last process has ended."""
+        """Waits until the last process has exited; returns the outcome."""
         for rank in range(len(self.processes)):
             threading.Thread(target=self._wait, args=(rank,), daemon=True).start()
         while self.ended < len(self.processes):
@@ -188,7 +188,7 @@ class _Watch:
     def _wait(self, rank: int) -> None:
         process = self.processes[rank]
         status = process.wait()
-        _kill_group(process)  # what the worker has left behind
+        _kill_group(process)  # processes that the worker has started and not ended
         self.events.put(functools.partial(self._ended, rank, status))
 
     def _ended(self, rank: int, status: int) -> None:
@@ -197,12 +197,12 @@ class _Watch:
             return
         status = status if status > 0 else 128 - status
         self.outcome = dataclasses.replace(self.outcome, status=status, worker=rank)
-        if not self.outcome.signals:  # else all are ending, and may be saving what they have
+        if not self.outcome.signals:  # else all are exiting already, and may be saving their state
             self._pass_on(signal.SIGTERM)
             self.kill_at = time.monotonic() + self.grace
 
     def signalled(self, number: int) -> None:
-        """Passes a signal on; the second SIGINT kills."""
+        """Forwards a signal to all processes; kills them at the second SIGINT."""
         before = self.outcome.signals
         self.outcome = dataclasses.replace(self.outcome, signals=(*before, number))
         if number == signal.SIGINT and number in before:
@@ -212,10 +212,10 @@ class _Watch:
 
     def _pass_on(self, number: int) -> None:
         for process in self.processes:
-            process.send_signal(number)  # does nothing once it has ended
+            process.send_signal(number)  # does nothing if the process has exited
 
     def kill(self) -> None:
-        """Ends all processes that are left, and what they have started."""
+        """Kills all remaining processes and their child processes."""
         left = [process for process in self.processes if process.returncode is None]
         for process in left:
             _kill_group(process)
@@ -224,13 +224,13 @@ class _Watch:
 
 
 def _kill_group(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: not of the dead
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS denies dead groups
         os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def _signals_to(watch: _Watch) -> Iterator[None]:
-    """Lets signals become events, except those that this process was started to ignore."""
+    """Context manager: turns signals into events, except those that this process ignores."""
     before = {number: signal.getsignal(number) for number in PASSED_ON}
     taken = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
     for number in taken:

@@ -1,4 +1,4 @@
-"""What can be searched and what is found: cells, search spaces, genotypes, derivation, the zoo.
+"""Cells, search spaces, genotypes, derivation of genotypes from alphas, and the zoo.
 
 Plain data without TensorFlow. Imports, besides `errors` and `registry`: `runtime.atomic`,
 `runtime.strict_json`.

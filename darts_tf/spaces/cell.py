@@ -20,9 +20,6 @@ Pairs = tuple[tuple[str, int], ...]
 CELLS = ("normal", "reduce")
 """Kinds of convolutional cells, in the order of the alphas."""
 
-CELLS = ("normal", "reduce")
-"""Kinds of convolutional cells, in the order of the alphas."""
-
 PRIMITIVES = (
     "none",
     "max_pool_3x3",
@@ -33,41 +30,41 @@ PRIMITIVES = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-"""What every edge chooses from in search, in the order of the columns of the alphas."""
+"""Candidate operations of every edge in a search, in the order of the columns of the alphas."""
 
 ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
-"""Everything a network can be built from: older cells of the zoo use two more operations. Users may
-register others; see `known_primitives`."""
+"""Built-in operations of networks: those of a search, and two more that older cells of the zoo use.
+Users can register others; see `known_primitives`."""
 
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
 
 SKIP = "skip_connect"
-"""The operation that hands a state on as it is; cells of a search that has collapsed have many."""
+"""The identity operation; the cells of a collapsed search consist mostly of it."""
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
-"""What a node of a recurrent cell chooses from; in search `none` comes before them."""
+"""Activations of the nodes of a recurrent cell."""
 
 RECURRENT_PRIMITIVES = (NONE, *ACTIVATIONS)
-"""The same in search, in the order of the columns of the alphas."""
+"""Candidates of every edge in a recurrent search, in the order of the columns of the alphas."""
 
 RECURRENT_NODES = 8
-"""Nodes of a recurrent cell in the paper, beside state 0."""
+"""Number of nodes of a recurrent cell in the paper, without state 0."""
 
 INPUTS = 2
-"""Input states of a convolutional cell."""
+"""Number of input states of a convolutional cell."""
 
 NODES = 4
-"""Nodes of a cell in the paper."""
+"""Number of nodes of a convolutional cell in the paper."""
 
 
 def known_primitives() -> tuple[str, ...]:
-    """`ALL_PRIMITIVES`, and those that users have registered."""
+    """Returns `ALL_PRIMITIVES` and the primitives that users have registered."""
     return (*ALL_PRIMITIVES, *registry.PRIMITIVES)
 
 
 def edges(nodes: int = NODES, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
-    """The (source, target) pairs of a cell in the order of the rows of the alphas.
+    """Returns the (source, target) pairs of a cell in the order of the rows of the alphas.
 
     Node by node, sources ascending: (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), ...; 14 for 4 nodes.
     """
@@ -76,13 +73,21 @@ def edges(nodes: int = NODES, inputs: int = INPUTS) -> tuple[tuple[int, int], ..
 
 
 def by_node(rows: int, inputs: int = INPUTS) -> list[slice]:
-    """The rows of the edges into each node."""
+    """Returns, for each node, the rows of the alphas of its incoming edges.
+
+    Args:
+        rows: number of edges.
+        inputs: input states of the cell, 1 or 2.
+
+    Raises:
+        InputError: no number of nodes has that many edges.
+    """
     counts = range(inputs, inputs + nodes_of(rows, inputs))
     return [slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
 
 
 def nodes_of(rows: int, inputs: int = INPUTS) -> int:
-    """The number of nodes of a cell whose alphas have `rows` rows: 4 for 14.
+    """Returns the number of nodes of a cell whose alphas have `rows` rows: 4 for 14.
 
     Args:
         rows: number of edges.
@@ -109,7 +114,7 @@ _ROWS = {
 
 
 def reductions(cells: int) -> list[bool]:
-    """Which cells are reductions: those at one and two thirds of the depth.
+    """Returns, for each cell, whether it is a reduction: those at 1/3 and 2/3 of the depth.
 
     Raises:
         InputError: fewer than 3 cells, which would leave no normal cell or no second reduction.
@@ -120,17 +125,17 @@ def reductions(cells: int) -> list[bool]:
 
 
 def count_cells(nodes: int = NODES, primitives: int = len(PRIMITIVES) - 1) -> int:
-    """How many cells can be derived: 1,037,664,180 for four nodes and seven operations.
+    """Returns the number of derivable cells: 1,037,664,180 for four nodes and seven operations.
 
-    Every node takes two different earlier states and one operation (`none` left out) for each:
-    the product over the nodes of C(states, 2) * primitives². Isomorphic cells count apart.
+    Every node has two different earlier states as inputs and one operation (not `none`) on each:
+    the product over the nodes of C(states, 2) * primitives². Isomorphic cells count separately.
     """
     choices = (math.comb(INPUTS + node, 2) * primitives**2 for node in range(nodes))
     return math.prod(choices)
 
 
 def recurrent_edges(nodes: int = RECURRENT_NODES) -> tuple[tuple[int, int], ...]:
-    """The (source, target) pairs of a recurrent cell in the order of the rows of the alphas.
+    """Returns the (source, target) pairs of a recurrent cell in the order of the alphas' rows.
 
     Node by node, sources ascending: (0, 1), (0, 2), (1, 2), (0, 3), ...; 36 for 8 nodes.
     """
@@ -138,7 +143,7 @@ def recurrent_edges(nodes: int = RECURRENT_NODES) -> tuple[tuple[int, int], ...]
 
 
 def recurrent_nodes_of(rows: int) -> int:
-    """The number of nodes of a recurrent cell whose alphas have `rows` rows: 8 for 36.
+    """Returns the number of nodes of a recurrent cell whose alphas have `rows` rows: 8 for 36.
 
     Raises:
         InputError: No number of nodes has that many edges.
@@ -147,24 +152,28 @@ def recurrent_nodes_of(rows: int) -> int:
 
 
 def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(ACTIVATIONS)) -> int:
-    """How many recurrent cells can be derived: 2,642,411,520 for eight nodes.
+    """Returns the number of derivable recurrent cells: 2,642,411,520 for eight nodes.
 
-    Every node takes one earlier state and one activation.
+    Every node has one earlier state as its input and one activation.
     """
     return math.prod((1 + node) * activations for node in range(nodes))
 
 
 def unknown_primitive(kind: str, name, known: tuple[str, ...]) -> InputError:
-    """As `unknown_name`, with where else a primitive may come from; activations are all here."""
+    """Returns the error of `unknown_name`, with a hint at plugins unless `known` are activations.
+
+    Users can register primitives, but not activations.
+    """
     error = unknown_name(kind, name, known)
     return error if known == ACTIVATIONS else InputError(f"{error}{registry.HINT}")
 
 
 def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
-    """Refuses a limit on the skip connections of a cell that cannot be, or cannot be met.
+    """Checks a limit on the skip connections of a cell.
 
     Raises:
-        InputError: Neither None nor a number from 0, or there is nothing else to choose from.
+        InputError: the limit is neither None nor an integer of zero or more, or the primitives
+            have no other operation to choose from.
     """
     if max_skips is None:
         return
@@ -180,5 +189,5 @@ def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:
 
 
 def is_integer(value) -> bool:
-    """Whether a value is an integer of Python or NumPy, not a boolean."""
+    """Returns whether a value is an integer of Python or NumPy, and not a boolean."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
-"""Signs that a search collapses, read from its alphas and its cells. Plain data, no TensorFlow.
+"""Detection of collapsed searches from their cells. Plain data, no TensorFlow.
 
-Skip connections train faster than operations with weights, so that DARTS may end with cells of
-little else, which the supernet's accuracy does not show (Zela et al. 2020).
+Skip connections train faster than operations with weights, so that DARTS can end with cells that
+consist mostly of them. The supernet's accuracy does not show this (Zela et al. 2020).
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from darts_tf.spaces.cell import SKIP, Pairs
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 WEIGHTLESS = (SKIP, "max_pool_3x3", "avg_pool_3x3")
-"""Operations that learn nothing."""
+"""Operations without weights."""
 
 COLLAPSED = (
     "this search has collapsed; --stop-eigenvalue, --stop-skips and --max-skips of darts-tf search "
     "protect from this"
 )
-"""What is to be said of a degenerate cell that a search has come to by itself."""
+"""Advice for a degenerate cell that a search has derived without constraints."""
 
 BOUNDED = "a small budget does that"
-"""What is to be said of one that was derived within a budget."""
+"""Explanation for a degenerate cell that was derived within a budget."""
 
 
 def count_skips(pairs: Pairs) -> int:
-    """Skip connections among the (primitive, input) pairs of a cell."""
+    """Returns the number of skip connections among the (primitive, input) pairs of a cell."""
     return sum(primitive == SKIP for primitive, _ in pairs)
 
 
 def describe_collapse(genotype: Genotype | RecurrentGenotype) -> str:
-    """What is degenerate about a cell, in a sentence; empty where nothing is.
+    """Describes in a sentence why a genotype is degenerate; returns "" if it is not.
 
-    That is a normal cell of which more than half are skip connections, or which has no operation
-    with weights; or a recurrent cell without a nonlinear activation. No published cell is.
-    Reduction cells without weights are common and good.
+    Degenerate are normal cells in which more than half of the operations are skip connections, or
+    which have no operation with weights, and recurrent cells without a nonlinear activation. No
+    published cell is degenerate. Reduction cells without weights are common and work well.
     """
     if isinstance(genotype, RecurrentGenotype):
         linear = all(activation == "identity" for activation, _ in genotype.recurrent)

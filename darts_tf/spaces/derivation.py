@@ -1,4 +1,4 @@
-"""From architecture parameters to discrete cells (Liu et al. 2019, section 2.4)."""
+"""Derivation of discrete cells from architecture parameters (Liu et al. 2019, section 2.4)."""
 
 from __future__ import annotations
 
@@ -37,32 +37,33 @@ def derive(
     edge_primitives=None,
     max_skips: int | None = None,
 ) -> Genotype:
-    """The discrete cells that architecture parameters stand for.
+    """Derives discrete cells from architecture parameters.
 
-    On every edge the operation with the largest weight is kept, `none` left out, and its weight
-    is the edge's strength; every node keeps its two strongest edges. Of equals the first wins.
-    `none` takes its share of a softmax all the same. Where edges have parameters of their own (Xu
-    et al. 2020, section 3.2), their softmax over the edges into a node multiplies the strengths.
-    Fair DARTS, which relaxes by sigmoids, keeps whatever is above a threshold; here its strengths
-    are the sigmoids, and its nodes have two edges as well.
+    Every edge keeps its operation with the largest weight, except `none`, and this weight is the
+    strength of the edge. Every node keeps its two strongest edges. Ties are broken by order: the
+    first wins. `none` still takes part in the softmax. If edges have parameters of their own (Xu et
+    al. 2020, section 3.2), their softmax over the edges into a node multiplies the strengths. Fair
+    DARTS, which relaxes by sigmoids, keeps all operations above a threshold; here the sigmoids are
+    the strengths, and nodes keep two edges as well.
 
     Args:
-        alphas_normal: (edges, primitives) array: one row per pair of `cell.edges(nodes)`, for
-            any number of nodes.
-        alphas_reduce: The same for the reduction cell.
-        edges_normal: (edges,) array, or None for edges that are weighed alike.
-        edges_reduce: The same for the reduction cell.
-        primitives: What the columns stand for.
-        relaxation: Which weights the alphas have, a name in `STRENGTHS`.
-        edge_primitives: What the columns stand for in each row of the normal cell and in each of
-            the reduction, where rows differ (Chen et al. 2019, P-DARTS).
-        max_skips: Most skip connections of the normal cell. While it has more, the weakest of them
-            no longer counts: its edge has the next best operation, and its node chooses its two
-            strongest edges anew (Chen et al. 2019, section 3.3). None for no limit.
+        alphas_normal: `(edges, primitives)` array of the normal cell: one row per pair of
+            `cell.edges(nodes)`, for any number of nodes.
+        alphas_reduce: `(edges, primitives)` array of the reduction cell.
+        edges_normal: `(edges,)` array of the normal cell, or None for equal weights of all edges.
+        edges_reduce: `(edges,)` array of the reduction cell, or None.
+        primitives: names of the columns.
+        relaxation: function from alphas to weights, a name in `STRENGTHS`.
+        edge_primitives: names of the columns for each row of the normal cell and of the reduction
+            cell, if rows differ (Chen et al. 2019, P-DARTS).
+        max_skips: maximum number of skip connections in the normal cell. While there are more, the
+            weakest of them is excluded: its edge takes the next best operation, and its node
+            selects its two strongest edges again (Chen et al. 2019, section 3.3). None for no
+            limit.
 
     Raises:
-        InputError: An array of another shape, a number that is not finite, or a limit that is
-            negative or that these primitives cannot meet.
+        InputError: an array has another shape or a number that is not finite, or the limit is
+            negative or cannot be met with these primitives.
     """
     normal, reduce = (
         space_of_alphas(cell, alphas, primitives, edge_primitives)
@@ -75,16 +76,16 @@ def derive(
 
 
 def space_of_alphas(cell: int, alphas, primitives=PRIMITIVES, edge_primitives=None) -> Space:
-    """The space of DARTS' cells that the alphas of one of its cells belong to.
+    """Returns the space of DARTS' cells that the alphas of one cell belong to.
 
     Args:
-        cell: index of the cell in `CELLS`, for errors.
-        alphas: `(edges, primitives)` array, which says how many nodes there are.
-        primitives: as in `derive`.
-        edge_primitives: as in `derive`; the number of nodes follows from it where it is given.
+        cell: index of the cell in `CELLS`, for error messages.
+        alphas: `(edges, primitives)` array, whose rows determine the number of nodes.
+        primitives: see `derive`.
+        edge_primitives: see `derive`; if given, it determines the number of nodes instead.
 
     Raises:
-        InputError: as `derive`.
+        InputError: see `derive`.
     """
     if edge_primitives:
         return space_of(nodes_of(len(edge_primitives[0])), edge_primitives=edge_primitives)
@@ -95,17 +96,17 @@ def space_of_alphas(cell: int, alphas, primitives=PRIMITIVES, edge_primitives=No
 def derive_genotype(
     space: Space, alphas: Sequence, relaxation: str = "softmax", max_skips: int | None = None
 ) -> Genotype:
-    """The discrete cells that the alphas of a search in a space stand for; see `derive`.
+    """Derives discrete cells from the alphas of a search in a space; see `derive`.
 
     Args:
-        space: of the search.
-        alphas: the arrays of a supernet: `(edges, primitives)` of the normal and of the reduction
-            cell, and `(edges,)` of both where edges have alphas of their own.
-        relaxation: as in `derive`.
-        max_skips: as in `derive`.
+        space: search space.
+        alphas: arrays of a supernet: `(edges, primitives)` of the normal and of the reduction cell,
+            and `(edges,)` of both if edges have alphas of their own.
+        relaxation: see `derive`.
+        max_skips: see `derive`.
 
     Raises:
-        InputError: as `derive`; or the cells of the space are no cells of a genotype.
+        InputError: see `derive`; or a genotype cannot represent the cells of the space.
     """
     space.check_darts_cells()
     over_edges = alphas[2:] or (None, None)
@@ -122,18 +123,18 @@ def _genotype(normal: Pairs, reduce: Pairs) -> Genotype:
 def derive_recurrent(
     alphas, *, primitives: tuple[str, ...] = RECURRENT_PRIMITIVES
 ) -> RecurrentGenotype:
-    """The discrete recurrent cell that architecture parameters stand for.
+    """Derives a discrete recurrent cell from architecture parameters.
 
-    As `derive`, but that every node keeps its one strongest edge; its output is the mean of all
-    nodes (Liu et al. 2019, section 2.1).
+    Works like `derive`, except that every node keeps only its strongest edge. The output of the
+    cell is the mean of all nodes (Liu et al. 2019, section 2.1).
 
     Args:
-        alphas: (edges, primitives) array: one row per pair of `cell.recurrent_edges(nodes)`, for
+        alphas: `(edges, primitives)` array: one row per pair of `cell.recurrent_edges(nodes)`, for
             any number of nodes.
-        primitives: What the columns stand for.
+        primitives: names of the columns.
 
     Raises:
-        InputError: An array of another shape, or a number that is not finite.
+        InputError: the array has another shape or a number that is not finite.
     """
     alphas = _checked_alphas("alphas", alphas, (None, len(primitives)))
     space = recurrent_space(recurrent_nodes_of(len(alphas)), primitives)
@@ -148,22 +149,22 @@ def derive_cell(
     relaxation: str = "softmax",
     max_skips: int | None = None,
 ) -> Pairs:
-    """The operations that a discrete cell keeps, for a cell of any topology.
+    """Derives one discrete cell of any topology.
 
     Args:
-        space: of the search.
+        space: search space.
         cell: index of the kind of cell in `space.candidates`.
         alphas: `(edges, primitives)` array.
         over_edges: `(edges,)` array of the edges' own parameters, or None.
-        relaxation: as in `derive`.
-        max_skips: most skip connections, as in `derive`.
+        relaxation: see `derive`.
+        max_skips: maximum number of skip connections, see `derive`.
 
     Returns:
-        (primitive, source) pairs, node by node. Where a node keeps some of its edges, its
-        strongest edge is the first; where it keeps all, they are in the order of `space.edges`.
+        (primitive, source) pairs, node by node. If a node keeps some of its edges, its strongest
+        edge is first; if it keeps all, they are in the order of `space.edges`.
 
     Raises:
-        InputError: as `derive`.
+        InputError: see `derive`.
     """
     names = space.candidates[cell]
     check_limit(max_skips, tuple(dict.fromkeys(name for row in names for name in row)))
@@ -189,22 +190,22 @@ def derive_cell(
 def strengths(
     space: Space, cell: int, alphas, over_edges=None, relaxation: str = "softmax"
 ) -> np.ndarray:
-    """What derivation compares on the edges of a cell: an array `(edges, primitives)`.
+    """Returns the strengths of all operations of a cell, by which derivation ranks them.
 
     Args:
-        space: of the search.
+        space: search space.
         cell: index of the kind of cell in `space.candidates`.
         alphas: `(edges, primitives)` array.
         over_edges: `(edges,)` array of the edges' own parameters, or None.
-        relaxation: as in `derive`.
+        relaxation: see `derive`.
 
     Returns:
-        The weights of the mixtures, times the shares of the edges where these have parameters, a
-        share of 1 being that of edges that are alike; `NEVER` for `none` where the space does not
-        allow it.
+        An array `(edges, primitives)` of the mixture weights. If edges have parameters, they are
+        multiplied by the softmax over the edges into a node and the number of these edges, so that
+        equal edges have the factor 1. `none` has the strength `NEVER`, unless the space allows it.
 
     Raises:
-        InputError: as `derive`.
+        InputError: see `derive`.
     """
     suffix = f"_{CELLS[cell]}" if len(space.candidates) == len(CELLS) else ""
     alphas = _checked_alphas(f"alphas{suffix}", alphas, space.shapes[cell])
@@ -220,9 +221,9 @@ def strengths(
 
 
 def _strongest(weights: np.ndarray, into: slice, count: int | None) -> list[tuple[int, int]]:
-    """Row and column of the best operations of the `count` strongest edges into a node, or of all.
+    """Returns row and column of the best operations of the `count` strongest edges into a node.
 
-    The strongest comes first; all are in their order.
+    The strongest edge comes first. If `count` is None, all edges are kept, in their order.
     """
     rows = weights[into]
     if count is None:
@@ -242,11 +243,11 @@ def _sigmoid(alphas: np.ndarray) -> np.ndarray:
 
 
 STRENGTHS = {"softmax": _softmax, "sigmoid": _sigmoid, "gumbel": _softmax}
-"""By the relaxation of a search: the weights of operations that its alphas stand for."""
+"""Functions from alphas to weights of operations, by the name of the relaxation."""
 
 
 def weights_of(alphas, relaxation: str = "softmax") -> np.ndarray:
-    """Returns the weights of operations that alphas stand for (Liu et al. 2019, eq. 2).
+    """Returns the weights of operations that belong to alphas (Liu et al. 2019, eq. 2).
 
     Args:
         alphas: `(..., primitives)` array.
@@ -263,7 +264,7 @@ def edge_shares(over_edges, space: Space) -> np.ndarray:
 
     Args:
         over_edges: `(..., edges)` array of the parameters of edges.
-        space: of the search, which says which edges lead into one node.
+        space: search space, which defines the edges into each node.
 
     Returns:
         A float64 array of the same shape; the shares of a node's edges sum to 1.
@@ -276,7 +277,7 @@ def edge_shares(over_edges, space: Space) -> np.ndarray:
 def mean_entropy(alphas) -> float:
     """Returns the mean over the edges of the entropy of their softmaxed alphas, in nats.
 
-    It begins near the logarithm of the number of primitives and is 0 where all edges are decided.
+    It starts near the logarithm of the number of primitives and is 0 when all edges are decided.
 
     Args:
         alphas: (edges, primitives) array.
@@ -293,7 +294,10 @@ def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
 
 
 def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Finite numbers in an array of this shape, None standing for the edges of some cell."""
+    """Returns a float64 array after checking its shape and that all numbers are finite.
+
+    A size of None in `shape` matches any number of edges.
+    """
     alphas = np.asarray(alphas, dtype=np.float64)
     fits = len(shape) == alphas.ndim and all(
         size in (None, actual) for size, actual in zip(shape, alphas.shape, strict=True)

@@ -9,21 +9,21 @@ from darts_tf.spaces.cell import Pairs
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, edge_words
 
 SAME = "cells as before"
-"""What is said where nothing has changed."""
+"""Description of two equal genotypes."""
 
 _CELLS = {Genotype: {"normal": (2, 2), "reduce": (2, 2)}, RecurrentGenotype: {"recurrent": (1, 1)}}
-"""Cells of each kind of genotype: the number of their first node, and pairs of a node."""
+"""Cells of each kind of genotype: the number of the first node, and the pairs per node."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """An edge that has taken the place of another one.
+    """Replacement of an edge by another one.
 
     Attributes:
         cell: `normal`, `reduce` or `recurrent`.
-        node: that both end in, by the number that edges which leave it give it.
-        before: primitive and input state then.
-        after: the same now.
+        node: number of the state that both edges lead to.
+        before: primitive and input state of the old edge.
+        after: primitive and input state of the new edge.
     """
 
     cell: str
@@ -32,7 +32,7 @@ class Change:
     after: tuple[str, int]
 
     def __str__(self) -> str:
-        """As in `normal node 2: sep_conv_3x3 from input 0 -> skip_connect from input 0`."""
+        """Formats as `normal node 2: sep_conv_3x3 from input 0 -> skip_connect from input 0`."""
         before, after = (edge_words(self.cell, *pair) for pair in (self.before, self.after))
         return f"{self.cell} node {self.node}: {before} -> {after}"
 
@@ -40,39 +40,39 @@ class Change:
 def changes(
     before: Genotype | RecurrentGenotype, after: Genotype | RecurrentGenotype
 ) -> tuple[Change, ...]:
-    """The edges that differ, cell by cell and node by node.
+    """Returns the edges that differ, cell by cell and node by node.
 
-    The order of a node's edges says how strong they are, and no more: it is not compared.
+    The order of a node's edges, which only ranks their strengths, is not compared.
 
     Raises:
-        InputError: one is of recurrent cells and the other is not, or has other numbers of nodes.
+        InputError: the genotypes differ in their kinds of cells or numbers of nodes.
     """
     cells = _CELLS[type(before)]
     if [_size(before, cell) for cell in cells] != [_size(after, cell) for cell in cells]:
         raise InputError(
             f"Expected two genotypes with the same nodes. Received: {before!r} and {after!r}"
         )
-    found = []
+    differences = []
     for cell, (first, each) in cells.items():
         pairs = getattr(before, cell), getattr(after, cell)
         for place in range(0, len(pairs[0]), each):
             node = first + place // each
             ends = (part[place : place + each] for part in pairs)
-            found += [Change(cell, node, *edges) for edges in _replaced(*ends)]
-    return tuple(found)
+            differences += [Change(cell, node, *edges) for edges in _replaced(*ends)]
+    return tuple(differences)
 
 
 def describe_changes(
     before: Genotype | RecurrentGenotype, after: Genotype | RecurrentGenotype, most: int = 3
 ) -> str:
-    """A line on the edges that differ, at most so many of them by name; `SAME` where none does."""
-    found = changes(before, after)
-    if not found:
+    """Describes the edges that differ in one line, at most `most` of them; `SAME` if none does."""
+    differences = changes(before, after)
+    if not differences:
         return SAME
     edges = sum(_size(before, cell) for cell in _CELLS[type(before)])
-    named = "; ".join(map(str, found[:most]))
-    more = f"; and {len(found) - most} more" if len(found) > most else ""
-    return f"{len(found)} of {edges} edges changed: {named}{more}"
+    named = "; ".join(map(str, differences[:most]))
+    more = f"; and {len(differences) - most} more" if len(differences) > most else ""
+    return f"{len(differences)} of {edges} edges changed: {named}{more}"
 
 
 def _size(genotype, cell: str) -> int:
@@ -80,18 +80,18 @@ def _size(genotype, cell: str) -> int:
 
 
 def _replaced(before: Pairs, after: Pairs) -> list[tuple]:
-    """Edges that have gone, each beside one that has come: where there is one, of its own input."""
+    """Returns pairs of a removed and an added edge; edges with equal inputs are paired first."""
     gone, come = list(before), list(after)
     for pair in before:
         if pair in come:
             gone.remove(pair)
             come.remove(pair)
-    found = []
+    replaced = []
     for of_one_input in (True, False):
         for pair in list(gone):
             fitting = (each for each in come if each[1] == pair[1] or not of_one_input)
             if other := next(fitting, None):
                 gone.remove(pair)
                 come.remove(other)
-                found.append((pair, other))
-    return found
+                replaced.append((pair, other))
+    return replaced

@@ -27,30 +27,30 @@ from darts_tf.spaces.cell import (
 
 
 class _Genotype:
-    """What genotypes share: a JSON object with one field a line."""
+    """Base class of genotypes: conversion to and from JSON."""
 
     def to_json(self) -> str:
-        """JSON text with one line a field, which `from_json` reads."""
+        """Returns JSON text with one line per field, which `from_json` reads."""
         items = dataclasses.asdict(self).items()
         lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in items)
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str | bytes):
-        """Reads what `to_json` wrote.
+        """Restores a genotype from the result of `to_json`.
 
         Raises:
-            InputError: Not JSON (with line and column), fields missing or unknown, or a cell that
-                cannot be.
+            InputError: not JSON (with line and column), missing or unknown fields, or an invalid
+                cell.
         """
         return cls.from_fields(parse_json(text))
 
     @classmethod
     def from_fields(cls, fields):
-        """Makes the genotype of these fields, by name.
+        """Creates a genotype from a dict of its fields.
 
         Raises:
-            InputError: Fields missing or unknown, or a cell that cannot be.
+            InputError: missing or unknown fields, or an invalid cell.
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(fields, dict) or sorted(fields) != sorted(names):
@@ -61,13 +61,13 @@ class _Genotype:
         return cls(**fields)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the JSON file atomically: whole or not at all."""
+        """Writes the JSON file atomically."""
         atomic.write_text(path, self.to_json())
 
 
 @dataclasses.dataclass(frozen=True)
 class Genotype(_Genotype):
-    """A normal and a reduction cell. Lists are taken too, and become tuples.
+    """A normal and a reduction cell. Lists are converted to tuples.
 
     Example:
         >>> genotype = GENOTYPES["DARTS_V2"]
@@ -75,19 +75,19 @@ class Genotype(_Genotype):
         (('sep_conv_3x3', 0), ('sep_conv_3x3', 1))
 
     Raises:
-        InputError: An unknown primitive, an input that does not exist yet, a number of pairs that
-            is not two a node, or a concat of states that are not nodes of the cell.
+        InputError: an unknown primitive, an input that does not exist yet, a number of pairs that
+            is not two per node, or a concat of states that are not nodes of the cell.
     """
 
     normal: Pairs
-    """(primitive, input state) pairs of the normal cell, two a node, strongest first. Inputs 0
-    and 1 are the outputs of the two cells before; 2 is the cell's first node."""
+    """(primitive, input state) pairs of the normal cell, two per node, strongest first. Inputs 0
+    and 1 are the outputs of the two previous cells; 2 is the cell's first node."""
     normal_concat: tuple[int, ...]
-    """The nodes whose concatenation is the normal cell's output."""
+    """Nodes that are concatenated to the normal cell's output."""
     reduce: Pairs
-    """The same for the reduction cell."""
+    """(primitive, input state) pairs of the reduction cell, like those of the normal cell."""
     reduce_concat: tuple[int, ...]
-    """The same for the reduction cell."""
+    """Nodes that are concatenated to the reduction cell's output."""
 
     def __post_init__(self):
         for cell in CELLS:
@@ -99,7 +99,7 @@ class Genotype(_Genotype):
             )
 
     def __str__(self) -> str:
-        """One line per cell: `sep_conv_3x3 0` is the pair `("sep_conv_3x3", 0)`."""
+        """Writes one line per cell: `sep_conv_3x3 0` is the pair `("sep_conv_3x3", 0)`."""
         return "\n".join(f"{cell}  {self._line(cell)}" for cell in CELLS)
 
     def _line(self, cell: str) -> str:
@@ -111,22 +111,22 @@ class Genotype(_Genotype):
 
 @dataclasses.dataclass(frozen=True)
 class RecurrentGenotype(_Genotype):
-    """A recurrent cell (Liu et al. 2019, section 2.1). Lists are taken too, and become tuples.
+    """A recurrent cell (Liu et al. 2019, section 2.1). Lists are converted to tuples.
 
     Example:
         >>> RecurrentGenotype((("tanh", 0), ("relu", 1)), (1, 2)).recurrent[1]
         ('relu', 1)
 
     Raises:
-        InputError: An unknown activation, an input that does not exist yet, or a concat of states
+        InputError: an unknown activation, an input that does not exist yet, or a concat of states
             that are not nodes of the cell.
     """
 
     recurrent: Pairs
-    """One (activation, input state) pair a node. State 0 is made of the input and the hidden state,
-    state 1 is the first node."""
+    """One (activation, input state) pair per node. State 0 is computed from the input and the
+    hidden state, state 1 is the first node."""
     concat: tuple[int, ...]
-    """The nodes whose mean is the new hidden state."""
+    """Nodes whose mean is the new hidden state."""
 
     def __post_init__(self):
         pairs = checked_recurrent("recurrent", self.recurrent)
@@ -135,7 +135,7 @@ class RecurrentGenotype(_Genotype):
         object.__setattr__(self, "concat", concat)
 
     def __str__(self) -> str:
-        """One line, as in `tanh 0 | relu 1 -> 1 2`."""
+        """Writes one line, as in `tanh 0 | relu 1 -> 1 2`."""
         nodes = " | ".join(f"{activation} {source}" for activation, source in self.recurrent)
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
 
@@ -161,7 +161,7 @@ CELL_TITLES = {
     "reduce": "reduction cell",
     "recurrent": "recurrent cell",
 }
-"""Cells of genotypes as they are called in texts for people."""
+"""Names of the cells of genotypes in texts for people."""
 
 
 def state_words(cell: str, state: int) -> str:
@@ -169,14 +169,14 @@ def state_words(cell: str, state: int) -> str:
 
     Args:
         cell: a key of `CELL_TITLES`.
-        state: its number in genotypes.
+        state: number of the state in genotypes.
     """
     inputs = 1 if cell == "recurrent" else INPUTS
     return f"{'input' if state < inputs else 'node'} {state}"
 
 
 def edge_words(cell: str, primitive: str, source: int) -> str:
-    """Returns how an edge is written for people: `dil_conv_3x3 from node 2`."""
+    """Returns the name of an edge in texts for people: `dil_conv_3x3 from node 2`."""
     return f"{primitive} from {state_words(cell, source)}"
 
 
@@ -185,8 +185,8 @@ def cell_table(cell: str, pairs, concat) -> tuple[tuple[str, ...], list[tuple[st
 
     Args:
         cell: a key of `CELL_TITLES`.
-        pairs: its (operation, input state) pairs.
-        concat: states that make its output.
+        pairs: (operation, input state) pairs of the cell.
+        concat: states that form its output.
 
     Returns:
         The header and the rows.
@@ -203,10 +203,10 @@ def cell_table(cell: str, pairs, concat) -> tuple[tuple[str, ...], list[tuple[st
 
 
 def checked_pairs(name: str, pairs) -> Pairs:
-    """The (primitive, input) pairs of a discrete cell, two a node, as tuples.
+    """Returns the (primitive, input) pairs of a discrete cell, two per node, checked and as tuples.
 
     Raises:
-        InputError: Not two pairs a node, an unknown primitive, or an input state that does not
+        InputError: not two pairs per node, an unknown primitive, or an input state that does not
             exist yet at that node. The message calls the cell `name`.
     """
     if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2:
@@ -223,10 +223,10 @@ def checked_pairs(name: str, pairs) -> Pairs:
 
 
 def checked_recurrent(name: str, pairs) -> Pairs:
-    """The (activation, input) pairs of a recurrent cell, one a node, as tuples.
+    """Returns the (activation, input) pairs of a recurrent cell, one per node, checked, as tuples.
 
     Raises:
-        InputError: No pairs, an unknown activation, or an input state that does not exist yet at
+        InputError: no pairs, an unknown activation, or an input state that does not exist yet at
             that node. The message calls the cell `name`.
     """
     if not isinstance(pairs, list | tuple) or not pairs:
@@ -240,7 +240,7 @@ def checked_recurrent(name: str, pairs) -> Pairs:
 
 
 def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[str, int]:
-    """A pair whose input is one of the states 0 to `last`."""
+    """Returns a pair as a tuple after checking that its input is one of the states 0 to `last`."""
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise InputError(
             f"Expected {place} to be a (primitive, input) pair. Received: {shown(pair)}"
@@ -257,10 +257,16 @@ def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[
 
 
 def checked_concat(name: str, concat, nodes: int, first: int = INPUTS) -> tuple[int, ...]:
-    """The nodes that make a cell's output, as a tuple; the first node is state `first`.
+    """Returns the nodes that form a cell's output, checked and as a tuple.
+
+    Args:
+        name: name of the field, for the error message.
+        concat: states.
+        nodes: number of nodes of the cell.
+        first: state of the first node.
 
     Raises:
-        InputError: Not a list of different states between `first` and `first + nodes - 1`.
+        InputError: not a list of different states between `first` and `first + nodes - 1`.
     """
     last = first + nodes - 1
     is_list = isinstance(concat, list | tuple | range) and all(map(is_integer, concat))

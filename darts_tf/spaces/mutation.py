@@ -1,7 +1,7 @@
-"""The space of convolutional genotypes, to choose from without a supernet: random ones, mutations.
+"""Random genotypes and mutations, for search methods without a supernet.
 
 Every node of the normal and of the reduction cell has two different inputs, and an operation other
-than `none` on each; all nodes are concatenated. That is what a search derives from: see
+than `none` on each; all nodes are concatenated. A search derives its cells from the same space: see
 `cell.count_cells`.
 """
 
@@ -18,26 +18,28 @@ from darts_tf.spaces.genotype import Genotype
 OPERATIONS = tuple(primitive for primitive in PRIMITIVES if primitive != NONE)
 
 Node = tuple[tuple[int, int], tuple[str, str]]
-"""The two inputs, the smaller first, and the operation on each."""
+"""Node of a cell: its two inputs, the smaller first, and the operation on each."""
 
 
 def choices(nodes: int = NODES) -> dict[str, tuple[str, ...]]:
-    """What is to be chosen for a genotype, by name: texts, so that any tuner can hold them.
+    """Returns the categorical parameters of a genotype by name, as strings for any tuner.
 
     `normal/3/inputs` is "0 1", "0 2" or "1 2", `normal/3/first` the operation on the smaller input,
-    `normal/3/second` that on the other. The first node has one pair of inputs, and no choice.
+    `normal/3/second` that on the other. The first node has only one pair of inputs, and thus no
+    parameter for it.
     """
-    found = {}
+    parameters = {}
     for cell in CELLS:
         for node in range(INPUTS, INPUTS + nodes):
             if len(pairs := _pairs(node)) > 1:
-                found[f"{cell}/{node}/inputs"] = tuple(f"{a} {b}" for a, b in pairs)
-            found[f"{cell}/{node}/first"] = found[f"{cell}/{node}/second"] = OPERATIONS
-    return found
+                parameters[f"{cell}/{node}/inputs"] = tuple(f"{a} {b}" for a, b in pairs)
+            for name in _ORDER:
+                parameters[f"{cell}/{node}/{name}"] = OPERATIONS
+    return parameters
 
 
 def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype:
-    """The genotype that has been chosen, by the names of `choices`."""
+    """Returns the genotype with the given values of the parameters in `choices`."""
 
     def node_of(cell, node) -> Node:
         inputs = values.get(f"{cell}/{node}/inputs", "0 1")
@@ -49,29 +51,29 @@ def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype:
 
 
 def values_of(genotype: Genotype) -> dict[str, str]:
-    """What `genotype_of` makes the same cells of; the order of a node's inputs is not kept."""
-    found = {}
+    """Returns the values from which `genotype_of` restores the cells, up to the order of inputs."""
+    values = {}
     for cell, nodes in _nodes(genotype).items():
         for node, (inputs, operations) in enumerate(nodes, INPUTS):
             if node > INPUTS:
-                found[f"{cell}/{node}/inputs"] = "{} {}".format(*inputs)
+                values[f"{cell}/{node}/inputs"] = "{} {}".format(*inputs)
             names = (f"{cell}/{node}/{name}" for name in _ORDER)
-            found.update(zip(names, operations, strict=True))
-    return found
+            values.update(zip(names, operations, strict=True))
+    return values
 
 
 def random_genotype(seed: int, nodes: int = NODES) -> Genotype:
-    """One of all genotypes, each as likely as any other; the same for the same seed."""
+    """Returns a genotype sampled uniformly from all genotypes, reproducible by the seed."""
     random = np.random.default_rng(seed)
     within = choices(nodes)
     return genotype_of({name: each[random.integers(len(each))] for name, each in within.items()})
 
 
 def mutated(genotype: Genotype, random: np.random.Generator) -> Genotype:
-    """The same with one input or one operation changed. Real et al. 2019, section 3 and figure 2.
+    """Returns a copy with one input or operation changed (Real et al. 2019, section 3, figure 2).
 
-    Which of the two, which cell, node and place, and what it becomes are drawn evenly; a node's two
-    inputs stay different.
+    The kind of change, the cell, the node, the place and the new value are sampled uniformly. The
+    two inputs of a node stay different.
     """
     cells = _nodes(genotype)
     nodes = cells[CELLS[random.integers(len(CELLS))]]
@@ -99,12 +101,12 @@ def _pairs(node: int) -> list[tuple[int, int]]:
 
 
 def _nodes(genotype: Genotype) -> dict[str, list[Node]]:
-    found = {}
+    nodes = {}
     for cell in CELLS:
         pairs = getattr(genotype, cell)
         halves = zip(pairs[::2], pairs[1::2], strict=True)
-        found[cell] = [_ordered((a[1], b[1]), (a[0], b[0])) for a, b in halves]
-    return found
+        nodes[cell] = [_ordered((a[1], b[1]), (a[0], b[0])) for a, b in halves]
+    return nodes
 
 
 def _ordered(inputs: tuple[int, int], operations: tuple[str, str]) -> Node:

@@ -1,4 +1,4 @@
-"""Genotypes as other tools write them: the authors' Python notation, and NNI's JSON.
+"""Genotypes in the notations of other tools: the authors' Python notation, and NNI's JSON.
 
 Text is parsed and checked, never evaluated.
 """
@@ -18,21 +18,22 @@ from darts_tf.spaces.cell import CELLS, INPUTS, NODES, PRIMITIVES
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 LONGEST = 100_000
-"""Characters of a text in Python notation: far more than all genotypes of a project."""
+"""Maximum number of characters of a text in Python notation."""
 
 WIDEST = 100
-"""Numbers in a `range`."""
+"""Maximum number of values that are read from a `range`."""
 
 
 def parse(text: str | bytes, name: str | None = None) -> Genotype | RecurrentGenotype:
-    """A genotype in any notation that is known, told by what the text looks like.
+    """Parses a genotype in any supported notation, which is recognized by the form of the text.
 
     Args:
-        text: JSON, ours or NNI's, or Python: `Genotype(...)` or assignments of such calls.
-        name: which one, where Python text assigns several.
+        text: JSON of this library or of NNI, or Python: `Genotype(...)` or assignments of such
+            calls.
+        name: name of the genotype to return, for Python text that assigns several.
 
     Raises:
-        InputError: it is none of them, or a cell that cannot be.
+        InputError: the text has none of these notations, or an invalid cell.
     """
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if re.match(r"\s*[A-Za-z#\"'(]", text):
@@ -51,7 +52,7 @@ def parse(text: str | bytes, name: str | None = None) -> Genotype | RecurrentGen
 
 
 def to_python(genotype: Genotype | RecurrentGenotype) -> str:
-    """The call that makes this genotype in the authors' code."""
+    """Returns the call that creates this genotype in the authors' code."""
     fields = vars(genotype).items()
     texts = (f"{name}={list(value)!r}" for name, value in fields)
     return f"Genotype({', '.join(texts)})\n"
@@ -64,8 +65,8 @@ def _from_python(text: str, name: str | None):
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unknown escapes in texts
-            # Python looks a faulty line up in the file of this name
+            warnings.simplefilter("ignore")  # about invalid escapes in strings
+            # Python reads the line of a syntax error from the file of this name
             body = ast.parse(text, os.devnull).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
@@ -73,17 +74,17 @@ def _from_python(text: str, name: str | None):
         raise InputError(
             f"Expected JSON, or a genotype in Python notation. Received: {reason}"
         ) from error
-    found = dict(_calls(body))
-    chosen = found if name is None else {key: found[key] for key in found if key == name}
+    calls = dict(_calls(body))
+    chosen = calls if name is None else {key: calls[key] for key in calls if key == name}
     if len(chosen) != 1:
         wanted = "one genotype (file.py:NAME names one of several)" if name is None else name
-        raise InputError(f"Expected {wanted}. Received: {listed(found) or 'none'}")
+        raise InputError(f"Expected {wanted}. Received: {listed(calls) or 'none'}")
     (call,) = chosen.values()
     return _from_call(call)
 
 
 def _calls(body):
-    """Calls of `Genotype` that stand alone or are assigned to a name."""
+    """Yields name and call for every call of `Genotype`, with an empty name if not assigned."""
     for statement in body:
         value = getattr(statement, "value", None)
         if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "Genotype":
@@ -103,7 +104,7 @@ def _from_call(call: ast.Call):
 
 
 def _value(node: ast.expr):
-    """A literal, or a `range` of literals."""
+    """Evaluates a literal, or a `range` of literals."""
     try:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range":
             numbers = range(*map(ast.literal_eval, node.args))
@@ -122,15 +123,15 @@ _OLD_NAMES = {
     primitive.replace("_conv", "conv").replace("_pool_3x3", "pool").replace("_", ""): primitive
     for primitive in PRIMITIVES[1:]
 }
-"""`sepconv3x3`, `maxpool`, ...: the primitives as NNI 1 and 2 call and count them."""
+"""Primitives by their names in NNI 1 and 2 (`sepconv3x3`, `maxpool`, ...), in NNI's order."""
 
 
 def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
-    """The cells as NNI 3 writes an architecture of its DARTS space.
+    """Returns JSON of the cells as NNI 3 writes an architecture of its DARTS space.
 
     Raises:
-        InputError: a recurrent cell, or one of another size, with an operation that the space
-            lacks, or whose output is not all of its nodes.
+        InputError: the cell is recurrent, has another size or an operation that NNI's space does
+            not have, or its output is not all of its nodes.
     """
     if isinstance(genotype, RecurrentGenotype):
         raise InputError(
@@ -155,7 +156,7 @@ def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
 
 
 def _from_nni(fields: Mapping[str, object]) -> Genotype:
-    """Of NNI 2.10 and 3: an operation and an input for each edge that was chosen."""
+    """Reads JSON of NNI 2.10 and 3: an operation and an input for each chosen edge."""
     cells = {}
     for cell in CELLS:
         pairs = []
@@ -170,7 +171,7 @@ def _from_nni(fields: Mapping[str, object]) -> Genotype:
 
 
 def _from_old_nni(fields: Mapping[str, object]) -> Genotype:
-    """Of NNI 1 and 2: an operation for each edge, and a switch that chooses edges."""
+    """Reads JSON of NNI 1 and 2: an operation for each edge, and a switch that chooses edges."""
     cells = {}
     for cell in CELLS:
         pairs = []
@@ -187,7 +188,7 @@ def _from_old_nni(fields: Mapping[str, object]) -> Genotype:
 
 
 _NNI = {r"(normal|reduce)/op_.*": _from_nni, r"(normal|reduce)_n\d+_switch": _from_old_nni}
-"""Readers of NNI's JSON, by what their keys look like."""
+"""Readers of NNI's JSON, by a regular expression that one of its keys matches."""
 
 
 def _all_nodes(normal, reduce) -> Genotype:
@@ -197,8 +198,8 @@ def _all_nodes(normal, reduce) -> Genotype:
 
 
 def _nodes(fields: Mapping[str, object], pattern: str) -> list[str]:
-    found = (re.fullmatch(pattern, key) for key in fields)
-    return sorted({match[1] for match in found if match}, key=lambda n: (len(n), n))
+    matches = (re.fullmatch(pattern, key) for key in fields)
+    return sorted({match[1] for match in matches if match}, key=lambda n: (len(n), n))
 
 
 def _field(fields: Mapping[str, object], key: str):
@@ -208,7 +209,7 @@ def _field(fields: Mapping[str, object], key: str):
 
 
 def _old_primitive(value):
-    """By its name, or by its number among those without `none`."""
+    """Returns the primitive with a name or number of NNI 1 and 2; numbers do not count `none`."""
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(_OLD_NAMES):
         return PRIMITIVES[1 + value]

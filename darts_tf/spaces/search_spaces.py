@@ -1,6 +1,6 @@
-"""Search spaces: the cells that a search chooses from, and how cells are counted in them.
+"""Search spaces: topology and candidate primitives of cells, and the number of derivable cells.
 
-Plain data, no TensorFlow. `SPACES` names them; users add their own by `register_space`.
+Plain data, no TensorFlow. `SPACES` has them by name; users add their own with `register_space`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from darts_tf.spaces.cell import (
 )
 
 MOST_NODES = 12
-"""Most nodes of a registered space: more edges than 102 are a mistake rather than a space."""
+"""Maximum number of nodes of a registered space; its cells have 90 edges."""
 
 OUTPUTS = ("concat", "mean", "last")
-"""How a cell makes its output: it concatenates its nodes, averages them, or returns the last."""
+"""Outputs of a cell: the concatenation of its nodes, their mean, or the last node."""
 
 Candidates = tuple[tuple[tuple[str, ...], ...], ...]
 """Names of primitives by kind of cell, by edge, and by column of the alphas."""
@@ -47,16 +47,16 @@ class Space:
 
     Attributes:
         nodes: number of nodes of a cell.
-        candidates: names of the primitives by kind of cell (normal and reduction, or one kind
-            alone) and by edge, in the order of `edges`; as many on every edge of a cell.
+        candidates: names of the primitives by kind of cell (normal and reduction, or only one
+            kind) and by edge, in the order of `edges`; all edges of a cell have equally many.
         inputs: number of input states, 1 or 2.
-        edges_per_node: how many edges a node keeps in a derived cell, the strongest ones; None for
-            all. Each has one operation.
+        edges_per_node: number of strongest edges that a node keeps in a derived cell, each with
+            one operation; None for all edges.
         allow_none: whether a derived cell may have `none` on an edge.
-        output: how a cell makes its output, one of `OUTPUTS`.
+        output: output of a cell, one of `OUTPUTS`.
 
     Raises:
-        InputError: no such topology, or candidates of another number of edges.
+        InputError: an invalid topology, or candidates for another number of edges.
     """
 
     nodes: int
@@ -119,16 +119,20 @@ class Space:
 
     @property
     def all_primitives(self) -> tuple[str, ...]:
-        """Each primitive of any edge, once."""
+        """Names of the primitives of all edges, without duplicates."""
         names = (name for cell in self.candidates for row in cell for name in row)
         return tuple(dict.fromkeys(names))
 
     def cells(self) -> int:
-        """Counts the cells that can be derived; where there are two kinds, the pairs of them."""
+        """Returns the number of derivable cells, or of pairs of cells if there are two kinds."""
         return math.prod(self._count(cell) for cell in self.candidates)
 
     def _count(self, cell: tuple[tuple[str, ...], ...]) -> int:
-        """The product over nodes of the sum, over the edges kept, of the product of choices."""
+        """Returns the number of derivable cells of one kind.
+
+        It is a product over nodes. The factor of a node is a sum over the sets of edges it can keep
+        of the product of the numbers of primitives on these edges.
+        """
         left_out = set() if self.allow_none else {NONE}
         counts = [len(set(names) - left_out) for names in cell]
         total = 1
@@ -138,10 +142,11 @@ class Space:
         return total
 
     def check_darts_cells(self) -> None:
-        """Refuses a space whose cells genotypes and networks cannot represent.
+        """Checks that genotypes and networks can represent the cells of the space.
 
         Raises:
-            InputError: another topology than that of DARTS' cells, or not two kinds of cells.
+            InputError: the topology is not that of DARTS' cells, or there are not two kinds of
+                cells.
         """
         topology = {name: getattr(self, name) for name in _DARTS_TOPOLOGY}
         if topology != _DARTS_TOPOLOGY or len(self.candidates) != len(CELLS):
@@ -154,10 +159,10 @@ class Space:
             )
 
     def of_supernet(self) -> dict[str, object]:
-        """The arguments of a `Supernet` of this space.
+        """Returns the keyword arguments of a `Supernet` of this space.
 
         Raises:
-            InputError: as `check_darts_cells`.
+            InputError: see `check_darts_cells`.
         """
         self.check_darts_cells()
         if self.primitives:
@@ -178,17 +183,17 @@ def space_of(
     primitives: Iterable[str] = PRIMITIVES,
     edge_primitives: Iterable | None = None,
 ) -> Space:
-    """The space of DARTS' cells that the arguments of public functions describe.
+    """Returns the space of DARTS' cells with the given primitives.
 
     Args:
         nodes: number of nodes of both cells.
         primitives: names of the candidates on every edge.
-        edge_primitives: in their place those of each edge of a normal cell and of each edge of a
-            reduction, as many on every edge of a cell; None for the same on all edges.
+        edge_primitives: replaces `primitives`: names for each edge of the normal cell and of the
+            reduction cell, equally many on all edges of a cell. None for the same on all edges.
 
     Raises:
-        InputError: edge primitives of other edges than those of two cells, of different numbers,
-            of which none but `none` can be derived, or an unknown one.
+        InputError: `edge_primitives` do not fit the edges of two cells, differ in number within a
+            cell, contain an unknown name, or have only `none` on an edge.
     """
     if not edge_primitives:
         return Space(nodes, ((tuple(primitives),) * len(edges(nodes)),) * 2)
@@ -210,7 +215,7 @@ def space_of(
 
 
 def recurrent_space(nodes: int, primitives: Iterable[str] = RECURRENT_PRIMITIVES) -> Space:
-    """The space of recurrent cells: each node keeps one edge, and the nodes are averaged.
+    """Returns the space of recurrent cells: each node keeps one edge, and nodes are averaged.
 
     Args:
         nodes: number of nodes.
@@ -221,16 +226,17 @@ def recurrent_space(nodes: int, primitives: Iterable[str] = RECURRENT_PRIMITIVES
 
 
 def checked_space(nodes=NODES, primitives=None, normal=None, reduce=None) -> Space:
-    """The space that a user registers, checked.
+    """Returns the space that a user registers, after checking its parts.
 
     Args:
         nodes: number of nodes of a cell.
         primitives: names of the candidates on every edge; by default the paper's.
-        normal: in their place those of a normal cell: names, or a list of them for each edge.
-        reduce: those of a reduction, likewise; by default those of the normal cell.
+        normal: replaces `primitives` for the normal cell: names, or a list of names per edge.
+        reduce: names for the reduction cell, in the same form; by default those of `normal`.
 
     Raises:
-        InputError: a number of nodes that cannot be, unknown primitives, or edges that do not fit.
+        InputError: an invalid number of nodes, unknown or repeated primitives, or lists that do
+            not fit the edges.
     """
     if not isinstance(nodes, int) or isinstance(nodes, bool) or not 1 <= nodes <= MOST_NODES:
         raise InputError(
@@ -249,13 +255,15 @@ def checked_space(nodes=NODES, primitives=None, normal=None, reduce=None) -> Spa
 
 
 def _on_edges(cell, nodes: int):
-    """The primitives of each edge, given as names for all of them or as a list for each."""
+    """Returns the primitives of each edge, from names for all edges or from a list per edge."""
     if isinstance(cell, str) or not isinstance(cell, list | tuple) or not cell:
         raise InputError(f"Expected a list of primitives. Received: {shown(cell)}")
     if all(isinstance(name, str) for name in cell):
         return (tuple(cell),) * len(edges(nodes))
     if any(isinstance(names, str) or not isinstance(names, list | tuple) for names in cell):
-        raise InputError(f"Expected primitives, or a list of them an edge. Received: {shown(cell)}")
+        raise InputError(
+            f"Expected primitives, or a list of them per edge. Received: {shown(cell)}"
+        )
     return cell
 
 
@@ -270,4 +278,4 @@ _BUILT_IN = {
 }
 
 SPACES = collections.ChainMap(registry.SPACES, _BUILT_IN)
-"""Search spaces by the name that `--space` takes."""
+"""Search spaces by name, the values of `--space`: built-in and registered by users."""

@@ -1,4 +1,4 @@
-"""Published cells by name, and what their papers say of them."""
+"""Published cells by name, with the results reported in their papers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from darts_tf.spaces.notation import parse
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
-    """Where cells come from.
+    """Origin of published cells.
 
     Attributes:
         source: the paper.
-        method: how the cells were found.
-        gpu_days: what the search cost.
-        note: what a reader has to know.
+        method: search method.
+        gpu_days: cost of the search in GPU days.
+        note: remark for readers, e.g. on how the numbers were obtained.
     """
 
     source: str
@@ -31,15 +31,15 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Published(Found):
-    """What is published of a convolutional cell; None where nothing comparable is.
+    """Published results of convolutional cells; None if no comparable one is published.
 
     Attributes:
         genotype: the cells.
         cifar10_error: test error in percent, trained with cutout unless `note` says otherwise.
-        cifar10_deviation: of that error over runs.
-        cifar10_params: millions of parameters of that network.
+        cifar10_deviation: standard deviation of `cifar10_error` over runs, in percent.
+        cifar10_params: millions of parameters of the network on CIFAR-10.
         imagenet_error: top-1 error in percent in the mobile setting.
-        imagenet_params: millions of parameters of that network.
+        imagenet_params: millions of parameters of the network on ImageNet.
     """
 
     genotype: Genotype
@@ -52,12 +52,12 @@ class Published(Found):
 
 @dataclasses.dataclass(frozen=True)
 class PublishedRecurrent(Found):
-    """What is published of a recurrent cell.
+    """Published results of a recurrent cell.
 
     Attributes:
         genotype: the cell.
-        ptb_perplexity: on the test split of Penn Treebank.
-        ptb_params: millions of parameters of that model.
+        ptb_perplexity: perplexity on the test split of Penn Treebank.
+        ptb_params: millions of parameters of the language model.
     """
 
     genotype: RecurrentGenotype
@@ -66,7 +66,7 @@ class PublishedRecurrent(Found):
 
 
 def _cell(text: str):
-    """Reads one cell as `str(genotype)` writes it."""
+    """Parses one cell in the notation of `str(genotype)`."""
     nodes, concat = text.split(" -> ")
     words = nodes.replace(" |", ",").split(", ")
     pairs = ((word.split()[0], int(word.split()[1])) for word in words)
@@ -197,7 +197,7 @@ ZOO = {
 """Published convolutional cells by name."""
 
 GENOTYPES = {name: published.genotype for name, published in ZOO.items()}
-"""The cells of `ZOO` alone."""
+"""Genotypes of `ZOO` by name."""
 
 RECURRENT_ZOO = {
     "DARTS_V1": PublishedRecurrent(
@@ -229,30 +229,30 @@ RECURRENT_ZOO = {
 """Published recurrent cells by name."""
 
 RECURRENT_GENOTYPES = {name: published.genotype for name, published in RECURRENT_ZOO.items()}
-"""The cells of `RECURRENT_ZOO` alone."""
+"""Genotypes of `RECURRENT_ZOO` by name."""
 
 NOT_EXPRESSIBLE = {
     "AmoebaNet_B": "its cells have 1x1 and full 3x3 convolutions and 2x2 pools",
     "NASNet_B": "its cells read four states and give four, and concatenate none",
     "NASNet_C": "its cells give two states instead of concatenating their nodes",
 }
-"""Published cells that have other operations, inputs or outputs than the cells here, and which."""
+"""Published cells that genotypes cannot represent, with the reason."""
 
 
 def load_genotype(
     path_or_name: str | os.PathLike[str], recurrent: bool | None = False
 ) -> Genotype | RecurrentGenotype:
-    """A genotype of the zoo by its name, or one from a file in any notation that is read.
+    """Returns a genotype of the zoo by name, or reads one from a file in any supported notation.
 
     Args:
-        path_or_name: a name of `GENOTYPES`, or of `RECURRENT_GENOTYPES`; the path of a file with a
-            genotype; or, of a file that has several, its path, a colon and the name there:
+        path_or_name: a name in `GENOTYPES`, or in `RECURRENT_GENOTYPES`; the path of a file with a
+            genotype; or, for a file with several, its path, a colon and the name in the file:
             `genotypes.py:DARTS_V2`.
-        recurrent: whether a recurrent cell is wanted. None takes a file of either kind, and a name
-            for that of cells for images.
+        recurrent: whether a recurrent cell is expected. None accepts a file of either kind, and
+            looks names up in `GENOTYPES`.
 
     Raises:
-        InputError: Neither a name nor a file, or a file that holds no genotype of that kind.
+        InputError: neither a name nor a file, or a file without a genotype of that kind.
     """
     known = RECURRENT_GENOTYPES if recurrent else GENOTYPES
     if path_or_name in known:
@@ -268,8 +268,8 @@ def load_genotype(
         genotype = parse(pathlib.Path(path).read_bytes(), name)
         if recurrent not in (None, isinstance(genotype, RecurrentGenotype)):
             kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
-            wanted, given = kinds[recurrent], kinds[not recurrent]
-            raise InputError(f"Expected {wanted}. Received: {given}")
+            wanted, received = kinds[recurrent], kinds[not recurrent]
+            raise InputError(f"Expected {wanted}. Received: {received}")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return genotype
@@ -279,7 +279,7 @@ def _unknown(name: str, known: Mapping[str, object]) -> InputError:
     plain = name.replace("-", "_")
     if plain in NOT_EXPRESSIBLE:
         return InputError(
-            "Expected a genotype of two inputs and one output a cell and known primitives. "
+            "Expected a genotype of two inputs and one output per cell and known primitives. "
             f"Received: {name}: {NOT_EXPRESSIBLE[plain]}"
         )
     return unknown_name("genotype", name, [*known, "the path of a file"])

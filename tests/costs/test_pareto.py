@@ -161,7 +161,7 @@ def test_stronger_edge_of_a_node_comes_first():
 
 @pytest.mark.parametrize("share", [0.99, 0.8, 0.6, 0.4, 0.2])
 def test_paper_space_is_searched_at_once(share):
-    """Of latencies, say, no two of which are equal; never worse than cells at random."""
+    """All costs differ, as latencies do; the result is never worse than random cells."""
     random = np.random.default_rng(0)
     alphas = random.normal(size=(2, 14, 8))
     tables = random.integers(10**4, 10**7, (2, 14, 8))

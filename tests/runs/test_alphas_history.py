@@ -21,9 +21,9 @@ def drawn(seed, shapes=((5, 8), (5, 8))):
 def test_history_gives_the_alphas_of_every_epoch(tmp_path, shapes):
     for epoch in range(3):
         extend_history(tmp_path, epoch, *drawn(epoch, shapes))
-    found = load_history(tmp_path)
-    assert list(found) == [0, 1, 2]
-    for epoch, arrays in found.items():
+    loaded = load_history(tmp_path)
+    assert list(loaded) == [0, 1, 2]
+    for epoch, arrays in loaded.items():
         for ours, expected in zip(arrays, drawn(epoch, shapes), strict=True):
             np.testing.assert_array_equal(ours, expected)
 
@@ -31,9 +31,9 @@ def test_history_gives_the_alphas_of_every_epoch(tmp_path, shapes):
 def test_history_forgets_what_a_run_has_gone_back_from(tmp_path):
     for epoch, seed in ((0, 0), (1, 1), (2, 2), (1, 7)):
         extend_history(tmp_path, epoch, *drawn(seed))
-    found = load_history(tmp_path)
-    assert list(found) == [0, 1]
-    np.testing.assert_array_equal(found[1][0], drawn(7)[0])
+    loaded = load_history(tmp_path)
+    assert list(loaded) == [0, 1]
+    np.testing.assert_array_equal(loaded[1][0], drawn(7)[0])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ ARRAYS = (
 
 
 def same(one, other) -> bool:
-    """Whether two readings say the same, bit for bit."""
+    """Returns whether two checkpoints that were read are equal bit for bit."""
     arrays = zip(one[2], other[2], strict=False)
     return (
         one[:2] == other[:2]
@@ -73,8 +73,8 @@ def test_checkpoint_comes_back_bit_for_bit(tmp_path, kind, shape):
 def test_checkpoint_keeps_bits_that_compare_alike(tmp_path):
     quiet, loud = np.array([0x7FC00001, 0xFF800001], np.uint32).view(np.float32)
     arrays = [np.array([quiet, loud, -0.0, 0.0, np.inf, -np.inf, 1e-45], np.float32)]
-    found = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, arrays))
-    assert same(found, (POSITION, CONFIG, arrays))
+    restored = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, arrays))
+    assert same(restored, (POSITION, CONFIG, arrays))
 
 
 def test_checkpoint_takes_arrays_of_any_layout_and_python_numbers(tmp_path):
@@ -85,20 +85,21 @@ def test_checkpoint_takes_arrays_of_any_layout_and_python_numbers(tmp_path):
         np.asfortranarray(block),
         np.broadcast_to(block[0], (3, 8)),
     ]
-    _, _, found = checkpoints.read(checkpoints.write(tmp_path, POSITION, {}, [*arrays, 0.5, True]))
-    for actual, expected in zip(found, [*arrays, 0.5, True], strict=True):
+    path = checkpoints.write(tmp_path, POSITION, {}, [*arrays, 0.5, True])
+    _, _, restored = checkpoints.read(path)
+    for actual, expected in zip(restored, [*arrays, 0.5, True], strict=True):
         np.testing.assert_array_equal(actual, expected)
 
 
 def test_checkpoint_keeps_the_order_of_many_arrays(tmp_path):
     arrays = [np.int32(i) for i in range(1234)]
-    _, _, found = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, arrays))
-    assert [int(array) for array in found] == list(range(1234))
+    _, _, restored = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, arrays))
+    assert [int(array) for array in restored] == list(range(1234))
 
 
 def test_checkpoint_of_no_arrays_is_one(tmp_path):
-    found = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, []))
-    assert same(found, (POSITION, CONFIG, []))
+    restored = checkpoints.read(checkpoints.write(tmp_path, POSITION, CONFIG, []))
+    assert same(restored, (POSITION, CONFIG, []))
 
 
 def test_write_names_the_file_by_the_step_and_leaves_nothing_else(tmp_path):
@@ -121,12 +122,12 @@ def test_newest_is_the_one_of_the_last_step(tmp_path):
 def test_damaged_checkpoints_are_logged_and_left_out(tmp_path, caplog):
     paths = [checkpoints.write(tmp_path, Position(i, 0, 5), {"i": i}, ARRAYS[:1]) for i in range(3)]
     paths[2].write_bytes(paths[2].read_bytes()[:-9])
-    found = list(checkpoints.readable(checkpoints.newest(tmp_path)))
-    assert [(path, position.epoch, config) for path, position, config, _ in found] == [
+    restored = list(checkpoints.readable(checkpoints.newest(tmp_path)))
+    assert [(path, position.epoch, config) for path, position, config, _ in restored] == [
         (paths[1], 1, {"i": 1}),
         (paths[0], 0, {"i": 0}),
     ]
-    assert all(same((0, 0, arrays), (0, 0, ARRAYS[:1])) for *_, arrays in found)
+    assert all(same((0, 0, arrays), (0, 0, ARRAYS[:1])) for *_, arrays in restored)
     assert caplog.text.count("trying the one before") == caplog.text.count(paths[2].name) == 1
 
 
@@ -145,14 +146,14 @@ def is_told(path: pathlib.Path, content: bytes, whole: bytes) -> bool:
     """Reads a damaged file: whether it is refused. If not, it must say what the whole one says."""
     path.write_bytes(content)
     try:
-        found = checkpoints.read(path)
+        restored = checkpoints.read(path)
     except CheckpointError as error:
         message = str(error)
         assert message.startswith("Expected a")
         assert len(message.splitlines()) == 1
         return True
     path.write_bytes(whole)
-    assert same(found, checkpoints.read(path))
+    assert same(restored, checkpoints.read(path))
     return False
 
 
@@ -218,7 +219,7 @@ def test_damaged_header_that_asks_for_less_is_refused(tmp_path, written, text, d
 
 
 class Command:
-    """What leaves a file when it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)

@@ -57,7 +57,7 @@ def fill(monkeypatch, place) -> None:
 
 
 PLACES = [(os, "fsync"), (os, "replace"), (np, "savez"), (pathlib.Path, "open")]
-"""What can fail when a file is written."""
+"""Functions that can fail while a file is written."""
 
 FAILING = pytest.mark.parametrize("place", PLACES, ids=lambda place: place[1])
 

@@ -1,4 +1,4 @@
-"""How a run gets its folder: nothing of the user's lost, one process at a time, one description."""
+"""Folders of runs: user files are never deleted, and only one process uses a folder at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes of itself when it begins, and what it wants to be the same when it resumes."""
+"""Files that describe a run, and settings that must not change when it resumes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ OTHERS = {
 
 
 def test_other_values_are_there_for_every_setting():
-    """Of the others, the dataset tells its own name, and these three say where and how."""
+    """The exceptions are the dataset, which is checked by itself, and how the folder is used."""
     names = {field.name for field in dataclasses.fields(configs.SearchConfig)}
     assert names == {*OTHERS, "dataset", "workdir", "overwrite", "resume"}
     elsewhere = {"workdir", "overwrite", "resume"}
@@ -207,7 +207,7 @@ def test_log_of_a_resumed_run_goes_on_below_the_earlier_one(tmp_path):
 
 @pytest.fixture
 def kept():
-    """What holds the log back until a run begins, as the program does."""
+    """Yields a handler that buffers the log until a run starts, as the program has."""
     handler = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
     LOGGER.addHandler(handler)
     yield handler
@@ -227,7 +227,7 @@ def test_log_begins_with_what_was_held_back_for_it(tmp_path, kept):
 
 
 def test_log_of_a_second_run_has_nothing_of_the_first(tmp_path, kept):
-    """As in `darts-tf demo`, one process with two runs."""
+    """One process starts two runs, as `darts-tf demo` does."""
     for name in ("first", "second"):
         LOGGER.warning("before the %s", name)
         with run_folder.started_run(

@@ -28,7 +28,7 @@ def harmless(monkeypatch):
 
 
 def doctor(capsys) -> dict[str, dict[str, str]]:
-    """What it prints for programs."""
+    """Returns the JSON output of `darts-tf doctor`."""
     assert main(["doctor", "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 

@@ -73,7 +73,7 @@ def test_no_published_cell_is_degenerate(name):
 
 
 def drawn_alphas(seed: int) -> np.ndarray:
-    """Of a cell that likes skip connections."""
+    """Returns random alphas of a cell that prefers skip connections."""
     alphas = np.random.default_rng(seed).normal(size=(ROWS, len(PRIMITIVES)))
     alphas[:, SKIP] += 3
     return alphas

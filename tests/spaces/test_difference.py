@@ -1,4 +1,4 @@
-"""What has changed from one genotype to the next."""
+"""Differences between two genotypes."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def edges(genotype):
 @given(st.one_of(st.tuples(genotypes, genotypes), st.tuples(recurrent(), recurrent())))
 def test_changes_lead_from_one_genotype_to_the_other_and_none_is_idle(pair):
     before, after = pair
-    found = changes(before, after)
-    gone = collections.Counter((c.cell, c.node, c.before) for c in found)
-    come = collections.Counter((c.cell, c.node, c.after) for c in found)
+    differences = changes(before, after)
+    gone = collections.Counter((c.cell, c.node, c.before) for c in differences)
+    come = collections.Counter((c.cell, c.node, c.after) for c in differences)
     assert edges(before) - gone + come == edges(after)
     assert gone == edges(before) - edges(after)
     assert not gone & come
@@ -76,9 +76,9 @@ def test_an_edge_is_told_beside_one_of_its_own_input_where_there_is_one(before, 
     by_node = collections.defaultdict(list)
     for change in changes(before, after):
         by_node[change.cell, change.node].append(change)
-    for found in by_node.values():
-        shared = {c.before[1] for c in found} & {c.after[1] for c in found}
-        assert {c.before[1] for c in found if c.before[1] == c.after[1]} == shared
+    for group in by_node.values():
+        shared = {c.before[1] for c in group} & {c.after[1] for c in group}
+        assert {c.before[1] for c in group if c.before[1] == c.after[1]} == shared
 
 
 def test_words_name_cell_node_and_both_edges():
@@ -99,11 +99,11 @@ def test_words_of_many_changes_stay_short():
     before, after = GENOTYPES["DARTS_V1"], GENOTYPES["AmoebaNet"]
     with pytest.raises(InputError, match="the same nodes"):
         changes(before, after)  # five nodes a cell
-    found = describe_changes(before, GENOTYPES["DARTS_V2"], most=2)
+    text = describe_changes(before, GENOTYPES["DARTS_V2"], most=2)
     count = len(changes(before, GENOTYPES["DARTS_V2"]))
-    assert found.startswith(f"{count} of 16 edges changed: normal node 3: ")
-    assert found.endswith(f"; and {count - 2} more")
-    assert found.count(" -> ") == 2
+    assert text.startswith(f"{count} of 16 edges changed: normal node 3: ")
+    assert text.endswith(f"; and {count - 2} more")
+    assert text.count(" -> ") == 2
 
 
 def test_genotypes_of_two_kinds_are_refused():
