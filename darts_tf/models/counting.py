@@ -106,7 +106,7 @@ def checked_target(target: Target) -> Target:
 
 
 def size_of(variables: Iterable[keras.Variable]) -> int:
-    """How many numbers some variables hold."""
+    """Returns the number of elements of some variables."""
     return sum(math.prod(v.shape) for v in variables)
 
 

@@ -51,12 +51,12 @@ class RecurrentModel(keras.Model):
 
     @property
     def state_units(self) -> int:
-        """Of the state."""
+        """Number of units of the state."""
         return self.cell.units
 
     @property
     def seed_state(self) -> keras.Variable:
-        """What the masks of the next training pass are a function of."""
+        """Seed of the masks of the next training pass."""
         return self._seed.state
 
     def _build_all(self):
@@ -108,7 +108,7 @@ class RecurrentModel(keras.Model):
         return (logits, state) if return_state else logits
 
     def over_time(self, inputs, state, hidden_mask, training):
-        """What the recurrent layer gives, `(time, batch, units)`, and its state after that."""
+        """Returns the recurrent layer's outputs, `(time, batch, units)`, and its last state."""
         outputs = self.cell.over_time(inputs, state, hidden_mask, training=training)
         return outputs, outputs[-1]
 
@@ -118,7 +118,7 @@ class RecurrentModel(keras.Model):
         return tf.reshape(logits, (*_shape(outputs)[:2], self.vocabulary))
 
     def _masks(self, batch):
-        """What drops words, parts of their embedding, inputs, states and outputs of this batch."""
+        """Returns dropout masks of words, embeddings, inputs, states and outputs of a batch."""
         masks = {}
         seeds = dropout.seeds(self._seed, len(DROPOUTS))
         for name, seed in zip(DROPOUTS, seeds, strict=True):

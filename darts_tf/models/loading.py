@@ -1,4 +1,4 @@
-"""How trained models are read back."""
+"""Loading of trained models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the edges of a supernet are mixed by, given in place of its softmaxed alphas.
+"""Overrides a supernet's mixture weights, e.g. to mask operations.
 
 A mixture is a list as a supernet's `mixture()` gives it: the factors of the primitives on every
 edge, `(edges, primitives)`, of the normal and of the reduction cell; with partial channels also the

@@ -119,7 +119,7 @@ def _our_layout(name, array, variable):
 
 
 def _group_axis(variable):
-    """Where groups lie side by side."""
+    """Returns the axis along which groups are concatenated."""
     return 2 if _is_depthwise(variable) else 0
 
 

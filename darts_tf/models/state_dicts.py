@@ -14,7 +14,7 @@ import numpy as np
 from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
 
 WRAPPER = "state_dict"
-"""Where a checkpoint has the weights that has an epoch, an optimizer and so on beside them."""
+"""Key of the weights in a checkpoint that also holds an epoch, an optimizer and so on."""
 DATA_PARALLEL = "module."
 """Stands before every name where PyTorch's `DataParallel` saved."""
 NUMBERS = "fiu"
@@ -94,7 +94,7 @@ READERS = {
     **{".pt": _torch, ".pth": _torch, ".pth.tar": _torch},
     **{".npz": _numpy, ".safetensors": _safetensors},
 }
-"""What reads a file, by the end of its name."""
+"""Readers of files, by the suffix of the file name."""
 
 
 def _unwrapped(stored) -> Mapping:

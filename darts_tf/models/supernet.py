@@ -135,7 +135,7 @@ class Supernet(keras.Model):
         self.built = True
 
     def _add_randomness(self):
-        """What draws are a function of, where there are any: a seed, and scalars that change."""
+        """Adds the seed and the scalars that random draws depend on, if there are any."""
         sampled, perturbed = self._sampled, self._config["perturb"] != "none"
         rate = self._config["op_dropout"]
         self.temperature = self._scalar("temperature", 1.0) if sampled else None
@@ -145,7 +145,7 @@ class Supernet(keras.Model):
 
     @property
     def seed_state(self) -> keras.Variable | None:
-        """What the draws of the next training pass are a function of; None where there are none."""
+        """Seed of the draws of the next training pass; None without draws."""
         return self._seed.state if self._seed else None
 
     @property
@@ -183,11 +183,11 @@ class Supernet(keras.Model):
         return self.head(s1)
 
     def mixture(self) -> list[tf.Tensor]:
-        """What the edges are mixed by where nothing is drawn, an array for each of `alphas`."""
+        """Returns the mixture weights without random draws, an array for each of `alphas`."""
         return self._mixtures([])
 
     def _mixtures(self, seeds):
-        """What operations are weighed by (eq. 2), and edges where they have alphas of their own."""
+        """Returns the weights of operations (eq. 2), and of edges if these have their own alphas."""
         alphas = [tf.convert_to_tensor(a) for a in self.alphas]
         relax = RELAXATIONS[self._config["relaxation"]]
         noise = seeds if self._sampled and seeds else [None, None]

@@ -43,7 +43,7 @@ class Vertex:
 
 
 def line_width(strength: float | None) -> float:
-    """How wide an edge is drawn, in points: linear in its strength."""
+    """Returns the width of a drawn edge in points, linear in its strength."""
     return LINE if strength is None else THIN + (STRONGEST - THIN) * strength
 
 
@@ -113,7 +113,7 @@ def planned(sketch: Sketch, width: float, weighed: bool) -> Plan:
 
 
 class Drawing:
-    """What draws in one axes, moved by an offset, in the colours of a theme."""
+    """Draws into one axes, at an offset, in the colors of a theme."""
 
     def __init__(self, axes, theme: Theme):
         self.axes, self.theme = axes, theme

@@ -118,15 +118,15 @@ class Picture(Figure):
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """What a figure of cells has beside them."""
+    """Settings of a figure beside its cells."""
 
     titles: Mapping[str, str]
-    """What is written above all; by key where several take turns in a film."""
+    """Titles above the figure, by key; in a film several alternate."""
     dark: bool = False
     weighed: bool = True
-    """Whether the boxes of a supernet say the weights of their operations."""
+    """True to write the weights of operations into the boxes of a supernet."""
     variants: Sequence[Sequence[Mapping[str, Operation]]] = ()
-    """Of each cell and each of its operations all that takes turns there in a film, by key."""
+    """Variants of each operation of each cell that alternate in a film, by key."""
 
 
 def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
@@ -259,4 +259,4 @@ FORMATS: dict[str, Callable[[Figure], bytes]] = {
     "pdf": _pdf,
     "gif": _gif,
 }
-"""What a picture can be written as, and how."""
+"""Writers of picture files, by format."""

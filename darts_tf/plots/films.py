@@ -17,21 +17,21 @@ from darts_tf.plots.sketches import Operation, Sketch
 from darts_tf.plots.svg import Motion, moving, svg_of
 
 MOST_FRAMES = 100
-"""Of longer searches so many epochs are shown, equally far apart, the first and last included."""
+"""Maximum number of frames: longer searches are sampled evenly, with first and last epoch."""
 SECONDS, LAST_SECONDS = 0.25, 3.0
-"""How long each epoch is shown, and the last."""
+"""Seconds that each epoch is shown, and the last one."""
 DOTS = 100
 """Pixels an inch of GIF files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What changes of an artist."""
+    """Changes of an artist from frame to frame."""
 
     visible: tuple[bool, ...]
     """In which frames it is there."""
     widths: tuple[float, ...] | None = None
-    """Of its line in each of them, in points; None for what is no line."""
+    """Line width in each frame, in points; None if it is no line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,4 +168,4 @@ def _animate(name: str, values, begins, length: float, mode: str) -> dict[str, s
 
 
 FORMATS: dict[str, Callable[[Film], bytes]] = {"gif": gif_of, "svg": moving_svg_of}
-"""What an animation can be written as, and how."""
+"""Writers of animations, by format."""

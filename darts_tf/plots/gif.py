@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 COLOURS = 64
-"""Of a file: enough for smooth edges of a dozen areas, and half the size of one with 256."""
+"""Number of colors: enough for smooth edges of a dozen areas, at half the size of 256 colors."""
 LOOKED_AT = 5
 """Images whose colours are counted, the last among them."""
 

@@ -21,7 +21,7 @@ CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
 LOW, HIGH = (247, 251, 255), (8, 48, 107)
 """Colours of a weight of 0 and of 1."""
 EDGE = "whole edge"
-"""What stands above the shares of edges with alphas of their own."""
+"""Heading of the shares of edges that have their own alphas."""
 
 
 def heat_images(alphas: Sequence, space: Space, relaxation: str = "softmax") -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Where to draw the vertices and edges of a cell: layers from left to right, numbers alone.
+"""Layout of a cell's graph as coordinates: layers of vertices from left to right.
 
 Sugiyama, Tagawa and Toda 1981: vertices get layers, an edge that passes others gets a lane in each,
 layers are ordered so that few edges cross, and then come coordinates. All edges that leave a
@@ -22,12 +22,12 @@ APART, LANES_APART = 9.0, 7.0
 LEAST_GAP, MOST_GAP, STEEPNESS = 26.0, 84.0, 3.0
 """Bounds on the distance of two layers, and how many times as far as that an edge may climb."""
 SWEEPS = 12
-"""How often the layers are ordered by their neighbours, there and back."""
+"""Number of sweeps, forward and back, that order layers by their neighbors."""
 STRAIGHT = 50.0
-"""How much straighter than others an edge is in its lanes, and where its ends have no other."""
+"""Weight of straightness of edges in lanes, and of edges without others at their ends."""
 
 ALOFT = 1e4
-"""Where everything would like to be a little, so that nothing is low before it is moved to 0."""
+"""Weak pull upwards that makes the solution unique; the layout is shifted to 0 afterwards."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Layout:
     """Places in points; x grows to the right, y upwards, and all is right of and above (0, 0)."""
 
     centres: tuple[Point, ...]
-    """Of every vertex."""
+    """Center of every vertex."""
     routes: tuple[tuple[Point, ...], ...]
-    """Of every edge: from the right side of its source to the left side of its target. Between
+    """Route of every edge: from the right side of its source to the left side of its target. Between
     every other point and the next it lies within a layer and is straight and level; elsewhere it
     is meant to be a curve that leaves and arrives level."""
     width: float
-    """Of everything."""
+    """Width of the whole layout."""
     height: float
-    """The same."""
+    """Height of the whole layout."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -110,7 +110,7 @@ def _lanes(edges, layer_of, first: int) -> dict[tuple[int, int], int]:
 
 
 def _steps(edge, layer_of, lanes) -> tuple[int, ...]:
-    """What an edge goes through, one vertex or lane a layer."""
+    """Returns the vertices and lanes of an edge, one per layer."""
     source, target = edge
     between = range(layer_of[source] + 1, layer_of[target])
     return (source, *(lanes[source, layer] for layer in between), target)
@@ -153,7 +153,7 @@ def _sorted_by_neighbours(layers, segments, way: str) -> list[list[int]]:
 
 
 def _swapped(layers, segments) -> list[list[int]]:
-    """The same after exchanges of neighbours for as long as one makes fewer crossings."""
+    """Exchanges neighbors as long as that reduces the number of crossings; returns the orders."""
     layers = [list(layer) for layer in layers]
     sides: dict[int, tuple[list[int], list[int]]] = {v: ([], []) for layer in layers for v in layer}
     for left, right in segments:
@@ -186,7 +186,7 @@ def _pair_crossings(lower, upper, place) -> int:
 
 
 def _crossings(layers, segments) -> int:
-    """How many pairs of segments cross."""
+    """Returns the number of pairs of segments that cross."""
     place = {v: i for layer in layers for i, v in enumerate(layer)}
     number = {v: i for i, layer in enumerate(layers) for v in layer}
     ends: list[list[tuple[int, int]]] = [[] for _ in layers]

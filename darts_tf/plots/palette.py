@@ -1,4 +1,4 @@
-"""How operations look in pictures: what kind each is, and its colour.
+"""Colors of operations in pictures, by the kind of operation.
 
 The colours are those of Okabe and Ito, which people with any colour vision tell apart; each
 has another lightness, so that they differ in gray print too, for which their purple is darker.
@@ -38,7 +38,7 @@ COLOURS = {
     "sigmoid": "#0072b2",
     OTHER: "#009e73",
 }
-"""What boxes of a kind are filled with; None for a box that is not."""
+"""Fill color of boxes by kind; None for a box without a fill."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Theme:
     background: str
     ink: str
     quiet: str
-    """Of the output's edges and of small print."""
+    """Color of the output's edges and of small print."""
     faint: str
-    """Of what a search would not keep."""
+    """Color of operations that the search would not keep."""
     state: str
-    """What states are filled with."""
+    """Fill color of states."""
 
 
 LIGHT = Theme("#ffffff", "#1f2328", "#8c959f", "#d5dae0", "#eceff2")

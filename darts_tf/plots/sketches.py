@@ -46,7 +46,7 @@ class Operation:
     weight: float | None = None
     """The strength of the edge, where it is known."""
     kept: bool = True
-    """Whether the discrete cell has it."""
+    """True if the discrete cell has this operation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Sketch:
 
     @property
     def recurrent(self) -> bool:
-        """Whether this is a recurrent cell, whose state 0 is made of two inputs."""
+        """True for a recurrent cell, whose state 0 combines two inputs."""
         return self.cell == "recurrent"
 
     @property
     def states(self) -> int:
-        """How many states there are, the output left out."""
+        """Number of states without the output."""
         return self.nodes + (1 if self.recurrent else INPUTS)
 
     def words(self, operation: Operation) -> str:
@@ -77,7 +77,7 @@ class Sketch:
 
 
 def describe_sketch(sketch: Sketch) -> str:
-    """What a cell is, for who cannot see it."""
+    """Describes a cell in words, as alternative text of its picture."""
     kept = ", ".join(sketch.words(operation) for operation in sketch.operations if operation.kept)
     return f"{CELL_TITLES[sketch.cell]}: {kept}"
 

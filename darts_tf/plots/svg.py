@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 TITLE, MOVING = "title:", "moving:"
-"""How the `gid` of an artist begins that has a tooltip, and that of one which moves."""
+"""Prefixes of the `gid` of artists with a tooltip and of artists that move."""
 
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
@@ -23,10 +23,10 @@ _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-    """How an artist moves."""
+    """Motion of an artist."""
 
     attributes: Mapping[str, str]
-    """Of its path where nothing moves, as in print."""
+    """Attributes of its path where nothing moves, as in print."""
     animations: tuple[Mapping[str, str], ...]
     """The attributes of SVG's `animate` elements."""
 

@@ -42,13 +42,13 @@ REPLAYED = Switch(None)
 """Iterator of recorded results that `ops.autodiff.keep` returns: `ops.autodiff.replaying`."""
 
 FOR_XNNPACK = Switch(False)
-"""Whether layers are traced in XNNPACK's operations: `ops.xnnpack.written_for_xnnpack`."""
+"""True while layers are traced in XNNPACK's operations: `ops.xnnpack.written_for_xnnpack`."""
 
 TRACKING = Switch(True)
-"""Whether running statistics are updated: `layers.normalization.tracked_statistics`."""
+"""True if running statistics are updated: `layers.normalization.tracked_statistics`."""
 
 SYNCHRONIZED = Switch(False)
-"""Whether replicas share statistics: `layers.normalization.synchronized_statistics`."""
+"""True while replicas share statistics: `layers.normalization.synchronized_statistics`."""
 
 MIXTURE = Switch(None)
 """Mixture weights in place of the alphas': `models.mixture.mixed_by`."""

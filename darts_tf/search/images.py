@@ -254,7 +254,7 @@ def build_trainer(
 
 
 def ramps(config: SearchConfig, trainer: DARTS) -> list[Ramp]:
-    """What changes with the epoch beside the learning rate, in this search."""
+    """Returns callbacks for what changes with the epoch, beside the learning rate."""
     network = trainer.network
     changing = (
         (network.temperature, temperature_at),

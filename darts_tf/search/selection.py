@@ -20,7 +20,7 @@ from darts_tf.spaces.search_spaces import Space
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a rule may need to know of a search, beside its alphas.
+    """Facts about a search that a rule may need, beside its alphas.
 
     Attributes:
         space: the search space.

@@ -136,7 +136,7 @@ def measured(
     channels: int,
     sizes: tuple[int, tuple[int, int], int],
 ) -> Row:
-    """What a genotype's network costs.
+    """Returns the costs of a genotype's network.
 
     Args:
         config: of the comparison.
@@ -177,7 +177,7 @@ def run_of(
 
 
 def is_finished(run: TrainConfig, genotype: Genotype) -> bool:
-    """Whether a run has been finished; what has been begun must be the run that is wanted.
+    """Returns True for a finished run, and checks that a started one has the requested settings.
 
     Raises:
         InputError: it is another.

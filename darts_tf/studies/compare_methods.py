@@ -87,7 +87,7 @@ def baseline_of(
 
 
 def epochs_within(seconds: float, times: Sequence[float]) -> int:
-    """How many epochs of a search fit into a time, at least `PROBED` of them.
+    """Returns the number of epochs of a search that fit into a time, at least `PROBED`.
 
     Args:
         seconds: that may pass.

@@ -1,4 +1,4 @@
-"""Who chooses the next trial of a study: KerasTuner's oracles, and regularised evolution.
+"""Oracles, which choose the next trial of a study: KerasTuner's, and regularized evolution.
 
 All of them keep to a budget, never try the same values twice, and write their state so that a kill
 at any moment leaves a study that goes on.
@@ -23,14 +23,14 @@ SECONDS = "seconds"
 """The metrics of a trial: what it reached, and what its epochs took."""
 
 EPOCHS = "tuner/epochs"
-"""Where Hyperband writes how many epochs it gives a trial."""
+"""Hyperparameter in which Hyperband stores the epochs of a trial."""
 
 COLLISIONS = 100
-"""How often other values are looked for before a space counts as exhausted."""
+"""Number of repeated values in a row after which a space counts as exhausted."""
 
 
 class Bounded:
-    """What all oracles here share; comes before KerasTuner's class among the bases."""
+    """Mixin of all oracles; comes before KerasTuner's class in the bases."""
 
     def bound(
         self,
@@ -57,7 +57,7 @@ class Bounded:
         return sum(map(seconds, self.done()))
 
     def left(self) -> float:
-        """What may still be spent, in the unit of the allowance."""
+        """Returns the rest of the budget, in the unit of the allowance."""
         return max(0.0, self.allowance.most - self.spent())
 
     def done(self) -> list[keras_tuner.engine.trial.Trial]:
@@ -118,7 +118,7 @@ class Bounded:
         _write(pathlib.Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def is_begun(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Returns True if there is a state to resume from."""
         return os.path.exists(self._get_oracle_fname())
 
     def reload(self) -> None:
@@ -140,12 +140,12 @@ def _write(path, state) -> None:
 
 
 def seconds(trial: keras_tuner.engine.trial.Trial) -> float:
-    """What the epochs of a trial took."""
+    """Returns the seconds that the epochs of a trial took."""
     return float(trial.metrics.get_last_value(SECONDS))
 
 
 def epochs(trial: keras_tuner.engine.trial.Trial, epochs_of: Callable) -> int:
-    """How many epochs a trial is given."""
+    """Returns the number of epochs of a trial."""
     values = trial.hyperparameters.values
     return int(values[EPOCHS]) if EPOCHS in values else epochs_of(values)
 

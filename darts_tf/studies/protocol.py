@@ -51,7 +51,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As in `search/seed-0`, its place in the protocol's folder."""
+        """Path in the protocol's folder, as in `search/seed-0`."""
         return "/".join(self.config.workdir.parts[-2:])
 
 
@@ -143,7 +143,7 @@ def _check_more_seeds(config: SelectConfig) -> None:
 
 
 def open_jobs(config: SelectConfig) -> list[Job]:
-    """What is to be done next, in this order: all of the first stage that is not at its end."""
+    """Returns the jobs to do next, in order: all unfinished ones of the first unfinished stage."""
     for jobs in (_searches, _brief_trainings, _full_trainings):
         left = [job for job in jobs(config) if result_of(job.config.workdir) is None]
         if left:
@@ -248,7 +248,7 @@ def _begun_or_new(job: Job) -> SearchConfig | TrainConfig:
 
 
 def _result(config: SearchConfig | TrainConfig, diverged: bool) -> dict[str, object]:
-    """What a run that has ended has found, and what it has cost; accuracy 0 if it diverged."""
+    """Returns the result and the cost of a finished run; accuracy 0 if it diverged."""
     genotype = load_genotype(config.workdir / files.GENOTYPE)
     found = {"genotype": dataclasses.asdict(genotype), "seconds": seconds_of(config.workdir)}
     if config.searches:

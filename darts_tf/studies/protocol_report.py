@@ -1,4 +1,4 @@
-"""What a protocol has found so far, read from the results of its runs. No TensorFlow."""
+"""Report of a protocol, read from the results of its runs so far. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NUMBERS = {
     "brief": ("valid_accuracy", "seconds", "params", "macs"),
     "final": ("test_error", "seconds"),
 }
-"""What the result of a run has beside its genotype."""
+"""Numbers in the result of a run beside its genotype, by stage."""
 
 
 def result_of(folder: pathlib.Path) -> dict | None:
-    """What a run of a protocol has found; None where it has not ended.
+    """Returns the result of a run of a protocol; None if it is not finished.
 
     Args:
         folder: of the run, in that of its stage.
@@ -162,7 +162,7 @@ def _number(candidate: dict, name: str, factor: float, digits: int = 2) -> str:
 
 
 def notes(found: dict) -> list[str]:
-    """What is degenerate, the best cell's errors, and what each stage has cost, in lines."""
+    """Returns notes as lines: degenerate cells, the best cell's errors, the cost of each stage."""
     lines = [
         f"search seed {each['seed']}: {each['degenerate']}"
         for each in found["candidates"]

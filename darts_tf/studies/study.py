@@ -31,7 +31,7 @@ WAIT = 0.1
 
 
 class Outcome(dict):
-    """What a trial says: its valid accuracy, and the seconds that its epochs took."""
+    """Result of a trial: its validation accuracy, and the seconds that its epochs took."""
 
     def __init__(self, accuracy: float, took: float):
         super().__init__({OBJECTIVE: accuracy, SECONDS: took})
@@ -39,7 +39,7 @@ class Outcome(dict):
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What is studied, and how.
+    """A study: its search space, its trials and its folder.
 
     Attributes:
         config: settings with `workdir`, `method`, `seed`, `population` and `sample`.
@@ -204,7 +204,7 @@ def _check_same(config) -> None:
 
 
 def allowance_of(budget: str) -> Allowance:
-    """What a study may spend, by its budget's text.
+    """Returns the allowance that the text of a budget stands for.
 
     Raises:
         InputError: it says no budget, or names a folder without a finished search.
@@ -229,7 +229,7 @@ def _time_of_search(folder: str) -> float:
 
 
 def trial_folder(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
-    """Where the run of a trial is."""
+    """Returns the folder of a trial's run."""
     return pathlib.Path(workdir) / files.TRIALS / name
 
 
@@ -242,7 +242,7 @@ def resumable(config, folder: pathlib.Path):
 
 
 def finished(folder: pathlib.Path, epochs: int, needs: str) -> Outcome | None:
-    """What the run of a trial has said, if it has been finished.
+    """Returns the result of a trial's run if it is finished.
 
     Args:
         folder: of the run.
@@ -257,7 +257,7 @@ def finished(folder: pathlib.Path, epochs: int, needs: str) -> Outcome | None:
 
 
 def outcome(folder: pathlib.Path, last: pathlib.Path) -> Outcome:
-    """What the run of a trial has said, which has ended, perhaps before its last epoch.
+    """Returns the result of a trial's run that has ended, perhaps before its last epoch.
 
     Args:
         folder: of the run.

@@ -15,7 +15,7 @@ from darts_tf.studies.significance import LEVEL, holm, interval, p_value
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What a comparison says of one genotype.
+    """Row of a comparison of genotypes.
 
     Attributes:
         name: of the genotype.
@@ -98,7 +98,7 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
 
 
 def genotype_notes(rows: Sequence[Row]) -> list[str]:
-    """What a reader of the table has to know, in lines: of the counts, and of what is published."""
+    """Returns notes below the table, as lines: on the counts, and on published figures."""
     counts = "MACs: convolutions and dense layers; all: and 2 x normalised + rectified values"
     found = ((row.name, row.published.note) for row in rows if row.published)
     return [counts, *(f"{name}: {note}" for name, note in found if note)]
@@ -159,7 +159,7 @@ UNEQUAL = 1.25
 
 @dataclasses.dataclass(frozen=True)
 class MethodRow:
-    """What a comparison says of one method; of every attribute but the name one for each seed.
+    """Row of a comparison of methods; every attribute but the name has one value per seed.
 
     Attributes:
         name: of the method.
@@ -250,7 +250,7 @@ def method_table(rows: Sequence[MethodRow], against: str) -> list[list[str]]:
 
 
 def method_notes(rows: Sequence[MethodRow], against: str) -> list[str]:
-    """What the table says and does not say, in lines."""
+    """Returns notes below the table, as lines: what it shows and what it does not."""
     told = [
         "test error: mean ± standard deviation over the seeds; each of them has found cells of its "
         "own and trained them from scratch; bad cells are degenerate ones",

@@ -40,7 +40,7 @@ _LAST = {"search": files.ALPHAS, "train": files.MODEL}
 """A file that a finished run of each kind has."""
 
 COMBINATIONS = 1000
-"""Of other settings' values, among which one is looked for that a value goes together with."""
+"""Number of combinations of other settings to try for one that a value is valid with."""
 
 VALIDATION = 0.2
 """Share of the training images that a training is judged by, where none is set."""
@@ -118,7 +118,7 @@ def tune(
 
 
 def checked(config: TuneConfig) -> tuple[tuple[Dimension, ...], dict[str, object]]:
-    """What is chosen from, and what is set, every name and value of which has been tried out.
+    """Returns the ranges and the fixed settings, after every name and value has been tried.
 
     Raises:
         InputError: a name or a value that cannot be.

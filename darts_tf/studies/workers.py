@@ -21,7 +21,7 @@ LOST = 60.0
 
 @contextlib.contextmanager
 def beating(folder: pathlib.Path, name: str) -> Iterator[None]:
-    """Within this block a worker shows that it lives.
+    """Context manager: sends heartbeats of this worker.
 
     Args:
         folder: that all share.
@@ -51,7 +51,7 @@ def beating(folder: pathlib.Path, name: str) -> Iterator[None]:
 def watching(
     folder: pathlib.Path, names: Callable[[], Collection[str]], lost: Callable[[str], None]
 ) -> Iterator[None]:
-    """Within this block workers are missed.
+    """Context manager: reports workers that stop sending heartbeats.
 
     Args:
         folder: that all share.
@@ -89,16 +89,16 @@ def _sign(path: pathlib.Path) -> str | None:
 _LOGGER = logging.getLogger("darts_tf")
 
 CHIEF_SECONDS = 600
-"""How long a worker waits for the chief to begin."""
+"""Seconds that a worker waits for the chief to start."""
 
 TUNER_ID, ORACLE_IP, ORACLE_PORT = (
     f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")
 )
-"""What KerasTuner wants to know of a process of several, from the environment."""
+"""Environment variables that tell KerasTuner the role of a process."""
 
 
 def role() -> str:
-    """What this process is: `alone`, `chief` or `worker`, as KerasTuner reads it.
+    """Returns the role of this process as KerasTuner reads it: `alone`, `chief` or `worker`.
 
     Raises:
         InputError: The environment says a part of it only.
@@ -119,7 +119,7 @@ def role() -> str:
 
 
 def in_touch(oracle: Bounded, folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
-    """Within this block a worker shows signs of life, and a chief misses them.
+    """Context manager: a worker sends heartbeats, a chief reports missing ones.
 
     Args:
         oracle: the chief's.
