@@ -53,10 +53,10 @@ def main():
 def predicted_and_measured(target, args) -> list[tuple[float, float]]:
     """Returns predicted and measured milliseconds of networks of random genotypes."""
     import numpy as np
-    from darts_tf.export import profiling
-    from darts_tf.export.tflite.measuring import invocation, milliseconds
 
     from darts_tf.costs.tables import CostTable, network_cost
+    from darts_tf.export import profiling
+    from darts_tf.export.tflite.measuring import invocation, milliseconds
     from darts_tf.spaces.derivation import derive
 
     random = np.random.default_rng(0)

@@ -82,6 +82,7 @@ def row_of(way: str, clients: int, latencies: list[float], seconds: float) -> di
 def in_process(model: pathlib.Path, content: bytes, seconds: float) -> list[dict]:
     """Measures the SavedModel in this process, with batches of images; a request is one image."""
     import tensorflow as tf
+
     from darts_tf.export.serving import folders
 
     (base,) = folders.models(model).values()

@@ -150,6 +150,7 @@ def write_files(folder: pathlib.Path, steps: int) -> dict[str, dict]:
 def calls(folder: pathlib.Path, threads: int) -> dict:
     """Returns functions that run a model once, for every file and runtime."""
     import numpy as np
+
     from darts_tf.export.tflite.measuring import invocation
 
     functions = {path.stem: invocation(path, threads) for path in sorted(folder.glob("*.tflite"))}

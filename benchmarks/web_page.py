@@ -13,16 +13,16 @@ import time
 
 import numpy as np
 from chrome import Site, browser
-from darts_tf.export.folding import fold_normalizations
-from darts_tf.export.images import Examples
-from darts_tf.export.inference import inference_copy
-from darts_tf.export.tflite import model as tflite_model
-from darts_tf.export.web import page
 from measuring import save, show
 from PIL import Image
 
 import darts_tf
 from darts_tf.data import Preprocessing
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.images import Examples
+from darts_tf.export.inference import inference_copy
+from darts_tf.export.tflite import model as tflite_model
+from darts_tf.export.web import page
 
 GRAYSCALE, COLOR = ((0.3,), (0.4,)), ((0.5,) * 3, (0.2,) * 3)
 NETWORKS = {

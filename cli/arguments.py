@@ -13,9 +13,9 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 
 import tyro
-from darts_tf.cli.options import Common, with_options
 
 from darts_tf import configs, registry
+from darts_tf.cli.options import Common, with_options
 from darts_tf.configs import RunConfig, preset_fields, text_datasets
 from darts_tf.errors import InputError, nearest, unknown_name
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tensorflow as tf
-from darts_tf.cli import output, startup
-from darts_tf.cli.progress import EpochProgress
 from rich import box
 from rich.table import Table
 
 from darts_tf import plugins
+from darts_tf.cli import output, startup
+from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig, TrainConfig
 from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
 from darts_tf.errors import InputError, listed

@@ -88,10 +88,9 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_command(name: str, argv: list[str]) -> int:
+    from darts_tf import configs, plugins
     from darts_tf.cli import arguments, output, startup
     from darts_tf.cli import options as cli_options
-
-    from darts_tf import configs, plugins
 
     if name == "launch":  # arguments after -- belong to another command
         return importlib.import_module("darts_tf.cli.commands.launch").main(argv)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import keras
 import psutil
 import tensorflow as tf
-from darts_tf.cli import output
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from darts_tf.cli import output
 from darts_tf.errors import gigabytes
 from darts_tf.runtime.duration import duration
 from darts_tf.spaces.difference import describe_changes

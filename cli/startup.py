@@ -11,9 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from darts_tf.cli import output
-
 from darts_tf import plugins
+from darts_tf.cli import output
 from darts_tf.errors import InputError
 
 

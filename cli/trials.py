@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from darts_tf.cli import jobs, output
-
 from darts_tf.errors import InputError
 from darts_tf.runtime.duration import duration
 from darts_tf.studies.oracles import OBJECTIVE, Bounded, seconds

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export.inference import image_shape
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
+from darts_tf.export.inference import image_shape
 from darts_tf.models.network import logits_of
 from darts_tf.runtime.atomic import contents
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError, first_line, listed
 from darts_tf.export import folder
 from darts_tf.export.formats import FORMATS
 from darts_tf.export.images import check_images, in_batches, keras_logits
 from darts_tf.export.web import page
-
-from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.errors import InputError, first_line, listed
 from darts_tf.models.network import load_network
 from darts_tf.runs import files
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from darts_tf.export import folder, parity, report_page
-from darts_tf.export.publishing import published
 
 import darts_tf
 from darts_tf.errors import InputError, unknown_name
+from darts_tf.export import folder, parity, report_page
+from darts_tf.export.publishing import published
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
 

@@ -11,14 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from darts_tf.errors import InputError, first_line, shortened
 from darts_tf.export import parity
 from darts_tf.export.folding import fold
 from darts_tf.export.formats import FORMATS
 from darts_tf.export.tflite import measuring
 from darts_tf.export.tflite.quantization import float32
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-from darts_tf.errors import InputError, first_line, shortened
 from darts_tf.layers.primitives import PRIMITIVES, views
 from darts_tf.models.counting import size_of
 from darts_tf.ops.xnnpack import written_for_xnnpack

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
+from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.export.folding import fold, fold_normalizations
 from darts_tf.export.images import Examples
 from darts_tf.export.tflite import model as tflite_model
 from darts_tf.export.tflite.measuring import WARM_UP, invocation, milliseconds, percentiles
 from darts_tf.export.tflite.quantization import float32
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
-from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.layers.stems import Stem
 from darts_tf.models.counting import layer_of
 from darts_tf.models.network import build_network

@@ -17,9 +17,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
-from darts_tf.export import folder
-
 from darts_tf.errors import InputError, listed
+from darts_tf.export import folder
 from darts_tf.runtime import atomic
 
 LAST = (folder.PAGE, folder.REPORT)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export import folder, warmup
-from darts_tf.export.images import Examples
-from darts_tf.export.inference import frozen_logits, image_shape
 
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError
+from darts_tf.export import folder, warmup
+from darts_tf.export.images import Examples
+from darts_tf.export.inference import frozen_logits, image_shape
 from darts_tf.models.network import Network
 
 SIGNATURE = "serving_default"

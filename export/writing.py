@@ -9,15 +9,15 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+
+from darts_tf.configs import ExportConfig
+from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.errors import InputError
 from darts_tf.export import folder, parity, pipeline
 from darts_tf.export.folding import fold_normalizations
 from darts_tf.export.formats import FORMATS
 from darts_tf.export.images import Examples, check_images, in_batches, keras_logits
 from darts_tf.export.inference import computes_in_half, inference_copy
-
-from darts_tf.configs import ExportConfig
-from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.errors import InputError
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.models.network import Network
 

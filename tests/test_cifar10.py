@@ -5,8 +5,8 @@ from __future__ import annotations
 import tarfile
 
 import pytest
-from darts_tf.cli.main import main
 
+from darts_tf.cli.main import main
 from darts_tf.runs.metrics import read_metrics
 
 LEARNS = (

@@ -13,9 +13,9 @@ import jsonschema
 import manifest_schemas
 import pytest
 import yaml
-from darts_tf.cli import arguments
 from manifest_schemas import DEPLOY, ROOT, TYPES
 
+from darts_tf.cli import arguments
 from darts_tf.configs import SearchConfig
 from darts_tf.runs import files as run_files
 

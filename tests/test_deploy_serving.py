@@ -10,11 +10,11 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from darts_tf.export.serving import config as files
 from manifest_schemas import DEPLOY, check
 from servers import serving, write_version
 
 from darts_tf.configs import ServeConfig
+from darts_tf.export.serving import config as files
 
 FOLDER = DEPLOY / "serving"
 KINDS = {

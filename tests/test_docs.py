@@ -12,12 +12,12 @@ import sys
 
 import pytest
 from chrome import Site, browser, require_browser
-from darts_tf.cli.arguments import flags
-from darts_tf.cli.main import COMMANDS
 from docs_blocks import ROOT
 
 import darts_tf
 from darts_tf import configs
+from darts_tf.cli.arguments import flags
+from darts_tf.cli.main import COMMANDS
 
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 ADDRESSES = ("http:", "https:", "//")

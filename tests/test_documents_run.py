@@ -9,14 +9,14 @@ import shutil
 
 import pytest
 from cli_helpers import replace_commands, write_images
-from darts_tf.cli import arguments
-from darts_tf.cli.main import COMMANDS, main
 from docs_blocks import PAGES, ROOT, Block, Statement, blocks, flags_of, inline, statements
 from docs_runner import Runner
 from PIL import Image
 from text_folders import SPLITS, write_texts
 
 from darts_tf import configs
+from darts_tf.cli import arguments
+from darts_tf.cli.main import COMMANDS, main
 
 SHORT = ("docs/method.md", "docs/recurrent.md", "docs/variants.md")
 """Pages that run with all other tests; the others take minutes."""

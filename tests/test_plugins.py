@@ -12,14 +12,14 @@ import re
 import subprocess
 import sys
 
-import darts_tf.cli.commands.launch
 import pytest
 from clean_registry import registrations_taken_back
 from cli_helpers import one_line_of_wrong_use, replace_commands
-from darts_tf.cli.main import main
 from mostly_slow import mostly_slow
 
+import darts_tf.cli.commands.launch
 from darts_tf import plugins
+from darts_tf.cli.main import main
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_space
 from darts_tf.runtime import distribution

@@ -5,7 +5,6 @@ from __future__ import annotations
 from darts_tf.cli import jobs
 from darts_tf.cli.jobs import begin, end_of_search, introduced, prepare
 from darts_tf.cli.trials import ready, show, show_made, summarise
-
 from darts_tf.configs import BaselineConfig
 from darts_tf.spaces.mutation import genotype_of
 from darts_tf.studies.baseline import baseline

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Iterable, Mapping
 
 from darts_tf.cli import startup
-
 from darts_tf.configs import BoardConfig
 from darts_tf.errors import InputError, first_line, listed
 from darts_tf.runs import files

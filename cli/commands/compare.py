@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 
 import keras
+
 from darts_tf.cli import jobs, output
 from darts_tf.cli.jobs import begin, introduced, prepare, show_round, train_with_progress
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.cli.trials import show
-
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.data import ImageDataset
 from darts_tf.runs import files

@@ -6,9 +6,9 @@ import dataclasses
 import typing
 
 import tyro
-from darts_tf.cli import main
 
 from darts_tf import configs
+from darts_tf.cli import main
 from darts_tf.configs import CompletionConfig
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from rich.table import Table
+
 from darts_tf.cli import output
 from darts_tf.cli.commands.export import export_with_progress, say_what_is_missing
 from darts_tf.cli.jobs import begin, search_with_progress, train_with_progress
-from darts_tf.export import folder
-from rich.table import Table
-
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
+from darts_tf.export import folder
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.duration import duration

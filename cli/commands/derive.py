@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from darts_tf.cli.jobs import dataset_of, show_round
-
 from darts_tf.configs import DeriveConfig
 from darts_tf.runtime.outputs import check_output_file
 from darts_tf.search.reselection import choose_again

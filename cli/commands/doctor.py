@@ -7,7 +7,6 @@ import json
 import tempfile
 
 from darts_tf.cli import startup
-
 from darts_tf.configs import DoctorConfig
 from darts_tf.runtime import diagnosis
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from darts_tf.cli import output, startup
 from darts_tf.cli.jobs import show_perplexity
-
 from darts_tf.configs import EvaluateConfig
 from darts_tf.runs import files
 from darts_tf.training import text

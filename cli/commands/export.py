@@ -5,15 +5,11 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from darts_tf.cli import output, startup
-from darts_tf.export import folder
-from darts_tf.export.images import image_files, read_images
-from darts_tf.export.report_page import quality
-from darts_tf.export.text.writing import stretch
 from rich import box
 from rich.table import Table
 
 from darts_tf import export
+from darts_tf.cli import output, startup
 from darts_tf.configs import ExportConfig, TrainConfig
 from darts_tf.data import (
     Preprocessing,
@@ -25,6 +21,10 @@ from darts_tf.data import (
     splitting_of,
 )
 from darts_tf.errors import InputError, first_line
+from darts_tf.export import folder
+from darts_tf.export.images import image_files, read_images
+from darts_tf.export.report_page import quality
+from darts_tf.export.text.writing import stretch
 from darts_tf.runs import files
 from darts_tf.training import text
 from darts_tf.training.images import dataset_of, load_run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from darts_tf.cli import startup
-
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from darts_tf.cli import startup
-from darts_tf.cli.commands.plot import PICTURES, check_picture, write
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from darts_tf import registry
+from darts_tf.cli import startup
+from darts_tf.cli.commands.plot import PICTURES, check_picture, write
 from darts_tf.configs import InspectConfig
 from darts_tf.costs.activation_memory import peak_memory
 from darts_tf.costs.formulas import Cost, word_costs

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from darts_tf.cli import arguments, startup
 from darts_tf.cli.options import Common, CommonOfJobs, as_json
-
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.runtime.processes import Outcome, launch

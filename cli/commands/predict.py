@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from darts_tf.cli import startup
-
 from darts_tf.configs import PredictConfig
 from darts_tf.errors import InputError
 from darts_tf.runtime.atomic import contents
@@ -29,9 +28,8 @@ def run(config: PredictConfig) -> int:
 
 def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
     startup.start_tensorflow()
-    from darts_tf.export.images import read_images
-
     from darts_tf import export
+    from darts_tf.export.images import read_images
 
     with startup.held_stderr():
         model = export.load(config.model)

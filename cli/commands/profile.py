@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from darts_tf.cli import output, startup
-
 from darts_tf.configs import ProfileConfig
 from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from darts_tf.cli import startup
-
 from darts_tf import export
+from darts_tf.cli import startup
 from darts_tf.configs import SampleConfig
 from darts_tf.data.text import UNK
 from darts_tf.errors import listed

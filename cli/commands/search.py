@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from darts_tf.cli.jobs import begin, end_of_search, prepare, search_text, search_with_progress
-
 from darts_tf.configs import SearchConfig, TextSearchConfig
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import keras
+
 from darts_tf.cli import jobs, output
 from darts_tf.cli.jobs import begin, follow, search_with_progress, train_with_progress
-
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.data import lasting_name
 from darts_tf.runs import files

@@ -14,11 +14,10 @@ import time
 from collections.abc import Mapping
 
 from darts_tf.cli import startup
-from darts_tf.export.serving import config as files
-from darts_tf.export.serving import folders
-
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
+from darts_tf.export.serving import config as files
+from darts_tf.export.serving import folders
 from darts_tf.runtime.processes import free_ports
 from darts_tf.runtime.signals import Interrupted
 

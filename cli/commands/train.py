@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from darts_tf.cli import output
 from darts_tf.cli.jobs import begin, follow, prepare, train_text, train_with_progress
-
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.configs.presets import EXPECTED
 from darts_tf.runs import files

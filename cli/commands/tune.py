@@ -5,7 +5,6 @@ from __future__ import annotations
 from darts_tf.cli import jobs, output
 from darts_tf.cli.jobs import begin
 from darts_tf.cli.trials import ready, show, summarise
-
 from darts_tf.configs import TuneConfig
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder

@@ -10,10 +10,10 @@ import pathlib
 import typing
 
 import tyro
-from darts_tf.cli.main import COMMANDS
 from mkdocs.structure.files import File
 
 from darts_tf import configs
+from darts_tf.cli.main import COMMANDS
 
 _INTRODUCTION = """# The commands
 

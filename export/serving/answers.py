@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from darts_tf.export.serving import examples
-from darts_tf.export.serving.batching import Arrays, Batches
-from darts_tf.export.serving.errors import RequestError, invalid
-from darts_tf.export.serving.models import Model
-from darts_tf.export.serving.servable import CLASSIFY, Signature
 from google.protobuf.any_pb2 import Any
 from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2 as status_pb2
 from tensorflow_serving.apis.classification_pb2 import ClassificationResult
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
+
+from darts_tf.export.serving import examples
+from darts_tf.export.serving.batching import Arrays, Batches
+from darts_tf.export.serving.errors import RequestError, invalid
+from darts_tf.export.serving.models import Model
+from darts_tf.export.serving.servable import CLASSIFY, Signature
 
 SIGNATURES = "signature_def"
 """Name of the only metadata field."""

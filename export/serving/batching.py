@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export.serving.errors import RequestError, invalid
-from darts_tf.export.serving.servable import Signature
 
 from darts_tf.errors import shortened
+from darts_tf.export.serving.errors import RequestError, invalid
+from darts_tf.export.serving.servable import Signature
 
 Arrays = Mapping[str, np.ndarray]
 

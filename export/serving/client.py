@@ -11,9 +11,8 @@ import urllib.request
 from collections.abc import Callable
 from typing import NamedTuple
 
-from darts_tf.export.serving.folders import NAME
-
 from darts_tf.errors import InputError, shortened, shown
+from darts_tf.export.serving.folders import NAME
 from darts_tf.runtime.strict_json import parse_json
 
 SIGNATURE = "predict_bytes"
@@ -75,9 +74,10 @@ def predictor(url: str, name: str, timeout: float) -> Callable[[bytes], Predicti
 
 def _over_grpc(address: str, name: str, timeout: float) -> Callable[[bytes], Prediction]:
     import grpc
-    from darts_tf.export.serving.tensors import string_proto
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
     from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+
+    from darts_tf.export.serving.tensors import string_proto
 
     service = PredictionServiceStub(grpc.insecure_channel(address))
 

@@ -9,10 +9,9 @@ import shlex
 import stat
 from collections.abc import Mapping
 
-from darts_tf.export.serving import folders
-
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
+from darts_tf.export.serving import folders
 from darts_tf.runtime import atomic
 
 BINARY = "tensorflow_model_server"

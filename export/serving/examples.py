@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export.serving.errors import invalid
-from darts_tf.export.serving.json_tensors import as_bytes
 from tensorflow_serving.apis.classification_pb2 import ClassificationResult
 from tensorflow_serving.apis.input_pb2 import Input
+
+from darts_tf.export.serving.errors import invalid
+from darts_tf.export.serving.json_tensors import as_bytes
 
 INT64 = range(-(2**63), 2**63)
 LARGEST = float(np.finfo(np.float32).max)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import grpc
-from darts_tf.export.serving.answers import Answers
-from darts_tf.export.serving.errors import RequestError, failure, invalid
-from darts_tf.export.serving.servable import Signature
-from darts_tf.export.serving.tensors import from_proto, to_proto
 from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import classification_pb2, predict_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2 as status_pb2
+
+from darts_tf.export.serving.answers import Answers
+from darts_tf.export.serving.errors import RequestError, failure, invalid
+from darts_tf.export.serving.servable import Signature
+from darts_tf.export.serving.tensors import from_proto, to_proto
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"

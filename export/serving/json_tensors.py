@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+
+from darts_tf.errors import InputError, shown
 from darts_tf.export.serving.errors import invalid
 from darts_tf.export.serving.servable import Signature
 from darts_tf.export.serving.tensors import Spec
-
-from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
 
 ROWS, COLUMNS = "instances", "inputs"

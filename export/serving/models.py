@@ -11,13 +11,13 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from darts_tf.errors import first_line
 from darts_tf.export.serving import folders
 from darts_tf.export.serving.errors import RequestError
 from darts_tf.export.serving.servable import Servable, load
 from darts_tf.export.serving.warming import warm_up
-from google.protobuf.message import DecodeError
-
-from darts_tf.errors import first_line
 
 BROKEN = (
     *(AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError),

@@ -9,12 +9,13 @@ import urllib.parse
 
 import numpy as np
 from aiohttp import web
-from darts_tf.export.serving import examples, json_tensors
-from darts_tf.export.serving.answers import SIGNATURES, Answers
-from darts_tf.export.serving.errors import HTTP, RequestError, failure, invalid
 from google.protobuf import json_format
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
+
+from darts_tf.export.serving import examples, json_tensors
+from darts_tf.export.serving.answers import SIGNATURES, Answers
+from darts_tf.export.serving.errors import HTTP, RequestError, failure, invalid
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?"
 POSTED = re.compile(_MODEL + ":(predict|classify)", re.I | re.A)

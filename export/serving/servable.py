@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
 from darts_tf.export.serving import folders
 from darts_tf.export.serving.errors import invalid
 from darts_tf.export.serving.tensors import Spec
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 DEFAULT = "serving_default"
 CLASSIFY = "tensorflow/serving/classify"

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import grpc
 from aiohttp import web
+
+from darts_tf.configs import ServeConfig
+from darts_tf.errors import InputError
 from darts_tf.export.serving import grpc_service, rest
 from darts_tf.export.serving.answers import Answers
 from darts_tf.export.serving.batching import Batches
 from darts_tf.export.serving.models import Model
-
-from darts_tf.configs import ServeConfig
-from darts_tf.errors import InputError
 from darts_tf.runtime.signals import ASKED
 
 

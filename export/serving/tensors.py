@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export.serving.errors import invalid
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
+
+from darts_tf.export.serving.errors import invalid
 
 STRING_BYTES = 8
 """Bytes that an element of a string tensor counts as, beside its text."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pathlib
 
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
 from darts_tf.export.serving.examples import serialized
 from darts_tf.export.serving.servable import Servable
 from darts_tf.export.serving.tensors import from_proto
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
 MOST = 1000

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from darts_tf.export import folder, loading
-from darts_tf.export.text import saved_model, tflite
-from darts_tf.export.text.words import Words
 
 from darts_tf.data import splitting_of
 from darts_tf.errors import InputError, first_line
+from darts_tf.export import folder, loading
+from darts_tf.export.text import saved_model, tflite
+from darts_tf.export.text.words import Words
 from darts_tf.models.language_model import LanguageModel, load_language_model
 from darts_tf.runs import files
 

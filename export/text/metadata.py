@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
+
 from darts_tf.export import folder
 from darts_tf.export.text.words import Words
 from darts_tf.export.tflite.metadata import (

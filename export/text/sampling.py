@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from darts_tf.export.text.loading import ExportedText
 
 from darts_tf.errors import InputError
+from darts_tf.export.text.loading import ExportedText
 
 
 def sample(

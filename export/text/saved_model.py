@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from darts_tf.data.text import EOS, UNK
 from darts_tf.export import folder, warmup
 from darts_tf.export.saved_model import BEST, SIGNATURE, signature_of
 from darts_tf.export.text.inference import frozen_streams
 from darts_tf.export.text.words import Words
-
-from darts_tf.data.text import EOS, UNK
 from darts_tf.models.language_model import LanguageModel
 
 WHITE_SPACE = r"[\p{Z}\s\v\x{1c}-\x{1f}\x{85}]+"

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+
 from darts_tf.export.text.inference import frozen_word
 from darts_tf.export.text.metadata import with_metadata
 from darts_tf.export.text.sharing import share_table
 from darts_tf.export.text.words import Words
 from darts_tf.export.tflite.model import SIGNATURE
 from darts_tf.export.tflite.quantization import VARIANTS, edit
-
 from darts_tf.models.language_model import LanguageModel
 
 

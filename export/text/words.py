@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from darts_tf.export import folder
 
 from darts_tf.data import SPLITTING, Vocabulary
 from darts_tf.data.text import EOS, UNK
 from darts_tf.errors import InputError, unknown_name
+from darts_tf.export import folder
 from darts_tf.runtime.strict_json import parse_json
 
 

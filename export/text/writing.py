@@ -10,13 +10,13 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+
+from darts_tf.errors import InputError
 from darts_tf.export import folder, parity, pipeline
 from darts_tf.export.inference import HALF
 from darts_tf.export.text.formats import TEXT_FORMATS
 from darts_tf.export.text.inference import inference_copy
 from darts_tf.export.text.words import Words
-
-from darts_tf.errors import InputError
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
 

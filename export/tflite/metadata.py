@@ -16,10 +16,10 @@ from typing import NamedTuple
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from darts_tf.export import folder
-from darts_tf.export.tflite.quantization import LARGEST, edit
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.export import folder
+from darts_tf.export.tflite.quantization import LARGEST, edit
 
 NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"

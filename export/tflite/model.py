@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+
+from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.export.images import Examples
 from darts_tf.export.inference import frozen_logits, image_shape
 from darts_tf.export.tflite.metadata import with_metadata
 from darts_tf.export.tflite.quantization import VARIANTS
-
-from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.network import Network
 from darts_tf.ops.xnnpack import written_for_xnnpack
 

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
-from darts_tf.export.images import Examples
 
 from darts_tf.errors import InputError
+from darts_tf.export.images import Examples
 
 LARGEST = 255
 """Largest value of a raw image."""

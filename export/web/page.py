@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Callable
 
 import numpy as np
+
+from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.export import folder
 from darts_tf.export.images import Examples
 from darts_tf.export.tflite import model as tflite_model
 from darts_tf.export.web import vendoring
-
-from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.network import Network
 from darts_tf.runtime import atomic
 

@@ -12,11 +12,11 @@ import sys
 
 import pytest
 from cli_helpers import replace_commands
+
+from darts_tf import configs
 from darts_tf.cli import main as program
 from darts_tf.cli import startup
 from darts_tf.cli.main import COMMANDS, main
-
-from darts_tf import configs
 from darts_tf.configs.base import Config
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted

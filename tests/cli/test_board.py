@@ -14,8 +14,8 @@ import urllib.request
 import pytest
 import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import board
 
+from darts_tf.cli.commands import board
 from darts_tf.errors import InputError
 from darts_tf.training.tensorboard import write_settings
 

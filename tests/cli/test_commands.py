@@ -8,10 +8,10 @@ import signal
 
 import pytest
 from cli_helpers import COLOURS, one_line_of_wrong_use, write_images
-from darts_tf.cli.main import main
-from darts_tf.cli.progress import EpochProgress
 from PIL import Image
 
+from darts_tf.cli.main import main
+from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import ExportConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics

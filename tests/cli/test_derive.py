@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.main import main
 from run_folders import begin
 
+from darts_tf.cli.main import main
 from darts_tf.runs.alphas import load_alphas, save_alphas
 from darts_tf.search import perturbation_selection
 from darts_tf.search.perturbation_selection import SelectionSettings

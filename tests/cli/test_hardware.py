@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.main import main
-from darts_tf.export import profiling
 from mostly_slow import mostly_slow
 from numerics import assert_close
 
+from darts_tf.cli.main import main
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.costs import latency_table
@@ -24,6 +23,7 @@ from darts_tf.costs.parts import all_parts, parts_of
 from darts_tf.costs.tables import network_cost
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
+from darts_tf.export import profiling
 from darts_tf.models.counting import cost_table
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder

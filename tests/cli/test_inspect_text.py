@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from darts_tf.cli.main import main
 
+from darts_tf.cli.main import main
 from darts_tf.configs import InspectConfig
 from darts_tf.configs.commands import OF_IMAGES, OF_TEXT
 from darts_tf.errors import InputError

@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from launch_processes import ROOT, SOON, ended, pids
+
 from darts_tf.cli.commands import launch as command
 from darts_tf.cli.main import main
-from launch_processes import ROOT, SOON, ended, pids
 
 RUN = """
 import sys

@@ -11,14 +11,14 @@ import sys
 
 import pytest
 from cli_helpers import one_line_of_wrong_use, replace_commands
-from darts_tf.cli import arguments, main
-from darts_tf.cli.main import COMMANDS
-from darts_tf.cli.options import Common, CommonOfJobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mostly_slow import mostly_slow
 
 from darts_tf import configs
+from darts_tf.cli import arguments, main
+from darts_tf.cli.main import COMMANDS
+from darts_tf.cli.options import Common, CommonOfJobs
 from darts_tf.configs import SearchConfig, TextSearchConfig, TrainConfig
 from darts_tf.errors import InputError
 

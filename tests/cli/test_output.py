@@ -7,9 +7,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from darts_tf.cli import output
 from rich.table import Table
 
+from darts_tf.cli import output
 from darts_tf.errors import InputError
 
 

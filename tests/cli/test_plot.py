@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import plot
-from darts_tf.cli.main import main
 from picture_strategies import SVG
 from run_folders import begin
 
+from darts_tf.cli.commands import plot
+from darts_tf.cli.main import main
 from darts_tf.plots import figures, films
 from darts_tf.plots.figures import picture, plot_genotype, plot_supernet
 from darts_tf.runs import files

@@ -7,10 +7,10 @@ import json
 import types
 
 import pytest
-from darts_tf.cli import output
-from darts_tf.cli.progress import EpochProgress, Left, Pace
 from rich.console import Console
 
+from darts_tf.cli import output
+from darts_tf.cli.progress import EpochProgress, Left, Pace
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 

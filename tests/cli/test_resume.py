@@ -7,10 +7,10 @@ import signal
 
 import pytest
 from cli_helpers import replace_commands
-from darts_tf.cli.main import main
 from run_folders import begin, contents, dataset
 
 from darts_tf import configs
+from darts_tf.cli.main import main
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.signals import Interrupted

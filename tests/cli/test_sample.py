@@ -7,14 +7,14 @@ import shutil
 import numpy as np
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.main import main
-from darts_tf.export.text.loading import load_text_model
-from darts_tf.export.text.sampling import choose
 from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, SIZE, probabilities_of, small_model, words_of
 
 from darts_tf import export
+from darts_tf.cli.main import main
 from darts_tf.data import SPLITTING, load_text
+from darts_tf.export.text.loading import load_text_model
+from darts_tf.export.text.sampling import choose
 from darts_tf.runs import files
 
 # Keras' own writing of models, on NumPy 2.

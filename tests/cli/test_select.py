@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import select as program
-from darts_tf.cli.main import main
 from fake_protocol_runs import begin, leave
 
+from darts_tf.cli.commands import select as program
+from darts_tf.cli.main import main
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted

@@ -6,9 +6,9 @@ import re
 
 import pytest
 from cli_helpers import one_line_of_wrong_use, replace_commands
-from darts_tf.cli.main import main
 from text_folders import SMALL, write_texts
 
+from darts_tf.cli.main import main
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics

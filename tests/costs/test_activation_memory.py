@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from darts_tf.cli.main import main
 from mostly_slow import mostly_slow
 
+from darts_tf.cli.main import main
 from darts_tf.costs.activation_memory import Made, alive, peak_memory
 from darts_tf.costs.formulas import component_costs
 from darts_tf.costs.parts import Target

@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from darts_tf.cli.main import main
-from darts_tf.export.parity import Bounds
 from export_fixtures import FLOAT, TFLITE, probabilities_of
 from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf import export
+from darts_tf.cli.main import main
+from darts_tf.export.parity import Bounds
 from darts_tf.runs import files as run_files
 
 # Keras' own writing of models, on NumPy 2.

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.export.folding import fold_normalizations
-from darts_tf.export.inference import computes_in_half, frozen_logits, inference_copy
 from export_fixtures import drawn_images, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
 
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.inference import computes_in_half, frozen_logits, inference_copy
 from darts_tf.models.counting import count_params
 
 

@@ -8,10 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from darts_tf.export.folder import describe, read_labels
 from export_fixtures import TFLITE, drawn_images, preprocessing_of, probabilities_of, small_network
 
 from darts_tf import export
+from darts_tf.export.folder import describe, read_labels
 
 # Keras' own writing of models, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

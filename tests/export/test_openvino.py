@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from darts_tf.export.folding import fold_normalizations
-from darts_tf.export.formats import FORMATS
-from darts_tf.export.images import Examples, keras_logits
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
 from mostly_slow import mostly_slow
+
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.formats import FORMATS
+from darts_tf.export.images import Examples, keras_logits
 
 openvino = pytest.importorskip("openvino")
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from darts_tf.export.parity import Bounds, ParityError, check, compare
 
 

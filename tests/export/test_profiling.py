@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from darts_tf.export import profiling
-from darts_tf.export.tflite import measuring
 from mostly_slow import mostly_slow
 
 from darts_tf.costs.parts import ADD, CONCAT, RELU, Part, Target, all_parts, parts_of
 from darts_tf.costs.tables import network_cost
+from darts_tf.export import profiling
+from darts_tf.export.tflite import measuring
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import Stem
 from darts_tf.models.counting import cost_table, layer_of

@@ -11,10 +11,11 @@ import sys
 
 import filelock
 import pytest
-from darts_tf.export import folder
-from darts_tf.export.publishing import published
 from export_fixtures import tree
 from fake_exports import write_export
+
+from darts_tf.export import folder
+from darts_tf.export.publishing import published
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import re
 
-from darts_tf.export.report_page import render
 from html_parser import Page
 
+from darts_tf.export.report_page import render
 from darts_tf.report import html
 
 HOSTILE = "<script>alert('x')</script>&\"\u2028"

@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.export import saved_model, warmup
-from darts_tf.export.folding import fold_normalizations
-from darts_tf.export.images import Examples
 from export_fixtures import drawn_images, names, preprocessing_of, probabilities_of, small_network
 from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from darts_tf.data import Preprocessing
+from darts_tf.export import saved_model, warmup
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.images import Examples
 from darts_tf.models.counting import count_params
 
 SHAPE = Preprocessing(9, 8, 3, (0.3, 0.4, 0.5), (0.2, 0.3, 0.2), 11)

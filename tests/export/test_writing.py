@@ -11,8 +11,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.export.parity import Bounds
-from darts_tf.export.pipeline import nothing
 from export_fixtures import (
     FLOAT,
     drawn_images,
@@ -26,6 +24,8 @@ from export_fixtures import (
 from mostly_slow import mostly_slow
 
 from darts_tf import export
+from darts_tf.export.parity import Bounds
+from darts_tf.export.pipeline import nothing
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.spaces.zoo import GENOTYPES, load_genotype
 

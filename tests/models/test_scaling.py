@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from darts_tf.cli.main import main
 from mostly_slow import mostly_slow
 
+from darts_tf.cli.main import main
 from darts_tf.configs import InspectConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.models.counting import count_macs

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-from darts_tf.cli.main import main
 from fake_runs import (
     HOSTILE,
     SKIPS,
@@ -26,6 +25,7 @@ from html_parser import Page
 from mostly_slow import mostly_slow
 
 from darts_tf import configs
+from darts_tf.cli.main import main
 from darts_tf.errors import InputError
 from darts_tf.report.findings import signs, state
 from darts_tf.report.page import render, write_report

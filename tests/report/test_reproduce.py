@@ -8,12 +8,12 @@ import shlex
 import typing
 
 from config_of_kind import GIVEN, kinds, of_kind
-from darts_tf.cli.arguments import parse
 from example_counts import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from darts_tf import configs
+from darts_tf.cli.arguments import parse
 from darts_tf.errors import InputError
 from darts_tf.report.reproduce import command_of, defaults_of
 

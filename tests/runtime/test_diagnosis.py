@@ -10,8 +10,8 @@ import sys
 import types
 
 import pytest
-from darts_tf.cli.main import main
 
+from darts_tf.cli.main import main
 from darts_tf.configs import DoctorConfig
 from darts_tf.runtime import diagnosis, processor
 

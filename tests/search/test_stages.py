@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.cli import jobs as program
-from darts_tf.cli.commands import compare
 from golden_data import values
 from kill_and_resume import assert_same_run
 from mixed_op_inputs import drawn
@@ -20,6 +18,8 @@ from numerics import assert_close, by_nested_tapes, floatx
 from stop_callbacks import Terminate
 from tiny_searches import TRAIN, VALID, made_trainer, spread_alphas
 
+from darts_tf.cli import jobs as program
+from darts_tf.cli.commands import compare
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError

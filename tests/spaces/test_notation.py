@@ -7,8 +7,8 @@ import json
 import pathlib
 
 import pytest
-from darts_tf.cli.main import main
 
+from darts_tf.cli.main import main
 from darts_tf.errors import InputError
 from darts_tf.spaces import notation
 from darts_tf.spaces.genotype import Genotype

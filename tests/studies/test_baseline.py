@@ -9,10 +9,10 @@ import socket
 
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.commands import baseline as program
-from darts_tf.cli.main import main
 from kill_and_resume import finished, started
 
+from darts_tf.cli.commands import baseline as program
+from darts_tf.cli.main import main
 from darts_tf.configs import BaselineConfig, SearchConfig
 from darts_tf.errors import InputError
 from darts_tf.runs import files

@@ -6,9 +6,9 @@ import csv
 import io
 
 import pytest
+
 from darts_tf.cli.commands import compare as program
 from darts_tf.cli.main import main
-
 from darts_tf.configs import CompareConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.runs import files

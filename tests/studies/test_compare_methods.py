@@ -6,9 +6,9 @@ import csv
 import dataclasses
 
 import pytest
+
 from darts_tf.cli.commands import compare as program
 from darts_tf.cli.main import main
-
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time

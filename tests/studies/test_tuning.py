@@ -9,11 +9,11 @@ import shlex
 import pytest
 import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.arguments import parse
-from darts_tf.cli.main import main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
+from darts_tf.cli.arguments import parse
+from darts_tf.cli.main import main
 from darts_tf.configs import SearchConfig, TrainConfig
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time

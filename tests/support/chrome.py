@@ -13,9 +13,9 @@ import tempfile
 import threading
 
 import pytest
-from darts_tf.export.web import vendoring
 
 from darts_tf.errors import InputError
+from darts_tf.export.web import vendoring
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ALONE = (

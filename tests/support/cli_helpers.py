@@ -7,9 +7,10 @@ import sys
 import types
 
 import numpy as np
+from PIL import Image
+
 from darts_tf.cli import startup
 from darts_tf.cli.main import COMMANDS, main
-from PIL import Image
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 

@@ -22,10 +22,9 @@ import pathlib
 import re
 import shlex
 
+from darts_tf import configs
 from darts_tf.cli import arguments
 from darts_tf.cli.main import COMMANDS, common_of
-
-from darts_tf import configs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

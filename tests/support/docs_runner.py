@@ -15,8 +15,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from darts_tf.cli.main import main
 from docs_blocks import ROOT, Block, Statement, flags_of, statements
+
+from darts_tf.cli.main import main
 
 COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from darts_tf.cli.main import main
 from PIL import Image
 from stop_callbacks import KillAfter, Killed
 
 from darts_tf import export
+from darts_tf.cli.main import main
 from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
 from darts_tf.runs import files

@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 import pytest
 from cli_helpers import COLOURS, one_line_of_wrong_use, write_images
-from darts_tf.cli.main import main
 from golden_data import EVALUATIONS
 from mostly_slow import mostly_slow
 from state_dicts import small_state, write_npz
 
+from darts_tf.cli.main import main
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.models.network import logits_of

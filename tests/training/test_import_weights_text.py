@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from audit_reader import fuzz
 from cli_helpers import one_line_of_wrong_use, write_images
-from darts_tf.cli.main import main
 from golden_data import FOLDER, Golden
 from hypothesis import strategies as st
 from numpy_reference import recurrent_step
 from state_dicts import small_state, write_npz
 from text_folders import write_texts
 
+from darts_tf.cli.main import main
 from darts_tf.configs import ImportConfig, TextTrainConfig
 from darts_tf.data import load_text
 from darts_tf.errors import InputError

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from darts_tf.export.serving.batching import Batches, message
 from darts_tf.export.serving.errors import RequestError
 from darts_tf.export.serving.servable import Signature

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.cli.main import main
 from servers import drawn, png, ranked, serving, write_version
+
+from darts_tf.cli.main import main
 
 IMAGES = drawn(5)
 FILES = [png(image) for image in IMAGES]

@@ -11,8 +11,6 @@ import sys
 
 import pytest
 from cli_helpers import one_line_of_wrong_use
-from darts_tf.export.serving import config as files
-from darts_tf.export.serving import folders
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
@@ -24,6 +22,8 @@ from servers import quiet_environment
 
 from darts_tf.configs import ServeConfig
 from darts_tf.errors import InputError
+from darts_tf.export.serving import config as files
+from darts_tf.export.serving import folders
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import threading
 import weakref
 
 import pytest
-from darts_tf.export.serving.models import Model
 from load_generator import Load
 from servers import WAIT, becomes, drawn, logits_of, serving, write_version
+
+from darts_tf.export.serving.models import Model
 
 IMAGES = drawn(2)
 BODY = {"instances": IMAGES.tolist()}

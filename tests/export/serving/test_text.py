@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.export.serving import config as serving_config
-from darts_tf.export.serving import folders
 from servers import quiet_environment, serving
 from text_export_fixtures import SIZE, UNITS, drawn_tokens
+
+from darts_tf.export.serving import config as serving_config
+from darts_tf.export.serving import folders
 
 
 @pytest.fixture(scope="module")

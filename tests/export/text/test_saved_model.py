@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from darts_tf.export import warmup
-from darts_tf.export.text import inference, saved_model
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from text_export_fixtures import (
     KNOWN,
@@ -23,6 +21,8 @@ from text_export_fixtures import (
 )
 
 from darts_tf.data import Vocabulary
+from darts_tf.export import warmup
+from darts_tf.export.text import inference, saved_model
 
 TOKENS = {word: token for token, word in enumerate(KNOWN)}
 

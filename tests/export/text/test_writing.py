@@ -8,14 +8,14 @@ import zipfile
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from darts_tf.export import folder, parity
-from darts_tf.export.text import inference, tflite
-from darts_tf.export.text.writing import perplexity, stretch
-from darts_tf.export.tflite import measuring
 from mostly_slow import mostly_slow
 from text_export_fixtures import KNOWN, UNITS, drawn_tokens, logits_of, small_model, words_of
 
 from darts_tf import export
+from darts_tf.export import folder, parity
+from darts_tf.export.text import inference, tflite
+from darts_tf.export.text.writing import perplexity, stretch
+from darts_tf.export.tflite import measuring
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import tensorflow as tf
+
 from darts_tf.export.tflite import measuring
 
 

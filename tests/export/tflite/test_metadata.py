@@ -14,10 +14,11 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
-from darts_tf.export.tflite.metadata import with_metadata
 from export_fixtures import preprocessing_of
 from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags, Uint32Flags
 from flatbuffers.table import Table
+
+from darts_tf.export.tflite.metadata import with_metadata
 
 LABELS = ("sans\u2028fin", "über, ein: Name", "c")
 

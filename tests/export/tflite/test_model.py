@@ -7,18 +7,18 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
-from darts_tf.export import parity
-from darts_tf.export.folding import fold_normalizations
-from darts_tf.export.formats import FORMATS
-from darts_tf.export.images import Examples, in_batches, keras_logits
-from darts_tf.export.inference import frozen_logits
-from darts_tf.export.tflite import quantization
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 from genotypes_of_every_primitive import EVERYTHING
 from mostly_slow import mostly_slow
 from trained_digits import digits_network
 
 from darts_tf.data import load_dataset
+from darts_tf.export import parity
+from darts_tf.export.folding import fold_normalizations
+from darts_tf.export.formats import FORMATS
+from darts_tf.export.images import Examples, in_batches, keras_logits
+from darts_tf.export.inference import frozen_logits
+from darts_tf.export.tflite import quantization
 from darts_tf.models.counting import count_params
 from darts_tf.spaces.genotype import Genotype
 

@@ -8,11 +8,11 @@ import io
 import numpy as np
 import pytest
 from chrome import Site, browser, encoded, require_browser
-from darts_tf.export.web import page as web_page
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from darts_tf.data.preprocessing import Preprocessing
+from darts_tf.export.web import page as web_page
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import tarfile
 
 import pytest
 from chrome import Site
-from darts_tf.cli.main import main
-from darts_tf.export.web import vendoring
 from export_fixtures import drawn_images, names, preprocessing_of, small_network
 
 from darts_tf import export
+from darts_tf.cli.main import main
 from darts_tf.errors import InputError
+from darts_tf.export.web import vendoring
 
 MEMBERS = {"package.json": b"{}", "dist/index.js": b"export {};"}
 
