@@ -187,7 +187,7 @@ class Supernet(keras.Model):
         return self._mixtures([])
 
     def _mixtures(self, seeds):
-        """Returns the weights of operations (eq. 2), and of edges if these have their own alphas."""
+        """Returns the weights of operations (eq. 2), and of edges if they have their own alphas."""
         alphas = [tf.convert_to_tensor(a) for a in self.alphas]
         relax = RELAXATIONS[self._config["relaxation"]]
         noise = seeds if self._sampled and seeds else [None, None]

@@ -37,9 +37,9 @@ class Layout:
     centres: tuple[Point, ...]
     """Center of every vertex."""
     routes: tuple[tuple[Point, ...], ...]
-    """Route of every edge: from the right side of its source to the left side of its target. Between
-    every other point and the next it lies within a layer and is straight and level; elsewhere it
-    is meant to be a curve that leaves and arrives level."""
+    """Route of every edge, from the right side of its source to the left side of its target.
+    Between every other point and the next it lies within a layer and is straight and level;
+    elsewhere it is meant to be a curve that leaves and arrives level."""
     width: float
     """Width of the whole layout."""
     height: float
