@@ -152,6 +152,6 @@ def test_help_tells_the_defaults(capsys):
         flag = f"--{name.replace('_', '-')} "
         own = words[words.index(flag) :].removeprefix(flag).partition(" --")[0]
         if default == "cifar":
-            assert "`cifar` keeps the image's size, and is the default" in own
+            assert "`cifar` (default) keeps the image size" in own
         elif default is not None:
             assert f"by default {default}." in own

@@ -260,4 +260,4 @@ def test_state_dict_is_taken_or_refused():
 
         return reader
 
-    assert fuzz(st.dictionaries(NAMES, SHAPES, max_size=4), 300, read) > 30
+    assert fuzz(st.dictionaries(NAMES, SHAPES, max_size=4), 300, read) > 0.1
