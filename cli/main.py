@@ -20,7 +20,7 @@ COMMANDS = {
     "derive": ("DeriveConfig", "choose other cells of a finished search, e.g. within a budget"),
     "profile": ("ProfileConfig", "measure the latency of network parts, for latency budgets"),
     "import": ("ImportConfig", "make a run from weights of the authors' PyTorch code"),
-    "compare": ("CompareConfig", "compare genotypes: size, cost and, if trained, test error"),
+    "compare": ("CompareConfig", "compare genotypes: size, cost and, if trained, test accuracy"),
     "select": ("SelectConfig", "search several times, train the best cell several times"),
     "plot": ("PlotConfig", "draw the cells of a genotype or search, or animate a search"),
     "report": ("ReportConfig", "write an HTML report of one run or of several side by side"),

@@ -104,7 +104,7 @@ class TuneConfig(SeededConfig, StudyConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareConfig(RecipeConfig):
-    """Compare genotypes, or search methods: sizes and, trained by one recipe, test errors."""
+    """Compare genotypes, or search methods: sizes and, trained by one recipe, test accuracies."""
 
     command = "compare"
     kind = "comparison"

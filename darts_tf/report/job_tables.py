@@ -23,7 +23,7 @@ from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies import protocol_report
-from darts_tf.studies.tables import with_deviation
+from darts_tf.studies.tables import accuracy_with_deviation
 
 SHOWN_TRIALS = 50
 """Largest number of trials in the table; the best ones are shown."""
@@ -110,14 +110,13 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
     if not all(math.isfinite(value) for value in values.values()):
         raise InputError(f"Expected finite numbers. Received: {shown(row)}")
     low, high = values.get("interval_low"), values.get("interval_high")
-    error = values.get("test_error")
     against = next((name for name in row if name.startswith("p_against_")), "p_against_")
-    deviation = values.get("test_error_deviation")
+    tested = values.get("test_error"), values.get("test_error_deviation")
     published = values.get("published_error"), values.get("published_deviation")
     return {
         "name": row.get("genotype") or row["method"],
         "seeds": row["seeds"],
-        "test accuracy (%)": with_deviation(None if error is None else 100 - error, deviation),
+        "test accuracy (%)": accuracy_with_deviation(*tested),
         f"{LEVEL} interval": "" if None in (low, high) else f"{100 - high:.1f} to {100 - low:.1f}",
         against.replace("_", " "): _said(values, against, 1, 3),
         "params (M)": _said(values, "params", 1e-6),
@@ -125,7 +124,7 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
         "search (s)": _said(values, "search_seconds", 1, 0),
         "search cost (GPU days)": _said(values, "gpu_days", 1),
         "degenerate cells": f"{row['collapsed']} of {row['seeds']}" if "collapsed" in row else "",
-        "published error (%)": with_deviation(*published),
+        "published accuracy (%)": accuracy_with_deviation(*published),
         "source": row.get("source", ""),
     }
 

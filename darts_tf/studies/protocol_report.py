@@ -13,7 +13,7 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.duration import duration
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.studies.tables import markdown_of, with_deviation
+from darts_tf.studies.tables import accuracy_with_deviation, markdown_of
 
 STAGES = {"search": "searches", "brief": "brief trainings", "final": "full trainings"}
 """The stages of a protocol in their order: their folders, and what people call them."""
@@ -162,27 +162,27 @@ def _number(candidate: dict, name: str, factor: float, digits: int = 2) -> str:
 
 
 def notes(found: dict) -> list[str]:
-    """Returns notes as lines: degenerate cells, the best cell's errors, the cost of each stage."""
+    """Returns notes as lines: degenerate cells, the best cell's accuracies, costs of the stages."""
     lines = [
         f"search seed {each['seed']}: {each['degenerate']}"
         for each in found["candidates"]
         if each.get("degenerate")
     ]
     if best := found["best"]:
-        lines.append(f"best: search seed {best['seed']}{_errors(best)}")
+        lines.append(f"best: search seed {best['seed']}{_accuracies(best)}")
     for stage, name in STAGES.items():
         cost = found["stages"][stage]
         lines.append(f"{name}: {cost['done']} of {cost['of']} done, {duration(cost['seconds'])}")
     return [*lines, f"all: {duration(found['seconds'])}"]
 
 
-def _errors(best: dict) -> str:
+def _accuracies(best: dict) -> str:
     errors = best["test_errors"]
     if not errors:
         return ""
-    each = ", ".join(f"seed {seed}: {error:.2f}" for seed, error in errors.items())
-    mean = with_deviation(best["test_error"], best["test_error_deviation"])
-    return f", test error {mean} % ({each})"
+    each = ", ".join(f"seed {seed}: {100 - error:.2f}" for seed, error in errors.items())
+    mean = accuracy_with_deviation(best["test_error"], best["test_error_deviation"])
+    return f", test accuracy {mean} % ({each})"
 
 
 def to_markdown(found: dict) -> str:

@@ -76,8 +76,8 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
     published = "CIFAR-10" if stem == "cifar" else "ImageNet"
     lines = [
         [
-            *("genotype", "test error (%)", "params (M)", "MACs (M)", "MACs, all (M)"),
-            *("search cost (GPU days)", "method", f"published {published} error (%)"),
+            *("genotype", "test accuracy (%)", "params (M)", "MACs (M)", "MACs, all (M)"),
+            *("search cost (GPU days)", "method", f"published {published} accuracy (%)"),
         ]
     ]
     for row in rows:
@@ -85,13 +85,13 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
         lines.append(
             [
                 row.name,
-                with_deviation(known["test_error"], known["test_error_deviation"]),
+                accuracy_with_deviation(known["test_error"], known["test_error_deviation"]),
                 f"{row.params / 1e6:.2f}",
                 f"{row.macs / 1e6:.1f}",
                 f"{known['macs_and_elementwise'] / 1e6:.1f}",
                 f"{known['gpu_days']:g}" if row.published else "",
                 known["method"] or "",
-                with_deviation(known["published_error"], known["published_deviation"]),
+                accuracy_with_deviation(known["published_error"], known["published_deviation"]),
             ]
         )
     return lines
@@ -137,11 +137,15 @@ def csv_of(lines: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
-def with_deviation(value: float | None, deviation: float | None) -> str:
-    """A mean and its deviation for people; of what is not known nothing."""
-    if value is None:
+def accuracy_with_deviation(error: float | None, deviation: float | None) -> str:
+    """Returns the accuracy for an error in percent, with its deviation; empty if not known.
+
+    Files keep errors, as papers do; people read accuracies wherever a result is shown.
+    """
+    if error is None:
         return ""
-    return f"{value:.2f}" if deviation is None else f"{value:.2f} ± {deviation:.2f}"
+    mean = f"{100 - error:.2f}"
+    return mean if deviation is None else f"{mean} ± {deviation:.2f}"
 
 
 GENOTYPE_WRITERS: Mapping[str, Callable[[Sequence[Row], str], str]] = dict(
@@ -226,20 +230,18 @@ def method_table(rows: Sequence[MethodRow], against: str) -> list[list[str]]:
     """The table for people, as wide as a terminal: headings, and a row for every method."""
     lines = [
         [
-            *("found by", "test error (%)", f"{LEVEL:.0%} interval", f"p against {against}"),
+            *("found by", "test accuracy (%)", f"{LEVEL:.0%} interval", f"p against {against}"),
             *("search (s)", "MACs (M)", "bad cells"),
         ]
     ]
     for known in method_columns(rows, against):
-        error, deviation = known["test_error"], known["test_error_deviation"]
-        spread = "" if deviation is None else f" ± {deviation:.2f}"
         low, high = known["interval_low"], known["interval_high"]
         p = known[f"p_against_{against}"]
         lines.append(
             [
                 known["method"],
-                "" if error is None else f"{error:.2f}{spread}",
-                "" if low is None else f"{low:.1f} to {high:.1f}",
+                accuracy_with_deviation(known["test_error"], known["test_error_deviation"]),
+                "" if low is None else f"{100 - high:.1f} to {100 - low:.1f}",
                 "" if p is None else f"{p:.3f}",
                 _number(known["search_seconds"], 1, ".0f"),
                 _number(known["macs"], 1e6, ".2f"),
@@ -252,8 +254,8 @@ def method_table(rows: Sequence[MethodRow], against: str) -> list[list[str]]:
 def method_notes(rows: Sequence[MethodRow], against: str) -> list[str]:
     """Returns notes below the table, as lines: what it shows and what it does not."""
     told = [
-        "test error: mean ± standard deviation over the seeds; each of them has found cells of its "
-        "own and trained them from scratch; bad cells are degenerate ones",
+        "test accuracy: mean ± standard deviation over the seeds; each seed searched for cells of "
+        "its own and trained them from scratch; bad cells are degenerate ones",
         f"p: Welch's t test against {against}, of all comparisons together (Holm)",
     ]
     compared = [

@@ -40,7 +40,7 @@ def test_protocol_that_is_stopped_in_every_run_repeats_none(tmp_path, monkeypatc
     assert seen == [(job, resume) for job in JOBS for resume in (False, True)]
     out = capsys.readouterr().out
     assert f"search, seed 3 (2 of 2): {folder / 'search' / 'seed-3'}, resumed" in out
-    assert "best: search seed 3, test error 2.50 ± 0.71 % (seed 1: 3.00, seed 2: 2.00)" in out
+    assert "best: search seed 3, test accuracy 97.50 ± 0.71 % (seed 1: 97.00, seed 2: 98.00)" in out
     assert out.splitlines()[-3:] == [
         f"report: {folder / 'select.json'} and {folder / 'select.md'}",
         f"genotype: {folder / 'genotype.json'}",
@@ -89,5 +89,6 @@ def test_protocol_has_ordinary_runs(tmp_path, capsys, monkeypatch, one_node):
     )
     genotypes = [tmp_path / "all" / name / "genotype.json" for name in ("", "search/seed-1", final)]
     assert len({path.read_text() for path in genotypes}) == 1
-    assert f"{error:.2f} % (seed 2: {error:.2f})" in capsys.readouterr().out
+    accuracy = 100 - error
+    assert f"{accuracy:.2f} % (seed 2: {accuracy:.2f})" in capsys.readouterr().out
     assert min(stage["seconds"] for stage in found["stages"].values()) > 0

@@ -36,18 +36,27 @@ ROWS = [OWN, V2, AMOEBA]
 
 def test_table_is_the_papers():
     head, *lines = genotype_table(ROWS, "cifar")
-    assert head[-1] == "published CIFAR-10 error (%)"
+    assert head[-1] == "published CIFAR-10 accuracy (%)"
     assert lines == [
-        ["own", "3.00 ± 1.00", "0.01", "1.0", "1.5", "", "", ""],
-        ["DARTS_V2", "2.50", "3.35", "528.4", "546.9", "4", ZOO["DARTS_V2"].method, "2.76 ± 0.09"],
-        ["AmoebaNet", "", "3.15", "500.0", "500.0", "3150", "evolution", "3.34 ± 0.06"],
+        ["own", "97.00 ± 1.00", "0.01", "1.0", "1.5", "", "", ""],
+        [
+            "DARTS_V2",
+            "97.50",
+            "3.35",
+            "528.4",
+            "546.9",
+            "4",
+            ZOO["DARTS_V2"].method,
+            "97.24 ± 0.09",
+        ],
+        ["AmoebaNet", "", "3.15", "500.0", "500.0", "3150", "evolution", "96.66 ± 0.06"],
     ]
     assert genotype_notes(ROWS)[1:] == ["AmoebaNet: CIFAR-10 error without cutout"]
 
 
 def test_imagenet_stem_has_the_errors_published_on_imagenet():
     head, line = genotype_table([V2], "imagenet")
-    assert (head[-1], line[-1]) == ("published ImageNet error (%)", "26.70")
+    assert (head[-1], line[-1]) == ("published ImageNet accuracy (%)", "73.30")
 
 
 def test_csv_has_the_numbers_in_full():
@@ -65,7 +74,7 @@ def test_csv_has_the_numbers_in_full():
 def test_markdown_is_the_table_with_its_notes():
     head, rule, *lines = genotype_to_markdown(ROWS, "cifar").splitlines()
     assert head.count("|") == rule.count("|") == lines[0].count("|") == 9
-    assert lines[0].startswith("| own | 3.00 ± 1.00 | 0.01 |")
+    assert lines[0].startswith("| own | 97.00 ± 1.00 | 0.01 |")
     assert lines[-1] == "- AmoebaNet: CIFAR-10 error without cutout"
 
 

@@ -40,17 +40,17 @@ ROWS = [row("random", (9.0, 10.0, 11.0)), row("better", (1.0, 1.1, 1.2)), row("a
 
 def test_table_says_how_far_each_method_is_from_the_one_to_beat():
     head, random, better, alike = method_table(ROWS, "random")
-    assert head[:4] == ["found by", "test error (%)", "95% interval", "p against random"]
+    assert head[:4] == ["found by", "test accuracy (%)", "95% interval", "p against random"]
     assert random == [
         "random",
-        "10.00 ± 1.00",
-        "7.5 to 12.5",
+        "90.00 ± 1.00",
+        "87.5 to 92.5",
         "",
         "60",
         "2.00",
         "0 of 3",
     ]
-    assert better[1:3] == ["1.10 ± 0.10", "0.9 to 1.3"]
+    assert better[1:3] == ["98.90 ± 0.10", "98.7 to 99.1"]
     assert 0 < float(better[3]) < 0.05
     assert alike[3] == "1.000"
 

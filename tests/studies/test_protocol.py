@@ -95,10 +95,10 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     text = (config.workdir / "select.md").read_text().splitlines()
     assert text[2] == "| 1 | 3 | 93.75 | 75.00 | 3.00 | 500.00 | 100 | 10 |"
     assert text[5] == "| 4 | 0 | 75.00 | 50.00 | 3.00 | 500.00 | 100 | 10 |"
-    errors = "3.00 ± 1.00 % (seed 0: 4.00, seed 1: 3.00, seed 2: 2.00)"
+    accuracies = "97.00 ± 1.00 % (seed 0: 96.00, seed 1: 97.00, seed 2: 98.00)"
     assert text[7:13] == [
         f"- search seed 3: {describe_collapse(SKIPS)}",
-        f"- best: search seed 3, test error {errors}",
+        f"- best: search seed 3, test accuracy {accuracies}",
         "- searches: 4 of 4 done, 6.7 min",
         "- brief trainings: 4 of 4 done, 40 s",
         "- full trainings: 3 of 3 done, 3 s",
