@@ -196,9 +196,9 @@ def test_checkpoint_with_any_bit_flipped_around_its_numbers_is_refused_or_says_t
     arrays = [drawn("<f4", (3, 3, 5, 40)), np.int64(7)]
     path = checkpoints.write(tmp_path, POSITION, {"seed": 0}, arrays)
     whole, refused = path.read_bytes(), 0
-    bits = range(8) if WHOLE else (0, 7)
-    for place in around_numbers(whole):
-        for bit in bits:
+    places = around_numbers(whole)[:: 1 if WHOLE else 4]
+    for place in places:
+        for bit in range(8):
             content = bytearray(whole)
             content[place] ^= 1 << bit
             refused += is_told(path, bytes(content), whole)
