@@ -16,7 +16,7 @@ from darts_tf import plugins
 from darts_tf.cli import output, startup
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig, TrainConfig
-from darts_tf.data import ImageDataset, TextDataset, load_dataset, load_text
+from darts_tf.data import ImageDataset, TextDataset, load_text
 from darts_tf.errors import InputError, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
@@ -30,8 +30,7 @@ from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import text as text_training
-from darts_tf.training.images import dataset_of as training_dataset
-from darts_tf.training.images import scaled_to, train
+from darts_tf.training.images import dataset_of, scaled_to, train
 
 Result = TypeVar("Result")
 
@@ -131,25 +130,14 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
         dataset = load()
     output.event("dataset", name=dataset.name, text=describe(dataset))
     output.say(describe(dataset))
+    for note in getattr(dataset, "notes", ()):
+        output.say(note)
     return dataset
-
-
-def dataset_of(config: SearchConfig) -> ImageDataset:
-    """Loads the dataset of a search, prints a line about it and returns it."""
-    return introduced(
-        lambda: load_dataset(
-            config.dataset,
-            image_size=config.image_size,
-            limit=config.limit,
-            seed=config.seed,
-            max_bad_images=config.max_bad_images,
-        )
-    )
 
 
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
-    dataset = dataset_of(config)
+    dataset = introduced(lambda: dataset_of(config))
     size, space = dataset.preprocessing, SPACES[config.space]
     if config.space != DARTS:
         names = listed(space.all_primitives)
@@ -195,7 +183,7 @@ def describe(dataset: ImageDataset | TextDataset) -> str:
 def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
     genotype = load_genotype(_genotype(config))
-    dataset = introduced(lambda: training_dataset(config))
+    dataset = introduced(lambda: dataset_of(config))
     if config.max_macs:
         channels = scaled_to(config, genotype, dataset).channels
         output.say(f"{channels} channels, for at most {config.max_macs:,} MACs")

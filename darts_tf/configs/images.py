@@ -13,8 +13,10 @@ from darts_tf.configs.search import CollapseConfig, RelaxationConfig
 from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, listed, shown
 
-SearchPreset = Literal["digits", "cifar10", "pc-darts", "p-darts", "tiny"]
-TrainPreset = Literal["digits", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"]
+SearchPreset = Literal["digits", "photos", "cifar10", "pc-darts", "p-darts", "tiny"]
+TrainPreset = Literal[
+    "digits", "photos", "cifar10", "pc-darts", "imagenet", "imagenet-large-batch", "tiny"
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,11 @@ class ImageConfig(RunConfig):
     cutout: int = setting(0, "zero or more")
     """Side in pixels of the square masked in every training image; 0 for none."""
     image_size: int | None = setting(None, "8 or more")
-    """Resize images to this height and width; by default the dataset's size, or 224 with a random
-    resized crop."""
+    """Resize images to this height and width; by default images of one size up to 96 pixels keep
+    it, others become 64x64, or 224x224 with a random resized crop."""
+    resize: Literal["crop", "squeeze"] = "crop"
+    """How images become squares: resize the shorter side and crop the centre, or squeeze the whole
+    image, which changes its aspect ratio."""
     sync_batch_norm: bool = False
     """Normalize by the statistics of the global batch instead of each device's part of it."""
     max_bad_images: int = setting(0, "zero or more")

@@ -1,6 +1,7 @@
 """Presets: for each name, the fields that differ from the defaults of the config class.
 
-The defaults themselves are the preset `digits`, or `pydoc` for runs on text.
+The defaults themselves are the preset `digits`, or `pydoc` for runs on text. Images from other
+sources have the preset `photos` by default.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ _CIFAR10_SEARCH = {
 }
 
 SEARCH_PRESETS = {
-    "digits": {},
+    "digits": {"dataset": "digits"},
+    # batch, epochs and padding follow the images of a folder, see `data.defaults`
+    "photos": {"arch_gradient": "first_order", "flip": True, "crop_padding": 4},
     "cifar10": _CIFAR10_SEARCH,
     # Xu et al. 2020, section 4.2: partial channels on CIFAR-10
     "pc-darts": {
@@ -67,7 +70,8 @@ EXPECTED = {
 """Published results of the training presets."""
 
 TRAIN_PRESETS = {
-    "digits": {},
+    "digits": {"dataset": "digits"},
+    "photos": {"flip": True, "crop_padding": 4},
     "cifar10": _CIFAR10_EVALUATION,
     # Xu et al. 2020, section 4.2
     "pc-darts": {**_CIFAR10_EVALUATION, "drop_path": 0.3},
@@ -88,7 +92,7 @@ _PTB_DROPOUTS = {
 }
 
 TEXT_SEARCH_PRESETS = {
-    "pydoc": {},
+    "pydoc": {"dataset": "pydoc"},
     "ptb": {
         **{"dataset": "ptb", "epochs": 50, "batch_size": 256, "units": 300, "learning_rate": 20.0},
         **_PTB_DROPOUTS,
@@ -104,7 +108,7 @@ _PTB_EVALUATION = {
 }
 
 TEXT_TRAIN_PRESETS = {
-    "pydoc": {},
+    "pydoc": {"dataset": "pydoc"},
     "ptb": _PTB_EVALUATION,
     # section 3.3.3 and appendix A.3.2: transfer of the cell to WikiText-2
     "wikitext-2": {

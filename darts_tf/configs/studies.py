@@ -197,7 +197,7 @@ class SelectConfig(JobConfig):
     workdir: pathlib.Path
     """Folder of the protocol, with a subfolder for every run; must be new or empty, unless resumed
     or overwritten."""
-    preset: Literal["digits", "cifar10", "pc-darts", "tiny"] = "digits"
+    preset: Literal["digits", "photos", "cifar10", "pc-darts", "tiny"] = "digits"
     """Preset that defines the defaults of the searches and the trainings."""
     dataset: str | None = None
     """`digits`, the name of a TFDS dataset, or a folder of images; by default the preset's."""

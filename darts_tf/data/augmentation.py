@@ -88,7 +88,7 @@ def augment_encoded(
     """Decodes a random window of one image, resizes, flips, jitters colors and normalises it.
 
     Args:
-        encoded: bytes of a JPEG, PNG, GIF or BMP file, a scalar string.
+        encoded: bytes of a JPEG, PNG, GIF, BMP or WEBP file, a scalar string.
         draws: float32 in [0, 1), `(ENCODED_DRAWS,)`.
         augmentation: settings with `random_resized_crop`.
         preprocessing: normalises the image; must have three channels.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import logging
 import os
 import re
 from collections.abc import Mapping
 
-from darts_tf.configs.text_datasets import FILES, absolute
+from darts_tf.configs.text_datasets import FILES, SPLITS, absolute, text_files
 from darts_tf.data.text import UNK, TextDataset, make_text, read_text
 from darts_tf.errors import InputError, shown
 
@@ -89,12 +90,15 @@ def load_text(name_or_folder: str | os.PathLike[str], *, limit: int | None = Non
     if name in TEXTS:
         return make_text(name, TEXTS[name](), limit)
     folder = absolute(name)
-    _check_folder(folder, name)
-    return make_text(folder, [_split(os.path.join(folder, file)) for file in FILES], limit)
+    files = text_files(folder)
+    _check_folder(folder, name, files)
+    texts = [_split(os.path.join(folder, files[split])) for split in SPLITS]
+    _warn_of_long_words(texts[0], os.path.join(folder, files["train"]))
+    return make_text(folder, texts, limit)
 
 
-def _check_folder(folder: str, name: str) -> None:
-    missing = [file for file in FILES if not os.path.isfile(os.path.join(folder, file))]
+def _check_folder(folder: str, name: str, files: Mapping[str, str]) -> None:
+    missing = [f"{split}.txt" for split in SPLITS if split not in files]
     if not missing:
         return
     if not os.path.isdir(folder):
@@ -113,3 +117,14 @@ def _split(path: str) -> str:
     if not text or text.isspace():
         raise InputError(f"Expected a text with words in it. Received: {path!r} without any")
     return text
+
+
+def _warn_of_long_words(text: str, path: str) -> None:
+    """Warns of a text without spaces between words, as Chinese or Japanese ones have."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(len(line.split()) == 1 for line in lines):
+        logging.getLogger("darts_tf").warning(
+            "%s has no spaces: each line counts as one word; separate the words, or the "
+            "characters, by spaces",
+            path,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.data import header
 from darts_tf.data.preprocessing import crop, decode_jpeg_window, decode_rgb
 
 AREA = (0.08, 1.0)
@@ -21,7 +22,7 @@ def random_resized_crop(encoded: tf.Tensor, draws: tf.Tensor, height: int, width
     """Decodes a random window of one image and resizes it.
 
     Args:
-        encoded: bytes of a JPEG, PNG, GIF or BMP file, a scalar string.
+        encoded: bytes of a JPEG, PNG, GIF, BMP or WEBP file, a scalar string.
         draws: float32 in [0, 1), `(DRAWS,)`.
         height: height of the result in pixels.
         width: width of the result in pixels.
@@ -29,10 +30,14 @@ def random_resized_crop(encoded: tf.Tensor, draws: tf.Tensor, height: int, width
     Returns:
         float32, `(height, width, 3)`, values 0 to 255.
     """
+    encoded = header.bounded(encoded)
 
     def jpeg_window():
-        size = tf.io.extract_jpeg_shape(encoded)[:2]
-        return decode_jpeg_window(encoded, crop_window(size, draws), size)
+        stored = tf.io.extract_jpeg_shape(encoded)[:2]
+        turn = header.orientation(encoded)
+        size = header.upright_size(stored, turn)
+        window = header.stored_window(crop_window(size, draws), size, turn)
+        return header.upright(decode_jpeg_window(encoded, window, stored), turn)
 
     def decoded_window():
         image = decode_rgb(encoded)

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.damage import Damage, refuse
-from darts_tf.data.preprocessing import decode_rgb, resize
+from darts_tf.data.preprocessing import decode_rgb, fit
+from darts_tf.data.quality import suspicions
+from darts_tf.data.sizes import Size
 from darts_tf.data.splits import Split
-from darts_tf.errors import InputError, first_line
+from darts_tf.errors import InputError, first_line, gigabytes
+from darts_tf.runtime.memory import available_bytes
 
-MIN_SIDE, MAX_SIDE = 8, 224
-MAX_BYTES = 8 * 2**30
 CHUNK = 64
 """Images passed to a thread at a time: passing single images would cost more than decoding them."""
 
@@ -38,22 +39,9 @@ class Encoded(NamedTuple):
     items: Callable[[int, int], Iterable[tuple[str, tf.Tensor]]]
 
 
-class Size(NamedTuple):
-    """Common size of all images in memory.
-
-    Attributes:
-        height: height in pixels.
-        width: width in pixels.
-        decided_by: name of the image whose size all others must have; None resizes all images.
-    """
-
-    height: int
-    width: int
-    decided_by: str | None
-
-    def fit(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns the image, resized if `decided_by` is None; works inside a graph."""
-        return image if self.decided_by else resize(image, self.height, self.width)
+def needed_bytes(count: int, size: Size) -> int:
+    """Returns the memory of this many decoded images."""
+    return count * size.height * size.width * 3
 
 
 def decode_splits(
@@ -61,68 +49,54 @@ def decode_splits(
     test: Encoded,
     classes: Sequence[str],
     *,
-    image_size: int | None,
+    size: Size,
     max_bad_images: int,
-) -> tuple[Split, Split]:
+) -> tuple[Split, Split, list[str]]:
     """Decodes two splits to one size and one number of channels.
-
-    An image is damaged if it cannot be read or decoded, e.g. if it is truncated. An image whose
-    size differs from the others' is not damaged.
 
     Args:
         train: training files, at least one.
         test: test files, at least one.
         classes: names of the labels.
-        image_size: side in pixels to which all images are resized; None expects a common size,
-            that of the first undamaged training image.
+        size: size of all images.
         max_bad_images: maximum number of damaged training images, which are left out with their
-            labels.
+            labels. An image is damaged if it cannot be read or decoded, e.g. if it is truncated.
 
     Returns:
-        The training and the test split. Images have 1 channel if all are grayscale, otherwise 3.
+        The training split, the test split, and a line for each suspicious property of the images
+        (`quality.suspicions`). Images have 1 channel if all are grayscale, otherwise 3.
 
     Raises:
         InputError: more than `max_bad_images` damaged training images, or all of a class; any
-            damaged test image; different sizes, a size out of range, or more images than fit in
-            memory. The message names the file.
+            damaged test image; or more images than fit in memory. The message names the file.
     """
     damage = Damage(train.labels, classes, max_bad_images)
-    size = _size(train, image_size, damage.leave_out)
-    _check_memory(len(train.labels) + len(test.labels), size.height, size.width)
+    _check_memory(len(train.labels) + len(test.labels), size)
     arrays = _decode(train, size, damage.leave_out), _decode(test, size, refuse)
     if all(_is_gray(images) for images in arrays):
         # a copy, so that the array of three channels can be freed
         arrays = [images[..., :1].copy() for images in arrays]
-    return Split(arrays[0], train.labels[damage.kept]), Split(arrays[1], test.labels)
+    positions = np.flatnonzero(damage.kept)
+
+    def train_file(index: int) -> tuple[str, bytes]:
+        return _file(train, int(positions[index]))
+
+    notes = suspicions(*arrays, train_file, lambda index: _file(test, index))
+    return Split(arrays[0], train.labels[damage.kept]), Split(arrays[1], test.labels), notes
 
 
-def check_size(height: int, width: int, where: str) -> None:
-    """Raises InputError unless both sides are from `MIN_SIDE` to `MAX_SIDE` pixels."""
-    if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
+def _file(encoded: Encoded, index: int) -> tuple[str, bytes]:
+    name, contents = next(iter(encoded.items(index, 1)))
+    return name, contents.numpy()
+
+
+def _check_memory(count: int, size: Size) -> None:
+    needed, available = needed_bytes(count, size), available_bytes()
+    if needed > available:
         raise InputError(
-            f"Expected images of {MIN_SIDE} to {MAX_SIDE} pixels a side, or `image_size` "
-            f"(--image-size) to resize them. Received: {where} is {height}x{width}"
-        )
-
-
-def _size(encoded: Encoded, image_size: int | None, on_damage: OnDamage) -> Size:
-    """Returns the requested side, or the height and width of the first readable image."""
-    if image_size is not None:
-        return Size(image_size, image_size, None)
-    # never exhausted: `on_damage` raises before the last image is left out
-    name, image = next(_readable(encoded, 0, len(encoded.labels), on_damage))
-    height, width, _ = image.shape
-    check_size(height, width, name)
-    return Size(height, width, name)
-
-
-def _check_memory(count: int, height: int, width: int) -> None:
-    total = count * height * width * 3
-    if total > MAX_BYTES:
-        raise InputError(
-            f"Expected at most {MAX_BYTES / 2**30:.0f} GB of decoded images: set `limit` "
-            f"(--limit) or a smaller `image_size` (--image-size). Received: {count} images of "
-            f"{height}x{width}, {total / 2**30:.1f} GB"
+            f"Expected images that fit in the {gigabytes(available)} of memory that are free: set "
+            "`limit` (--limit) or a smaller `image_size` (--image-size). Received: "
+            f"{count:,} images of {size.height}x{size.width}, {gigabytes(needed)}"
         )
 
 
@@ -156,11 +130,11 @@ def _chunks(encoded: Encoded, size: Size, on_damage: OnDamage) -> Iterator[np.nd
 
 
 def _decoded(batches: tf.data.Dataset, size: Size) -> tf.data.Dataset:
-    """Decodes chunks; one with a damaged image or an image of another size raises an error."""
+    """Decodes chunks; one with a damaged image raises an error."""
     spec = tf.TensorSpec((size.height, size.width, 3), tf.uint8)
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(size.fit(decode_rgb(contents)), spec.shape)
+        return tf.ensure_shape(fit(decode_rgb(contents), *size), spec.shape)
 
     def decode_chunk(contents: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(decode, contents, fn_output_signature=spec)
@@ -173,9 +147,8 @@ def _one_by_one(
 ) -> np.ndarray:
     """Returns the readable images, possibly none, of the chunk in which `error` was raised."""
     images = []
-    for name, image in _readable(encoded, first, count, on_damage):
-        _check_common_size(name, image, size)
-        images.append(size.fit(image).numpy())
+    for _, image in _readable(encoded, first, count, on_damage):
+        images.append(fit(image, *size).numpy())
     if len(images) == count:
         raise InputError(f"Expected readable images. Received: {first_line(error)}") from error
     return np.reshape(images, (len(images), size.height, size.width, 3))
@@ -192,15 +165,6 @@ def _readable(
             on_damage(position, name)
         else:
             yield name, image
-
-
-def _check_common_size(name: str, image: tf.Tensor, size: Size) -> None:
-    height, width, _ = image.shape
-    if size.decided_by and (height, width) != (size.height, size.width):
-        raise InputError(
-            "Expected images of one size, or `image_size` (--image-size) to resize them. Received: "
-            f"{name} is {height}x{width}, {size.decided_by} is {size.height}x{size.width}"
-        )
 
 
 def _is_gray(images: np.ndarray) -> bool:

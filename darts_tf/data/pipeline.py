@@ -18,9 +18,14 @@ from darts_tf.data.random_streams import (
     shuffled_indices,
     stream_seed,
 )
-from darts_tf.data.splits import AnySplit, Files, Split, take
+from darts_tf.data.splits import AnySplit, Files, Records, Split, take
 from darts_tf.data.steps import WHOLE, evaluation_steps, rows_of, steps_per_epoch
-from darts_tf.data.streaming import decoded_stream, evaluation_stream, train_stream
+from darts_tf.data.streaming import (
+    decoded_stream,
+    evaluation_stream,
+    search_stream,
+    train_stream,
+)
 from darts_tf.errors import InputError
 
 
@@ -73,8 +78,8 @@ def train_batches(
 
 
 def search_batches(
-    weights_half: Split,
-    alphas_half: Split,
+    weights_half: Split | Files,
+    alphas_half: Split | Files,
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     batch_size: int,
@@ -112,9 +117,14 @@ def search_batches(
     steps_per_epoch(alphas_half, batch_size)
     _check_start(start_step, total)
     for half in (weights_half, alphas_half):
-        if not isinstance(half, Split):
-            raise InputError(f"Expected images in memory. Received: {type(half).__name__}")
+        if isinstance(half, Records):
+            raise InputError("Expected images in memory or in files. Received: records of TFDS")
         _check_crop(half, augmentation)
+    if isinstance(weights_half, Files):
+        options = {"seed": seed, "epochs": epochs, "start_step": start_step, "part": part}
+        return search_stream(
+            weights_half, alphas_half, preprocessing, augmentation, batch_size, **options
+        )
     draw = _drawer(weights_half, preprocessing, augmentation, seed, WEIGHTS_ORDER, WEIGHTS_DRAWS)
     draw_valid = _drawer(alphas_half, preprocessing, augmentation, seed, ALPHAS_ORDER, ALPHAS_DRAWS)
     size = weights_half.size
@@ -187,11 +197,9 @@ def _check_start(start: int, total: int) -> None:
 
 
 def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
-    if augmentation.random_resized_crop == isinstance(split, Split):
-        received = "images in memory" if isinstance(split, Split) else "a different augmentation"
+    if augmentation.random_resized_crop and isinstance(split, Split):
         raise InputError(
-            "Expected `random_resized_crop` with a streamed dataset, and with no other. "
-            f"Received: {received}"
+            "Expected `random_resized_crop` with a streamed dataset. Received: images in memory"
         )
 
 

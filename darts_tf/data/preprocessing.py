@@ -10,6 +10,7 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.data.header import bounded, orientation, upright
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
 
@@ -91,15 +92,12 @@ class Preprocessing:
             uint8, `(height, width, channels)`.
 
         Raises:
-            tf.errors.InvalidArgumentError: the bytes are not such a file, or are truncated.
+            tf.errors.InvalidArgumentError: as `decode_rgb`.
         """
         image = decode_rgb(encoded)
         if self.channels == 1:
             image = to_gray(image)
-        if self.shorter_side is None:
-            image = resize(image, self.height, self.width)
-        else:
-            image = centre_crop(resize_shorter(image, self.shorter_side), self.height, self.width)
+        image = fit(image, self.height, self.width, self.shorter_side)
         return tf.ensure_shape(image, (self.height, self.width, self.channels))
 
     def to_dict(self) -> dict:
@@ -146,25 +144,34 @@ def _is_finite(value) -> bool:
 _JPEG = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 
 
+# a function of its own graph: traced once in a process, not for every dataset and export
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes the bytes of a JPEG, PNG, GIF, BMP or WEBP file to uint8 `(height, width, 3)`.
 
-    Gray values are repeated, transparency is dropped, only an animation's first frame is read.
+    Photos are rotated by their EXIF orientation. Gray values are repeated, transparency is dropped,
+    only an animation's first frame is read.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are not such a file, are truncated, or declare
+            more than `header.MAX_PIXELS` pixels, which are not decoded.
     """
-    return tf.cond(
+    encoded = bounded(encoded)
+    image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, **_JPEG),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
+    return upright(image, orientation(encoded))
 
 
 def decode_jpeg_window(encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Decodes a window of a JPEG file, faster than `decode_rgb` and with equal results.
+    """Decodes a window of a JPEG file as stored, faster than all of it and with equal results.
 
     Args:
         encoded: the file's bytes.
         window: first row and column, height and width, int32, `(4,)`.
-        size: height and width of the image, int32, `(2,)`.
+        size: height and width of the stored image, int32, `(2,)`.
     """
     # The decoder interpolates colors between neighbours, which edge pixels lack. It does not
     # interpolate rows of only two color samples (four pixels). So a border is decoded as well.
@@ -196,6 +203,13 @@ def resize(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Resizes uint8 images (bilinear, antialiased) and rounds; the same size changes nothing."""
     resized = tf.image.resize(images, (height, width), antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def fit(image: tf.Tensor, height: int, width: int, shorter_side: int | None) -> tf.Tensor:
+    """Brings a uint8 image to a size: `Preprocessing.shorter_side` decides how."""
+    if shorter_side is None:
+        return resize(image, height, width)
+    return centre_crop(resize_shorter(image, shorter_side), height, width)
 
 
 def resize_shorter(image: tf.Tensor, side: int) -> tf.Tensor:

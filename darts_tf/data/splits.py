@@ -76,6 +76,9 @@ class ImageDataset:
         train: training images.
         test: test images.
         preprocessing: conversion of an encoded or raw image to a network's input.
+        held_out: names of the test images if they were held out of a folder that has none of its
+            own, see `layouts.Layout`; otherwise None.
+        notes: lines for the user about the folder and its images.
     """
 
     name: str
@@ -83,6 +86,8 @@ class ImageDataset:
     train: AnySplit
     test: AnySplit
     preprocessing: Preprocessing
+    held_out: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def take(split: Split | Files, indices: np.ndarray) -> Split | Files:

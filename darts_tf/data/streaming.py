@@ -8,15 +8,24 @@ the same epoch before that step are read again, but not decoded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.data.augmentation import ENCODED_DRAWS, Augmentation, augment_encoded
+from darts_tf.data.augmentation import (
+    DRAWS,
+    ENCODED_DRAWS,
+    Augmentation,
+    augment,
+    augment_encoded,
+)
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.data.random_streams import (
+    ALPHAS_DRAWS,
+    ALPHAS_ORDER,
     WEIGHTS_DRAWS,
     WEIGHTS_ORDER,
     permutation_key,
@@ -55,16 +64,60 @@ def train_stream(
     """Makes the batches of `train_batches` from encoded images; same arguments."""
     steps = -(-split.size // batch_size)
     epoch, step = divmod(start_step, steps)
-
-    def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
-        key = stream_seed(seed, WEIGHTS_DRAWS, position)
-        draws = tf.random.stateless_uniform([ENCODED_DRAWS], key, alg="philox")
-        return augment_encoded(contents, draws, augmentation, preprocessing)
-
-    stream = _STREAMS[type(split)](split, seed, epoch, epochs, step * batch_size)
+    positions = epoch * split.size + step * batch_size, epochs * split.size
+    stream = _STREAMS[type(split)](split, seed, WEIGHTS_ORDER, *positions)
+    image = _augmented(preprocessing, augmentation, seed, WEIGHTS_DRAWS)
     lengths = np.roll(_lengths(split.size, batch_size, part), -step * part[1])
     pieces = (steps * epochs - start_step) * part[1]
     return _batches(_of_part(stream, split.size, batch_size, part), image, lengths, pieces)
+
+
+def search_stream(
+    weights_half: Files,
+    alphas_half: Files,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    start_step: int,
+    part: tuple[int, int, int],
+) -> tf.data.Dataset:
+    """Makes the pairs of batches of `search_batches` from image files; same arguments."""
+    size = weights_half.size
+    steps = -(-size // batch_size)
+    epoch, step = divmod(start_step, steps)
+    # the alphas' half has the same positions in its own stream of epochs
+    positions = epoch * size + step * batch_size, epochs * size
+    lengths = np.roll(_lengths(size, batch_size, part), -step * part[1])
+    pieces = (steps * epochs - start_step) * part[1]
+    batches = []
+    for half, order, draws in (
+        (weights_half, WEIGHTS_ORDER, WEIGHTS_DRAWS),
+        (alphas_half, ALPHAS_ORDER, ALPHAS_DRAWS),
+    ):
+        stream = _of_part(_files(half, seed, order, *positions), size, batch_size, part)
+        image = _augmented(preprocessing, augmentation, seed, draws)
+        batches.append(_batches(stream, image, lengths, pieces))
+    return tf.data.Dataset.zip(tuple(batches))
+
+
+def _augmented(
+    preprocessing: Preprocessing, augmentation: Augmentation, seed: int, draws: int
+) -> Callable:
+    """Makes a function (position, contents) that decodes and augments one image."""
+    count = ENCODED_DRAWS if augmentation.random_resized_crop else DRAWS
+
+    def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
+        key = stream_seed(seed, draws, position)
+        uniform = tf.random.stateless_uniform([count], key, alg="philox")
+        if augmentation.random_resized_crop:
+            return augment_encoded(contents, uniform, augmentation, preprocessing)
+        decoded = preprocessing.decode(contents)
+        return augment(decoded[None], uniform[None], augmentation, preprocessing)[0]
+
+    return image
 
 
 def evaluation_stream(
@@ -78,7 +131,7 @@ def evaluation_stream(
     def image(position: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
         return preprocessing.normalize(preprocessing.decode(contents))
 
-    stream = _STREAMS[type(split)](split, None, 0, 1, 0)
+    stream = _STREAMS[type(split)](split, None, WEIGHTS_ORDER, 0, split.size)
     lengths = _lengths(split.size, batch_size, part)
     stream = _of_part(stream, split.size, batch_size, part)
     return _batches(stream, image, lengths, len(lengths))
@@ -89,7 +142,7 @@ def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.d
 
     Its elements are uint8 `(height, width, channels)` and an int32 label.
     """
-    stream = _STREAMS[type(split)](split, None, 0, 1, 0)
+    stream = _STREAMS[type(split)](split, None, WEIGHTS_ORDER, 0, split.size)
 
     def decoded(*element):
         contents, label = stream.example(*element)
@@ -98,40 +151,41 @@ def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.d
     return stream.elements.map(decoded, tf.data.AUTOTUNE, deterministic=True)
 
 
-def _files(split: Files, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
-    """Makes a stream of the files of epochs `epoch` to `epochs - 1`, without `skipped`."""
+def _files(split: Files, seed: int | None, order: int, first: int, last: int) -> _Stream:
+    """Makes a stream of the files at the positions from `first` to `last - 1`."""
     size = split.size
+    names = [os.fsencode(path) for path in split.paths]  # not all are UTF-8
     with tf.device("CPU:0"):  # graphs capture them without a copy
-        paths, labels = tf.constant(split.paths), tf.constant(split.labels, tf.int32)
+        paths, labels = tf.constant(names), tf.constant(split.labels, tf.int32)
 
     def index(position: tf.Tensor) -> tf.Tensor:
         if seed is None:
             return position % size
-        key = permutation_key(seed, WEIGHTS_ORDER, position // size)
+        key = permutation_key(seed, order, position // size)
         return shuffled_indices(position[None] % size, size, key)[0]
 
     def example(position: tf.Tensor):
         chosen = index(position)
         return tf.io.read_file(paths[chosen]), labels[chosen]
 
-    elements = tf.data.Dataset.range(epoch * size + skipped, epochs * size)
+    elements = tf.data.Dataset.range(first, last)
     return _Stream(elements, example, lambda position: paths[index(position)])
 
 
-def _records(split: Records, seed: int | None, epoch: int, epochs: int, skipped: int) -> _Stream:
-    """Makes a stream of the records of epochs `epoch` to `epochs - 1`, without `skipped`."""
+def _records(split: Records, seed: int | None, order: int, first: int, last: int) -> _Stream:
+    """Makes a stream of the records at the positions from `first` to `last - 1`."""
+    epoch, skipped = divmod(first, split.size)
 
     def of_epoch(number: tf.Tensor) -> tf.data.Dataset:
-        order = None if seed is None else permutation_key(seed, WEIGHTS_ORDER, number)[0]
-        first = number * split.size
-        read = split.read(order).enumerate(first)
+        key = None if seed is None else permutation_key(seed, order, number)[0]
+        read = split.read(key).enumerate(number * split.size)
         return read.skip(tf.where(number == epoch, tf.constant(skipped, tf.int64), 0))
 
     def example(position: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]):
         contents, label = record
         return contents, tf.cast(label, tf.int32)
 
-    elements = tf.data.Dataset.range(epoch, epochs).flat_map(of_epoch)
+    elements = tf.data.Dataset.range(epoch, -(-last // split.size)).flat_map(of_epoch)
     return _Stream(elements, example)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from darts_tf import registry
 from darts_tf.data.decoding import CHUNK, Encoded, decode_splits
+from darts_tf.data.sizes import SAMPLE, Size, choose_size, square, stored_sizes
 from darts_tf.data.splits import Records, Split, limited_indices
 from darts_tf.errors import InputError, first_line
 
@@ -50,8 +52,9 @@ def load_tfds(
     limit: int | None,
     seed: int,
     max_bad_images: int,
+    resize: str = "crop",
     other_names: Collection[str] = (),
-) -> tuple[tuple[str, ...], Split, Split]:
+) -> tuple[tuple[str, ...], Split, Split, Size, None, tuple[str, ...]]:
     """Loads a dataset of TFDS, and downloads it if necessary.
 
     Does the work of `tfds.load(name, split=[...], as_supervised=True)` in steps, so that features
@@ -61,15 +64,17 @@ def load_tfds(
 
     Args:
         name: as for `tfds.load`.
-        image_size: side in pixels to resize to; None expects images of one size.
+        image_size: side in pixels to resize to; None chooses a size, see `choose_size`.
         limit: maximum number of images to keep per split; None keeps all.
         seed: seed of that choice.
         max_bad_images: maximum number of damaged images among the chosen training images; they
             are left out.
+        resize: how images are brought to a square, `crop` or `squeeze`.
         other_names: names, besides those of TFDS, to suggest for a mistyped name.
 
     Returns:
-        `(classes, train, test)`; if there is no labelled test split, test is `validation`.
+        `(classes, train, test, size, None, notes)`, the fields of `folder.Loaded`; if there is no
+        labelled test split, test is `validation`.
 
     Raises:
         InputError: an unknown name, not an image classification dataset, missing splits, or raised
@@ -80,8 +85,15 @@ def load_tfds(
     train, test = (
         _select(builder, split, limit, seed) for split in ("train", _test_split(builder))
     )
-    options = {"image_size": image_size, "max_bad_images": max_bad_images}
-    return classes, *decode_splits(train, test, classes, **options)
+    if image_size is None:
+        items = train.items(0, min(SAMPLE, len(train.labels)))
+        sizes = stored_sizes(io.BytesIO(contents.numpy()) for _, contents in items)
+        size, note = choose_size(sizes, resize)
+    else:
+        size, note = square(image_size, resize), None
+    options = {"size": size, "max_bad_images": max_bad_images}
+    train, test, suspicions = decode_splits(train, test, classes, **options)
+    return classes, train, test, size, None, (*([note] if note else []), *suspicions)
 
 
 def stream_tfds(

@@ -20,7 +20,8 @@ from darts_tf.runtime.strict_json import parse_json
 CONFIG = "config.json"
 """All settings of the run; a folder without this file is not a run."""
 DATASET = "dataset.json"
-"""The dataset's name, classes and preprocessing; for a text its name, sizes and digest."""
+"""The dataset's name, classes, preprocessing, and the test images that were held out of a folder
+without any; for a text its name, sizes and digest."""
 VOCABULARY = "vocabulary.txt"
 """The words of a text, one per line, in the order of the model's logits."""
 GENOTYPE = "genotype.json"
@@ -147,6 +148,18 @@ def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:
             f"Expected a file with classes and preprocessing. Received: {str(path)!r} without them"
         )
     return tuple(classes), preprocessing
+
+
+def read_held_out(workdir: str | os.PathLike[str]) -> tuple[str, ...] | None:
+    """Returns the names of a run's test images if they were held out of its folder; else None."""
+    path = pathlib.Path(workdir) / DATASET
+    stored = read_json(path) if path.is_file() else {}
+    names = stored.get("held_out") if isinstance(stored, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"Expected a list of file names as held_out. Received: {str(path)!r}")
+    return tuple(names)
 
 
 def plain(value):

@@ -150,6 +150,7 @@ def _description(dataset) -> dict[str, object]:
             "classes": dataset.classes,
             "images": {"train": dataset.train.size, "test": dataset.test.size},
             "preprocessing": dataset.preprocessing.to_dict(),
+            **({} if dataset.held_out is None else {"held_out": dataset.held_out}),
         }
     )
 

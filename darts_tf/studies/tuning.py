@@ -216,7 +216,7 @@ def _space(over: Iterable[Dimension]) -> keras_tuner.HyperParameters:
 
 def _run(config: RunConfig) -> None:
     streamed = getattr(config, "random_resized_crop", False)
-    settings = (config.dataset, config.image_size, config.limit, config.seed)
+    settings = (config.dataset, config.image_size, config.resize, config.limit, config.seed)
     dataset = _dataset(*settings, config.max_bad_images, streamed)
     if config.searches:
         search_as_asked(config, dataset)
@@ -225,10 +225,11 @@ def _run(config: RunConfig) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(name, image_size, limit, seed, max_bad_images, streamed):
+def _dataset(name, image_size, resize, limit, seed, max_bad_images, streamed):
     return load_dataset(
         name,
         image_size=image_size,
+        resize=resize,
         limit=limit,
         seed=seed,
         max_bad_images=max_bad_images,

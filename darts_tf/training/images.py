@@ -11,7 +11,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from darts_tf.configs import RecipeConfig, TrainConfig
+from darts_tf.configs import TrainConfig
+from darts_tf.configs.images import ImageConfig
 from darts_tf.data import (
     Augmentation,
     ColorJitter,
@@ -136,20 +137,24 @@ def augmentation_of(config: TrainConfig) -> Augmentation:
     )
 
 
-def dataset_of(config: RecipeConfig, limit: int | None = None) -> ImageDataset:
+def dataset_of(config: ImageConfig, limit: int | None = None) -> ImageDataset:
     """Loads the dataset of a run, in memory or streamed as its augmentation requires.
 
+    If test images were held out when the run was started, they are the same now.
+
     Args:
-        config: settings of the run.
+        config: settings of a search, a training or another run on images.
         limit: maximum number of images per split; None uses the run's limit.
     """
     return load_dataset(
         config.dataset,
         image_size=config.image_size,
+        resize=config.resize,
         limit=limit or config.limit,
         seed=config.seed,
         max_bad_images=config.max_bad_images,
-        streamed=config.random_resized_crop,
+        streamed=getattr(config, "random_resized_crop", False),
+        held_out=files.read_held_out(config.workdir),
     )
 
 

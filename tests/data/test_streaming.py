@@ -20,6 +20,7 @@ from darts_tf.data import (
     load_dataset,
     sample,
     search_batches,
+    split_halves,
     steps_per_epoch,
     train_batches,
 )
@@ -180,17 +181,43 @@ def test_streamed_dataset_is_normalised_as_imagenet_and_cropped_in_the_middle(im
     np.testing.assert_array_equal(limited.labels, [0, 0, 1, 1])
 
 
-def test_streamed_dataset_and_random_resized_crop_need_each_other(dataset):
-    with pytest.raises(ValueError, match="with a streamed dataset.* Received: a different augment"):
-        trained(dataset.train, Augmentation(2))
+def test_random_resized_crops_need_a_streamed_dataset(dataset):
     digits = load_dataset("digits", limit=20)
     with pytest.raises(ValueError, match="with a streamed dataset.* Received: images in memory"):
         train_batches(digits.train, digits.preprocessing, CROP, 4, seed=0, epochs=1)
-    halves = dataset.train, dataset.train
-    with pytest.raises(ValueError, match="images in memory. Received: Files"):
-        search_batches(*halves, RAW, CROP, 4, seed=0, epochs=1)
+    halves = (records(dataset.train),) * 2
+    with pytest.raises(ValueError, match="in memory or in files. Received: records of TFDS"):
+        search_batches(*halves, RAW, Augmentation(), 4, seed=0, epochs=1)
     with pytest.raises(ValueError, match="Received: digits, which is in memory"):
         load_dataset("digits", streamed=True)
+
+
+def levels(batch) -> list[int]:
+    """Returns the numbers of the images in a batch, each of one color."""
+    x, y = batch
+    numbers = np.round(x.numpy().max((1, 2, 3)) / 10).astype(int)
+    assert all(number % 2 == label for number, label in zip(numbers, y.numpy(), strict=True))
+    return numbers.tolist()
+
+
+def test_streamed_searches_draw_both_halves_and_start_at_any_step(dataset):
+    halves = split_halves(dataset.train, seed=0)
+    augmentation = Augmentation(crop_padding=2, flip=True)
+
+    def batches(**options):
+        return search_batches(*halves, RAW, augmentation, 2, seed=3, epochs=4, **options)
+
+    steps = [(levels(one), levels(other)) for one, other in batches()]
+    assert len(steps) == 4 * 3
+    epochs = [sorted(sum((one for one, _ in steps[i : i + 3]), [])) for i in range(0, 12, 3)]
+    assert all(epoch == epochs[0] for epoch in epochs)
+    assert len({tuple(one) for one, _ in steps}) > 3  # a new order in every epoch
+    alphas = sum((other for _, other in steps), [])
+    size = halves[1].size
+    passes = [sorted(alphas[i : i + size]) for i in range(0, len(alphas) - size + 1, size)]
+    assert all(len(set(part)) == size and part == passes[0] for part in passes)
+    assert not set(epochs[0]) & set(alphas)
+    assert_same(collected(batches(start_step=5)), collected(batches())[5:])
 
 
 # Damaged files
