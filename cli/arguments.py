@@ -70,6 +70,8 @@ def parse(
         return tyro.cli(all_options, args=HELP[:1], default=default, prog=prog)
     if file:
         stored = _usable(config_class, argv, stored, file)
+    if issubclass(config_class, RunConfig) and RESUME not in argv:
+        _check_dataset(config_class, argv, stored)
     _check_flags(config_class, argv, stored)
     resumed = _resumed(config_class, argv) if RESUME in argv else None
     default = resumed or _defaults(config_class, argv, stored)
@@ -171,6 +173,20 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     return fields
 
 
+def _check_dataset(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
+    """Raises UsageError if no dataset is named; none is guessed."""
+    preset, dataset = _chosen(config_class, argv, stored)
+    named = _value_of("--preset", argv) or stored.get("preset")
+    decided = dataset or (named and "dataset" in preset_fields(config_class, preset))
+    with_data = config_class.dataset_with
+    needed = not with_data or any(f"--{name}" in argv or stored.get(name) for name in with_data)
+    if needed and not decided:
+        raise UsageError(
+            "Expected --dataset: a folder of images or of texts, a name of TensorFlow Datasets, "
+            "or digits, which is embedded. Received: none"
+        )
+
+
 def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
     known = flags(config_class)
     used = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
@@ -204,16 +220,69 @@ def _defaults(config_class, argv: Sequence[str], stored: Mapping[str, object]):
 
     A field has the stored value, or else the preset's, or else its default, or `tyro.MISSING`.
     """
-    preset = {}
-    if issubclass(config_class, RunConfig):
-        name = _value_of("--preset", argv) or stored.get("preset") or config_class.preset
-        preset = preset_fields(config_class, name)
-    values = {**preset, **stored}
+    values = {**_suggested(config_class, argv, stored), **stored}
     blank = object.__new__(config_class)
     for field in dataclasses.fields(config_class):
         default = tyro.MISSING if _is_required(field) else field.default
         object.__setattr__(blank, field.name, values.get(field.name, default))
     return blank
+
+
+def _suggested(
+    config_class, argv: Sequence[str], stored: Mapping[str, object]
+) -> dict[str, object]:
+    """Returns the settings of the preset, and those that follow the dataset."""
+    if not issubclass(config_class, RunConfig):
+        return {}
+    preset, dataset = _chosen(config_class, argv, stored)
+    fields = preset_fields(config_class, preset)
+    if dataset:
+        fields["dataset"] = dataset
+    if config_class.on_text or set(HELP) & set(argv):
+        return fields
+    return {**fields, **_of_images(config_class, fields, argv, stored)}
+
+
+def _chosen(config_class, argv: Sequence[str], stored) -> tuple[str, str | None]:
+    """Returns preset and dataset: those that are set, or those that follow from others."""
+    preset, dataset = (
+        _value_of(f"--{name}", argv) or stored.get(name) for name in ("preset", "dataset")
+    )
+    if dataset is None and (preset is None or "dataset" not in preset_fields(config_class, preset)):
+        genotype = _value_of("--genotype", argv) or _value_of("--genotypes", argv)
+        genotype = genotype.split(",")[0] or str(stored.get("genotype") or "")
+        if genotype:
+            from darts_tf.runs import files  # imports NumPy, as in `_resumed`
+
+            dataset = files.searched_on(genotype)
+    if preset is None:
+        embedded = config_class.on_text or dataset in (None, config_class.dataset)
+        preset = config_class.preset if embedded else "photos"
+    return preset, dataset
+
+
+def _of_images(
+    config_class, fields: Mapping[str, object], argv: Sequence[str], stored: Mapping[str, object]
+) -> dict[str, object]:
+    """Returns settings that follow the number and the size of a folder's images."""
+    from darts_tf.data import defaults, layouts  # import NumPy and Pillow, no TensorFlow
+
+    dataset = fields.get("dataset")
+    if not dataset or not layouts.is_image_folder(str(dataset)):
+        return {}
+    names = ("limit", "image_size", "validation_split", "batch_size")
+    options = {name: _value_of(f"--{name.replace('_', '-')}", argv) for name in names}
+    options = {name: value or stored.get(name, fields.get(name)) for name, value in options.items()}
+    try:
+        limit, image_size = (int(options[name]) if options[name] else None for name in names[:2])
+        held_out = float(options["validation_split"] or 0.0)
+    except ValueError:  # reported when all flags are parsed
+        return {}
+    searches = config_class.searches
+    count = defaults.images_per_epoch(dataset, searches=searches, limit=limit, held_out=held_out)
+    if fields["preset"] == "photos":
+        return defaults.of_folder(dataset, count, searches=searches, image_size=image_size)
+    return {"batch_size": max(1, min(count, options["batch_size"] or config_class.batch_size))}
 
 
 def _value_of(flag: str, argv: Sequence[str]) -> str:

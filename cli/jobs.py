@@ -138,6 +138,7 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
 def search_with_progress(config: SearchConfig) -> Genotype:
     """Searches with a line per epoch on standard output."""
     dataset = introduced(lambda: dataset_of(config))
+    say_steps(config, dataset.train.size // 2)
     size, space = dataset.preprocessing, SPACES[config.space]
     if config.space != DARTS:
         names = listed(space.all_primitives)
@@ -147,6 +148,15 @@ def search_with_progress(config: SearchConfig) -> Genotype:
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
         reports = {"report": progress.report, "report_selection": show_round}
         return search_as_asked(config, dataset, callbacks=(progress,), **reports)
+
+
+def say_steps(config: SearchConfig | TrainConfig, images: int) -> None:
+    """Prints the steps of an epoch over this many images, and the number of epochs."""
+    steps = -(-images // config.batch_size)
+    output.say(
+        f"{steps:,} step{'s' * (steps != 1)} per epoch, of at most {config.batch_size} images; "
+        f"{config.epochs} epochs"
+    )
 
 
 def show_round(done: dict) -> None:
@@ -184,6 +194,10 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
     genotype = load_genotype(_genotype(config))
     dataset = introduced(lambda: dataset_of(config))
+    searched = files.searched_on(config.genotype)
+    if not config.resume and searched not in (None, dataset.name):
+        output.say(f"the genotype was searched on other data: {searched}")
+    say_steps(config, dataset.train.size)
     if config.max_macs:
         channels = scaled_to(config, genotype, dataset).channels
         output.say(f"{channels} channels, for at most {config.max_macs:,} MACs")

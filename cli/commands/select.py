@@ -9,7 +9,8 @@ import keras
 from darts_tf.cli import jobs, output
 from darts_tf.cli.jobs import begin, follow, search_with_progress, train_with_progress
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
-from darts_tf.data import lasting_name
+from darts_tf.data import defaults, lasting_name
+from darts_tf.data.layouts import is_image_folder
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.studies import protocol_report
@@ -23,6 +24,8 @@ def run(config: SelectConfig) -> int:
     begin("select", config)
     if config.dataset:  # other processes may join from other working directories
         config = dataclasses.replace(config, dataset=lasting_name(config.dataset))
+        if not config.resume and config.preset == "photos":
+            config = _following_images(config)
     outcome = jobs.kept_on_stop(config.workdir, lambda: select(config, _run, jobs.say))
     jobs.show_table(protocol_report.table(outcome), protocol_report.notes(outcome))
     reports = [config.workdir / name for name in files.REPORTS]
@@ -33,6 +36,23 @@ def run(config: SelectConfig) -> int:
     trained = config.workdir / next(iter(outcome["best"]["runs"].values()))
     follow("next", f"export --workdir {trained} --output DIR")
     return 0
+
+
+def _following_images(config: SelectConfig) -> SelectConfig:
+    """Adds settings that follow the images of a folder, before those that are set."""
+    if not is_image_folder(config.dataset):
+        return config
+    held_out = {"search": 0.0, "train": config.validation_split}
+    assignments = {}
+    for name, share in held_out.items():
+        options = {"searches": name == "search"}
+        count = defaults.images_per_epoch(
+            config.dataset, limit=config.limit, held_out=share, **options
+        )
+        fields = defaults.of_folder(config.dataset, count, **options)
+        own = (f"{field}={value}" for field, value in fields.items())
+        assignments[name] = (*own, *getattr(config, name))
+    return dataclasses.replace(config, **assignments)
 
 
 def _run(config: SearchConfig | TrainConfig) -> None:

@@ -26,6 +26,8 @@ class RunConfig(JobConfig):
 
     presets: ClassVar[dict[str, dict[str, object]]]
     """Presets of this kind of run: by name, the fields that differ from the defaults."""
+    dataset_with: ClassVar[tuple[str, ...]] = ()
+    """Settings with which a dataset is needed; always if there are none."""
 
     dataset: str
     """Name or folder of the dataset."""

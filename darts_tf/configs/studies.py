@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from darts_tf.configs.base import RANGES, JobConfig, counts, names, setting
 from darts_tf.configs.budgets import checked_allowance
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
-from darts_tf.configs.presets import METHODS, TRAIN_PRESETS
+from darts_tf.configs.presets import METHODS, SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.ranges import assigned
 from darts_tf.configs.run import SeededConfig
 from darts_tf.errors import InputError, listed, unknown_name
@@ -112,6 +112,7 @@ class CompareConfig(RecipeConfig):
     inner_runs = "trainings"
     # these only add runs; each run checks its own settings
     may_differ: ClassVar[frozenset[str]] = frozenset({"genotypes", "methods", "seeds", "train"})
+    dataset_with = ("train", "methods")
 
     genotypes: tuple[str, ...] = setting((), read=names)
     """Names of published genotypes and genotype files, separated by commas or spaces."""
@@ -197,10 +198,12 @@ class SelectConfig(JobConfig):
     workdir: pathlib.Path
     """Folder of the protocol, with a subfolder for every run; must be new or empty, unless resumed
     or overwritten."""
-    preset: Literal["digits", "photos", "cifar10", "pc-darts", "tiny"] = "digits"
-    """Preset that defines the defaults of the searches and the trainings."""
+    preset: Literal["digits", "photos", "cifar10", "pc-darts", "tiny"] | None = None
+    """Preset that defines the defaults of the searches and the trainings; by default `digits` for
+    that dataset, and `photos` for others."""
     dataset: str | None = None
-    """`digits`, the name of a TFDS dataset, or a folder of images; by default the preset's."""
+    """`digits`, the name of a TFDS dataset, or a folder of images; by default the preset's, if it
+    has one."""
     limit: int | None = setting(None, "positive")
     """Maximum number of images to use of each split; by default the preset's."""
     seeds: tuple[int | str, ...] = setting((0, 1, 2, 3), read=counts)
@@ -227,6 +230,14 @@ class SelectConfig(JobConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.preset is None and self.dataset is not None:
+            preset = "digits" if self.dataset == "digits" else "photos"
+            object.__setattr__(self, "preset", preset)
+        if self.dataset is None and "dataset" not in SEARCH_PRESETS.get(self.preset, {}):
+            raise InputError(
+                "Expected dataset: a folder of images, a name of TensorFlow Datasets, or digits, "
+                "which is embedded. Received: none"
+            )
         for name in ("seeds", "final_seeds"):
             _check_seeds(name, getattr(self, name))
         if not self.validation_split:

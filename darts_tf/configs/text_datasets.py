@@ -41,7 +41,7 @@ def text_files(folder: str) -> dict[str, str]:
     """
     try:
         names = sorted(name for name in os.listdir(folder) if _PUBLISHED.fullmatch(name))
-    except OSError:
+    except (OSError, ValueError):  # no folder, or a zero byte in its name
         return {}
     # a published name counts only if `train.txt` and the like do not exist
     plain = [name for name in names if name in FILES]

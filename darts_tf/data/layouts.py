@@ -19,7 +19,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from darts_tf.configs.text_datasets import IMAGE_SUFFIXES
+from darts_tf.configs.text_datasets import IMAGE_SUFFIXES, is_text
 from darts_tf.errors import InputError, listed
 
 SPLITS = {
@@ -92,6 +92,12 @@ class Layout(NamedTuple):
 def is_table(name: str) -> bool:
     """Returns whether a dataset's name is that of a CSV file."""
     return name.lower().endswith(".csv")
+
+
+def is_image_folder(name: str) -> bool:
+    """Returns whether a dataset's name is that of an existing folder or table of images."""
+    path = os.path.expanduser(name)
+    return not is_text(name) and (os.path.isdir(path) or (is_table(name) and os.path.isfile(path)))
 
 
 def find_layout(folder: str, held_out: Iterable[str] | None = None) -> Layout:

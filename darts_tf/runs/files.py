@@ -150,6 +150,21 @@ def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:
     return tuple(classes), preprocessing
 
 
+def searched_on(genotype: str | os.PathLike[str]) -> str | None:
+    """Returns the dataset of the run that wrote a genotype; None if that is not known.
+
+    Args:
+        genotype: file in a run's folder, or the folder.
+    """
+    path = pathlib.Path(genotype)
+    folder = path if path.is_dir() else path.parent
+    if not path.exists() or not is_run(folder):
+        return None
+    stored = read_json(folder / CONFIG)
+    dataset = stored.get("dataset") if isinstance(stored, dict) else None
+    return dataset if isinstance(dataset, str) else None
+
+
 def read_held_out(workdir: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names of a run's test images if they were held out of its folder; else None."""
     path = pathlib.Path(workdir) / DATASET

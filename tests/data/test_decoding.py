@@ -23,7 +23,7 @@ def spied(contents: list[bytes], batches: tf.data.Dataset) -> tuple[Encoded, lis
     def items(first, count):
         for i, file in enumerate(contents[first : first + count], first):
             asked.append(i)
-            yield f"file {i}", file
+            yield f"file {i}", tf.constant(file)
 
     return Encoded(batches, np.zeros(len(contents), np.int32), items), asked
 

@@ -192,3 +192,38 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path):
         load_text("pydocs")
     with pytest.raises(InputError, match="limit=0"):
         load_text("pydoc", limit=0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
+        ("wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"),
+    ],
+)
+def test_texts_are_read_under_their_published_names(tmp_path, names):
+    for i, name in enumerate(names):
+        (tmp_path / name).write_text(f"word {i}\n")
+    assert is_text(tmp_path)
+    assert load_text(tmp_path).vocabulary.words == ("word", "0", "<eos>", "1", "2")
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(InputError, match=r"without valid\.txt"):
+        load_text(tmp_path)
+
+
+def test_folder_of_images_with_lists_beside_is_no_text(tmp_path):
+    write_texts(tmp_path)
+    assert is_text(tmp_path)
+    (tmp_path / "notes").mkdir()
+    assert is_text(tmp_path)
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "1.JPG").touch()
+    assert not is_text(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "warns"), [("我们\n你好吗\n", True), ("two words\none\n", False)])
+def test_text_without_spaces_gets_a_warning(tmp_path, caplog, text, warns):
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text(text, encoding="utf-8")
+    load_text(tmp_path)
+    assert ("each line counts as one word" in caplog.text) == warns
