@@ -70,8 +70,6 @@ def parse(
         return tyro.cli(all_options, args=HELP[:1], default=default, prog=prog)
     if file:
         stored = _usable(config_class, argv, stored, file)
-    if issubclass(config_class, RunConfig) and RESUME not in argv:
-        _check_dataset(config_class, argv, stored)
     _check_flags(config_class, argv, stored)
     resumed = _resumed(config_class, argv) if RESUME in argv else None
     default = resumed or _defaults(config_class, argv, stored)
@@ -173,18 +171,16 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     return fields
 
 
-def _check_dataset(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
-    """Raises UsageError if no dataset is named; none is guessed."""
+def _lacks_dataset(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> bool:
+    """Returns whether a run needs a dataset and none is named: none is guessed."""
+    if not issubclass(config_class, RunConfig) or RESUME in argv:
+        return False
+    with_data = config_class.dataset_with
+    if with_data and not any(f"--{name}" in argv or stored.get(name) for name in with_data):
+        return False
     preset, dataset = _chosen(config_class, argv, stored)
     named = _value_of("--preset", argv) or stored.get("preset")
-    decided = dataset or (named and "dataset" in preset_fields(config_class, preset))
-    with_data = config_class.dataset_with
-    needed = not with_data or any(f"--{name}" in argv or stored.get(name) for name in with_data)
-    if needed and not decided:
-        raise UsageError(
-            "Expected --dataset: a folder of images or of texts, a name of TensorFlow Datasets, "
-            "or digits, which is embedded. Received: none"
-        )
+    return not dataset and not (named and "dataset" in preset_fields(config_class, preset))
 
 
 def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]) -> None:
@@ -196,6 +192,8 @@ def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]
     needed = {"--workdir"} if RESUME in used else known  # a resumed run has stored the rest
     set_flags = {*used, *(f"--{name.replace('_', '-')}" for name in stored)}
     missing = [flag for flag in needed if _is_required(known[flag]) and flag not in set_flags]
+    if _lacks_dataset(config_class, argv, stored):
+        missing.append("--dataset")
     if missing:
         raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
 
@@ -270,7 +268,7 @@ def _of_images(
     dataset = fields.get("dataset")
     if not dataset or not layouts.is_image_folder(str(dataset)):
         return {}
-    names = ("limit", "image_size", "validation_split", "batch_size")
+    names = ("limit", "image_size", "validation_split")
     options = {name: _value_of(f"--{name.replace('_', '-')}", argv) for name in names}
     options = {name: value or stored.get(name, fields.get(name)) for name, value in options.items()}
     try:
@@ -282,7 +280,7 @@ def _of_images(
     count = defaults.images_per_epoch(dataset, searches=searches, limit=limit, held_out=held_out)
     if fields["preset"] == "photos":
         return defaults.of_folder(dataset, count, searches=searches, image_size=image_size)
-    return {"batch_size": max(1, min(count, options["batch_size"] or config_class.batch_size))}
+    return {"batch_size": max(1, min(count, fields.get("batch_size", config_class.batch_size)))}
 
 
 def _value_of(flag: str, argv: Sequence[str]) -> str:

@@ -39,6 +39,9 @@ def darts(*words):
     return main([str(word) for word in words])
 
 
+SEARCH = ["search", "--dataset", "digits"]
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     """Folder with the script and the run of a search with all its entries."""
@@ -46,7 +49,16 @@ def searched(tmp_path_factory):
     script = folder / "my_ops.py"
     script.write_text("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
     own = [word for name, value in OWN.items() for word in (f"--{name.replace('_', '-')}", value)]
-    words = ["--preset", "tiny", "--selection", "without_none", "--workdir", folder / "search"]
+    words = [
+        "--preset",
+        "tiny",
+        "--dataset",
+        "stripes",
+        "--selection",
+        "without_none",
+        "--workdir",
+        folder / "search",
+    ]
     with registrations_taken_back():
         assert darts("search", "--plugin", script, *own, *words) == 0
     return folder
@@ -103,8 +115,14 @@ def test_primitive_is_shown_with_its_export_check(plugged_in, capsys):
         (["derive", "--workdir", "{}/search"], "arch_gradient='mixed_level'"),
         (["inspect", "--genotype", "{}/search/genotype.json"], "normal[0]='ghost_conv'"),
         (["inspect", "--primitive", "ghost_conv"], "primitive='ghost_conv'"),
-        (["search", "--workdir", "{}/new", "--space", "ghosts"], "--space='ghosts'"),
-        (["search", "--workdir", "{}/new", "--selection", "without"], "--selection='without'"),
+        (
+            ["search", "--workdir", "{}/new", "--dataset", "digits", "--space", "ghosts"],
+            "--space='ghosts'",
+        ),
+        (
+            ["search", "--workdir", "{}/new", "--dataset", "digits", "--selection", "without"],
+            "--selection='without'",
+        ),
         (["search", "--workdir", "{}/new", "--dataset", "stripes"], "Received: stripes"),
     ],
 )
@@ -185,7 +203,8 @@ def test_primitive_of_another_shape_is_told_with_its_line_before_the_search(tmp_
         "    return keras.layers.Conv2D(channels, 1)\n"
         "darts_tf.register_primitive('same', same, lambda *sizes: 0)\n"
     )
-    words = ["search", "--plugin", tmp_path / "bad_ops.py", "--workdir", tmp_path / "run"]
+    words = ["search", "--plugin", tmp_path / "bad_ops.py", "--dataset", "digits"]
+    words += ["--workdir", tmp_path / "run"]
     with registrations_taken_back():
         line = one_line_of_wrong_use(capfd, words)
     assert "error: bad_ops.py, line 4: Expected the primitive same to give (2, 4, 3, 8)" in line
@@ -200,7 +219,8 @@ def test_workers_of_a_launch_load_the_same_scripts(searched, plugged_in, monkeyp
         return Outcome()
 
     monkeypatch.setattr(darts_tf.cli.commands.launch, "launch", launch)
-    job = ["search", plugged_in, "--workdir", str(tmp_path / "run"), "--space", "ghosts"]
+    job = ["search", plugged_in, "--dataset", "digits", "--workdir", str(tmp_path / "run")]
+    job += ["--space", "ghosts"]
     assert darts("launch", "--workers", 2, plugged_in, "--", job[0], *job[2:]) == 0
     assert darts("launch", "--workers", 2, "--", *job) == 0
     assert commands == [[sys.executable, "-m", "darts_tf.cli", *job]] * 2
@@ -211,7 +231,16 @@ def test_devices_are_divided_before_what_is_registered_is_tried(monkeypatch, plu
     monkeypatch.setattr(distribution, "make_strategy", lambda *asked: calls.append(asked))
     monkeypatch.setattr(plugins, "check_plugins", lambda: calls.append("checked"))
     replace_commands(monkeypatch, lambda config: calls.append("ran") or 0)
-    words = ["--workdir", tmp_path / "run", "--strategy", "mirrored", "--devices", 2]
+    words = [
+        "--dataset",
+        "digits",
+        "--workdir",
+        tmp_path / "run",
+        "--strategy",
+        "mirrored",
+        "--devices",
+        2,
+    ]
     assert darts("search", plugged_in, *words) == 0
     assert calls == [("mirrored", 2), "checked", "ran"]
 

@@ -233,11 +233,6 @@ class SelectConfig(JobConfig):
         if self.preset is None and self.dataset is not None:
             preset = "digits" if self.dataset == "digits" else "photos"
             object.__setattr__(self, "preset", preset)
-        if self.dataset is None and "dataset" not in SEARCH_PRESETS.get(self.preset, {}):
-            raise InputError(
-                "Expected dataset: a folder of images, a name of TensorFlow Datasets, or digits, "
-                "which is embedded. Received: none"
-            )
         for name in ("seeds", "final_seeds"):
             _check_seeds(name, getattr(self, name))
         if not self.validation_split:
@@ -245,8 +240,14 @@ class SelectConfig(JobConfig):
                 "Expected validation_split above 0, so that the best cell is chosen without the "
                 f"test split. Received: validation_split={self.validation_split}"
             )
-        self.search_run(self.seeds[0])
-        self.brief_run(self.seeds[0], "")
+        if self.preset is not None:
+            self.search_run(self.seeds[0])
+            self.brief_run(self.seeds[0], "")
+        if self.dataset is None and "dataset" not in SEARCH_PRESETS.get(self.preset, {}):
+            raise InputError(
+                "Expected dataset: a folder of images, a name of TensorFlow Datasets, or digits, "
+                "which is embedded. Received: none"
+            )
 
     def search_run(self, seed: int) -> SearchConfig:
         """Returns the settings of the search with a seed."""

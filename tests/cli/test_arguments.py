@@ -22,7 +22,8 @@ from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2"]
+SEARCH = ["search", "--dataset", "digits"]
+TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2", "--dataset", "digits"]
 
 
 @pytest.fixture
@@ -53,20 +54,29 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["search", "--workdir", "run"], configs.SearchConfig(workdir="run")),
         (
-            ["search", "--workdir=a b", "--arch-gradient", "first_order", "--learning-rate=.5"],
+            [*SEARCH, "--workdir", "run"],
+            configs.SearchConfig(workdir="run"),
+        ),
+        (
+            [
+                *["search", "--workdir=a b", "--preset=digits"],
+                *["--arch-gradient", "first_order", "--learning-rate=.5"],
+            ],
             configs.SearchConfig(workdir="a b", arch_gradient="first_order", learning_rate=0.5),
         ),
         (
-            ["search", "--workdir", "run", "--preset", "tiny", "--flip", "--image_size", "32"],
+            [
+                *["search", "--workdir", "run", "--preset", "tiny", "--dataset", "digits"],
+                *["--flip", "--image_size", "32"],
+            ],
             configs.SearchConfig.from_preset("tiny", workdir="run", flip=True, image_size=32),
         ),
         (
             [*TRAIN, "--preset=cifar10", "--no-flip", "--no-auxiliary", "--limit", "9"],
             configs.TrainConfig.from_preset(
                 *["cifar10"],
-                **{"workdir": "run", "genotype": "DARTS_V2", "limit": 9},
+                **{"workdir": "run", "genotype": "DARTS_V2", "limit": 9, "dataset": "digits"},
                 **{"flip": False, "auxiliary": False},
             ),
         ),
@@ -147,8 +157,8 @@ def test_every_command_has_its_file_and_config():
             ["--verbose"],
             "Expected command to be one of demo, search, .*Received: command='--verbose'",
         ),
-        (["search"], "Expected --workdir. Received: none"),
-        (["train"], "Expected --workdir and --genotype. Received: none"),
+        (["search"], "Expected --workdir and --dataset. Received: none"),
+        (["train"], "Expected --workdir and --genotype and --dataset. Received: none"),
         (["predict", "a.png"], "Expected one of --model and --url. Received: none"),
         (["predict", "--model", "run"], "Expected one image file or more. Received: none"),
         (["search", "--wrkdir", "run"], "Received: --wrkdir. Did you mean --workdir?"),
@@ -172,7 +182,10 @@ def test_every_command_has_its_file_and_config():
             "--format to be one of .*tflite.*'onnx'",
         ),
         (["export", "--workdir", "run", "--output", "o", "--format"], "Expected format to"),
-        (["search", "--workdir", "w" * 300, "--cells", "1"], "Expected cells to be 3 or more"),
+        (
+            [*SEARCH, "--workdir", "w" * 300, "--cells", "1"],
+            "Expected cells to be 3 or more",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_status_2(ran, capsys, argv, message):
@@ -211,7 +224,7 @@ def failing(monkeypatch, error: BaseException) -> None:
 )
 def test_failure_is_one_line_and_its_status(monkeypatch, capsys, tmp_path, error, status, line):
     failing(monkeypatch, error)
-    assert main(["search", "--workdir", str(tmp_path / "run")]) == status
+    assert main(["search", "--workdir", str(tmp_path / "run"), "--dataset", "digits"]) == status
     err = capsys.readouterr().err
     assert err.startswith(f"darts-tf: {line}")
     assert len(err.splitlines()) == 1
@@ -220,7 +233,7 @@ def test_failure_is_one_line_and_its_status(monkeypatch, capsys, tmp_path, error
 def test_debug_shows_the_traceback(monkeypatch, capsys):
     monkeypatch.setenv(program.DEBUG, "1")
     failing(monkeypatch, RuntimeError("boom"))
-    assert main(["search", "--workdir", "run"]) == 1
+    assert main([*SEARCH, "--workdir", "run"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
     assert err.splitlines()[-1] == "darts-tf: failed: RuntimeError: boom"
@@ -251,7 +264,7 @@ def test_module_runs_as_the_program():
     assert all(f"  {name} " in shown.stdout for name in COMMANDS)
     wrong = python("-m", "darts_tf.cli", "search")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == "darts-tf: error: Expected --workdir. Received: none\n"
+    assert wrong.stderr == "darts-tf: error: Expected --workdir and --dataset. Received: none\n"
 
 
 def test_reader_that_goes_away_leaves_no_noise():

@@ -40,9 +40,19 @@ def ran(monkeypatch) -> list:
     [
         ["search", "--workdir", "run", "--preset", "p-darts", "--flip"],
         ["search", "--workdir", "run", "--dataset", "pydoc", "--epochs", "3"],
-        ["train", "--workdir", "run", "--genotype", "DARTS_V2", "--max-macs", "600M"],
+        [
+            "train",
+            "--workdir",
+            "run",
+            "--genotype",
+            "DARTS_V2",
+            "--preset",
+            "cifar10",
+            "--max-macs",
+            "600M",
+        ],
         ["predict", "--model", "folder", "a.png", "b.png"],
-        ["select", "--workdir", "run", "--seeds", "1,2"],
+        ["select", "--workdir", "run", "--dataset", "digits", "--seeds", "1,2"],
     ],
     ids=lambda argv: "-".join(argv[:1]),
 )
@@ -114,7 +124,7 @@ def test_file_that_cannot_be_used_is_told_in_one_line(tmp_path, text, message):
         (["--config", "FILE", "--resume"], "Expected one of --config and --resume"),
         (["--config", "FILE", "--preset", "cifar10"], "Expected the preset of the settings in"),
         (["--quiet", "--json"], "Expected one of --quiet and --json. Received: both"),
-        (["--arch-gradient", "first_ordr"], "Did you mean 'first_order'?"),
+        (["--dataset", "digits", "--arch-gradient", "first_ordr"], "Did you mean 'first_order'?"),
         (["--epoch", "3"], "Did you mean --epochs?"),
     ],
 )
@@ -133,7 +143,7 @@ def test_programs_are_told_of_a_failure_too(monkeypatch, capsys, raised, status)
         raise raised
 
     replace_commands(monkeypatch, fail)
-    assert main.main(["select", "--workdir", "run", "--json"]) == status
+    assert main.main(["select", "--workdir", "run", "--dataset", "digits", "--json"]) == status
     told, line = capsys.readouterr()
     event = json.loads(told)
     assert (event["event"], event["status"]) == ("failure", status)

@@ -152,14 +152,14 @@ def test_ctrl_c_before_the_training_loop_leaves_a_run_as_it_was(
     made = folder / files.CHECKPOINTS
     made.mkdir()
     checkpoints.write(made, checkpoints.Position(1, 0, 2), {}, [])
-    argv = ["search", "--workdir", folder, *option]
+    argv = ["search", "--dataset", "digits", "--workdir", folder, *option]
     status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
     kept = f"{folder} is unchanged, and --resume continues from its last checkpoint"
     assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
 
 
 def test_ctrl_c_before_the_first_checkpoint_says_that_there_is_none(monkeypatch, capsys, folder):
-    argv = ["search", "--workdir", folder, "--overwrite"]
+    argv = ["search", "--dataset", "digits", "--workdir", folder, "--overwrite"]
     status, err = stopped(monkeypatch, capsys, argv, KeyboardInterrupt())
     kept = f"{folder} has no checkpoint yet, and --resume starts it"
     assert (status, err) == (130, f"darts-tf: stopped; {kept}\n")
@@ -167,7 +167,7 @@ def test_ctrl_c_before_the_first_checkpoint_says_that_there_is_none(monkeypatch,
 
 def test_ctrl_c_says_no_more_where_there_is_no_run(monkeypatch, capsys, tmp_path, trained):
     for argv in (
-        ["search", "--workdir", tmp_path / "new"],
+        ["search", "--dataset", "digits", "--workdir", tmp_path / "new"],
         ["evaluate", "--workdir", trained],
         ["demo", "--workdir", tmp_path / "demo"],
     ):

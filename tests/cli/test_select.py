@@ -13,7 +13,8 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.studies import protocol
 
-TINY = ("--preset", "tiny", "--seeds", "0,3", "--final-seeds", "1,2")
+DIGITS = ("--preset", "tiny", "--dataset", "digits")
+TINY = (*DIGITS, "--seeds", "0,3", "--final-seeds", "1,2")
 JOBS = (
     *("search/seed-0", "search/seed-3", "brief/seed-0", "brief/seed-3"),
     *("final/search-3-seed-1", "final/search-3-seed-2"),
@@ -54,20 +55,21 @@ def test_wrong_use_is_told_in_one_line(tmp_path, capfd, monkeypatch):
     wrong = {
         ("--dataset", "pydoc"): "Expected a dataset of images. Received: dataset='pydoc', a text",
         ("--train", "epoch=5"): "Did you mean 'epochs'?",
-        ("--preset", "p-darts"): "p-darts",
+        ("--preset", "p-darts", "--dataset", "digits"): "p-darts",
         ("--resume",): "Expected workdir to hold a run to resume",
         ("--validation-split", "0"): "Expected validation_split above 0",
     }
     folder = tmp_path / "all"
     for words, message in wrong.items():
+        words = [*words, *(() if "--dataset" in words or "--resume" in words else DIGITS[2:])]
         line = one_line_of_wrong_use(capfd, ["select", *words, "--workdir", folder])
         assert message in line
     assert not folder.exists()
     (tmp_path / "thesis.txt").write_text("")
-    line = one_line_of_wrong_use(capfd, ["select", "--workdir", tmp_path])
+    line = one_line_of_wrong_use(capfd, ["select", *DIGITS, "--workdir", tmp_path])
     assert "Expected workdir to be a new or empty folder (or --overwrite, or --resume)" in line
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 0}}')
-    line = one_line_of_wrong_use(capfd, ["select", "--workdir", folder])
+    line = one_line_of_wrong_use(capfd, ["select", *DIGITS, "--workdir", folder])
     assert "Expected one worker" in line
 
 
@@ -75,7 +77,7 @@ def test_protocol_has_ordinary_runs(tmp_path, capsys, monkeypatch, one_node):
     monkeypatch.chdir(tmp_path)
     settings = ["arch_gradient=first_order", f"space={one_node}"]
     words = ["--seeds", "1", "--final-seeds", "2", "--search", *settings]
-    assert main(["select", "--preset", "tiny", *words, "--workdir", "all"]) == 0
+    assert main(["select", *DIGITS, *words, "--workdir", "all"]) == 0
     found = files.read_json(tmp_path / "all" / "select.json")
     final = tmp_path / "all" / "final" / "search-1-seed-2"
     (only,) = found["candidates"]

@@ -67,7 +67,7 @@ def test_evaluate_says_how_it_measured(trained, capsys):
     [
         (["search", "--dataset", "pydoc"], TextSearchConfig, {"preset": "pydoc", "units": 128}),
         (["search", "--preset", "ptb"], TextSearchConfig, {"dataset": "ptb", "batch_size": 256}),
-        (["search", "--preset", "tiny"], SearchConfig, {"dataset": "digits"}),
+        (["search", "--preset", "digits"], SearchConfig, {"dataset": "digits"}),
         (["search", "--preset=tiny", "--dataset=pydoc"], TextSearchConfig, {"units": 16}),
         (["train", "--genotype", "x", "--preset", "ptb"], TextTrainConfig, {"units": 850}),
     ],

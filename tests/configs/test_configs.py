@@ -33,7 +33,7 @@ REQUIRED = {
     configs.CompareConfig: {"workdir": "run", "genotypes": ["DARTS_V1", "DARTS_V2"]},
     configs.BaselineConfig: {"workdir": "run"},
     configs.TuneConfig: {"workdir": "run", "of": "search", "over": ["channels=8,16"]},
-    configs.SelectConfig: {"workdir": "run"},
+    configs.SelectConfig: {"workdir": "run", "dataset": "digits"},
     configs.EvaluateConfig: {"workdir": "run"},
     configs.ExportConfig: {"workdir": "run", "output": "out"},
     configs.PredictConfig: {"model": "run", "images": ["a.png"]},
@@ -96,7 +96,8 @@ def test_presets_have_the_names_that_the_flag_takes():
     for config_class in RUNS:
         presets = config_class.presets
         assert tuple(presets) == typing.get_args(typing.get_type_hints(config_class)["preset"])
-        assert presets["digits" if config_class in IMAGES else "pydoc"] == {}
+        own = "digits" if config_class in IMAGES else "pydoc"
+        assert presets[own] == {"dataset": own}
 
 
 def test_train_preset_imagenet_is_the_papers():
@@ -113,7 +114,7 @@ def test_train_preset_imagenet_is_the_papers():
 
 
 def test_what_a_recipe_reaches_is_told_of_recipes_alone():
-    own = {"digits", "pydoc", "tiny"}
+    own = {"digits", "photos", "pydoc", "tiny"}
     assert {*TRAIN_PRESETS, *TEXT_TRAIN_PRESETS} - own == set(EXPECTED)
 
 
@@ -181,7 +182,7 @@ def test_digits_are_never_mirrored_or_blanked():
 def test_unknown_preset_is_named_with_the_known_ones():
     with pytest.raises(
         ValueError,
-        match="one of digits, cifar10, pc-darts, p-darts, tiny. Received: preset='cifar'",
+        match="one of digits, photos, cifar10, pc-darts, p-darts, tiny. Received: preset='cifar'",
     ):
         SearchConfig.from_preset("cifar", workdir="run")
 
@@ -218,7 +219,7 @@ def test_unknown_preset_is_named_with_the_known_ones():
         ),
         (
             {"preset": "cifar"},
-            "Expected preset to be one of digits, cifar10, pc-darts, p-darts, tiny",
+            "Expected preset to be one of digits, photos, cifar10, pc-darts, p-darts, tiny",
         ),
         ({"overwrite": True, "resume": True}, "one of overwrite and resume. Received: both"),
         ({"chanels": 8}, "Expected field to be one of .*Did you mean 'channels'?"),

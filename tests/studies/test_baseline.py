@@ -23,7 +23,7 @@ from darts_tf.spaces.zoo import load_genotype
 from darts_tf.studies.study import allowance_of
 from darts_tf.studies.workers import ORACLE_IP, ORACLE_PORT, TUNER_ID
 
-TINY = ("baseline", "--preset", "tiny")
+TINY = ("baseline", "--preset", "tiny", "--dataset", "digits")
 
 
 def table(folder):

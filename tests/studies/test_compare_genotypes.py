@@ -150,7 +150,7 @@ def test_seeds_are_read_as_people_write_them():
 # The command
 
 
-SMALL = ["--preset", "tiny", "--genotypes", "DARTS_V2,PDARTS"]
+SMALL = ["--preset", "tiny", "--dataset", "digits", "--genotypes", "DARTS_V2,PDARTS"]
 
 
 def read(folder) -> list[dict]:
@@ -235,7 +235,7 @@ def test_overwrite_takes_a_comparison_with_its_runs_and_nothing_else(tmp_path, t
 def test_comparison_trains_ordinary_runs(tmp_path, capsys):
     folder = tmp_path / "run"
     words = ["--genotypes", "DARTS_V1", "--max-macs", "200k", "--train", "--workdir", str(folder)]
-    assert main(["compare", "--preset", "tiny", *words]) == 0
+    assert main(["compare", "--preset", "tiny", "--dataset", "digits", *words]) == 0
     run = folder / "DARTS_V1" / "seed-0"
     accuracy = read_metrics(run)[-1]["test_accuracy"]
     assert errors(folder) == [str(100 * (1 - accuracy))]

@@ -174,7 +174,17 @@ def jobs(monkeypatch):
 
 def words(folder, *more):
     methods = ["--methods", "first_order,second_order,random", "--seeds", "0,1"]
-    return ["compare", "--preset", "tiny", *methods, "--workdir", str(folder), *more]
+    return [
+        "compare",
+        "--preset",
+        "tiny",
+        "--dataset",
+        "digits",
+        *methods,
+        "--workdir",
+        str(folder),
+        *more,
+    ]
 
 
 def test_comparison_spends_alike_goes_on_where_it_was_stopped_and_repeats_nothing(

@@ -11,7 +11,18 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.metrics import read_metrics
 
 SEARCH = (
-    *("search", *SMALL, "--preset", "tiny", "--arch-gradient", "first_order", "--limit", "48"),
+    *(
+        "search",
+        *SMALL,
+        "--preset",
+        "tiny",
+        "--dataset",
+        "digits",
+        "--arch-gradient",
+        "first_order",
+        "--limit",
+        "48",
+    ),
     *("--batch-size", "6", "--epochs", "2", "--deterministic", "--checkpoint-steps", "1"),
 )
 

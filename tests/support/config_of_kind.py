@@ -36,6 +36,7 @@ def of_kind(kind, **fields):
     own |= {"of": "train"} if kind is configs.TuneConfig else {}
     own |= {"genotype": "DARTS_V2"} if kind is configs.TuneConfig else {}
     own |= {"genotypes": GIVEN["genotypes"]} if kind is configs.CompareConfig else {}
+    own |= {"dataset": "digits"} if kind is configs.SelectConfig else {}
     if issubclass(kind, configs.RunConfig):
         return kind.from_preset(fields.pop("preset", "tiny"), **{**own, **fields})
     return kind(**{**own, **fields})

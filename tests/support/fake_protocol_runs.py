@@ -114,7 +114,7 @@ def work(folder: str, log: str, dies: bool) -> None:
 
     protocol.PAUSE = 0.05
     protocol._size = lambda *given: {"params": 1, "macs": 1}
-    protocol.select(protocol.current(SelectConfig(workdir=folder)), run, say)
+    protocol.select(protocol.current(SelectConfig(workdir=folder, dataset="digits")), run, say)
 
 
 def lines(log) -> list[dict]:

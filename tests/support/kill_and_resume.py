@@ -21,12 +21,35 @@ EPOCHS = max(6, 2 * KILLS)  # of 5 steps: a killed process has made some, rarely
 SMALL = ("--plugin", str(ROOT / "tests" / "support" / "one_node_space.py"), "--space", "one_node")
 """Flags for cells of one node, with which processes start in half the time."""
 SEARCH = (
-    *("search", *SMALL, "--preset", "tiny", "--limit", "60", "--batch-size", "6"),
+    *(
+        "search",
+        *SMALL,
+        "--preset",
+        "tiny",
+        "--dataset",
+        "digits",
+        "--limit",
+        "60",
+        "--batch-size",
+        "6",
+    ),
     *("--epochs", str(EPOCHS)),
     *("--arch-gradient", "first_order", "--deterministic", "--checkpoint-steps", "1"),
 )
 TRAIN = (
-    *("train", "--genotype", "DARTS_V2", "--preset", "tiny", "--epochs", "8", "--drop-path", "0.2"),
+    *(
+        "train",
+        "--genotype",
+        "DARTS_V2",
+        "--preset",
+        "tiny",
+        "--dataset",
+        "digits",
+        "--epochs",
+        "8",
+        "--drop-path",
+        "0.2",
+    ),
     *("--auxiliary", "--deterministic", "--checkpoint-steps", "1"),
 )
 

@@ -25,6 +25,7 @@ def dataset(**changed):
         train=types.SimpleNamespace(size=settings["train"]),
         test=types.SimpleNamespace(size=settings["test"]),
         preprocessing=types.SimpleNamespace(to_dict=lambda: {"height": settings["height"]}),
+        held_out=None,
     )
 
 
