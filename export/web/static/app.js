@@ -76,9 +76,9 @@ function softmax(logits) {
 }
 
 /** Classifies a file; returns the best classes and the times it took in milliseconds. */
-async function classify(network, file, upright) {
+async function classify(network, file) {
   const start = performance.now();
-  const bitmap = await decode(file, upright);
+  const bitmap = await decode(file);
   const input = networkInput(bitmap, network.preprocessing);
   const prepared = performance.now();
   const logits = await logitsOf(network, input);
@@ -150,12 +150,10 @@ function describe({ labels, bytes, preprocessing }) {
 
 // ---- input
 
-let last; // the last file, to classify it again with another orientation
 let turn = Promise.resolve(); // processes pictures one after another
 
 function take(network, file) {
   if (!file) return;
-  last = file;
   turn = turn.then(() => answer(network, file));
 }
 
@@ -163,7 +161,7 @@ async function answer(network, file) {
   $("status").textContent = "Classifying …";
   document.body.setAttribute("aria-busy", "true");
   try {
-    const result = await classify(network, file, $("upright").checked);
+    const result = await classify(network, file);
     showError("");
     show(network, file.name, result);
     result.bitmap.close();
@@ -184,7 +182,6 @@ function listen(network) {
       input.value = ""; // the same file may be chosen again
     });
   }
-  $("upright").addEventListener("change", () => take(network, last));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();

@@ -3,40 +3,10 @@
 
 const STRIP = 256; // rows read at a time: photos are larger than some phones allow a canvas to be
 
-/** Decodes the image in a file, with its stored colors and (unless `upright`) orientation. */
-export async function decode(file, upright = false) {
+/** Decodes the image in a file, with its stored colors, rotated by its EXIF orientation. */
+export async function decode(file) {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-  return createImageBitmap(upright ? file : await withoutExif(file), options);
-}
-
-/** Returns a file without EXIF data, by which Chromium rotates images in any case. */
-async function withoutExif(file) {
-  const bytes = new DataView(await file.arrayBuffer());
-  const kept = [];
-  let start = 0;
-  for (const [from, to] of exifOf(bytes)) {
-    kept.push(file.slice(start, from));
-    start = to;
-  }
-  return kept.length ? new Blob([...kept, file.slice(start)], { type: file.type }) : file;
-}
-
-/** Yields start and end of EXIF data in a JPEG or PNG file. */
-function* exifOf(bytes) {
-  const size = bytes.byteLength;
-  if (size > 4 && bytes.getUint16(0) === 0xffd8) {
-    for (let start = 2, end; start + 4 <= size; start = end) {
-      const marker = bytes.getUint16(start);
-      if (marker < 0xff00 || marker === 0xffda) return; // not a marker, or the marker of the image data
-      end = start + 2 + bytes.getUint16(start + 2);
-      if (marker === 0xffe1) yield [start, end];
-    }
-  } else if (size > 8 && bytes.getUint32(0) === 0x89504e47) {
-    for (let start = 8, end; start + 12 <= size; start = end) {
-      end = start + 12 + bytes.getUint32(start);
-      if (bytes.getUint32(start + 4) === 0x65584966) yield [start, end]; // "eXIf"
-    }
-  }
+  return createImageBitmap(file, { ...options, imageOrientation: "from-image" });
 }
 
 /**
