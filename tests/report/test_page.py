@@ -55,7 +55,7 @@ def asked_for(text: str) -> list[str]:
 
 
 def protocol(folder):
-    config = configs.SelectConfig(workdir=folder, seeds=(0, 1), final_seeds=(0,))
+    config = configs.SelectConfig(workdir=folder, dataset="digits", seeds=(0, 1), final_seeds=(0,))
     described(folder, config)
     for seed in config.seeds:
         place = search(folder / "search" / f"seed-{seed}", 2, seed=seed)

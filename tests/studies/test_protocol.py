@@ -24,6 +24,8 @@ from darts_tf.studies.protocol import select
 
 SIZE = {"params": 3_000_000, "macs": 500_000_000}
 
+TINY = {"preset": "tiny", "dataset": "digits"}
+
 
 @pytest.fixture
 def no_networks(monkeypatch):
@@ -63,7 +65,7 @@ def test_text_is_refused_before_anything_is_written(tmp_path):
 
 def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     monkeypatch.setattr(fake_protocol_runs, "FOUND", (*FOUND[:3], SKIPS))
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny")
+    config = SelectConfig(workdir=tmp_path / "all", **TINY)
     found, did = done(config)
     stages = (("search", range(4)), ("brief", range(4)), ("final", range(3)))
     assert did == [
@@ -107,7 +109,7 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
 
 
 def test_what_diverges_is_ranked_last_and_the_others_go_on(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0, 1), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0, 1), final_seeds=(0,))
     said = []
 
     def run(each):
@@ -125,7 +127,7 @@ def test_what_diverges_is_ranked_last_and_the_others_go_on(tmp_path, no_networks
 
 
 def test_full_training_that_diverges_ends_the_protocol(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0,), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0,), final_seeds=(0,))
 
     def run(each):
         leave(each)
@@ -137,7 +139,7 @@ def test_full_training_that_diverges_ends_the_protocol(tmp_path, no_networks):
 
 
 def test_report_says_how_far_it_is(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0, 1))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0, 1))
     seen = []
 
     def run(each):
@@ -172,7 +174,7 @@ def test_networks_of_a_published_cell_have_its_size(tmp_path, monkeypatch):
 
 
 def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0, 1), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0, 1), final_seeds=(0,))
     assert done(config)[1][-1] == "final/search-1-seed-0"
     again = dataclasses.replace(config, resume=True)
     assert done(again)[1] == []
@@ -194,7 +196,7 @@ def test_more_seeds_are_added_and_none_are_dropped(tmp_path, no_networks):
 
 
 def test_run_that_was_begun_otherwise_is_refused(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0,))
     protocol.begin(config)
     run = config.search_run(0)
     leave(dataclasses.replace(run, momentum=0.5))
@@ -229,7 +231,7 @@ def test_broken_result_is_named(tmp_path, text, message):
 
 
 def test_search_in_stages_ends_with_its_last_stage(tmp_path):
-    settings = SelectConfig(workdir=tmp_path, preset="tiny", search=("stages=3:8:0,4:3:0.4",))
+    settings = SelectConfig(workdir=tmp_path, **TINY, search=("stages=3:8:0,4:3:0.4",))
     config = settings.search_run(0)
     FOUND[0].save(config.workdir / files.GENOTYPE)
     for number in range(2):
@@ -245,7 +247,7 @@ def test_search_in_stages_ends_with_its_last_stage(tmp_path):
 
 
 def test_overwrite_deletes_all_runs_but_none_under_way(tmp_path, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0,), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0,), final_seeds=(0,))
     done(config)
     anew = dataclasses.replace(config, overwrite=True)
     lock = config.workdir / files.CLAIMS / "brief-seed-0.lock"
@@ -261,7 +263,7 @@ def test_overwrite_deletes_all_runs_but_none_under_way(tmp_path, no_networks):
 
 
 def test_run_of_another_command_is_waited_for(tmp_path, monkeypatch, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0,), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0,), final_seeds=(0,))
     protocol.begin(config)
     run = config.search_run(0)
     begin(run)
@@ -285,7 +287,7 @@ def test_run_of_another_command_is_waited_for(tmp_path, monkeypatch, no_networks
 
 
 def test_run_that_another_has_ended_meanwhile_is_not_repeated(tmp_path, monkeypatch, no_networks):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny", seeds=(0, 1), final_seeds=(0,))
+    config = SelectConfig(workdir=tmp_path / "all", **TINY, seeds=(0, 1), final_seeds=(0,))
     listed = protocol.open_jobs(config)
     done(config)
     stale = iter([listed])
@@ -295,7 +297,7 @@ def test_run_that_another_has_ended_meanwhile_is_not_repeated(tmp_path, monkeypa
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies):
-    config = SelectConfig(workdir=tmp_path / "all", preset="tiny")
+    config = SelectConfig(workdir=tmp_path / "all", **TINY)
     protocol.begin(config)
     log = tmp_path / "log"
     workers = [worker(config.workdir, log, dies and first) for first in (True, False)]

@@ -93,11 +93,10 @@ def swapped_profile() -> bytes:
     return profile.replace(b"rXYZ", b"?").replace(b"bXYZ", b"rXYZ").replace(b"?", b"bXYZ")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_photo_is_rotated_as_python_does(page, kind, orientation):
     turned = Image.Exif()
     turned[0x0112] = orientation
-    options = {"lossless": True} if kind == "WEBP" else {}
-    file = encoded(noise(40, 64), kind, exif=turned, **options)
+    file = encoded(noise(40, 64), kind, exif=turned)
     check_same_input(page, file, PREPROCESSINGS["cropped"])
