@@ -2,12 +2,15 @@
 
 Files with float16 or weight-only int8 have smaller weights and compute in float32. A full int8 file
 computes in integers, with ranges of activations from images of the training split.
+
+Other programs read these files too: tests open them with OpenVINO and with tf2onnx.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Callable
 
@@ -44,16 +47,25 @@ def float16(function, examples: Examples | None) -> bytes:
 def weight_int8(function, examples: Examples | None) -> bytes:
     """Converts a graph to a TFLite file with 8-bit weights of convolutions and classifier.
 
-    There is one scale per output channel.
+    There is one scale per output channel. 1x1 convolutions with a stride, of which networks have
+    few, get 16-bit weights: OpenVINO turns 1x1 convolutions with 8-bit weights into products of
+    matrices and loses the stride.
 
     See `float32` for the arguments.
     """
-    from litert_quantizer import Quantizer, recipe
+    from litert_quantizer import Quantizer, qtyping, recipe
 
-    quantizer = Quantizer(memoryview(_converted(function)), recipe.weight_only_wi8_afp32())
+    model = _converted(function)
+    quantizer = Quantizer(memoryview(model), recipe.weight_only_wi8_afp32())
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    half = qtyping.OpQuantizationConfig(weight_tensor_config=weights)
+    for name in _strided_pointwise_convolutions(model):
+        quantizer.update_quantization_recipe(
+            f"^{re.escape(name)};$", qtyping.TFLOperationName.CONV_2D, half, "float_casting"
+        )
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
         quantized = quantizer.quantize(enable_progress_bar=False, enable_progress_report=False)
-    return bytes(quantized.quantized_model)
+    return edit(bytes(quantized.quantized_model), _fill_in_old_codes)
 
 
 def int8(function, examples: Examples) -> bytes:
@@ -106,6 +118,31 @@ def _converted(function, **settings) -> bytes:
         # warns that a quantized input needs statistics, which the calibration provides
         warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
         return converter.convert()
+
+
+def _strided_pointwise_convolutions(model: bytes) -> list[str]:
+    """Returns the output names of 1x1 convolutions with a stride in a TFLite file."""
+    parts = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    (graph,) = parts.subgraphs
+    return [
+        graph.tensors[operator.outputs[0]].name.decode()
+        for operator in graph.operators
+        if _builtin(parts, operator) == schema.BuiltinOperator.CONV_2D
+        and list(graph.tensors[operator.inputs[1]].shape[1:3]) == [1, 1]
+        and (operator.builtinOptions.strideH, operator.builtinOptions.strideW) != (1, 1)
+    ]
+
+
+def _fill_in_old_codes(model: schema.ModelT) -> None:
+    """Writes the code of every kind of operation into the older, 8-bit field too.
+
+    `litert_quantizer` leaves that field 0 in kinds that it adds. OpenVINO and tf2onnx look there
+    first and would take its DEQUANTIZE for 0, which is ADD.
+    """
+    largest = schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES
+    for code in model.operatorCodes:
+        kind = flatbuffer_utils.get_builtin_code_from_operator_code(code)
+        code.deprecatedBuiltinCode = min(kind, largest)
 
 
 def _take_raw_images(model: schema.ModelT) -> None:

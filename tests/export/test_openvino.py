@@ -1,4 +1,4 @@
-"""OpenVINO, an independent runtime, agrees with Keras on both float formats."""
+"""OpenVINO, an independent runtime, agrees with Keras and TFLite on all formats that are float."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from darts_tf.export.images import Examples, keras_logits
 
 openvino = pytest.importorskip("openvino")
 
-EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Settings for float32, since OpenVINO would compute with 16 bits on some processors."""
+EXACT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+"""Settings for float32: OpenVINO would compute with 16 bits on some processors, and would round
+activations to 8 bits beside 8-bit weights.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,18 @@ def test_saved_model_agrees_with_keras(network, tmp_path):
 @mostly_slow(1, ("name", "bound"), [("tflite", 1e-5), ("tflite_float16", 2e-3)])
 def test_tflite_agrees_with_keras(network, tmp_path, name, bound):
     *parts, images, expected = network
-    compiled = written(name, *parts, tmp_path)
-    singles = [compiled(image[None].astype(np.float32))[0] for image in images]
-    logits = np.concatenate(singles)
+    logits = one_by_one(written(name, *parts, tmp_path), images)
     np.testing.assert_allclose(logits, expected, atol=bound * abs(expected).max())
+
+
+def test_weight_int8_agrees_with_tflite(network, tmp_path):
+    """The network's strided 1x1 convolutions would lose their stride if they had 8-bit weights."""
+    name, (*parts, images, _) = "tflite_weight_int8", network
+    logits = one_by_one(written(name, *parts, tmp_path), images)
+    expected = FORMATS[name].open_logits(tmp_path / FORMATS[name].path)(images)
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * abs(expected).max())
+
+
+def one_by_one(compiled, images):
+    """Returns the logits of images that a model takes one at a time."""
+    return np.concatenate([compiled(image[None].astype(np.float32))[0] for image in images])

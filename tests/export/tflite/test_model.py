@@ -146,6 +146,48 @@ def test_file_is_as_small_as_its_weights(tmp_path, name, size):
     assert (tmp_path / "x").stat().st_size < 1.1 * size * count_params(network) + 2**16
 
 
+@pytest.mark.parametrize("name", TFLITE)
+def test_codes_of_operations_are_in_the_older_field_too(trained, name):
+    """Which OpenVINO and tf2onnx read; larger codes do not fit and are 127 there."""
+    codes = parts_of(trained[2][name].read_bytes()).operatorCodes
+    assert [c.deprecatedBuiltinCode for c in codes] == [min(c.builtinCode, 127) for c in codes]
+
+
+def test_a_code_too_large_for_the_older_field_is_127_there():
+    model = schema.ModelT()
+    model.operatorCodes = [schema.OperatorCodeT(), schema.OperatorCodeT()]
+    model.operatorCodes[0].builtinCode = schema.BuiltinOperator.DEQUANTIZE
+    model.operatorCodes[1].builtinCode = schema.BuiltinOperator.BROADCAST_TO
+    quantization._fill_in_old_codes(model)
+    assert [code.deprecatedBuiltinCode for code in model.operatorCodes] == [6, 127]
+
+
+def test_weight_int8_adds_nothing_to_float32_but_dequantizations(trained):
+    *_, paths = trained
+    before, after = (kinds(paths[name].read_bytes()) for name in ("tflite", "tflite_weight_int8"))
+    assert [kind for kind in after if kind != "DEQUANTIZE"] == before
+    weights = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+    assert after.count("DEQUANTIZE") == sum(kind in weights for kind in before)
+
+
+def test_weight_int8_has_16_bit_weights_in_1x1_convolutions_with_a_stride_alone(trained):
+    model = parts_of(trained[2]["tflite_weight_int8"].read_bytes())
+    (graph,) = model.subgraphs
+    stored = {
+        operator.outputs[0]: graph.tensors[operator.inputs[0]]
+        for operator in graph.operators
+        if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) == "DEQUANTIZE"
+    }
+    found = {True: set(), False: set()}
+    for operator in graph.operators:
+        options = operator.builtinOptions
+        if isinstance(options, schema.Conv2DOptionsT):
+            weights = stored[operator.inputs[1]]
+            small = list(weights.shape[1:3]) == [1, 1] and options.strideH > 1
+            found[small].add(flatbuffer_utils.type_to_name(weights.type))
+    assert found == {True: {"FLOAT16"}, False: {"INT8"}}
+
+
 def test_requantized_rectifiers_say_what_the_rectifiers_said(monkeypatch):
     digits, network = load_dataset("digits"), digits_network()
     images, models, edit = digits.test.images[:40], [], quantization.edit
