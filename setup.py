@@ -68,7 +68,7 @@ setup(
             "import-linter>=2.5",
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
-            "openvino>=2025.0",
+            *("openvino>=2025.0", "tf2onnx>=1.17", "onnxruntime>=1.20"),  # other readers of exports
             "selenium>=4.20",  # the page, in a browser
         ],
     },
