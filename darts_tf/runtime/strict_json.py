@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from darts_tf.errors import InputError, shown
 
@@ -10,11 +11,18 @@ DEEPEST = 32
 """Most levels of lists and objects: more than our files have, fewer than Python can recurse."""
 
 
-def parse_json(text: str | bytes):
+def parse_json(
+    text: str | bytes,
+    *,
+    parse_float: Callable[[str], object] | None = None,
+    parse_int: Callable[[str], object] | None = None,
+):
     """Parses JSON into plain Python values.
 
     Args:
         text: JSON, as text or as bytes in UTF-8.
+        parse_float: converts the digits of a number with a point or exponent; by default `float`.
+        parse_int: converts the digits of another number; by default `int`.
 
     Raises:
         InputError: Not UTF-8, not JSON (with line and column), a key twice in one object, or
@@ -22,7 +30,12 @@ def parse_json(text: str | bytes):
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(text, object_pairs_hook=_with_each_key_once)
+        value = json.loads(
+            text,
+            object_pairs_hook=_with_each_key_once,
+            parse_float=parse_float,
+            parse_int=parse_int,
+        )
     except InputError:
         raise
     except UnicodeDecodeError as error:
@@ -55,8 +68,8 @@ def _is_deeper(value, levels: int) -> bool:
     """Walks level by level, since a deep value would exhaust recursion."""
     level = [value]
     for _ in range(levels):
-        level = [item for parent in level for item in _items(parent)]
-    return any(isinstance(value, dict | list) for value in level)
+        level = [i for parent in level for i in _items(parent) if isinstance(i, dict | list)]
+    return bool(level)
 
 
 def _items(value):

@@ -20,6 +20,8 @@ Arrays = Mapping[str, np.ndarray]
 
 MESSAGE_LENGTH = 300
 """Largest length of an error message for a client, characters."""
+ASSERTION = "assertion failed: ["
+"""Beginning of TensorFlow's message for a failed assertion, whose values are in brackets."""
 
 
 class Request(NamedTuple):
@@ -149,14 +151,20 @@ def outcomes(run: Callable[[Arrays], Arrays], requests: list[Request]) -> list[A
 
 
 def message(error: Exception) -> str:
-    """Returns the essential line of TensorFlow's error message, without names of graph nodes."""
+    """Returns the essential line of TensorFlow's error message, without names of graph nodes.
+
+    The values of a failed assertion are joined to a sentence.
+    """
     if isinstance(error, UnicodeDecodeError):  # TensorFlow fails to decode the bytes it quotes
         text = error.object.decode("utf-8", "replace")
     else:
         text = getattr(error, "message", None) or str(error)
     text = re.sub(r"\{\{[^}]*\}\} ?", "", text.partition("\n\t [[")[0])
     lines = text.strip().splitlines()
-    return shortened(lines[-1] if lines else type(error).__name__, MESSAGE_LENGTH)
+    line = lines[-1] if lines else type(error).__name__
+    if line.startswith(ASSERTION):
+        line = line.removeprefix(ASSERTION).removesuffix("]").replace("] [", " ")
+    return shortened(line, MESSAGE_LENGTH)
 
 
 def _split(outputs: Arrays, rows: list[int]) -> list[Arrays]:

@@ -18,6 +18,7 @@ def test_json_is_parsed_from_text_and_bytes():
     assert parse_json('{"a": [1, 2.5, null, true, "\u00e9"]}') == {"a": [1, 2.5, None, True, "é"]}
     assert parse_json('{"é": 1}'.encode()) == {"é": 1}
     assert parse_json(nested(DEEPEST)) is not None
+    assert parse_json("[1, 2.50]", parse_float=str, parse_int=str) == ["1", "2.50"]
 
 
 @pytest.mark.parametrize(

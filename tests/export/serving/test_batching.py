@@ -176,5 +176,13 @@ def test_message_is_tensorflows_last_line():
         tf.function(lambda x: tf.io.decode_image(x))(tf.constant(b"text"))
     assert message(caught.value).startswith("Unknown image file format")
     assert message(ValueError()) == "ValueError"
+
+    @tf.function
+    def bounded(x):
+        tf.debugging.Assert(x < 3, ["Expected at most 3 pixels. Received:", x])
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        bounded(tf.constant(4))
+    assert message(caught.value) == "Expected at most 3 pixels. Received: 4"
     garbled = UnicodeDecodeError("utf-8", b"Graph error:\nCould not parse '\xff'", 33, 34, "why")
     assert message(garbled) == "Could not parse '\ufffd'"
