@@ -40,7 +40,10 @@ class ServeConfig(Config):
     """Maximum number of full batches in the queue; further requests are rejected as UNAVAILABLE
     (503)."""
     max_request_mb: float = setting(32.0, "positive")
-    """Maximum size of a request in megabytes, for the embedded server."""
+    """Maximum size of a request in megabytes, for the embedded server; also once inflated."""
+    max_connections: int = setting(1000, "positive")
+    """Maximum number of connections of each protocol, for the embedded server. Beyond it, the REST
+    connection that has waited longest for the rest of a request is closed."""
     timeout: float = setting(30.0, "positive")
     """Seconds after which a request fails; earlier deadlines of gRPC clients are respected."""
     poll_seconds: float = setting(1.0, "positive")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +20,19 @@ from darts_tf.export.serving.batching import Arrays, Batches
 from darts_tf.export.serving.errors import RequestError, invalid
 from darts_tf.export.serving.models import Model
 from darts_tf.export.serving.servable import CLASSIFY, Signature
+from darts_tf.export.serving.tensors import Size
 
 SIGNATURES = "signature_def"
 """Name of the only metadata field."""
 
 FAILED = 2
 """Error code, UNKNOWN, of a version that could not be loaded."""
+
+EXAMPLE_VALUES = 10_000
+"""Largest number of values that an example of a Classify request in JSON may have."""
+
+READERS = 4
+"""Number of threads that parse requests and write answers."""
 
 
 class Answer(NamedTuple):
@@ -49,6 +58,23 @@ class Answers:
         self.models = models
         self.batches = batches
         self.limit = limit
+        self._readers = ThreadPoolExecutor(READERS, "read")
+
+    async def in_thread(self, function: Callable, *arguments):
+        """Runs a function of a large request or answer in a thread, as others are served too."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, function, *arguments)
+
+    def close(self) -> None:
+        """Ends all threads once all requests are done."""
+        self.batches.close()
+        self._readers.shutdown()
+
+    def most(self, spec: ModelSpec) -> Size:
+        """Returns the largest size in JSON of the inputs of a Predict request to a model."""
+        with self._model(spec).used(_version(spec)) as servable:
+            sizes = [s.most(self.batches.largest, self.limit) for s in servable.signatures.values()]
+            return Size(max(s.values for s in sizes), max(s.lists for s in sizes))
 
     async def predict(
         self, spec: ModelSpec, read: Callable[[Signature], Arrays], within: float
@@ -57,15 +83,22 @@ class Answers:
 
         Args:
             spec: model, version and signature.
-            read: parses the request's inputs, given the signature.
+            read: parses the request's inputs, given the signature; called in a thread.
             within: time limit, seconds.
         """
         with self._model(spec).used(_version(spec)) as servable:
             signature = servable.signature(spec.signature_name)
-            outputs = await self.batches.run(signature, read(signature), self.limit, within)
+            arrays = await self.in_thread(read, signature)
+            outputs = await self.batches.run(signature, arrays, self.limit, within)
             resolved = ModelSpec(name=spec.name, signature_name=signature.name)
             resolved.version.value = servable.version
             return Answer(resolved, signature, outputs)
+
+    def most_examples(self, spec: ModelSpec) -> Size:
+        """Returns the largest size in JSON of the examples of a Classify request to a model."""
+        with self._model(spec).used(_version(spec)):
+            most = (self.batches.largest + 1) * EXAMPLE_VALUES  # one is the context of all others
+            return Size(most, most)
 
     async def classify(
         self, spec: ModelSpec, sent: Input, within: float

@@ -17,20 +17,26 @@ from darts_tf.export.serving.tensors import from_proto, to_proto
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"
+IDLE = 300.0
+"""Time after which a connection without requests is closed, seconds."""
 
 
-def server(answers: Answers, timeout: float) -> grpc.aio.Server:
+def server(answers: Answers, timeout: float, most: int) -> grpc.aio.Server:
     """Creates a server without an address.
 
     Args:
         answers: answers requests.
         timeout: time limit of a request, seconds; the request's own deadline may be sooner.
+        most: largest number of connections.
     """
     grpc_server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", answers.limit),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # fail if another server uses the port
+            ("grpc.max_allowed_incoming_connections", most),
+            ("grpc.server_handshake_timeout_ms", round(1000 * timeout)),
+            ("grpc.max_connection_idle_ms", round(1000 * IDLE)),  # clients connect again unasked
         ]
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import urllib.parse
 
@@ -15,59 +14,80 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from darts_tf.export.serving import examples, json_tensors
 from darts_tf.export.serving.answers import SIGNATURES, Answers
-from darts_tf.export.serving.errors import HTTP, RequestError, failure, invalid
+from darts_tf.export.serving.errors import HTTP, RequestError, invalid
+from darts_tf.export.serving.http_server import HTTPError, HTTPServer, decoded, json_response
+from darts_tf.export.serving.json_tensors import text_of
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?"
 POSTED = re.compile(_MODEL + ":(predict|classify)", re.I | re.A)
 ASKED = re.compile(_MODEL + "(/metadata)?", re.I | re.A)
+METHODS = ("GET", "HEAD", "POST")
 
 
-def application(answers: Answers, timeout: float) -> web.Application:
-    """Creates the web application with all paths; every answer is JSON.
+def server(answers: Answers, timeout: float, most: int) -> HTTPServer:
+    """Creates a server without an address; every answer is JSON.
 
     Args:
         answers: answers requests.
         timeout: time limit of a request, including reading it, seconds.
+        most: largest number of connections.
     """
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.BaseRequest) -> web.Response:
         try:
-            body = await asyncio.wait_for(_answer(answers, request, timeout), timeout)
-            return _response(200, body)
+            return json_response(200, await _answer(answers, http, request) + "\n")
         except RequestError as error:
-            return _response(HTTP[error.code], {"error": error.message})
-        except web.HTTPException as error:  # a body that is too large
-            return _response(error.status, {"error": error.reason})
-        except web.RequestPayloadError:
-            return _response(400, {"error": "Expected a whole body. Received: a broken one"})
-        except asyncio.TimeoutError:
-            return _response(504, {"error": f"no answer in {timeout:.3g} seconds"})
-        except Exception as error:
-            return _response(500, {"error": failure(request.path, error)})
+            raise HTTPError(HTTP[error.code], error.message) from error
+        except asyncio.TimeoutError as error:
+            raise HTTPError(504, f"no answer in {timeout:.3g} seconds") from error
 
-    app = web.Application(client_max_size=answers.limit)
-    app.router.add_route("*", "/{path:.*}", handle)
-    return app
+    http = HTTPServer(handle, timeout=timeout, most=most, limit=answers.limit)
+    return http
 
 
-async def _answer(answers: Answers, request: web.Request, within: float) -> dict:
+async def _answer(answers: Answers, http: HTTPServer, request: web.BaseRequest) -> str:
     path = request.rel_url.raw_path
     if request.method == "POST" and (match := POSTED.fullmatch(path)):
-        body = json_tensors.parse(await request.read())
-        spec = _spec(match, body.get("signature_name", ""))
-        answer = _predict if match[4].lower() == "predict" else _classify
-        return await answer(answers, spec, body, within)
-    if request.method == "GET" and (match := ASKED.fullmatch(path)):
+        return await _post(answers, http, request, match)
+    if request.method in ("GET", "HEAD") and (match := ASKED.fullmatch(path)):
         spec = _spec(match)
-        return _metadata(answers, spec) if match[4] else _json(answers.status(spec))
+        return text_of(_metadata(answers, spec) if match[4] else _json(answers.status(spec)))
+    if request.method not in METHODS:
+        message = f"Expected a method of {', '.join(METHODS)}. Received: {request.method}"
+        raise HTTPError(405, message, {"Allow": ", ".join(METHODS)})
     if path.lower().startswith("/v1/"):
         raise invalid(f"Malformed request: {request.method} {path[:200]}")
     raise RequestError("NOT_FOUND", "Expected a path that begins with /v1/models/")
 
 
-def _spec(match: re.Match, signature: str = "") -> ModelSpec:
+async def _post(
+    answers: Answers, http: HTTPServer, request: web.BaseRequest, match: re.Match
+) -> str:
+    start = asyncio.get_running_loop().time()
+    spec = _spec(match)
+    is_predict = match[4].lower() == "predict"
+    # an unknown model is refused before the body is read
+    most = answers.most(spec) if is_predict else answers.most_examples(spec)
+    encoding = request.headers.get("Content-Encoding", "")
+
+    def parsed(sent: bytes) -> dict:
+        return json_tensors.parse(decoded(sent, encoding, answers.limit), most)
+
+    async with http.body(request) as sent:
+        within = http.timeout - (asyncio.get_running_loop().time() - start)
+        answer = _predict if is_predict else _classify
+
+        async def run() -> str:
+            body = await answers.in_thread(parsed, sent)
+            spec.signature_name = body.get("signature_name", "")
+            return await answer(answers, spec, body, within)
+
+        return await asyncio.wait_for(run(), max(0, within))
+
+
+def _spec(match: re.Match) -> ModelSpec:
     name, label = (urllib.parse.unquote(match[i] or "") for i in (1, 3))
-    spec = ModelSpec(name=name, signature_name=signature)
+    spec = ModelSpec(name=name)
     if match[2]:
         spec.version.value = int(match[2])
     if label:
@@ -75,23 +95,27 @@ def _spec(match: re.Match, signature: str = "") -> ModelSpec:
     return spec
 
 
-async def _predict(answers: Answers, spec: ModelSpec, body: dict, within: float) -> dict:
+async def _predict(answers: Answers, spec: ModelSpec, body: dict, within: float) -> str:
     def read(signature):
         return json_tensors.read(body, signature, answers.limit)
 
+    def written() -> str:
+        return text_of(json_tensors.write(body, answer.signature, answer.outputs))
+
     answer = await answers.predict(spec, read, within)
-    return json_tensors.write(body, answer.signature, answer.outputs)
+    return await answers.in_thread(written)
 
 
-async def _classify(answers: Answers, spec: ModelSpec, body: dict, within: float) -> dict:
-    _, result = await answers.classify(spec, examples.from_json(body), within)
+async def _classify(answers: Answers, spec: ModelSpec, body: dict, within: float) -> str:
+    sent = await answers.in_thread(examples.from_json, body)
+    _, result = await answers.classify(spec, sent, within)
     rows = [[[c.label, _short(c.score)] for c in row.classes] for row in result.classifications]
-    return {"results": rows}
+    return text_of({"results": rows})
 
 
-def _short(score: float) -> float:
-    """Rounds a float32 score to its shortest decimal digits."""
-    return float(str(np.float32(score)))
+def _short(score: float) -> float | None:
+    """Rounds a float32 score to its shortest decimal digits; None if it is not finite."""
+    return float(str(np.float32(score))) if np.isfinite(score) else None
 
 
 def _metadata(answers: Answers, spec: ModelSpec) -> dict:
@@ -107,10 +131,4 @@ def _metadata(answers: Answers, spec: ModelSpec) -> dict:
 def _json(message) -> dict:
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-
-
-def _response(status: int, body: dict) -> web.Response:
-    return web.Response(
-        status=status, text=json.dumps(body) + "\n", content_type="application/json"
     )

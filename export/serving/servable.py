@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from darts_tf.export.serving import folders
 from darts_tf.export.serving.errors import invalid
-from darts_tf.export.serving.tensors import Spec
+from darts_tf.export.serving.tensors import Size, Spec
 
 DEFAULT = "serving_default"
 CLASSIFY = "tensorflow/serving/classify"
@@ -62,6 +62,16 @@ class Signature:
                 f"Received: {', '.join(map(str, sorted(sizes)))}"
             )
         return sizes.pop()
+
+    def most(self, rows: int, limit: int) -> Size:
+        """Returns the largest size of a Predict request's inputs in JSON.
+
+        Args:
+            rows: largest number of rows.
+            limit: largest size of an input, bytes.
+        """
+        rows = rows if self.is_batch else limit
+        return sum((spec.most(rows, limit) for spec in self.inputs.values()), Size(0, 0))
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the function on arrays that `rows` has checked."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
-import logging
 import pathlib
+import resource
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -19,8 +20,17 @@ from darts_tf.errors import InputError
 from darts_tf.export.serving import grpc_service, rest
 from darts_tf.export.serving.answers import Answers
 from darts_tf.export.serving.batching import Batches
+from darts_tf.export.serving.http_server import HTTPServer
 from darts_tf.export.serving.models import Model
 from darts_tf.runtime.signals import ASKED
+
+RESERVED = 256
+"""Number of open files that are kept for others than the clients' connections, and for those that
+are accepted before they are counted."""
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a connection that the system has no room for."""
+REPEATED = 60.0
+"""Time between two lines about the same shortage, seconds."""
 
 
 class Ports(NamedTuple):
@@ -53,6 +63,8 @@ async def serve(
     """
     gc.collect()
     gc.freeze()  # imported modules stay; collections after unloading a version need not scan them
+    # the millions of lists of a large request are no garbage: scanning them stops all threads
+    gc.set_threshold(50_000, 5, 1000)
     limit = round(config.max_request_mb * 1e6)
     models = {name: Model(name, base, limit, report) for name, base in folders.items()}
     with _signals() as stop_signal:
@@ -67,7 +79,8 @@ async def serve(
             queue=config.max_queued_batches,
         )
         answers = Answers(models, batches, limit)
-        async with _listening(config, answers) as ports:
+        most = most_connections(config.max_connections, report)
+        async with _listening(config, answers, most, report) as ports:
             watches = [asyncio.create_task(_watch(m, config.poll_seconds)) for m in models.values()]
             ready(ports)
             try:
@@ -107,35 +120,78 @@ def _signals() -> Iterator[asyncio.Future]:
             loop.remove_signal_handler(number)
 
 
-@contextlib.asynccontextmanager
-async def _listening(config: ServeConfig, answers: Answers):
-    """Context manager: runs both servers; at exit they finish their requests and take no more."""
-    grpc_server = grpc_service.server(answers, config.timeout)
-    runner = web.AppRunner(
-        rest.application(answers, config.timeout),
-        access_log=None,
-        logger=_silent(),
-        shutdown_timeout=config.timeout,
-        handler_cancellation=True,  # if the client has disconnected
-    )
-    await runner.setup()
-    try:
-        ports = Ports(_bind_grpc(grpc_server, config), await _bind_rest(runner, config))
-        await grpc_server.start()
-        yield ports
-    finally:
-        await asyncio.gather(grpc_server.stop(config.timeout), runner.cleanup())
-        answers.batches.close()
+def raise_descriptor_limit(needed: int) -> int:
+    """Raises the number of files that the process may have open as far as it may; returns it.
 
-
-def _silent() -> logging.Logger:
-    """Returns a silent logger for aiohttp, which reports bytes that are not HTTP.
-
-    Internal failures are logged elsewhere.
+    Args:
+        needed: number that is enough if there is no limit.
     """
-    logger = logging.getLogger("darts_tf.http")
-    logger.setLevel(logging.CRITICAL + 1)
-    return logger
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return needed
+    most = max(soft, needed) if hard == resource.RLIM_INFINITY else hard
+    with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return soft
+
+
+def most_connections(wanted: int, report: Callable[[str], None]) -> int:
+    """Returns the number of connections of each protocol that the system has descriptors for."""
+    needed = RESERVED + 2 * wanted
+    descriptors = raise_descriptor_limit(needed)
+    if descriptors >= needed:
+        return wanted
+    most = max(1, (descriptors - RESERVED) // 2)
+    report(f"at most {most} connections per protocol: the limit of open files is {descriptors}")
+    return most
+
+
+@contextlib.contextmanager
+def reported_shortages(http: HTTPServer, report: Callable[[str], None]) -> Iterator[None]:
+    """Context manager: reports in one line that no connection can be accepted, and closes one.
+
+    asyncio would print a traceback for each attempt, hundreds of them per second.
+    """
+    loop = asyncio.get_running_loop()
+    before, last = loop.get_exception_handler(), -REPEATED
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict) -> None:
+        nonlocal last
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in EXHAUSTED:
+            loop.default_exception_handler(context)
+            return
+        http.shed()
+        if loop.time() - last >= REPEATED:
+            last = loop.time()
+            report(f"error: a connection cannot be accepted: {error.strerror}")
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    config: ServeConfig, answers: Answers, most: int, report: Callable[[str], None]
+):
+    """Context manager: runs both servers; at exit they finish their requests and take no more."""
+    grpc_server = grpc_service.server(answers, config.timeout, most)
+    http = rest.server(answers, config.timeout, most)
+    runner = web.ServerRunner(http, shutdown_timeout=config.timeout)
+    await runner.setup()
+    with reported_shortages(http, report):
+        try:
+            ports = Ports(_bind_grpc(grpc_server, config), await _bind_rest(runner, config))
+            await grpc_server.start()
+            yield ports
+        finally:
+            http.draining = True
+            await asyncio.gather(grpc_server.stop(config.timeout), runner.cleanup())
+            answers.close()
 
 
 def _bind_grpc(server: grpc.aio.Server, config: ServeConfig) -> int:
@@ -150,7 +206,7 @@ def _bind_grpc(server: grpc.aio.Server, config: ServeConfig) -> int:
         raise InputError(_in_use("port", config.host, config.port)) from error
 
 
-async def _bind_rest(runner: web.AppRunner, config: ServeConfig) -> int:
+async def _bind_rest(runner: web.ServerRunner, config: ServeConfig) -> int:
     site = web.TCPSite(runner, config.host, config.rest_port)
     try:
         await site.start()

@@ -26,6 +26,17 @@ FIELDS = {
 """Fields of `TensorProto` in which clients of all languages look for the values."""
 
 
+class Size(NamedTuple):
+    """Size of JSON: numbers, texts and other values; lists and objects."""
+
+    values: int
+    lists: int
+
+    def __add__(self, other: Size) -> Size:
+        """Returns the size of both together."""
+        return Size(self.values + other.values, self.lists + other.lists)
+
+
 class Spec(NamedTuple):
     """Type and shape of a signature's tensor; None is any size, a shape of None is any shape."""
 
@@ -44,6 +55,24 @@ class Spec(NamedTuple):
         """True if the first axis has any size."""
         return bool(self.shape) and self.shape[0] is None
 
+    @property
+    def element_bytes(self) -> int:
+        """Bytes that an element counts as."""
+        return STRING_BYTES if self.dtype == tf.string else self.dtype.size
+
+    def most(self, rows: int, limit: int) -> Size:
+        """Returns the largest size in JSON of a tensor of at most `rows` rows and `limit` bytes."""
+        values = limit // self.element_bytes
+        if self.shape is None:
+            return Size(values, values)
+        sizes = [values if size is None else size for size in self.shape]
+        if self.is_batch:
+            sizes[0] = rows
+        # an object for every row of named inputs, another for every text in base64
+        lists = rows + sum(math.prod(sizes[:axis]) for axis in range(len(sizes)))
+        lists += math.prod(sizes) if self.dtype == tf.string else 0
+        return Size(min(values, math.prod(sizes)), min(2 * values, lists))
+
     def check(self, name: str, shape: tuple[int, ...], limit: int) -> None:
         """Raises RequestError unless the shape fits and takes at most `limit` bytes."""
         if self.shape is not None and (
@@ -53,8 +82,7 @@ class Spec(NamedTuple):
             raise invalid(
                 f"Expected {name} of shape {_words(self.shape)}. Received: {_words(shape)}"
             )
-        size = STRING_BYTES if self.dtype == tf.string else self.dtype.size
-        if math.prod(shape) * size > limit:
+        if math.prod(shape) * self.element_bytes > limit:
             raise invalid(
                 f"Expected {name} of at most {limit} bytes. Received: shape {_words(shape)}"
             )

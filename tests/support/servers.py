@@ -28,6 +28,8 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = 6
 LABELS = ("blue", "green", "red")
+MOST_BYTES = 100_000
+"""Largest size of an image file, which the graph itself asserts."""
 SLOPES = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], np.float32) / 40
 WAIT = 60
 """Time limit of everything here, seconds, on a busy machine."""
@@ -65,6 +67,9 @@ class ByColour(tf.Module):
 
     def decoded(self, texts):
         def one(text):
+            length = tf.strings.length(text)
+            words = [f"Expected an image of at most {MOST_BYTES} bytes. Received:", length]
+            tf.debugging.Assert(length <= MOST_BYTES, words)
             image = tf.io.decode_image(text, channels=3, expand_animations=False)
             image = tf.image.resize(tf.ensure_shape(image, (None, None, 3)), (SIZE, SIZE))
             return tf.ensure_shape(image, (SIZE, SIZE, 3))
@@ -210,12 +215,12 @@ def becomes(condition) -> bool:
     return False
 
 
-def asked(url: str, body=None) -> tuple[int, dict]:
+def asked(url: str | urllib.request.Request, body=None) -> tuple[int, dict]:
     """Sends a request; returns status and parsed JSON. A body that is not bytes is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=WAIT) as answer:
+        with urllib.request.urlopen(url, body, timeout=WAIT) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

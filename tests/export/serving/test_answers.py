@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import socket
+import urllib.error
+import urllib.request
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from servers import drawn, example, logits_of, png, probabilities_of, ranked, serving, write_version
+from servers import (
+    asked,
+    drawn,
+    example,
+    logits_of,
+    png,
+    probabilities_of,
+    ranked,
+    serving,
+    write_version,
+)
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -162,6 +176,16 @@ def test_predict_refuses(stub, name):
     assert refusal(stub.Predict, request) == code
 
 
+def test_bound_that_the_graph_asserts_is_told_in_both_protocols(stub, server):
+    text = FILES[0] + bytes(200_000)
+    said = f"Expected an image of at most 100000 bytes. Received: {len(text)}"
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Predict(request_of("predict_bytes", image_bytes=[text]))
+    assert (caught.value.code(), caught.value.details()) == (Code.INVALID_ARGUMENT, said)
+    body = {"signature_name": "predict_bytes", "instances": [b64(text)]}
+    assert server.post("/v1/models/model:predict", body) == (400, {"error": said})
+
+
 def test_grpc_refuses_what_is_no_message_and_what_comes_too_late(stub, server):
     with grpc.insecure_channel(server.grpc) as channel:
         raw = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
@@ -220,6 +244,35 @@ def test_rest_tells_status_and_metadata(server):
     assert signature["method_name"] == "tensorflow/serving/predict"
 
 
+def test_rest_writes_null_for_numbers_that_json_does_not_have(server):
+    """TensorFlow Serving writes NaN and Infinity, which few parsers take."""
+    images = [np.full((6, 6, 3), 3e38).tolist(), IMAGES[0].tolist()]
+    data = json.dumps({"instances": images}).encode()
+    address = f"{server.rest}/v1/models/model:predict"
+    with urllib.request.urlopen(address, data) as answer:
+        text = answer.read().decode()
+    first, second = json.loads(text, parse_constant=pytest.fail)["predictions"]
+    assert first["logits"] == first["probabilities"] == [None] * 3
+    np.testing.assert_allclose(second["logits"], logits_of(IMAGES[:1])[0], atol=1e-4)
+
+
+def test_rest_takes_inflated_bodies_and_bounds_them(server):
+    body = json.dumps({"instances": IMAGES.tolist()}).encode()
+    headers = {"Content-Encoding": "gzip"}
+
+    def post(data):
+        address = f"{server.rest}/v1/models/model:predict"
+        return asked(urllib.request.Request(address, gzip.compress(data), headers))
+
+    status, answer = post(body)
+    assert (status, len(answer["predictions"])) == (200, len(IMAGES))
+    assert post(bytes(1_000_001))[0] == 413
+    status, answer = post(b'{"instances": [' + b"0, " * 300_000 + b"0]}")
+    assert status == 400
+    assert "at most" in answer["error"]
+    assert "300001" in answer["error"]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -239,6 +292,16 @@ def test_rest_refuses_paths(server, path, status):
     assert (found, list(answer)) == (status, ["error"])
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_rest_refuses_methods(server, method):
+    address = f"{server.rest}/v1/models/model"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(address, method=method))
+    with caught.value as error:
+        assert (error.code, error.headers["Allow"]) == (405, "GET, HEAD, POST")
+        assert "Expected a method" in json.load(error)["error"]
+
+
 IMAGE = IMAGES[0].tolist()
 
 
@@ -251,6 +314,10 @@ IMAGE = IMAGES[0].tolist()
         *({"instances": [IMAGE, {"images": IMAGE}]}, {"instances": [{"pictures": IMAGE}]}),
         {"instances": [[[[True] * 3] * 6] * 6]},
         {"instances": [[[[1e39] * 3] * 6] * 6]},
+        {"instances": [[[[10**39] * 3] * 6] * 6]},
+        json.dumps({"instances": [[[[1.5] * 3] * 6] * 6]}).replace("1.5", "1e400").encode(),
+        json.dumps({"instances": [[[[1.5] * 3] * 6] * 6]}).replace("1.5", "-1e400").encode(),
+        {"instances": [IMAGE] * 9},
         {"instances": [IMAGE], "signature_name": 1},
         {"instances": [IMAGE], "signature_name": "nothing"},
         {"instances": ["text"], "signature_name": "predict_bytes"},
@@ -280,7 +347,7 @@ def test_rest_refuses_what_is_too_large_and_what_is_no_http(server):
     host, port = server.rest.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"\x00\x01\x02 nonsense\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.")
+        assert b'{"error": ' in connection.recv(1000)
     assert server.get("/v1/models/model")[0] == 200
 
 

@@ -181,13 +181,15 @@ def test_hostile_json(server, verb, documents):
     def one(body):
         connection.request("POST", f"/v1/models/model:{verb}", body)
         answer = connection.getresponse()
-        found = json.load(answer)
+        found = json.load(answer, parse_constant=pytest.fail)
         outcomes[answer.status] += 1
         if answer.status == 200:  # some damaged images are still valid
             images = np.array(json.loads(body)["instances"], np.float32)
-            logits = [row["logits"] for row in found["predictions"]]
+            logits = np.array([row["logits"] for row in found["predictions"]], float)
             with np.errstate(all="ignore"):
-                np.testing.assert_allclose(logits, logits_of(images), rtol=1e-4, atol=1e-2)
+                right = logits_of(images)
+                right[~np.isfinite(right)] = np.nan  # null in JSON
+                np.testing.assert_allclose(logits, right, rtol=1e-4, atol=1e-2)
         else:
             assert answer.status in (400, 413)
             assert list(found) == ["error"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import http.client
 import json
 import shutil
 import signal
@@ -121,6 +123,12 @@ def test_version_that_is_replaced_is_kept_while_it_is_used_and_then_gone(base, v
 def test_what_is_in_flight_is_finished_when_the_server_ends(base):
     """SIGTERM comes while requests wait for one second to be batched with others."""
     with serving(base, "--batch-timeout-ms", "1000") as server:
+        kept = http.client.HTTPConnection(server.rest.removeprefix("http://"), timeout=WAIT)
+        kept.request("GET", "/v1/models/model")
+        with kept.getresponse() as answer:
+            assert answer.read()
+            assert answer.headers["Connection"] is None
+        kept.request("POST", "/v1/models/model:predict", json.dumps(BODY))
         found = []
         threads = [
             threading.Thread(
@@ -135,6 +143,9 @@ def test_what_is_in_flight_is_finished_when_the_server_ends(base):
         assert server.stop(signal.SIGTERM) == (0, "")
         for thread in threads:
             thread.join(WAIT)
+        with contextlib.closing(kept), kept.getresponse() as answer:
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert answer.read()
     assert [status for status, _ in found] == [200] * 3
 
 
