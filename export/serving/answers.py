@@ -33,6 +33,8 @@ EXAMPLE_VALUES = 10_000
 
 READERS = 4
 """Number of threads that parse requests and write answers."""
+SMALL = 2**14
+"""Size of requests and answers that take less time than a change of threads, bytes."""
 
 
 class Answer(NamedTuple):
@@ -60,8 +62,16 @@ class Answers:
         self.limit = limit
         self._readers = ThreadPoolExecutor(READERS, "read")
 
-    async def in_thread(self, function: Callable, *arguments):
-        """Runs a function of a large request or answer in a thread, as others are served too."""
+    async def in_thread(self, size: int, function: Callable, *arguments):
+        """Runs a function in a thread, as others are served too; at once if its data are small.
+
+        Args:
+            size: number of bytes that it reads or writes, roughly.
+            function: function to run.
+            *arguments: its arguments.
+        """
+        if size <= SMALL:
+            return function(*arguments)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, function, *arguments)
 
@@ -77,18 +87,19 @@ class Answers:
             return Size(max(s.values for s in sizes), max(s.lists for s in sizes))
 
     async def predict(
-        self, spec: ModelSpec, read: Callable[[Signature], Arrays], within: float
+        self, spec: ModelSpec, read: Callable[[Signature], Arrays], size: int, within: float
     ) -> Answer:
         """Runs a signature on the inputs of a request.
 
         Args:
             spec: model, version and signature.
-            read: parses the request's inputs, given the signature; called in a thread.
+            read: parses the request's inputs, given the signature; may be called in a thread.
+            size: size of the request, bytes.
             within: time limit, seconds.
         """
         with self._model(spec).used(_version(spec)) as servable:
             signature = servable.signature(spec.signature_name)
-            arrays = await self.in_thread(read, signature)
+            arrays = await self.in_thread(size, read, signature)
             outputs = await self.batches.run(signature, arrays, self.limit, within)
             resolved = ModelSpec(name=spec.name, signature_name=signature.name)
             resolved.version.value = servable.version
@@ -113,7 +124,7 @@ class Answers:
                 )
             return {"inputs": examples.serialized(sent)}
 
-        answer = await self.predict(spec, read, within)
+        answer = await self.predict(spec, read, sent.ByteSize(), within)
         return answer.spec, examples.result(answer.outputs)
 
     def metadata(self, spec: ModelSpec, fields: list[str]) -> metadata_pb2.GetModelMetadataResponse:

@@ -115,7 +115,7 @@ async def _predict(
             for name, proto in request.inputs.items()
         }
 
-    answer = await answers.predict(request.model_spec, read, within)
+    answer = await answers.predict(request.model_spec, read, request.ByteSize(), within)
     response = predict_pb2.PredictResponse(model_spec=answer.spec)
     for name in wanted or answer.outputs:
         response.outputs[name].CopyFrom(to_proto(answer.outputs[name]))

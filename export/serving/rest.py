@@ -22,6 +22,8 @@ _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?"
 POSTED = re.compile(_MODEL + ":(predict|classify)", re.I | re.A)
 ASKED = re.compile(_MODEL + "(/metadata)?", re.I | re.A)
 METHODS = ("GET", "HEAD", "POST")
+VALUE_LENGTH = 16
+"""Length of an output's value in JSON, roughly, characters."""
 
 
 def server(answers: Answers, timeout: float, most: int) -> HTTPServer:
@@ -77,10 +79,12 @@ async def _post(
         within = http.timeout - (asyncio.get_running_loop().time() - start)
         answer = _predict if is_predict else _classify
 
+        size = answers.limit if encoding else len(sent)  # it may be that large inflated
+
         async def run() -> str:
-            body = await answers.in_thread(parsed, sent)
+            body = await answers.in_thread(size, parsed, sent)
             spec.signature_name = body.get("signature_name", "")
-            return await answer(answers, spec, body, within)
+            return await answer(answers, spec, body, size, within)
 
         return await asyncio.wait_for(run(), max(0, within))
 
@@ -95,19 +99,20 @@ def _spec(match: re.Match) -> ModelSpec:
     return spec
 
 
-async def _predict(answers: Answers, spec: ModelSpec, body: dict, within: float) -> str:
+async def _predict(answers: Answers, spec: ModelSpec, body: dict, size: int, within: float) -> str:
     def read(signature):
         return json_tensors.read(body, signature, answers.limit)
 
     def written() -> str:
         return text_of(json_tensors.write(body, answer.signature, answer.outputs))
 
-    answer = await answers.predict(spec, read, within)
-    return await answers.in_thread(written)
+    answer = await answers.predict(spec, read, size, within)
+    size = sum(VALUE_LENGTH * output.size for output in answer.outputs.values())
+    return await answers.in_thread(size, written)
 
 
-async def _classify(answers: Answers, spec: ModelSpec, body: dict, within: float) -> str:
-    sent = await answers.in_thread(examples.from_json, body)
+async def _classify(answers: Answers, spec: ModelSpec, body: dict, size: int, within: float) -> str:
+    sent = await answers.in_thread(size, examples.from_json, body)
     _, result = await answers.classify(spec, sent, within)
     rows = [[[c.label, _short(c.score)] for c in row.classes] for row in result.classifications]
     return text_of({"results": rows})
