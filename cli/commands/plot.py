@@ -6,6 +6,7 @@ import pathlib
 
 from darts_tf.configs import PlotConfig
 from darts_tf.errors import InputError
+from darts_tf.report.titles import results_of_run, title_of_published, title_of_run
 from darts_tf.runs import files
 from darts_tf.runs.alphas import chosen_genotype, load_alphas, load_history, supernet_settings
 from darts_tf.runtime import atomic
@@ -70,7 +71,7 @@ def _folder(config: PlotConfig) -> pathlib.Path | None:
     return pathlib.Path(name)
 
 
-def _title(config: PlotConfig, folder: pathlib.Path | None) -> str:
+def _short_name(config: PlotConfig, folder: pathlib.Path | None) -> str:
     """Returns the name of the genotype or run."""
     if folder:
         return folder.resolve().name or "run"
@@ -86,7 +87,17 @@ def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:
         "search": config.animate,
         "dark": config.dark,
     }
-    return "-".join([_title(config, folder), *(part for part, wanted in parts.items() if wanted)])
+    wanted = [part for part, chosen in parts.items() if chosen]
+    return "-".join([_short_name(config, folder), *wanted])
+
+
+def _title(config: PlotConfig, folder: pathlib.Path | None) -> str:
+    """Returns the name of the genotype or run, with the data set and the accuracy if known."""
+    if folder:
+        return title_of_run(folder, result=not config.animate)
+    if config.genotype in GENOTYPES and not config.recurrent:
+        return title_of_published(config.genotype)
+    return _short_name(config, folder)
 
 
 def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> bytes:
@@ -96,7 +107,8 @@ def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> by
         arrays = load_history(folder)
         from darts_tf.plots.films import animation  # matplotlib takes its time
 
-        return animation(arrays, format, title=title, **supernet_settings(folder), **looks)
+        settings, results = supernet_settings(folder), results_of_run(folder)
+        return animation(arrays, format, title=title, results=results, **settings, **looks)
     if config.supernet:
         alphas, genotype = load_alphas(folder), chosen_genotype(folder)
         from darts_tf.plots.figures import picture, plot_supernet

@@ -9,17 +9,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import BoxStyle, Circle, FancyBboxPatch, PathPatch
+from matplotlib.patches import BoxStyle, Circle, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from darts_tf.plots.layout import Layout, arrange
+from darts_tf.plots.legend import Entry, decimals_of
 from darts_tf.plots.palette import COLOURS, Theme, faded, kind_of, text_on
-from darts_tf.plots.sketches import Operation, Sketch
+from darts_tf.plots.sketches import Name, Operation, Sketch
 from darts_tf.plots.svg import moving, titled
 from darts_tf.spaces.cell import INPUTS
 
@@ -29,8 +30,15 @@ STATE, END = 11.0, 15.0
 """Radii of nodes, and of a cell's inputs and its output."""
 BOX, TALL_BOX, ROUND, INSIDE = 20.0, 30.0, 5.0, 7.0
 """Heights of an operation's box without and with a weight, its corners, and the room in it."""
-THIN, LINE, STRONGEST = 0.8, 1.4, 6.0
-"""Widths of lines: of the output, of an edge whose strength nobody knows, and of strength 1."""
+THIN, LINE, WEAKEST, STRONGEST = 0.8, 1.4, 1.0, 6.0
+"""Widths of lines: without an operation, of edges without weights or all of one, and of the
+smallest and largest weight."""
+LEGEND, SMALL_LEGEND, SWATCH, ROW = 8.0, 6.5, 10.0, 15.0
+"""Sizes of the legend's texts, of its squares and of its rows."""
+SIGN, COMMA, AFTER_SIGN, AFTER_ENTRY = 18.0, 6.5, 4.0, 14.0
+"""Widths in a legend: of a line, of a comma between names, after a sign and after an entry."""
+WEDGE = ((0.0, WEAKEST), (SIGN, STRONGEST), (SIGN, -STRONGEST), (0.0, -WEAKEST))
+"""Corners of the sign of widths: twice as far apart as they are drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +50,17 @@ class Vertex:
     radius: float = STATE
 
 
-def line_width(strength: float | None) -> float:
-    """Returns the width of a drawn edge in points, linear in its strength."""
-    return LINE if strength is None else THIN + (STRONGEST - THIN) * strength
+def line_width(weight: float | None, weights: tuple[float, float] | None) -> float:
+    """Returns the width of a drawn edge in points: weights fill the range of widths.
+
+    Args:
+        weight: the weight of the edge.
+        weights: the smallest and the largest weight of the picture; None if it has none.
+    """
+    if weight is None or weights is None or weights[0] == weights[1]:
+        return LINE
+    low, high = weights
+    return WEAKEST + (STRONGEST - WEAKEST) * (weight - low) / (high - low)
 
 
 @functools.cache
@@ -71,12 +87,10 @@ def _tooltip(sketch: Sketch, operation: Operation) -> str:
 
 def states_of(sketch: Sketch) -> list[Vertex]:
     """The round vertices of a cell, the output last."""
-    if not sketch.recurrent:
-        ends = [Vertex("c", "k−2", END), Vertex("c", "k−1", END)]
-        nodes = [Vertex(str(state)) for state in range(INPUTS, sketch.states)]
-        return [*ends, *nodes, Vertex("c", "k", END)]
-    nodes = [Vertex(str(state)) for state in range(sketch.states)]
-    return [Vertex("x", "t", END), Vertex("h", "t−1", END), *nodes, Vertex("h", "t", END)]
+    first = 0 if sketch.recurrent else INPUTS
+    nodes = [Vertex(str(state)) for state in range(first, sketch.states)]
+    inputs = [Vertex(*name, END) for name in sketch.input_names]
+    return [*inputs, *nodes, Vertex(*sketch.output_name, END)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +127,16 @@ def planned(sketch: Sketch, width: float, weighed: bool) -> Plan:
 
 
 class Drawing:
-    """Draws into one axes, at an offset, in the colors of a theme."""
+    """Draws into one axes, at an offset, in the colors of a theme.
 
-    def __init__(self, axes, theme: Theme):
-        self.axes, self.theme = axes, theme
+    Args:
+        axes: of matplotlib; its units are points.
+        theme: the colors.
+        weights: the range of weights that the widths of edges show.
+    """
+
+    def __init__(self, axes, theme: Theme, weights: tuple[float, float] | None = None):
+        self.axes, self.theme, self.weights = axes, theme, weights
         self.offset = (0.0, 0.0)
 
     def cell(self, plan: Plan, variants: Sequence[Mapping[str, Operation]] | None = None) -> None:
@@ -145,13 +165,13 @@ class Drawing:
         for half in (0, 1):
             route = plan.layout.routes[plan.before + 2 * number + half]
             zorder = 2 + operation.kept
-            self.line(route, line_width(operation.weight), colour, zorder, gid)
+            self.line(route, line_width(operation.weight, self.weights), colour, zorder, gid)
 
     def box(self, plan: Plan, number: int, operation: Operation, gid: str | None = None) -> None:
         """Draws an operation's box with its name, and its weight where it has room for that."""
         gid = gid or titled(_tooltip(plan.sketch, operation))
         centre, (width, height) = plan.layout.centres[plan.boxes[number]], plan.box
-        face, edge, ink = self._colours(operation)
+        face, edge, ink = self._look(COLOURS[kind_of(operation.primitive)], operation.kept)
         shape = FancyBboxPatch(
             self._at((centre[0] - width / 2, centre[1] - height / 2)),
             *(width, height),
@@ -164,14 +184,15 @@ class Drawing:
             self.text(name, centre, TEXT, ink, gid)
         else:
             self.text(name, (centre[0], centre[1] + 5.5), TEXT, ink, gid)
-            weight = f"{operation.weight:.2f}"
+            weight = f"{operation.weight:.{decimals_of(*self.weights)}f}"
             self.text(weight, (centre[0], centre[1] - 6.5), SMALL, ink, gid)
 
-    def _colours(self, operation: Operation) -> tuple[str, str, str]:
-        theme, colour = self.theme, COLOURS[kind_of(operation.primitive)]
+    def _look(self, colour: str | None, kept: bool) -> tuple[str, str, str]:
+        """Returns the colors of a box: its face, its edge and its text."""
+        theme = self.theme
         ink = theme.ink if colour is None else text_on(colour)
         face, edge = colour or theme.background, colour or theme.ink
-        if not operation.kept:
+        if not kept:
             face = faded(face, theme.background, 0.75)
             edge = faded(edge, theme.background, 0.6)
             ink = faded(theme.ink, theme.background, 0.25)
@@ -184,10 +205,15 @@ class Drawing:
         self.add(Circle(self._at(centre), vertex.radius, **look))
         if not vertex.subscript:
             return self.text(vertex.text, centre, TEXT, theme.ink)
-        own, small = width_of(vertex.text), width_of(vertex.subscript, SMALL)
-        left, y = centre[0] - (own + small + 1) / 2, centre[1]
-        self.text(vertex.text, (left + own / 2, y + 1.5), TEXT, theme.ink)
-        self.text(vertex.subscript, (left + own + 1 + small / 2, y - 2.0), SMALL, theme.ink)
+        name = (vertex.text, vertex.subscript)
+        self.name(name, centre[0] - _name_width(name, TEXT, SMALL) / 2, centre[1], TEXT, SMALL)
+
+    def name(self, name: Name, left: float, y: float, size: float, small: float) -> None:
+        """Draws a letter with its subscript."""
+        letter, subscript = name
+        own, below = width_of(letter, size), width_of(subscript, small)
+        self.text(letter, (left + own / 2, y + 1.5), size, self.theme.ink)
+        self.text(subscript, (left + own + 1 + below / 2, y - 2.0), small, self.theme.ink)
 
     def line(self, route, width: float, colour: str, zorder: float, gid: str | None = None) -> None:
         """Draws an edge: straight within layers, and curves that begin and end level between."""
@@ -215,3 +241,68 @@ class Drawing:
         """Draws a patch whose points are those of the axes."""
         patch.set_clip_on(False)
         self.axes.add_artist(patch)
+
+    def legend(self, rows: Sequence[Sequence[Entry]], left: float, bottom: float) -> None:
+        """Draws a legend whose last row begins at a point."""
+        self.offset = (0.0, 0.0)
+        for number, row in enumerate(reversed(rows)):
+            x, y = left, bottom + ROW * (number + 0.5)
+            for entry in row:
+                self._sign(entry, x, y)
+                text = x + _sign_width(entry) + AFTER_SIGN
+                width = width_of(entry.text, LEGEND)
+                self.text(entry.text, (text + width / 2, y), LEGEND, self.theme.ink)
+                x += entry_width(entry)
+
+    def _sign(self, entry: Entry, left: float, y: float) -> None:
+        """Draws the sign of an entry of the legend."""
+        theme, half = self.theme, SWATCH / 2
+        if entry.sign == "names":
+            for name in entry.names:
+                self.name(name, left, y, LEGEND, SMALL_LEGEND)
+                left += _name_width(name, LEGEND, SMALL_LEGEND) + COMMA
+                if name != entry.names[-1]:
+                    self.text(",", (left - COMMA + 1.5, y - 1), LEGEND, theme.ink)
+        elif entry.sign == "node":
+            look = {"facecolor": theme.state, "edgecolor": theme.ink, "linewidth": 0.8}
+            self.add(Circle((left + half, y), half, **look))
+        elif entry.sign == "thin":
+            self.line(((left, y), (left + SIGN, y)), THIN, theme.quiet, zorder=1)
+        elif entry.sign == "widths":
+            ends = [(left + x, y + width / 2) for x, width in WEDGE]
+            self.add(Polygon(ends, facecolor=theme.ink, edgecolor="none"))
+        else:
+            colour = COLOURS["separable convolution"] if entry.sign == "pale" else entry.colour
+            face, edge, _ = self._look(colour, entry.sign != "pale")
+            look = {"facecolor": face, "edgecolor": edge}
+            self.add(Rectangle((left, y - half), SWATCH, SWATCH, **look))
+
+
+def legend_rows(entries: Iterable[Entry], width: float) -> list[list[Entry]]:
+    """Returns the rows of a legend of this width."""
+    rows: list[list[Entry]] = []
+    left = 0.0
+    for entry in entries:
+        own = entry_width(entry)
+        if not rows or left + own - AFTER_ENTRY > width:
+            rows.append([])
+            left = 0.0
+        rows[-1].append(entry)
+        left += own
+    return rows
+
+
+def entry_width(entry: Entry) -> float:
+    """Returns the width of an entry of a legend, with the room after it."""
+    return _sign_width(entry) + AFTER_SIGN + width_of(entry.text, LEGEND) + AFTER_ENTRY
+
+
+def _sign_width(entry: Entry) -> float:
+    if entry.sign == "names":
+        widths = [_name_width(name, LEGEND, SMALL_LEGEND) for name in entry.names]
+        return sum(widths) + COMMA * (len(widths) - 1)
+    return SIGN if entry.sign in ("thin", "widths") else SWATCH
+
+
+def _name_width(name: Name, size: float, small: float) -> float:
+    return width_of(name[0], size) + 1 + width_of(name[1], small)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,18 +15,32 @@ from matplotlib.patches import Rectangle
 
 from darts_tf.errors import unknown_name
 from darts_tf.plots import sketches
-from darts_tf.plots.drawing import INSIDE, TEXT, Drawing, planned, width_of
+from darts_tf.plots.drawing import (
+    AFTER_ENTRY,
+    INSIDE,
+    ROW,
+    TEXT,
+    Drawing,
+    Plan,
+    entry_width,
+    legend_rows,
+    planned,
+    width_of,
+)
 from darts_tf.plots.gif import gif_of_images
-from darts_tf.plots.palette import COLOURS, DARK, LIGHT, Theme, kind_of
+from darts_tf.plots.legend import legend_of, weight_range
+from darts_tf.plots.palette import CSS_VARIABLES, DARK, LIGHT, PAGE, Theme
 from darts_tf.plots.sketches import Operation, Sketch, describe_sketch
 from darts_tf.plots.svg import moving, svg_of, titled
 from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
-MARGIN, HEADING, BETWEEN, SWATCH = 14.0, 22.0, 16.0, 10.0
-"""Around everything, the room of a line of text, between cells, the squares of the legend."""
-TITLE, LEGEND = 12.0, 8.0
-"""Sizes of texts."""
+MARGIN, HEADING, BETWEEN, EDGE = 14.0, 22.0, 16.0, 1.0
+"""Around everything, the room of a line of text, between cells, and around the cell of a page."""
+TITLE = 12.0
+"""Size of the title."""
+LEGEND_WIDTH = 420.0
+"""Width from which on the legend of a narrow picture has another row."""
 DOTS = 200
 """Pixels an inch of PNG files."""
 
@@ -106,7 +121,7 @@ def plot_supernet(
 
 
 def _page(title: str | None, dark: bool) -> Page:
-    return Page({"": title} if title else {}, dark)
+    return Page({"": title} if title else {}, DARK if dark else LIGHT)
 
 
 class Picture(Figure):
@@ -122,26 +137,31 @@ class Page:
 
     titles: Mapping[str, str]
     """Titles above the figure, by key; in a film several alternate."""
-    dark: bool = False
+    theme: Theme = LIGHT
+    """Colors of the figure."""
     weighed: bool = True
     """True to write the weights of operations into the boxes of a supernet."""
     variants: Sequence[Sequence[Mapping[str, Operation]]] = ()
     """Variants of each operation of each cell that alternate in a film, by key."""
+    weights: tuple[float, float] | None = None
+    """Range of the weights that widths show; by default that of the cells."""
 
 
 def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
     """A figure of cells one above the other, or a part of one, with a legend."""
-    theme = DARK if page.dark else LIGHT
-    primitives = {operation.primitive for operation in _drawn(cells, page)}
-    width = max(width_of(name) for name in sorted(primitives)) + 2 * INSIDE
-    plans = [planned(cell, width, page.weighed and _is_supernet(cell)) for cell in cells]
-    kinds = _legend_of(primitives, cells)
-    inside = max([*(plan.layout.width for plan in plans), _legend_width(kinds)])
+    operations = _drawn(cells, page)
+    weights = page.weights or weight_range(operations)
+    plans = _plans(cells, operations, page.weighed)
+    entries = legend_of(cells, operations, weights)
+    widths = [entry_width(entry) for entry in entries]
+    inside = max([max(widths), min(sum(widths) - AFTER_ENTRY, LEGEND_WIDTH)])
+    inside = max([inside, *(plan.layout.width for plan in plans)])
     inside = max([inside, *(width_of(title, TITLE) for title in page.titles.values())])
-    height = 2 * MARGIN + HEADING * (bool(page.titles) + bool(kinds))
+    rows = legend_rows(entries, inside)
+    height = 2 * MARGIN + HEADING * bool(page.titles) + BETWEEN + ROW * len(rows)
     height += sum(plan.layout.height + HEADING + BETWEEN for plan in plans) - BETWEEN
-    axes = _axes(ax, inside + 2 * MARGIN, height, theme)
-    drawing, top = Drawing(axes, theme), height - MARGIN
+    axes = _axes(ax, inside + 2 * MARGIN, height, page.theme)
+    drawing, top = Drawing(axes, page.theme, weights), height - MARGIN
     for key, title in page.titles.items():
         _heading(drawing, title, top, TITLE, moving(key) if page.variants else None)
     top -= HEADING * bool(page.titles)
@@ -151,7 +171,7 @@ def composed(cells: Sequence[Sketch], page: Page, ax=None) -> Figure:
         drawing.offset = (MARGIN + (inside - plan.layout.width) / 2, top)
         drawing.cell(plan, page.variants[number] if page.variants else None)
         top -= BETWEEN
-    _legend(drawing, kinds)
+    drawing.legend(rows, MARGIN, MARGIN)
     figure = axes.get_figure(root=True)
     if ax is None:
         figure.set_gid(
@@ -166,10 +186,11 @@ def _drawn(cells: Sequence[Sketch], page: Page) -> list[Operation]:
     return found + [op for cell in page.variants for looks in cell for op in looks.values()]
 
 
-def _legend_of(primitives: Iterable[str], cells: Sequence[Sketch]) -> list[str]:
-    """The kinds that the legend explains; of activations the boxes say as much."""
-    kinds = set(map(kind_of, primitives))
-    return [] if cells[0].recurrent else [kind for kind in COLOURS if kind in kinds]
+def _plans(cells: Sequence[Sketch], operations: Sequence[Operation], weighed: bool) -> list[Plan]:
+    """Returns the layouts of cells whose boxes all have the same width."""
+    names = sorted({operation.primitive for operation in operations})
+    width = max(map(width_of, names)) + 2 * INSIDE
+    return [planned(cell, width, weighed and _is_supernet(cell)) for cell in cells]
 
 
 def _is_supernet(cell: Sketch) -> bool:
@@ -194,20 +215,40 @@ def _heading(drawing: Drawing, text: str, top: float, size: float, gid: str | No
     drawing.text(text, place, size, drawing.theme.ink, gid)
 
 
-def _legend_width(kinds: Sequence[str]) -> float:
-    return sum(SWATCH + 4 + width_of(kind, LEGEND) + 14 for kind in kinds)
+@dataclasses.dataclass(frozen=True)
+class InlineCell:
+    """The drawing of a cell for a page."""
+
+    cell: str
+    """One of `sketches.CELLS`."""
+    svg: str
+    """An `svg` element. Its colors are CSS variables: `--cell-ink`, and so on with the fields of
+    `palette.Theme`."""
+    width: float
+    """Width in points, of which cells of one genotype have the same scale."""
 
 
-def _legend(drawing: Drawing, kinds: Sequence[str]) -> None:
-    drawing.offset, left = (0.0, 0.0), MARGIN
-    for kind in kinds:
-        colour = COLOURS[kind]
-        look = {"facecolor": colour or "none", "edgecolor": colour or drawing.theme.ink}
-        drawing.add(Rectangle((left, MARGIN), SWATCH, SWATCH, **look))
-        left += SWATCH + 4
-        width = width_of(kind, LEGEND)
-        drawing.text(kind, (left + width / 2, MARGIN + SWATCH / 2), LEGEND, drawing.theme.ink)
-        left += width + 14
+def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
+    """Draws each cell of a genotype for a page that has headings and a legend itself."""
+    cells = sketches.of_genotype(genotype)
+    plans = _plans(cells, [operation for cell in cells for operation in cell.operations], False)
+    drawn = []
+    for cell, plan in zip(cells, plans, strict=True):
+        width, height = plan.layout.width + 2 * EDGE, plan.layout.height + 2 * EDGE
+        axes = _axes(None, width, height, PAGE)
+        drawing = Drawing(axes, PAGE)
+        drawing.offset = (EDGE, EDGE)
+        drawing.cell(plan)
+        figure = axes.get_figure(root=True)
+        figure.set_gid(titled(describe_sketch(cell)))
+        drawn.append(InlineCell(cell.cell, _element(svg_of(figure)), width))
+    return drawn
+
+
+def _element(svg: bytes) -> str:
+    """Returns the `svg` element of a file, without the XML header, with CSS variables."""
+    text = " ".join(svg.decode().partition("?>")[2].split())
+    return re.sub("|".join(CSS_VARIABLES), lambda match: CSS_VARIABLES[match[0]], text)
 
 
 def picture(figure: Figure, format: str) -> bytes:

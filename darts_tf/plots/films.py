@@ -13,6 +13,8 @@ from darts_tf.plots import sketches
 from darts_tf.plots.drawing import line_width
 from darts_tf.plots.figures import Page, composed, pixels
 from darts_tf.plots.gif import gif_of_images
+from darts_tf.plots.legend import weight_range
+from darts_tf.plots.palette import DARK, LIGHT
 from darts_tf.plots.sketches import Operation, Sketch
 from darts_tf.plots.svg import Motion, moving, svg_of
 
@@ -49,6 +51,7 @@ def animation(
     *,
     cell: str | None = None,
     title: str | None = None,
+    results: Mapping[int, str] | None = None,
     dark: bool = False,
     **of_search,
 ) -> bytes:
@@ -59,6 +62,7 @@ def animation(
         format: a name of `FORMATS`.
         cell: as in `plot_supernet`.
         title: as in `plot_supernet`; the epoch follows it.
+        results: by epoch, what follows in the title, such as the accuracy.
         dark: as in `plot_supernet`.
         **of_search: `primitives`, `relaxation` and `edge_primitives`, as in `plot_supernet`.
 
@@ -76,12 +80,17 @@ def animation(
     shown = np.linspace(0, len(epochs) - 1, min(len(epochs), MOST_FRAMES)).round().astype(int)
     epochs = [epochs[i] for i in shown]
     frames = [sketches.of_alphas(history[epoch], cell=cell, **of_search) for epoch in epochs]
-    titles = [f"{title or 'search'}: epoch {epoch + 1} of {max(history) + 1}" for epoch in epochs]
+    titles = [
+        f"{title or 'search'}: epoch {epoch + 1} of {max(history) + 1}"
+        + (f", {results[epoch]}" if results and epoch in results else "")
+        for epoch in epochs
+    ]
     return FORMATS[format](filmed(frames, titles, dark))
 
 
 def filmed(frames: Sequence[Sequence[Sketch]], titles: Sequence[str], dark: bool) -> Film:
     """The film of these frames, each the same cells with other operations and weights."""
+    weights = weight_range(op for cells in frames for cell in cells for op in cell.operations)
     variants, parts = [], {}
     for number, cells in enumerate(zip(*frames, strict=True)):
         places = zip(*(cell.operations for cell in cells), strict=True)
@@ -90,7 +99,7 @@ def filmed(frames: Sequence[Sequence[Sketch]], titles: Sequence[str], dark: bool
             looks = _looks(f"{number}-{place}", operations)
             of_cell.append({key: looks[key][0] for key in looks})
             for key, (_, visible) in looks.items():
-                widths = tuple(line_width(op.weight) for op in operations)
+                widths = tuple(line_width(op.weight, weights) for op in operations)
                 parts |= {key: Part(visible), f"{key}-edge": Part(visible, widths)}
         variants.append(of_cell)
     headings = {}
@@ -98,7 +107,8 @@ def filmed(frames: Sequence[Sequence[Sketch]], titles: Sequence[str], dark: bool
         key = f"title-{len(headings)}"
         headings[key] = text
         parts[key] = Part(tuple(title == text for title in titles))
-    page = Page(headings, dark, weighed=False, variants=variants)
+    theme = DARK if dark else LIGHT
+    page = Page(headings, theme, weighed=False, variants=variants, weights=weights)
     return Film(composed(frames[-1], page), parts, len(frames))
 
 

@@ -16,10 +16,12 @@ from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.derivation import edge_shares, weights_of
 from darts_tf.spaces.search_spaces import Space
 
-CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 64, 20
+CELL, NAMED_CELL, LABEL, LINE = (86, 20), (124, 20), 80, 20
 """Pixels of a number's box, of one with a name, of the labels' width and the heading's height."""
 LOW, HIGH = (247, 251, 255), (8, 48, 107)
-"""Colours of a weight of 0 and of 1."""
+"""Colors of the smallest and the largest weight of a picture."""
+LEAST_RANGE = 0.001
+"""Least range of weights that colors show, so that equal weights have equal colors."""
 EDGE = "whole edge"
 """Heading of the shares of edges that have their own alphas."""
 
@@ -49,6 +51,8 @@ def heat_map(
 ) -> bytes:
     """A PNG file of the weights of a cell. Where candidates differ, the boxes name them.
 
+    Colors show the range of the picture's weights, which is in its corner. Shares have their own.
+
     Args:
         weights: (edges, primitives) array, from 0 to 1.
         rows: what stands on the left.
@@ -58,12 +62,16 @@ def heat_map(
     same = len(set(candidates)) == 1
     headings = [*(candidates[0] if same else [""] * len(candidates[0]))]
     headings += [] if shares is None else [EDGE]
+    ranges = [color_range(weights)] * weights.shape[1]
+    corner = "-".join(f"{weight:.3f}" for weight in ranges[0])
     if shares is not None:
         weights = np.column_stack([weights, shares])
+        ranges.append(color_range(shares))
     wide, high = CELL if same else NAMED_CELL
     size = LABEL + weights.shape[1] * wide, LINE + weights.shape[0] * high
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
+    _write(draw, corner, (LABEL / 2, LINE / 2), "black")
     for column, heading in enumerate(headings):
         _write(draw, heading, (LABEL + (column + 0.5) * wide, LINE / 2), "black")
     for row, label in enumerate(rows):
@@ -72,19 +80,31 @@ def heat_map(
         for column, weight in enumerate(weights[row]):
             left, top = LABEL + column * wide, LINE + row * high
             box = (left, top, left + wide - 2, top + high - 2)
-            draw.rectangle(box, fill=colour_of(weight))
+            draw.rectangle(box, fill=colour_of(weight, ranges[column]))
             own = [] if same else candidates[row]  # without the share, which is the last column
             name = f"{own[column]} " if column < len(own) else ""
-            ink = "white" if weight > 0.4 else "black"
-            _write(draw, f"{name}{weight:.2f}", (left + wide / 2 - 1, middle - 1), ink)
+            ink = "white" if place(weight, ranges[column]) > 0.5 else "black"
+            _write(draw, f"{name}{weight:.3f}", (left + wide / 2 - 1, middle - 1), ink)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def colour_of(weight: float) -> tuple[int, ...]:
-    """Darker for more; small weights, which most of them are, differ the most."""
-    share = float(np.clip(weight, 0, 1)) ** 0.5
+def color_range(weights: np.ndarray) -> tuple[float, float]:
+    """Returns the range of weights that colors show, at least `LEAST_RANGE` wide."""
+    low, high = float(np.min(weights)), float(np.max(weights))
+    middle, half = (low + high) / 2, max(high - low, LEAST_RANGE) / 2
+    return middle - half, middle + half
+
+
+def place(weight: float, weights: tuple[float, float]) -> float:
+    """Returns the place of a weight in a range of weights, from 0 to 1."""
+    return float(np.clip((weight - weights[0]) / (weights[1] - weights[0]), 0, 1))
+
+
+def colour_of(weight: float, weights: tuple[float, float]) -> tuple[int, ...]:
+    """Returns the color of a weight in a range of weights: darker for more."""
+    share = place(weight, weights)
     return tuple(round(low + share * (high - low)) for low, high in zip(LOW, HIGH, strict=True))
 
 

@@ -26,8 +26,10 @@ SWEEPS = 12
 STRAIGHT = 50.0
 """Weight of straightness of edges in lanes, and of edges without others at their ends."""
 
-ALOFT = 1e4
-"""Weak pull upwards that makes the solution unique; the layout is shifted to 0 afterwards."""
+LEAST_CLIMB = 6.0
+"""Least climb of an edge between two layers that is not level, in points: less is a jog."""
+PULL = 1e-3
+"""Weight of a pull to one height that makes the solution unique."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,38 +199,88 @@ def _crossings(layers, segments) -> int:
 
 
 def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
-    """The y of all, so that the squares of the segments' climbs are least and none overlap.
+    """The y of all: the squares of the segments' climbs are least, and no two vertices overlap.
 
-    The unknowns are the lowest y of each layer and how much farther apart than they have to be
-    neighbours are. None is negative: least squares as `nnls` solves them.
+    Segments that would climb less than `LEAST_CLIMB` are made level. Where the order of a layer
+    forbids that, they climb `LEAST_CLIMB`.
+    """
+    above = {}
+    for layer in layers:
+        for lower, upper in itertools.pairwise(layer):
+            lane = max(lower, upper) >= first_lane
+            room = (heights[lower] + heights[upper]) / 2
+            above[lower, upper] = room + (LANES_APART if lane else APART)
+    leaving = collections.Counter(u for u, _ in segments)
+    entering = collections.Counter(v for _, v in segments)
+    weights = {
+        (u, v): STRAIGHT if alone or min(u, v) >= first_lane else 1.0
+        for u, v in segments
+        for alone in [leaving[u] == entering[v] == 1]
+    }
+    group = {v: v for layer in layers for v in layer}
+    while True:
+        y = _least_climbs(group, above, weights)
+        climbs = sorted((abs(y[u] - y[v]), u, v) for u, v in segments)
+        small = [(u, v) for climb, u, v in climbs if 0 < climb < LEAST_CLIMB]
+        if not small:
+            break
+        for u, v in small:
+            if _is_above(v, u, group, above):
+                above[u, v] = LEAST_CLIMB + 0.05  # more than what is rounded
+            elif _is_above(u, v, group, above):
+                above[v, u] = LEAST_CLIMB + 0.05
+            else:
+                merged, into = group[v], group[u]
+                group = {w: into if own == merged else own for w, own in group.items()}
+    bottom = min(y[v] - heights[v] / 2 for v in y)
+    return {v: round(value - bottom, 2) for v, value in y.items()}
+
+
+def _is_above(upper: int, lower: int, group, above) -> bool:
+    """True if the order of layers has `upper`, or one on its level, above `lower`."""
+    higher: dict[int, set[int]] = {}
+    for a, b in above:
+        higher.setdefault(group[a], set()).add(group[b])
+    seen, found = set(), {group[lower]}
+    while found:
+        seen |= found
+        found = set().union(*(higher.get(each, ()) for each in found)) - seen
+    return group[upper] in seen - {group[lower]}
+
+
+def _least_climbs(group, above, weights) -> dict[int, float]:
+    """The y with the least weighted squares of climbs: least squares with lower bounds.
+
+    The problem is turned into one of least distance, whose dual has bounds of 0 alone (Lawson and
+    Hanson 1974, chapter 23).
+
+    Args:
+        group: by vertex, the group of those on the same level.
+        above: by (lower, upper) pairs of vertices, how far apart they are at least.
+        weights: by segment, the weight of its climb.
     """
     import numpy as np
     from scipy.optimize import nnls
 
-    items = [v for layer in layers for v in layer]
-    column = {v: i for i, v in enumerate(items)}
-    basis, least = np.zeros((len(items), len(items))), np.zeros(len(items))
-    for layer in layers:
-        for i, v in enumerate(layer):
-            basis[column[v], [column[u] for u in layer[: i + 1]]] = 1
-            if i:
-                lane = max(v, layer[i - 1]) >= first_lane
-                apart = (heights[v] + heights[layer[i - 1]]) / 2 + (LANES_APART if lane else APART)
-                least[column[v]] = least[column[layer[i - 1]]] + apart
-    leaving = collections.Counter(u for u, _ in segments)
-    entering = collections.Counter(v for _, v in segments)
-    rows = [
-        (basis[column[u]] - basis[column[v]], least[column[u]] - least[column[v]], weight)
-        for u, v in segments
-        for alone in [leaving[u] == entering[v] == 1]
-        for weight in [STRAIGHT if alone or min(u, v) >= first_lane else 1.0]
-    ]
-    rows += [(basis[column[v]], least[column[v]] - ALOFT, 1e-3) for v in items]  # one solution
-    matrix = np.array([row * weight for row, _, weight in rows])
-    wanted = np.array([-constant * weight for _, constant, weight in rows])
-    y = basis @ nnls(matrix, wanted)[0] + least
-    y -= min(y[column[v]] - heights[v] / 2 for v in items)
-    return {v: round(float(y[column[v]]), 2) for v in items}
+    if not above:
+        return dict.fromkeys(group, 0.0)
+    column = {own: i for i, own in enumerate(sorted(set(group.values())))}
+    place = {v: column[own] for v, own in group.items()}
+    rows = np.zeros((len(weights), len(column)))
+    for row, ((u, v), weight) in zip(rows, weights.items(), strict=True):
+        row[place[u]] += weight
+        row[place[v]] -= weight
+    pulled = np.concatenate([rows, PULL * np.eye(len(column))])
+    inverse = np.linalg.inv(np.linalg.qr(pulled, mode="r"))
+    bounds = np.zeros((len(above), len(column)))
+    for row, (lower, upper) in zip(bounds, above, strict=True):
+        row[place[upper]] += 1
+        row[place[lower]] -= 1
+    dual = np.concatenate([(bounds @ inverse).T, [list(above.values())]])
+    target = np.eye(len(dual))[-1]
+    distance = target - dual @ nnls(dual, target, maxiter=100 * dual.shape[1])[0]
+    y = inverse @ (distance[:-1] / -distance[-1])
+    return {v: round(float(y[i]), 2) for v, i in place.items()}
 
 
 def _columns(layers, segments, y_of, sizes) -> list[tuple[float, float]]:

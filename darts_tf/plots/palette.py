@@ -57,6 +57,11 @@ class Theme:
 
 LIGHT = Theme("#ffffff", "#1f2328", "#8c959f", "#d5dae0", "#eceff2")
 DARK = Theme("#15191f", "#e6e9ed", "#7d8792", "#3a424c", "#2a313a")
+PAGE = Theme("#000001", "#000002", "#000003", "#000004", "#000005")
+"""Placeholders of colors that the style sheet of a page sets; see `CSS_VARIABLES`."""
+
+CSS_VARIABLES = {colour: f"var(--cell-{name})" for name, colour in dataclasses.asdict(PAGE).items()}
+"""CSS variables by the colors of `PAGE`."""
 
 
 def kind_of(primitive: str) -> str:

@@ -30,6 +30,9 @@ from darts_tf.spaces.genotype import (
 )
 from darts_tf.spaces.search_spaces import Space, recurrent_space
 
+Name = tuple[str, str]
+"""Name of a vertex: a letter or number, and a subscript, which may be empty."""
+
 CELLS = ("normal", "reduce", "recurrent")
 """Names of cells; a genotype has the first two or the last."""
 
@@ -69,6 +72,16 @@ class Sketch:
     def states(self) -> int:
         """Number of states without the output."""
         return self.nodes + (1 if self.recurrent else INPUTS)
+
+    @property
+    def input_names(self) -> tuple[Name, Name]:
+        """Names of the two inputs."""
+        return (("x", "t"), ("h", "t−1")) if self.recurrent else (("c", "k−2"), ("c", "k−1"))
+
+    @property
+    def output_name(self) -> Name:
+        """Name of the output."""
+        return ("h", "t") if self.recurrent else ("c", "k")
 
     def words(self, operation: Operation) -> str:
         """Returns what an operation is and between which states it lies, in words."""

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from darts_tf.errors import InputError, shown
-from darts_tf.report.charts import Axis, Line, line_chart
+from darts_tf.report.charts import Axis, Line, line_chart, number
 from darts_tf.report.html import text
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_history, load_space
@@ -156,8 +156,8 @@ def _recurrent(alphas: np.ndarray) -> CellMoves:
 MOST_EPOCHS = 200
 """Maximum number of slider positions; longer searches are sampled evenly, with the last epoch."""
 
-SPREAD = 0.05
-"""Least range of the color scale, so that nearly equal weights look alike."""
+SPREAD = 0.005
+"""Least range of colors and charts: the last of three decimals is not exaggerated."""
 
 TITLES = {cell: title.capitalize() for cell, title in CELL_TITLES.items()}
 
@@ -186,6 +186,7 @@ def heat_maps(moves: Moves, shown: int) -> str:
     )
     caption = (
         f"Each number is the weight of an operation on an edge: {WEIGHED[moves.relaxation]}. "
+        "The darkest is the largest of all epochs, the palest the smallest. "
         "Outlined operations are the ones that these weights would keep in the genotype."
     )
     cells = "".join(_cell(cell, moves.epochs, places, places[start]) for cell in moves.cells)
@@ -206,12 +207,12 @@ def _cell(cell: CellMoves, epochs, places: list[int], shown: int) -> str:
     head = "".join(f'<th scope="col"><span>{text(name)}</span></th>' for name in cell.primitives)
     share = '<th scope="col"><span>share of the edge</span></th>' * (cell.shares is not None)
     rows = "".join(_row(cell, row, shown) for row in range(len(cell.edges)))
-    axis = _range(cell)
-    spread = f"--low:{axis.low:.4f};--spread:{axis.high - axis.low:.4f}"
+    axis = _range(cell.weights)
     return (
         f'<section class="cell" data-cell="{text(_packed(cell, places))}">'
         f"<h3>{TITLES[cell.name]}</h3>"
-        f'<table class="heat" style="{spread}"><thead><tr>'
+        f'<p class="scale soft">{number(axis.low)}<i></i>{number(axis.high)}</p>'
+        f'<table class="heat" style="{_scale(axis)}"><thead><tr>'
         f'<th scope="col">edge</th>{head}{share}</tr></thead>'
         f"<tbody>{rows}</tbody></table>{_chart(cell, epochs)}</section>"
     )
@@ -222,21 +223,30 @@ def _row(cell: CellMoves, row: int, shown: int) -> str:
     weights = cell.weights[shown, row]
     kept = cell.kept[shown]
     cells = "".join(_weight(weights[i], (row, i) in kept) for i in range(len(weights)))
-    share = "" if cell.shares is None else _weight(cell.shares[shown, row], False)
+    share = ""
+    if cell.shares is not None:
+        share = _weight(cell.shares[shown, row], False, _scale(_range(cell.shares)))
     first = ' class="first"' * (row == 0 or cell.edges[row - 1][1] != target)
     return f'<tr{first}><th scope="row">{source}→{target}</th>{cells}{share}</tr>'
 
 
-def _weight(weight: float, kept: bool) -> str:
+def _weight(weight: float, kept: bool, scale: str = "") -> str:
+    """Returns a cell of the table; its color is of the table's scale, or of one of its own."""
     if math.isnan(weight):
         return '<td class="none"></td>'
-    style, marked = f' style="--w:{weight:.3f}"', ' class="kept"' * kept
+    style = f' style="{scale}--w:{weight:.3f}"'
+    marked = ' class="kept"' * kept
     return f"<td{marked}{style}>{thousandths(weight)}</td>"
 
 
 def thousandths(weight: float) -> str:
     """Formats a weight from 0 to 1 with three decimals and without the leading zero."""
     return "1" if round(1000 * weight) == 1000 else f".{round(1000 * weight):03d}"
+
+
+def _scale(axis: Axis) -> str:
+    """Returns the CSS variables of a scale of colors."""
+    return f"--low:{axis.low:.5f};--spread:{axis.high - axis.low:.5f};"
 
 
 def _packed(cell: CellMoves, places: list[int]) -> str:
@@ -246,8 +256,8 @@ def _packed(cell: CellMoves, places: list[int]) -> str:
     whole = np.nan_to_num(np.rint(1000 * values), nan=-1).astype(int)
     return json.dumps(
         {
-            "low": _range(cell).low,
-            "high": _range(cell).high,
+            "low": _range(cell.weights).low,
+            "high": _range(cell.weights).high,
             "columns": columns,
             "weights": [whole[place].ravel().tolist() for place in places],
             "kept": [sorted(row * columns + i for row, i in cell.kept[p]) for p in places],
@@ -268,11 +278,11 @@ def _chart(cell: CellMoves, epochs: tuple[int, ...]) -> str:
         Line(name, tuple((e, float(m)) for e, m in zip(epochs, means[:, i], strict=True)))
         for i, name in enumerate(cell.primitives)
     ]
-    return line_chart("mean over all edges", lines, _range(cell))
+    return line_chart("mean over all edges", lines, _range(cell.weights))
 
 
-def _range(cell: CellMoves) -> Axis:
-    """Returns the range of the weights of all epochs, at least `SPREAD` wide."""
-    low, high = float(np.nanmin(cell.weights)), float(np.nanmax(cell.weights))
+def _range(weights: np.ndarray) -> Axis:
+    """Returns the range of weights over all epochs, at least `SPREAD` wide."""
+    low, high = float(np.nanmin(weights)), float(np.nanmax(weights))
     middle, half = (low + high) / 2, max((high - low) / 2, SPREAD / 2)
     return Axis(middle - half, middle + half)

@@ -87,20 +87,29 @@ OUTCOMES = (
 
 
 def outcome(run: Run) -> tuple[str, str] | None:
-    """Returns the name and the formatted value of a run's result; None if it has none.
+    """Returns the name and the formatted value of a run's result; None if it has none."""
+    return outcome_of(run.config, run.metrics)
+
+
+def outcome_of(config, metrics) -> tuple[str, str] | None:
+    """Returns the name and the formatted value of the result in a run's metrics, or None.
 
     The value is that of the last epoch. A training on text keeps its best epoch, so it is the
     lowest value there.
+
+    Args:
+        config: the settings of the run.
+        metrics: the metrics of its epochs.
     """
-    if not run.metrics:
+    if not metrics:
         return None
-    name = next((each for each in OUTCOMES if measured(run.metrics[-1].get(each))), None)
+    name = next((each for each in OUTCOMES if measured(metrics[-1].get(each))), None)
     if name is None:
         return None
-    values = [measured(line.get(name)) for line in run.metrics]
-    trained_text = run.config.trains and run.config.on_text
+    values = [measured(line.get(name)) for line in metrics]
+    trained_text = config.trains and config.on_text
     value = min(value for value in values if value is not None) if trained_text else values[-1]
-    of = "supernet's " if run.config.searches else ""
+    of = "supernet's " if config.searches else ""
     shown = f"{100 * value:.2f} %" if name.endswith("accuracy") else number(value)
     return of + name.replace("_", " ").replace("valid ", "validation "), shown
 

@@ -138,7 +138,7 @@ def render_many(runs: Sequence[Run]) -> str:
         ("", _overview(named)),
         ("Settings that differ", _differing(named)),
         ("Curves", charts_over_each_other((n, run.metrics) for n, run in named)),
-        ("Cells", _each(named, sections.cells)),
+        ("Cells", _cells(named)),
         ("Signs of collapse", _each(named, sections.soundness)),
         ("Results", _each(named, lambda run: sections.results(run.table))),
         ("Reproduction", _each(named, sections.reproduction)),
@@ -192,6 +192,13 @@ def _differing(named: Sequence[tuple[str, Run]]) -> str:
         head, *rows = zip(head, *rows, strict=True)
         head = ("run", *head[1:])
     return f'<div class="wide">{table(head, rows)}</div>'
+
+
+def _cells(named: Sequence[tuple[str, Run]]) -> str:
+    """Returns the drawings of all runs; cells that several have are drawn once."""
+    seen: dict = {}
+    bodies = ((name, sections.cells(run, name, seen)) for name, run in named)
+    return "".join(details(name, body, opened=True) for name, body in bodies if body)
 
 
 def _each(named: Sequence[tuple[str, Run]], part) -> str:

@@ -72,7 +72,7 @@ def run_of(folder: pathlib.Path) -> Run:
     Raises:
         InputError: The folder holds no run, or a file does not have the expected contents.
     """
-    config = _config_of(folder)
+    config = config_of(folder)
     last = folder if config.inner_runs else config.last_folder
     genotype = None
     if (folder / files.GENOTYPE).is_file():
@@ -104,7 +104,12 @@ def run_of(folder: pathlib.Path) -> Run:
     )
 
 
-def _config_of(folder: pathlib.Path):
+def config_of(folder: pathlib.Path):
+    """Returns the settings of a run, with the folder where it lies now.
+
+    Raises:
+        InputError: The folder holds no run, or its settings are damaged.
+    """
     path = folder / files.CONFIG
     if not path.is_file():
         raise InputError(

@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable
 
-from darts_tf.report.alpha_maps import TITLES, heat_maps
+from darts_tf.report.alpha_maps import heat_maps
 from darts_tf.report.charts import Line, line_chart, number
 from darts_tf.report.curves import charts_of, charts_over_each_other
+from darts_tf.report.drawings import drawn
 from darts_tf.report.findings import Sign, outcome, signs, state
 from darts_tf.report.html import details, facts, table, text
 from darts_tf.report.job_tables import Table
 from darts_tf.report.reproduce import command_of, defaults_of, differing, has_preset
 from darts_tf.report.run import Run
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cell_table
-
-
-def drawn(genotype: Genotype | RecurrentGenotype) -> str:
-    """Returns drawings of a genotype's cells, and tables of their edges in a closed section."""
-    names = ("recurrent",) if isinstance(genotype, RecurrentGenotype) else CELLS
-    parts = (_picture(genotype, name) for name in names)
-    return "".join(parts) + details("Cells as tables", "".join(_tables(genotype)))
-
-
-@functools.lru_cache(maxsize=64)
-def _picture(genotype: Genotype | RecurrentGenotype, cell: str) -> str:
-    """Returns a light and a dark drawing; the style sheet shows the one that fits the screen."""
-    from darts_tf.plots.figures import (
-        picture,
-        plot_genotype,  # late: matplotlib is slow to import
-    )
-
-    both = []
-    for look in ("light", "dark"):
-        figure = plot_genotype(genotype, cell=cell, dark=look == "dark")
-        both.append(f'<div class="{look}">{_inline(picture(figure, "svg"))}</div>')
-    return f'<div class="drawn" role="group" aria-label="{TITLES[cell]}">{"".join(both)}</div>'
-
-
-def _inline(svg: bytes) -> str:
-    """Returns the `svg` element of an SVG file, without the XML header."""
-    match = re.search(r"<svg\b.*</svg>", svg.decode("utf-8"), re.DOTALL)
-    return " ".join(match[0].split()) if match else ""
-
-
-def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
-    if isinstance(genotype, RecurrentGenotype):
-        yield table(*cell_table("recurrent", genotype.recurrent, genotype.concat))
-        return
-    for cell in CELLS:
-        pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
-        yield f"<h3>{TITLES[cell]}</h3>" + table(*cell_table(cell, pairs, concat))
-
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 FEW = 4
 """Largest number of genotypes of a comparison whose sections are open at first."""
@@ -117,12 +77,32 @@ def _time(run: Run) -> str:
     return sentence
 
 
-def cells(run: Run) -> str:
-    """Returns the drawings of the run's cells, or of all genotypes of a comparison."""
-    own = drawn(run.genotype) if run.genotype else ""
+def cells(
+    run: Run, name: str = "", seen: dict[Genotype | RecurrentGenotype, str] | None = None
+) -> str:
+    """Returns the drawings of the run's cells, or of all genotypes of a comparison.
+
+    Args:
+        run: the run.
+        name: the name of the run among several.
+        seen: names by the genotypes that the page has drawn before; those of the run are added.
+    """
+    seen = {} if seen is None else seen
+    own = _drawn_once(run.genotype, name or "the run itself", seen) if run.genotype else ""
     few = len(run.compared) <= FEW
-    others = (details(name, drawn(each), opened=few) for name, each in run.compared.items())
+    others = (
+        details(each, _drawn_once(genotype, f"{name} {each}".strip(), seen), opened=few)
+        for each, genotype in run.compared.items()
+    )
     return own + "".join(others)
+
+
+def _drawn_once(genotype, name: str, seen: dict) -> str:
+    """Returns drawings of a genotype, or the name under which the page has them already."""
+    if genotype in seen:
+        return f"<p>The same cells as {text(seen[genotype])}.</p>"
+    seen[genotype] = name
+    return drawn(genotype)
 
 
 def soundness(run: Run) -> str:

@@ -18,6 +18,8 @@ from darts_tf.plots import figures, films
 from darts_tf.plots.figures import picture, plot_genotype, plot_supernet
 from darts_tf.runs import files
 from darts_tf.runs.alphas import extend_history, load_alphas, save_alphas
+from darts_tf.runs.metrics import append_metrics
+from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 
@@ -45,7 +47,8 @@ def last_line(capsys):
 @pytest.mark.parametrize("suffix", plot.PICTURES)
 def test_a_genotype_becomes_the_library_s_picture(here, capsys, suffix):
     assert main(["plot", "PDARTS", "-o", f"new/cell.{suffix}", "--dark", "--cell", "normal"]) == 0
-    expected = picture(plot_genotype("PDARTS", cell="normal", title="PDARTS", dark=True), suffix)
+    title = "PDARTS, 97.50 % on CIFAR-10 as published"
+    expected = picture(plot_genotype("PDARTS", cell="normal", title=title, dark=True), suffix)
     assert (here / "new" / f"cell.{suffix}").read_bytes() == expected
     assert last_line(capsys) == f"picture: new/cell.{suffix}"
     assert [path.name for path in (here / "new").iterdir()] == [f"cell.{suffix}"]
@@ -93,12 +96,12 @@ def test_a_run_s_cells_supernet_and_film(searched, here, capsys):
     (searched / files.GENOTYPE).unlink()
     alphas = load_alphas(searched)
     assert main(["plot", "found", "--supernet"]) == 0
-    expected = plot_supernet(alphas, relaxation="sigmoid", title="found")
+    expected = plot_supernet(alphas, relaxation="sigmoid", title="found on digits")
     assert (here / "found-supernet.svg").read_bytes() == picture(expected, "svg")
     assert main(["plot", "found", "--animate", "--cell", "reduce"]) == 0
     root = ElementTree.fromstring((here / "found-reduce-search.svg").read_bytes())
     assert root.findall(f".//{SVG}animate")
-    assert "found: epoch 3 of 3" in root.get("aria-label")
+    assert "found on digits: epoch 3 of 3" in root.get("aria-label")
     assert main(["plot", "found", "--animate", "-o", "film.gif"]) == 0
     assert (here / "film.gif").read_bytes().startswith(b"GIF89a")
 
@@ -118,7 +121,7 @@ def test_a_search_on_a_text(searched, here):
     assert main(["plot", "found", "--supernet"]) == 0
     label = ElementTree.fromstring((here / "found-supernet.svg").read_bytes()).get("aria-label")
     edges = ", ".join(f"tanh from input 0 to node {node}" for node in (1, 2, 3))
-    assert label == f"found; recurrent cell: {edges}"
+    assert label == f"found on digits; recurrent cell: {edges}"
 
 
 @pytest.mark.parametrize(
@@ -168,3 +171,26 @@ def test_inspect_draws_too(here, capsys):
     assert (here / "cell.svg").read_bytes() == expected
     line = one_line_of_wrong_use(capsys, command)
     assert "Expected picture to be a new file. Received: cell.svg, a file that is there" in line
+
+
+def test_titles_have_the_data_set_and_the_accuracy(searched, here):
+    for epoch in range(3):
+        append_metrics(searched, {"epoch": epoch, "valid_accuracy": 0.5 + 0.125 * epoch})
+    derive(*load_alphas(searched), relaxation="sigmoid").save(searched / files.GENOTYPE)
+    result = "supernet's validation accuracy 75.00 %"
+    for argument, title in (
+        ("--cell=normal", f"found on digits, {result}; "),
+        ("--supernet", f"found on digits, {result}; "),
+        ("--animate", f"found on digits: epoch 3 of 3, {result}; "),
+    ):
+        assert main(["plot", "found", argument, "-o", "a.svg", "--overwrite"]) == 0
+        label = ElementTree.fromstring((here / "a.svg").read_bytes()).get("aria-label")
+        assert label.startswith(title)
+
+
+def test_title_of_a_file_or_recurrent_cell_has_no_published_accuracy(here):
+    GENOTYPES["PDARTS"].save("PDARTS.json")
+    for arguments in (["PDARTS.json"], ["DARTS_V2", "--recurrent"]):
+        assert main(["plot", *arguments, "-o", "a.svg", "--overwrite"]) == 0
+        label = ElementTree.fromstring((here / "a.svg").read_bytes()).get("aria-label")
+        assert "published" not in label

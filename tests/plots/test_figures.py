@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
 from mostly_slow import mostly_slow
 from picture_strategies import SVG
 from PIL import Image
@@ -16,12 +17,13 @@ from PIL import Image
 import darts_tf
 from darts_tf.errors import InputError
 from darts_tf.plots import palette, sketches
-from darts_tf.plots.drawing import line_width
+from darts_tf.plots.drawing import LINE, STRONGEST, THIN, WEAKEST, line_width
 from darts_tf.plots.figures import (
     DOTS,
     FORMATS,
     Page,
     composed,
+    inline_cells,
     picture,
     plot_genotype,
     plot_supernet,
@@ -29,6 +31,7 @@ from darts_tf.plots.figures import (
 from darts_tf.plots.palette import COLOURS, KINDS, OTHER, kind_of, text_on
 from darts_tf.spaces.cell import ACTIVATIONS, ALL_PRIMITIVES, CELLS, edges
 from darts_tf.spaces.derivation import derive, derive_recurrent, strengths
+from darts_tf.spaces.genotype import CELL_TITLES
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
@@ -123,13 +126,27 @@ def test_strengths_are_those_of_edges_with_parameters(alphas):
     assert [op.weight for op in normal.operations] == list(weights.max(axis=1))
 
 
-def test_widths_grow_with_strengths():
-    widths = [line_width(strength) for strength in np.linspace(0, 3, 50)]
-    assert (np.diff(widths) > 0).all()
-    given = np.linspace(0.1, 0.8, 8)
-    figure = plot_genotype("DARTS_V2", cell="normal", strengths=given)
-    drawn = {round(artist.get_linewidth(), 6) for artist in figure.axes[0].patches}
-    assert {round(line_width(strength), 6) for strength in given} <= drawn
+def test_widths_fill_their_range():
+    weights = np.linspace(0.124, 0.131, 8)
+    widths = [line_width(weight, (0.124, 0.131)) for weight in weights]
+    np.testing.assert_allclose(widths, np.linspace(WEAKEST, STRONGEST, 8))
+    assert line_width(0.125, (0.125, 0.125)) == line_width(None, None) == LINE
+
+
+def edges_drawn(figure):
+    """Returns the drawn edges of a figure: open paths without a fill."""
+    patches = figure.axes[0].patches
+    return [p for p in patches if isinstance(p, PathPatch) and p.get_facecolor()[3] == 0]
+
+
+def test_a_supernet_s_widths_go_from_the_thinnest_to_the_thickest(alphas):
+    for scale in (1e-3, 1, 3):
+        cells = sketches.of_alphas(scale * np.array(alphas))
+        weights = [operation.weight for cell in cells for operation in cell.operations]
+        figure = plot_supernet(scale * np.array(alphas))
+        drawn = {round(edge.get_linewidth(), 9) for edge in edges_drawn(figure)}
+        expected = np.interp(weights, [min(weights), max(weights)], [WEAKEST, STRONGEST])
+        assert drawn == {THIN, *(round(float(width), 9) for width in expected)}
 
 
 def test_each_part_of_an_edge_is_as_wide_as_it_is_strong():
@@ -137,7 +154,43 @@ def test_each_part_of_an_edge_is_as_wide_as_it_is_strong():
     root = parsed(plot_genotype("DARTS_V2", strengths=given))
     widths = re.findall(r"stroke-width: ([\d.]+)", ElementTree.tostring(root, "unicode"))
     for strength in given["reduce"]:
-        assert sum(float(width) == pytest.approx(line_width(strength)) for width in widths) == 2
+        expected = pytest.approx(line_width(strength, (0.05, 0.8)))
+        assert sum(float(width) == expected for width in widths) == 2
+
+
+@mostly_slow((0, 9), "genotype", [genotype for _, genotype in ZOO], ids=NAMES)
+def test_no_drawn_edge_has_a_jog(genotype):
+    edges = edges_drawn(plot_genotype(genotype))
+    assert len(edges) > 2 * len(sketches.of_genotype(genotype)[0].operations)
+    for edge in edges:
+        assert jogs_of(edge.get_path()) == []
+
+
+def jogs_of(path):
+    """Returns the climbs of a path's lines and curves that are neither level nor 6 points high."""
+    segments = [(points[-2:], code) for points, code in path.iter_segments()]
+    climbs = [
+        abs(end[1] - start[1]) for (start, _), (end, _) in zip(segments, segments[1:], strict=False)
+    ]
+    return [climb for climb in climbs if 1e-6 < climb < 6]
+
+
+# Drawings for pages
+
+
+@mostly_slow((0, 9), "genotype", [genotype for _, genotype in ZOO], ids=NAMES)
+def test_cells_for_pages_leave_their_colours_to_the_page(genotype):
+    drawn = inline_cells(genotype)
+    assert [cell.cell for cell in drawn] == [s.cell for s in sketches.of_genotype(genotype)]
+    for cell in drawn:
+        root = ElementTree.fromstring(cell.svg)
+        assert float(root.get("viewBox").split()[2]) == pytest.approx(cell.width, abs=0.1)
+        assert {"var(--cell-ink)", "var(--cell-state)"} <= set(
+            re.findall(r"var\([^)]*\)", cell.svg)
+        )
+        fixed = set(re.findall(r"#[0-9a-f]{6}", cell.svg))
+        assert fixed <= {*COLOURS.values(), "#ffffff", "#000000"}
+        assert root.get("aria-label").startswith(CELL_TITLES[cell.cell])
 
 
 # Colors

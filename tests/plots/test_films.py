@@ -12,8 +12,9 @@ from PIL import Image, ImageSequence
 
 from darts_tf.errors import InputError
 from darts_tf.plots import films, sketches
-from darts_tf.plots.drawing import line_width
+from darts_tf.plots.drawing import STRONGEST, WEAKEST, line_width
 from darts_tf.plots.films import FORMATS, LAST_SECONDS, SECONDS, animation, filmed
+from darts_tf.plots.legend import weight_range
 
 
 def history_of(epochs, shape=(2, 5, 8)):
@@ -33,9 +34,10 @@ def film(frames):
 
 
 def test_parts_say_what_each_frame_shows(frames, film):
+    weights = weight_range(op for cells in frames for cell in cells for op in cell.operations)
     for i, cells in enumerate(frames):
         expected = {
-            f"{c}-{e}-{op.primitive}-{op.kept}": line_width(op.weight)
+            f"{c}-{e}-{op.primitive}-{op.kept}": line_width(op.weight, weights)
             for c, cell in enumerate(cells)
             for e, op in enumerate(cell.operations)
         }
@@ -45,6 +47,8 @@ def test_parts_say_what_each_frame_shows(frames, film):
         for key, width in expected.items():
             assert film.parts[f"{key}-edge"].widths[i] == width
     assert film.frames == 4
+    widths = [width for part in film.parts.values() for width in part.widths or ()]
+    assert (min(widths), max(widths)) == (WEAKEST, STRONGEST)
 
 
 def values_at(animate, seconds):
@@ -122,6 +126,14 @@ def test_long_searches_are_thinned_with_their_ends_kept(monkeypatch):
     titles = [key for key in film.parts if key.startswith("title")]
     assert len(titles) == 4
     assert film.figure.get_gid().startswith("title:run: epoch 10 of 10; normal cell: ")
+
+
+def test_results_follow_the_epoch_in_the_title():
+    history = history_of(2, (2, 2, 8))
+    text = animation(history, "svg", title="run", results={1: "accuracy 90 %"}).decode()
+    assert "run: epoch 2 of 2, accuracy 90 %; normal cell" in text
+    film = animation(history, "svg", title="run", results={0: "accuracy 90 %"}).decode()
+    assert "run: epoch 2 of 2; normal cell" in film
 
 
 def test_one_epoch_is_a_film_too():

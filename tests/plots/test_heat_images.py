@@ -12,9 +12,11 @@ from darts_tf.plots.heat_images import (
     CELL,
     HIGH,
     LABEL,
+    LEAST_RANGE,
     LINE,
     LOW,
     NAMED_CELL,
+    color_range,
     colour_of,
     heat_images,
 )
@@ -44,7 +46,11 @@ def test_every_box_has_the_colour_of_its_weight(relaxation):
     for png, array in zip(maps.values(), alphas, strict=True):
         picture, weights = pixels(png), STRENGTHS[relaxation](array)
         for row, column in np.ndindex(weights.shape):
-            assert corner(picture, row, column) == colour_of(weights[row, column])
+            assert corner(picture, row, column) == colour_of(
+                weights[row, column], color_range(weights)
+            )
+        found = {corner(picture, *place) for place in np.ndindex(weights.shape)}
+        assert {LOW, HIGH} <= found
 
 
 def test_edges_with_alphas_of_their_own_have_a_column_more():
@@ -52,10 +58,10 @@ def test_edges_with_alphas_of_their_own_have_a_column_more():
     maps = heat_images([drawn((14, 8)), drawn((14, 8)), *over], SPACES[DARTS])
     for png, array in zip(maps.values(), over, strict=True):
         picture = pixels(png)
-        for into in by_node(len(edges())):
-            shares = np.exp(array[into]) / np.exp(array[into]).sum()
-            found = [corner(picture, row, 8) for row in range(into.start, into.stop)]
-            assert found == [colour_of(share) for share in shares]
+        nodes = by_node(len(edges()))
+        shares = np.concatenate([np.exp(array[into]) / np.exp(array[into]).sum() for into in nodes])
+        expected = [colour_of(share, (shares.min(), shares.max())) for share in shares]
+        assert [corner(picture, row, 8) for row in range(14)] == expected
 
 
 def test_a_recurrent_cell_has_one_picture():
@@ -71,7 +77,7 @@ def test_edges_with_operations_of_their_own_have_names_in_their_boxes():
     named = pixels(heat_images(alphas, Space(4, names))["normal"])
     assert named.shape[1] == LABEL + 4 * NAMED_CELL[0]
     weights = STRENGTHS["softmax"](alphas[0])
-    assert corner(named, 13, 3, NAMED_CELL) == colour_of(weights[13, 3])
+    assert corner(named, 13, 3, NAMED_CELL) == colour_of(weights[13, 3], color_range(weights))
     others = tuple(tuple(PRIMITIVES[i % 4 + 1 : i % 4 + 5] for i in range(14)) for _ in range(2))
     differs = pixels(heat_images(alphas, Space(4, others))["normal"])
     assert named.shape == differs.shape
@@ -79,6 +85,17 @@ def test_edges_with_operations_of_their_own_have_names_in_their_boxes():
 
 
 def test_colours_go_from_light_to_dark():
-    shades = [sum(colour_of(weight)) for weight in np.linspace(0, 1, 20)]
+    weights = np.linspace(0.12, 0.13, 20)
+    shades = [sum(colour_of(weight, (0.12, 0.13))) for weight in weights]
     assert shades == sorted(shades, reverse=True)
-    assert (colour_of(0), colour_of(1)) == (LOW, HIGH)
+    assert [colour_of(weight, (0.12, 0.13)) for weight in weights[[0, -1]]] == [LOW, HIGH]
+
+
+def test_equal_weights_have_one_colour_in_the_middle():
+    low, high = color_range(np.full(8, 0.125))
+    assert (low + high) / 2 == pytest.approx(0.125)
+    assert high - low == pytest.approx(LEAST_RANGE)
+    (png, _) = heat_images([np.zeros((14, 8))] * 2, SPACES[DARTS]).values()
+    picture = pixels(png)
+    colours = {corner(picture, row, column) for row in range(14) for column in range(8)}
+    assert colours == {colour_of(0.5, (0, 1))}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from picture_strategies import genotypes, plan_of, recurrent_genotypes, sizes_of, traced
 
 from darts_tf.errors import InputError
-from darts_tf.plots import sketches
-from darts_tf.plots.layout import APART, LANES_APART, arrange
+from darts_tf.plots import layout, sketches
+from darts_tf.plots.layout import APART, LANES_APART, LEAST_CLIMB, arrange
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 QUIET = settings(max_examples=15, deadline=None)
@@ -38,6 +38,7 @@ def check(plan):
         for v in range(len(sizes)):
             inside = (points > low[v] + 0.05).all(axis=1) & (points < high[v] - 0.05).all(axis=1)
             assert not inside.any(), (source, target, v)
+    assert not jogs(layout)
     lanes = {
         (source, route[i], route[i + 1])
         for (source, _), route in zip(ends, layout.routes, strict=True)
@@ -49,6 +50,16 @@ def check(plan):
     inputs = plan.before or (plan.sketch.states - plan.sketch.nodes)
     assert (centres[:inputs, 0] <= centres[:, 0].min() + sizes[0, 0]).all()
     assert (low[-1, 0] > high[:-1, 0]).all()
+
+
+def jogs(layout):
+    """Returns the climbs between layers that are neither level nor of some height."""
+    climbs = [
+        abs(route[i][1] - route[i + 1][1])
+        for route in layout.routes
+        for i in range(1, len(route) - 1, 2)
+    ]
+    return [climb for climb in climbs if 0 < climb < LEAST_CLIMB]
 
 
 def edges_of(plan):
@@ -118,6 +129,25 @@ def test_edges_that_need_not_cross_do_not():
     assert crossings(arrange(sizes, edges)) <= 1
     untangled = ((0, 5), (1, 4), (2, 3), (5, 6), (4, 6), (3, 7), (6, 8), (7, 8))
     assert crossings(arrange(sizes, untangled)) == 0
+
+
+def test_cells_of_the_zoo_would_have_jogs_if_small_climbs_were_left(monkeypatch):
+    plans = [plan_of(each) for name in GENOTYPES for each in sketches.of_genotype(GENOTYPES[name])]
+    assert not any(jogs(plan.layout) for plan in plans)
+    monkeypatch.setattr(layout, "LEAST_CLIMB", 0.0)
+    arrange.cache_clear()
+    plans = [plan_of(each) for name in GENOTYPES for each in sketches.of_genotype(GENOTYPES[name])]
+    arrange.cache_clear()
+    assert sum(len(jogs(plan.layout)) for plan in plans) > 5
+
+
+def test_climbs_that_cannot_be_level_are_high_enough():
+    """Arranges a vertex that two others, which must not overlap, both lead to."""
+    layout = arrange(((4.0, 1.0),) * 4, ((0, 2), (1, 2), (2, 3)))
+    climbs = [abs(layout.centres[v][1] - layout.centres[2][1]) for v in (0, 1)]
+    assert not jogs(layout)
+    assert min(climbs) == 0 or min(climbs) >= LEAST_CLIMB
+    assert sum(climbs) >= APART + 1
 
 
 def test_edges_of_a_vertex_share_their_lanes():

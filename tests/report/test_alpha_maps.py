@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 from fake_runs import alphas_of, search, text_search
 
 from darts_tf.errors import InputError
-from darts_tf.report.alpha_maps import MOST_EPOCHS, heat_maps, moves_of, thousandths
+from darts_tf.report.alpha_maps import MOST_EPOCHS, SPREAD, heat_maps, moves_of, thousandths
 from darts_tf.runs import files
 from darts_tf.runs.alphas import extend_history
 from darts_tf.spaces.cell import PRIMITIVES, edges
@@ -87,6 +88,28 @@ def test_heat_map_shows_the_epoch_that_it_is_asked_for(tmp_path):
     assert f">{thousandths(moves.cells[0].weights[1, 0, 0])}</td>" in page
     assert page.count('class="kept"') == 16
     assert "after epoch 4<" in heat_maps(moves, 99)
+
+
+@pytest.mark.parametrize("spread", [1e-4, 0.02, 0.5])
+def test_colours_span_the_weights_of_all_epochs(spread, tmp_path):
+    weights = 0.125 + spread * np.linspace(-0.1, 0.1, 2 * 14 * 8).reshape(2, 14, 8)
+    arrays = {"normal": np.log(weights), "reduce": np.log(weights)}
+    np.savez(tmp_path / files.HISTORY, epochs=[0, 1], **arrays)
+    moves = moves_of(tmp_path)
+    low, width = (
+        float(re.search(rf"class=\"heat\" style=\"[^\"]*--{name}:([\d.]+)", heat_maps(moves, 1))[1])
+        for name in ("low", "spread")
+    )
+    found = moves.cells[0].weights
+    assert width == pytest.approx(max(np.ptp(found), SPREAD), abs=2e-5)
+    assert low + width / 2 == pytest.approx((found.min() + found.max()) / 2, abs=2e-5)
+
+
+def test_shares_of_edges_have_colours_of_their_own(tmp_path):
+    moves = moves_of(search(tmp_path / "run", epochs=2, partial_channels=4))
+    shares = moves.cells[0].shares
+    scale = f"--low:{shares.min():.5f};--spread:{np.ptp(shares):.5f};--w:{shares[1, 0]:.3f}"
+    assert scale in heat_maps(moves, 1)
 
 
 def test_long_searches_keep_some_epochs_the_last_among_them(tmp_path):

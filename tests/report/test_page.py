@@ -157,15 +157,6 @@ def test_settings_of_its_own_come_first_and_all_can_be_unfolded(tmp_path):
     assert '<td data-column="setting">momentum</td>' in after
 
 
-def test_cells_are_drawn_for_light_and_dark_screens(tmp_path):
-    text = page_of(search(tmp_path / "run"))
-    drawn = re.findall(r'<div class="(light|dark)"><svg', text)
-    assert drawn == ["light", "dark"] * 2  # the normal cell and the reduction cell
-    ids = [value for name, value in Page(text).attributes if name == "id"]
-    assert len(set(ids)) == len(ids)
-    assert page_of(text_search(tmp_path / "text")).count('<div class="light"><svg') == 1
-
-
 def test_a_study_of_settings_tells_the_command_of_its_best_ones(tmp_path):
     folder = study(tmp_path / "run")
     search(folder / "trials" / "0002", 2, learning_rate=0.03)
@@ -301,7 +292,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path):
     bad = '{"epoch": 0, "loss": null, "test_loss": 1e999, "accuracy": "high", "x": [1], "y": true}'
     (folder / run_files.METRICS).write_text(f"{bad}\n")
     text = page_of(folder)
-    assert "<figure" not in text
+    assert '<figure class="chart"' not in text
 
 
 # The command

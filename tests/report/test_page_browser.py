@@ -15,7 +15,7 @@ WIDTHS = (320, 390, 768, 1280)
 
 NO_WIDER = """
 const wide = [...document.querySelectorAll("body *")].filter((each) =>
-  !each.closest(".drawn, .wide") && each.getBoundingClientRect().right > innerWidth + 1);
+  !each.closest(".wide") && each.getBoundingClientRect().right > innerWidth + 1);
 return [document.documentElement.scrollWidth > innerWidth, ...wide.map((each) => each.outerHTML)];
 """
 
@@ -93,6 +93,29 @@ def test_page_fits_every_screen_and_complains_of_nothing(opened, folder, name):
             assert opened.driver.execute_script(NO_WIDER) == [False], width
     assert opened.complaints() == []
     assert {address for address in opened.requests() if not address.startswith("file:")} == set()
+
+
+CELLS = """
+const main = document.querySelector("main").getBoundingClientRect();
+return [...document.querySelectorAll(".drawn svg")].map((svg) => {
+  const box = svg.getBoundingClientRect(), own = svg.viewBox.baseVal;
+  return { left: box.left - main.left, right: main.right - box.right, across: main.width,
+    width: box.width, x: box.width / own.width, y: box.height / own.height };
+});
+"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+def test_cells_are_whole_have_one_scale_and_use_the_width(page, width):
+    with screen(page, width):
+        cells = page.driver.execute_script(CELLS)
+    assert len(cells) == 2
+    for cell in cells:
+        assert min(cell["left"], cell["right"]) >= -0.5
+        assert cell["x"] == pytest.approx(cell["y"], rel=0.02)
+        assert cell["x"] == pytest.approx(cells[0]["x"], rel=0.01)
+    widest = max(cells, key=lambda cell: cell["width"])
+    assert widest["width"] == pytest.approx(widest["across"], abs=1) or widest["x"] > 1.6
 
 
 def test_slider_moves_the_heat_maps_to_its_epoch(page):

@@ -1,0 +1,80 @@
+"""Legends of pictures of cells: the meaning of colors, names, circles and lines. No matplotlib."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from darts_tf.plots.palette import COLOURS, kind_of
+from darts_tf.plots.sketches import Name, Operation, Sketch
+
+SIGNS = ("box", "pale", "widths", "names", "node", "thin")
+"""Signs of entries, in the order in which legends have them."""
+
+MOST_DECIMALS = 5
+"""Largest number of decimals of weights."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An entry of a legend."""
+
+    sign: str
+    """One of `SIGNS`."""
+    text: str
+    colour: str | None = None
+    """Fill color of a box; None for a box without a fill."""
+    names: tuple[Name, ...] = ()
+    """Names that the entry explains."""
+
+
+def legend_of(
+    cells: Sequence[Sketch],
+    operations: Iterable[Operation],
+    weights: tuple[float, float] | None = None,
+) -> tuple[Entry, ...]:
+    """Returns the entries of the legend of cells.
+
+    Args:
+        cells: the cells of the picture, all recurrent or none.
+        operations: all operations that have boxes. Boxes of activations explain themselves.
+        weights: the range of the weights that the widths of edges show.
+    """
+    operations = list(operations)
+    kinds = set() if cells[0].recurrent else {kind_of(each.primitive) for each in operations}
+    entries = [Entry("box", kind, COLOURS[kind]) for kind in COLOURS if kind in kinds]
+    if not all(operation.kept for operation in operations):
+        entries.append(Entry("pale", "pale: not in the genotype"))
+    if weights:
+        low, high = (f"{weight:.{decimals_of(*weights)}f}" for weight in weights)
+        entries.append(
+            Entry("widths", f"weight, {low} to {high}" if low < high else f"weight {low}")
+        )
+    inputs, output = cells[0].input_names, (cells[0].output_name,)
+    if cells[0].recurrent:
+        return (
+            *entries,
+            Entry("names", "input, and output of the previous step", names=inputs),
+            Entry("node", "node"),
+            Entry("names", "output", names=output),
+            Entry("thin", "no operation: inputs enter node 0; the output is the mean of nodes"),
+        )
+    return (
+        *entries,
+        Entry("names", "outputs of the two previous cells", names=inputs),
+        Entry("node", "node: the sum of its edges"),
+        Entry("names", "output of this cell", names=output),
+        Entry("thin", "no operation: nodes are concatenated to the output"),
+    )
+
+
+def weight_range(operations: Iterable[Operation]) -> tuple[float, float] | None:
+    """Returns the smallest and the largest weight of operations; None if they have no weights."""
+    weights = [each.weight for each in operations if each.weight is not None]
+    return (min(weights), max(weights)) if weights else None
+
+
+def decimals_of(low: float, high: float) -> int:
+    """Returns the number of decimals with which weights from `low` to `high` look different."""
+    steps = (each for each in range(2, MOST_DECIMALS) if (high - low) * 10**each >= 5)
+    return 3 if low == high else next(steps, MOST_DECIMALS)

@@ -1,0 +1,59 @@
+"""Drawings of cells in pages: one for light and dark screens, with a legend as text."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from darts_tf.plots.legend import Entry, legend_of
+from darts_tf.plots.sketches import Name, of_genotype
+from darts_tf.report.alpha_maps import TITLES
+from darts_tf.report.html import details, table, text
+from darts_tf.spaces.cell import CELLS
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cell_table
+
+
+@functools.lru_cache(maxsize=64)
+def drawn(genotype: Genotype | RecurrentGenotype) -> str:
+    """Returns drawings of a genotype's cells, and tables of their edges in a closed section.
+
+    All cells have one scale, with which the widest fills a narrow screen.
+    """
+    from darts_tf.plots.figures import inline_cells  # late: matplotlib is slow to import
+
+    cells = inline_cells(genotype)
+    widest = max(cell.width for cell in cells)
+    figures = "".join(
+        f'<figure style="--own:{cell.width:.1f}"><figcaption>{TITLES[cell.cell]}</figcaption>'
+        f"{cell.svg}</figure>"
+        for cell in cells
+    )
+    sketches = of_genotype(genotype)
+    entries = legend_of(sketches, (each for cell in sketches for each in cell.operations))
+    legend = "".join(f"<li>{_sign(entry)}<span>{text(entry.text)}</span></li>" for entry in entries)
+    return (
+        f'<div class="drawn" style="--widest:{widest:.1f}">{figures}</div>'
+        f'<ul class="legend signs">{legend}</ul>'
+        + details("Cells as tables", "".join(_tables(genotype)))
+    )
+
+
+def _sign(entry: Entry) -> str:
+    """Returns the sign of an entry of the legend."""
+    if entry.names:
+        return f"<span>{', '.join(map(_name, entry.names))}</span>"
+    colour = f' style="--fill:{entry.colour}"' if entry.colour else ""
+    return f'<i class="{entry.sign}"{colour}></i>'
+
+
+def _name(name: Name) -> str:
+    return f"{text(name[0])}<sub>{text(name[1])}</sub>"
+
+
+def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
+    if isinstance(genotype, RecurrentGenotype):
+        yield table(*cell_table("recurrent", genotype.recurrent, genotype.concat))
+        return
+    for cell in CELLS:
+        pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
+        yield f"<h3>{TITLES[cell]}</h3>" + table(*cell_table(cell, pairs, concat))
