@@ -26,7 +26,7 @@ SWEEPS = 12
 STRAIGHT = 50.0
 """Weight of straightness of edges in lanes, and of edges without others at their ends."""
 
-LEAST_CLIMB = 6.0
+LEAST_CLIMB = 10.0
 """Least climb of an edge between two layers that is not level, in points: less is a jog."""
 PULL = 1e-3
 """Weight of a pull to one height that makes the solution unique."""

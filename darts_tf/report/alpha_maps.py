@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from darts_tf.errors import InputError, shown
-from darts_tf.report.charts import Axis, Line, line_chart, number
+from darts_tf.report.charts import Axis, Line, line_chart
 from darts_tf.report.html import text
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_history, load_space
@@ -211,7 +211,7 @@ def _cell(cell: CellMoves, epochs, places: list[int], shown: int) -> str:
     return (
         f'<section class="cell" data-cell="{text(_packed(cell, places))}">'
         f"<h3>{TITLES[cell.name]}</h3>"
-        f'<p class="scale soft">{number(axis.low)}<i></i>{number(axis.high)}</p>'
+        f'<p class="scale soft">{thousandths(axis.low)}<i></i>{thousandths(axis.high)}</p>'
         f'<table class="heat" style="{_scale(axis)}"><thead><tr>'
         f'<th scope="col">edge</th>{head}{share}</tr></thead>'
         f"<tbody>{rows}</tbody></table>{_chart(cell, epochs)}</section>"

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from darts_tf.plots.legend import Entry, legend_of
 from darts_tf.plots.sketches import Name, of_genotype
 from darts_tf.report.alpha_maps import TITLES
 from darts_tf.report.html import details, table, text
 from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cell_table
+from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
 
 
 @functools.lru_cache(maxsize=64)
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:
     """Returns drawings of a genotype's cells, and tables of their edges in a closed section.
 
-    All cells have one scale, with which the widest fills a narrow screen.
+    All cells have one scale, with which the widest fills a narrow screen. Cells that are the same
+    are drawn once.
     """
     from darts_tf.plots.figures import inline_cells  # late: matplotlib is slow to import
 
-    cells = inline_cells(genotype)
+    sketches, cells = of_genotype(genotype), inline_cells(genotype)
+    by_content = {}
+    for sketch, cell in zip(sketches, cells, strict=True):
+        titles, _ = by_content.setdefault((sketch.operations, sketch.concat), ([], cell))
+        titles.append(CELL_TITLES[sketch.cell])
+    figures = "".join(_figure(*each) for each in by_content.values())
     widest = max(cell.width for cell in cells)
-    figures = "".join(
-        f'<figure style="--own:{cell.width:.1f}"><figcaption>{TITLES[cell.cell]}</figcaption>'
-        f"{cell.svg}</figure>"
-        for cell in cells
-    )
-    sketches = of_genotype(genotype)
     entries = legend_of(sketches, (each for cell in sketches for each in cell.operations))
     legend = "".join(f"<li>{_sign(entry)}<span>{text(entry.text)}</span></li>" for entry in entries)
     return (
         f'<div class="drawn" style="--widest:{widest:.1f}">{figures}</div>'
         f'<ul class="legend signs">{legend}</ul>'
         + details("Cells as tables", "".join(_tables(genotype)))
+    )
+
+
+def _figure(titles: Sequence[str], cell) -> str:
+    same = ", which are the same" if len(titles) > 1 else ""
+    caption = f"{' and '.join(titles)}{same}".capitalize()
+    return (
+        f'<figure style="--own:{cell.width:.1f}"><figcaption>{caption}</figcaption>'
+        f"{cell.svg}</figure>"
     )
 
 

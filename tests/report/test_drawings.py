@@ -14,6 +14,7 @@ from darts_tf.report.drawings import drawn
 from darts_tf.report.html import static
 from darts_tf.report.page import write_report
 from darts_tf.runs import files
+from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 GENOTYPE = GENOTYPES["DARTS_V2"]
@@ -24,8 +25,10 @@ def page_of(*folders) -> str:
 
 
 def test_each_cell_is_drawn_once_for_all_screens(tmp_path):
-    page = page_of(search(tmp_path / "run"))
-    assert page.count('<svg role="img"') + page.count('role="img" stroke-linejoin') == 2
+    page = page_of(training(tmp_path / "run"))
+    drawings = page.partition("<h2>Cells</h2>")[2].partition("<details")[0]
+    assert drawings.count("<svg") == 2
+    assert drawings.count("viewBox") == 2
     ids = [value for name, value in Page(page).attributes if name == "id"]
     assert len(set(ids)) == len(ids)
 
@@ -79,3 +82,11 @@ def test_cells_of_a_comparison_are_drawn_once_among_several_runs(tmp_path):
 
 def test_a_recurrent_cell_has_one_drawing(tmp_path):
     assert page_of(text_search(tmp_path / "run")).count("<figcaption>Recurrent cell") == 1
+
+
+def test_a_reduction_cell_like_the_normal_cell_is_not_drawn_again():
+    cell, concat = GENOTYPE.normal, GENOTYPE.normal_concat
+    text = drawn(Genotype(cell, concat, cell, concat))
+    assert text.count("<svg") == 1
+    assert "<figcaption>Normal cell and reduction cell, which are the same<" in text
+    assert drawn(GENOTYPE).count("<svg") == 2
