@@ -112,3 +112,16 @@ def test_browser_shows_it_without_a_network(site):
         away = [each for each in page.requests() if not each.startswith((server.url, "data:"))]
         assert away == []
         assert page.complaints() == []
+
+
+MOST_BYTES = {".png": 200_000, ".gif": 500_000}
+"""Largest size of images, by suffix."""
+
+
+def test_images_are_small_and_the_commands_that_made_them_are_known():
+    commands = (ROOT / "docs/images/README.md").read_text(encoding="utf-8")
+    images = [path for path in (ROOT / "docs/images").iterdir() if path.suffix != ".md"]
+    assert images
+    for path in images:
+        assert path.stat().st_size <= MOST_BYTES[path.suffix], path.name
+        assert f"docs/images/{path.name}" in commands

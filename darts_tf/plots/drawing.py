@@ -111,8 +111,15 @@ class Plan:
         return range(first, first + len(self.sketch.operations))
 
 
-def planned(sketch: Sketch, width: float, weighed: bool) -> Plan:
-    """The layout of a cell whose boxes are so wide, and two lines high where they have weights."""
+def planned(sketch: Sketch, width: float, weighed: bool, down: bool = False) -> Plan:
+    """The layout of a cell.
+
+    Args:
+        sketch: the cell.
+        width: width of its boxes.
+        weighed: True for boxes two lines high, with weights.
+        down: True for inputs on top and the output at the bottom, instead of left and right.
+    """
     before = 2 if sketch.recurrent else 0
     *states, end = states_of(sketch)
     box = (width, TALL_BOX if weighed else BOX)
@@ -123,7 +130,11 @@ def planned(sketch: Sketch, width: float, weighed: bool) -> Plan:
         edges += [(before + operation.source, number), (number, before + operation.target)]
     sizes.append((2 * end.radius, 2 * end.radius))
     edges += [(before + state, len(sizes) - 1) for state in sketch.concat]
-    return Plan(sketch, arrange(tuple(sizes), tuple(edges)), before, box)
+    if down:
+        layout = arrange(tuple(size[::-1] for size in sizes), tuple(edges)).turned()
+    else:
+        layout = arrange(tuple(sizes), tuple(edges))
+    return Plan(sketch, layout, before, box)
 
 
 class Drawing:
@@ -148,7 +159,7 @@ class Drawing:
         """
         sketch, routes = plan.sketch, plan.layout.routes
         for route in (*routes[: plan.before], *routes[plan.before + 2 * len(sketch.operations) :]):
-            self.line(route, THIN, self.theme.quiet, zorder=1)
+            self.line(route, THIN, self.theme.quiet, zorder=1, down=plan.layout.down)
         for number, operation in enumerate(sketch.operations):
             drawn = variants[number] if variants else {"": operation}
             for key, variant in drawn.items():
@@ -164,8 +175,8 @@ class Drawing:
         colour = self.theme.ink if operation.kept else self.theme.faint
         for half in (0, 1):
             route = plan.layout.routes[plan.before + 2 * number + half]
-            zorder = 2 + operation.kept
-            self.line(route, line_width(operation.weight, self.weights), colour, zorder, gid)
+            width = line_width(operation.weight, self.weights)
+            self.line(route, width, colour, 2 + operation.kept, gid, plan.layout.down)
 
     def box(self, plan: Plan, number: int, operation: Operation, gid: str | None = None) -> None:
         """Draws an operation's box with its name, and its weight where it has room for that."""
@@ -215,16 +226,34 @@ class Drawing:
         self.text(letter, (left + own / 2, y + 1.5), size, self.theme.ink)
         self.text(subscript, (left + own + 1 + below / 2, y - 2.0), small, self.theme.ink)
 
-    def line(self, route, width: float, colour: str, zorder: float, gid: str | None = None) -> None:
-        """Draws an edge: straight within layers, and curves that begin and end level between."""
+    def line(
+        self,
+        route,
+        width: float,
+        colour: str,
+        zorder: float,
+        gid: str | None = None,
+        down: bool = False,
+    ) -> None:
+        """Draws an edge: straight within layers, and curves that begin and end level between.
+
+        Args:
+            route: a route of a `Layout`.
+            width: of the line, in points.
+            colour: of the line.
+            zorder: of the line; lines of higher orders are drawn over it.
+            gid: of the artist.
+            down: as in `Layout`.
+        """
+        across = 0 if down else 1
         points, codes = [self._at(route[0])], [Path.MOVETO]
         for i, (a, b) in enumerate(itertools.pairwise(map(self._at, route))):
-            if i % 2 == 0 or a[1] == b[1]:
+            if i % 2 == 0 or a[across] == b[across]:
                 points.append(b)
                 codes.append(Path.LINETO)
             else:
-                middle = (a[0] + b[0]) / 2
-                points += [(middle, a[1]), (middle, b[1]), b]
+                x, y = (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+                points += [(a[0], y), (b[0], y), b] if down else [(x, a[1]), (x, b[1]), b]
                 codes += [Path.CURVE4] * 3
         look = {"facecolor": "none", "edgecolor": colour, "linewidth": width, "capstyle": "butt"}
         self.add(PathPatch(Path(points, codes), zorder=zorder, gid=gid, **look))

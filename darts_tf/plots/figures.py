@@ -41,6 +41,8 @@ TITLE = 12.0
 """Size of the title."""
 LEGEND_WIDTH = 420.0
 """Width from which on the legend of a narrow picture has another row."""
+NARROWER = 0.85
+"""Share of the width of cells for which pages have them from top to bottom."""
 DOTS = 200
 """Pixels an inch of PNG files."""
 
@@ -186,11 +188,13 @@ def _drawn(cells: Sequence[Sketch], page: Page) -> list[Operation]:
     return found + [op for cell in page.variants for looks in cell for op in looks.values()]
 
 
-def _plans(cells: Sequence[Sketch], operations: Sequence[Operation], weighed: bool) -> list[Plan]:
+def _plans(
+    cells: Sequence[Sketch], operations: Sequence[Operation], weighed: bool, down: bool = False
+) -> list[Plan]:
     """Returns the layouts of cells whose boxes all have the same width."""
     names = sorted({operation.primitive for operation in operations})
     width = max(map(width_of, names)) + 2 * INSIDE
-    return [planned(cell, width, weighed and _is_supernet(cell)) for cell in cells]
+    return [planned(cell, width, weighed and _is_supernet(cell), down) for cell in cells]
 
 
 def _is_supernet(cell: Sketch) -> bool:
@@ -224,14 +228,23 @@ class InlineCell:
     svg: str
     """An `svg` element. Its colors are CSS variables: `--cell-ink`, and so on with the fields of
     `palette.Theme`."""
-    width: float
-    """Width in points, of which cells of one genotype have the same scale."""
+    size: tuple[float, float]
+    """Width and height in points."""
+    down: bool
+    """True if the inputs are on top and the output is at the bottom."""
 
 
 def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
-    """Draws each cell of a genotype for a page that has headings and a legend itself."""
+    """Draws each cell of a genotype for a page that has headings and a legend itself.
+
+    All cells are drawn from left to right, or all from top to bottom if that is narrower by
+    `NARROWER`.
+    """
     cells = sketches.of_genotype(genotype)
-    plans = _plans(cells, [operation for cell in cells for operation in cell.operations], False)
+    operations = [operation for cell in cells for operation in cell.operations]
+    right, down = (_plans(cells, operations, False, down) for down in (False, True))
+    narrower = _width(down) < NARROWER * _width(right)
+    plans = down if narrower else right
     drawn = []
     for cell, plan in zip(cells, plans, strict=True):
         width, height = plan.layout.width + 2 * EDGE, plan.layout.height + 2 * EDGE
@@ -241,8 +254,12 @@ def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
         drawing.cell(plan)
         figure = axes.get_figure(root=True)
         figure.set_gid(titled(describe_sketch(cell)))
-        drawn.append(InlineCell(cell.cell, _element(svg_of(figure)), width))
+        drawn.append(InlineCell(cell.cell, _element(svg_of(figure)), (width, height), narrower))
     return drawn
+
+
+def _width(plans: Sequence[Plan]) -> float:
+    return max(plan.layout.width for plan in plans)
 
 
 def _element(svg: bytes) -> str:

@@ -46,6 +46,21 @@ class Layout:
     """Width of the whole layout."""
     height: float
     """Height of the whole layout."""
+    down: bool = False
+    """True if layers lie from top to bottom, and edges leave and arrive upright."""
+
+    def turned(self) -> Layout:
+        """Returns the layout with layers from top to bottom, where the first are at the left."""
+        return Layout(
+            tuple(map(self._turned, self.centres)),
+            tuple(tuple(map(self._turned, route)) for route in self.routes),
+            self.height,
+            self.width,
+            down=True,
+        )
+
+    def _turned(self, point: Point) -> Point:
+        return (round(self.height - point[1], 2), round(self.width - point[0], 2))
 
 
 @functools.lru_cache(maxsize=64)

@@ -12,6 +12,11 @@ from darts_tf.report.html import details, table, text
 from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
 
+MOST_SCALE = 1.7
+"""Most pixels a point of drawings."""
+TALLEST = 800
+"""Most pixels of the height of a drawing."""
+
 
 @functools.lru_cache(maxsize=64)
 def drawn(genotype: Genotype | RecurrentGenotype) -> str:
@@ -28,12 +33,20 @@ def drawn(genotype: Genotype | RecurrentGenotype) -> str:
         titles, _ = by_content.setdefault((sketch.operations, sketch.concat), ([], cell))
         titles.append(CELL_TITLES[sketch.cell])
     figures = "".join(_figure(*each) for each in by_content.values())
-    widest = max(cell.width for cell in cells)
     entries = legend_of(sketches, (each for cell in sketches for each in cell.operations))
     legend = "".join(f"<li>{_sign(entry)}<span>{text(entry.text)}</span></li>" for entry in entries)
+    drawings = [cell for _, cell in by_content.values()]
+    widths, heights = zip(*(cell.size for cell in drawings), strict=True)
+    scale = {
+        "widest": max(widths),
+        "total": sum(widths),
+        "most": min(MOST_SCALE, TALLEST / max(heights)),
+    }
+    style = ";".join(f"--{name}:{value:.2f}" for name, value in scale.items())
+    way = "down" if drawings[0].down else "right"
     return (
-        f'<div class="drawn" style="--widest:{widest:.1f}">{figures}</div>'
-        f'<ul class="legend signs">{legend}</ul>'
+        f'<div class="drawn {way}" style="{style}">{figures}'
+        f'<ul class="legend signs">{legend}</ul></div>'
         + details("Cells as tables", "".join(_tables(genotype)))
     )
 
@@ -42,7 +55,7 @@ def _figure(titles: Sequence[str], cell) -> str:
     same = ", which are the same" if len(titles) > 1 else ""
     caption = f"{' and '.join(titles)}{same}".capitalize()
     return (
-        f'<figure style="--own:{cell.width:.1f}"><figcaption>{caption}</figcaption>'
+        f'<figure style="--own:{cell.size[0]:.2f}"><figcaption>{caption}</figcaption>'
         f"{cell.svg}</figure>"
     )
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from mostly_slow import mostly_slow
-from picture_strategies import SVG
+from picture_strategies import SVG, plan_of
 from PIL import Image
 
 import darts_tf
@@ -184,13 +184,25 @@ def test_cells_for_pages_leave_their_colours_to_the_page(genotype):
     assert [cell.cell for cell in drawn] == [s.cell for s in sketches.of_genotype(genotype)]
     for cell in drawn:
         root = ElementTree.fromstring(cell.svg)
-        assert float(root.get("viewBox").split()[2]) == pytest.approx(cell.width, abs=0.1)
+        assert float(root.get("viewBox").split()[2]) == pytest.approx(cell.size[0], abs=0.1)
         assert {"var(--cell-ink)", "var(--cell-state)"} <= set(
             re.findall(r"var\([^)]*\)", cell.svg)
         )
         fixed = set(re.findall(r"#[0-9a-f]{6}", cell.svg))
         assert fixed <= {*COLOURS.values(), "#ffffff", "#000000"}
         assert root.get("aria-label").startswith(CELL_TITLES[cell.cell])
+
+
+def test_pages_have_long_cells_from_top_to_bottom():
+    for genotype in (*GENOTYPES.values(), *RECURRENT_GENOTYPES.values()):
+        plans = [plan_of(sketch) for sketch in sketches.of_genotype(genotype)]
+        drawn = inline_cells(genotype)
+        assert len({cell.down for cell in drawn}) == 1
+        width = max(cell.size[0] for cell in drawn)
+        assert width < 1.1 * max(plan.layout.width for plan in plans)
+        assert drawn[0].down == (width < 0.8 * max(plan.layout.width for plan in plans))
+    assert inline_cells(RECURRENT_GENOTYPES["DARTS_V1"])[0].down
+    assert not inline_cells(GENOTYPES["DARTS_V2"])[0].down
 
 
 # Colors

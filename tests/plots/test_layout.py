@@ -111,6 +111,23 @@ def test_operations_lie_right_before_what_they_feed(name):
         assert not between
 
 
+@pytest.mark.parametrize("name", GENOTYPES)
+def test_turned_layouts_are_the_same_from_top_to_bottom(name):
+    for sketch in sketches.of_genotype(GENOTYPES[name]):
+        layout = plan_of(sketch).layout
+        turned = layout.turned()
+        assert (turned.width, turned.height, turned.down) == (layout.height, layout.width, True)
+        pairs = zip(layout.centres, turned.centres, strict=True)
+        for (x, y), (across, up) in pairs:
+            assert (across, up) == pytest.approx((layout.height - y, layout.width - x))
+        for route, other in zip(layout.routes, turned.routes, strict=True):
+            assert [y for _, y in other] == sorted((y for _, y in other), reverse=True)
+            assert len(other) == len(route)
+            assert other[0] == pytest.approx(
+                (layout.height - route[0][1], layout.width - route[0][0])
+            )
+
+
 def crossings(layout):
     """Counts the crossings between adjacent layers, by the order of the edges' ends."""
     ends = {
