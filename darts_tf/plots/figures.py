@@ -27,7 +27,7 @@ from darts_tf.plots.drawing import (
     planned,
     width_of,
 )
-from darts_tf.plots.gif import gif_of_images
+from darts_tf.plots.gif import gif_of_images, with_palette
 from darts_tf.plots.legend import legend_of, weight_range
 from darts_tf.plots.palette import CSS_VARIABLES, DARK, LIGHT, PAGE, Theme
 from darts_tf.plots.sketches import Operation, Sketch, describe_sketch
@@ -284,7 +284,13 @@ def picture(figure: Figure, format: str) -> bytes:
 
 
 def _png(figure: Figure) -> bytes:
-    return _saved(figure, "png", dpi=DOTS, metadata={"Software": None})
+    """Returns a PNG file; a picture of ours, which has few colors, as one with a palette."""
+    if not isinstance(figure, Picture):
+        return _saved(figure, "png", dpi=DOTS, metadata={"Software": None})
+    (image,) = with_palette([pixels(figure, DOTS)])
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True, dpi=(DOTS, DOTS))
+    return file.getvalue()
 
 
 def _pdf(figure: Figure) -> bytes:

@@ -1,4 +1,4 @@
-"""GIF files of drawings, whose few colours stay as they are."""
+"""GIF files and palettes of drawings, whose few colours stay as they are."""
 
 from __future__ import annotations
 
@@ -16,12 +16,26 @@ LOOKED_AT = 5
 def gif_of_images(images: Sequence, seconds: Sequence[float] = ()) -> bytes:
     """Images one after another, again and again; the same images are the same bytes.
 
-    The most frequent colours are kept as they are: those of areas. A pixel of another, at the edge
+    Args:
+        images: arrays (height, width, 3) of uint8, of one shape.
+        seconds: how long each is shown, where there are several.
+    """
+    first, *others = with_palette(images)
+    times = [round(1000 * each) for each in seconds]
+    more = {"save_all": True, "append_images": others, "duration": times, "loop": 0}
+    file = io.BytesIO()
+    first.save(file, "GIF", **(more if others else {}))
+    return file.getvalue()
+
+
+def with_palette(images: Sequence) -> list:
+    """Returns the images as Pillow's, with one palette of `COLOURS` colors.
+
+    The most frequent colors are kept as they are: those of areas. A pixel of another, at the edge
     of an area, has the nearest. (Pillow's own palettes are of means, and make white gray.)
 
     Args:
         images: arrays (height, width, 3) of uint8, of one shape.
-        seconds: how long each is shown, where there are several.
     """
     from PIL import Image
 
@@ -32,12 +46,7 @@ def gif_of_images(images: Sequence, seconds: Sequence[float] = ()) -> bytes:
     drawn = [Image.fromarray(table[_codes(image)]) for image in images]
     for image in drawn:
         image.putpalette(_channels(colours).astype(np.uint8).tobytes())
-    first, *others = drawn
-    times = [round(1000 * each) for each in seconds]
-    more = {"save_all": True, "append_images": others, "duration": times, "loop": 0}
-    file = io.BytesIO()
-    first.save(file, "GIF", **(more if others else {}))
-    return file.getvalue()
+    return drawn
 
 
 def _codes(image) -> np.ndarray:

@@ -270,6 +270,26 @@ def test_files_are_what_they_are_called():
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_png_has_the_colours_of_its_areas_and_is_small():
+    figure = plot_genotype("DARTS_V2", cell="normal")
+    small = Image.open(io.BytesIO(picture(figure, "png")))
+    file = io.BytesIO()
+    figure.savefig(file, dpi=DOTS)  # by matplotlib, with all shades
+    whole = np.asarray(Image.open(file).convert("RGB"), int)
+    assert small.mode == "P"
+    assert len(picture(figure, "png")) < len(file.getvalue()) / 2
+    apart = np.abs(np.asarray(small.convert("RGB"), int) - whole).max(axis=-1)
+    assert (apart == 0).mean() > 0.9
+    assert apart.mean() < 0.2
+
+
+def test_png_of_another_figure_has_all_its_colours():
+    figure = Figure(figsize=(1, 1), facecolor="#123456")
+    figure.figimage(np.linspace(0, 1, 40_000).reshape(200, 200), cmap="viridis")
+    image = Image.open(io.BytesIO(picture(figure, "png"))).convert("RGB")
+    assert len(image.getcolors(1 << 24)) > 200
+
+
 def test_svg_can_stand_in_a_page_with_others():
     text = picture(plot_genotype("DARTS_V1"), "svg").decode()
     assert " id=" not in text
