@@ -63,7 +63,7 @@ def heat_map(
     headings = [*(candidates[0] if same else [""] * len(candidates[0]))]
     headings += [] if shares is None else [EDGE]
     ranges = [color_range(weights)] * weights.shape[1]
-    corner = "-".join(f"{weight:.3f}" for weight in ranges[0])
+    corner = " to ".join(f"{weight:.3f}" for weight in ranges[0])
     if shares is not None:
         weights = np.column_stack([weights, shares])
         ranges.append(color_range(shares))
@@ -83,7 +83,7 @@ def heat_map(
             draw.rectangle(box, fill=colour_of(weight, ranges[column]))
             own = [] if same else candidates[row]  # without the share, which is the last column
             name = f"{own[column]} " if column < len(own) else ""
-            ink = "white" if place(weight, ranges[column]) > 0.5 else "black"
+            ink = "white" if place(weight, ranges[column]) > 0.65 else "black"
             _write(draw, f"{name}{weight:.3f}", (left + wide / 2 - 1, middle - 1), ink)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
