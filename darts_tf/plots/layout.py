@@ -233,12 +233,14 @@ def _heights(layers, segments, heights, first_lane: int) -> dict[int, float]:
         for alone in [leaving[u] == entering[v] == 1]
     }
     group = {v: v for layer in layers for v in layer}
+    undecided = set(segments)
     while True:
         y = _least_climbs(group, above, weights)
-        climbs = sorted((abs(y[u] - y[v]), u, v) for u, v in segments)
+        climbs = sorted((abs(y[u] - y[v]), u, v) for u, v in undecided)
         small = [(u, v) for climb, u, v in climbs if 0 < climb < LEAST_CLIMB]
         if not small:
             break
+        undecided -= set(small)
         for u, v in small:
             if _is_above(v, u, group, above):
                 above[u, v] = LEAST_CLIMB + 0.05  # more than what is rounded
