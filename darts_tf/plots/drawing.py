@@ -301,8 +301,8 @@ class Drawing:
             ends = [(left + x, y + width / 2) for x, width in WEDGE]
             self.add(Polygon(ends, facecolor=theme.ink, edgecolor="none"))
         else:
-            colour = COLOURS["separable convolution"] if entry.sign == "pale" else entry.colour
-            face, edge, _ = self._look(colour, entry.sign != "pale")
+            colour = COLOURS["separable convolution"] if entry.sign == "faint" else entry.colour
+            face, edge, _ = self._look(colour, entry.sign != "faint")
             look = {"facecolor": face, "edgecolor": edge}
             self.add(Rectangle((left, y - half), SWATCH, SWATCH, **look))
 

@@ -230,8 +230,6 @@ class InlineCell:
     `palette.Theme`."""
     size: tuple[float, float]
     """Width and height in points."""
-    down: bool
-    """True if the inputs are on top and the output is at the bottom."""
 
 
 def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
@@ -243,8 +241,7 @@ def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
     cells = sketches.of_genotype(genotype)
     operations = [operation for cell in cells for operation in cell.operations]
     right, down = (_plans(cells, operations, False, down) for down in (False, True))
-    narrower = _width(down) < NARROWER * _width(right)
-    plans = down if narrower else right
+    plans = down if _width(down) < NARROWER * _width(right) else right
     drawn = []
     for cell, plan in zip(cells, plans, strict=True):
         width, height = plan.layout.width + 2 * EDGE, plan.layout.height + 2 * EDGE
@@ -254,7 +251,7 @@ def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
         drawing.cell(plan)
         figure = axes.get_figure(root=True)
         figure.set_gid(titled(describe_sketch(cell)))
-        drawn.append(InlineCell(cell.cell, _element(svg_of(figure)), (width, height), narrower))
+        drawn.append(InlineCell(cell.cell, _element(svg_of(figure)), (width, height)))
     return drawn
 
 

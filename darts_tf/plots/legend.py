@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from darts_tf.plots.palette import COLOURS, kind_of
 from darts_tf.plots.sketches import Name, Operation, Sketch
 
-SIGNS = ("box", "pale", "widths", "names", "node", "thin")
+SIGNS = ("box", "faint", "widths", "names", "node", "thin")
 """Signs of entries, in the order in which legends have them."""
 
 MOST_DECIMALS = 5
@@ -44,7 +44,7 @@ def legend_of(
     kinds = set() if cells[0].recurrent else {kind_of(each.primitive) for each in operations}
     entries = [Entry("box", kind, COLOURS[kind]) for kind in COLOURS if kind in kinds]
     if not all(operation.kept for operation in operations):
-        entries.append(Entry("pale", "pale: not in the genotype"))
+        entries.append(Entry("faint", "faint: not in the genotype"))
     if weights:
         low, high = (f"{weight:.{decimals_of(*weights)}f}" for weight in weights)
         entries.append(

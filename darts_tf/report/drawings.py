@@ -37,15 +37,10 @@ def drawn(genotype: Genotype | RecurrentGenotype) -> str:
     legend = "".join(f"<li>{_sign(entry)}<span>{text(entry.text)}</span></li>" for entry in entries)
     drawings = [cell for _, cell in by_content.values()]
     widths, heights = zip(*(cell.size for cell in drawings), strict=True)
-    scale = {
-        "widest": max(widths),
-        "total": sum(widths),
-        "most": min(MOST_SCALE, TALLEST / max(heights)),
-    }
-    style = ";".join(f"--{name}:{value:.2f}" for name, value in scale.items())
-    way = "down" if drawings[0].down else "right"
+    most = min(MOST_SCALE, TALLEST / max(heights))
+    style = f"--widest:{max(widths):.2f};--most:{most:.2f}"
     return (
-        f'<div class="drawn {way}" style="{style}">{figures}'
+        f'<div class="drawn" style="{style}">{figures}'
         f'<ul class="legend signs">{legend}</ul></div>'
         + details("Cells as tables", "".join(_tables(genotype)))
     )

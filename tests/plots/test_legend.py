@@ -38,16 +38,16 @@ def test_legend_explains_kinds_names_nodes_and_thin_lines(genotype):
     assert names == [*cells[0].input_names, cells[0].output_name]
     assert len(found["node"]) == len(found["thin"]) == 1
     assert "no operation" in found["thin"][0].text
-    assert not found["pale"] + found["widths"]
+    assert not found["faint"] + found["widths"]
     kinds = {kind_of(operation.primitive) for operation in operations_of(cells)}
     expected = [] if cells[0].recurrent else [(k, COLOURS[k]) for k in COLOURS if k in kinds]
     assert [(entry.text, entry.colour) for entry in found["box"]] == expected
 
 
-def test_legend_of_a_supernet_explains_pale_boxes_and_widths():
+def test_legend_of_a_supernet_explains_faint_boxes_and_widths():
     cells = sketches.of_alphas(ALPHAS)
     found = by_sign(legend(cells))
-    assert [entry.text for entry in found["pale"]] == ["pale: not in the genotype"]
+    assert [entry.text for entry in found["faint"]] == ["faint: not in the genotype"]
     weights = [operation.weight for operation in operations_of(cells)]
     (widths,) = found["widths"]
     assert widths.text == f"weight, {min(weights):.2f} to {max(weights):.2f}"

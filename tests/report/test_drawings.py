@@ -41,7 +41,6 @@ def test_widths_of_cells_are_those_of_their_drawings(genotype):
     boxes = [float(width) for width in re.findall(r'viewBox="0 0 ([\d.]+)', text)]
     assert own == pytest.approx(boxes, abs=0.1)
     assert float(re.search(r"--widest:([\d.]+)", text)[1]) == max(own)
-    assert float(re.search(r"--total:([\d.]+)", text)[1]) == pytest.approx(sum(own), abs=0.02)
 
 
 def test_style_sheet_has_all_colours_of_the_drawings():
@@ -70,14 +69,14 @@ def test_cells_that_two_runs_have_are_drawn_once(tmp_path):
     second = training(tmp_path / "train", genotype=genotype)
     other = training(tmp_path / "other")
     page = page_of(first, second, other)
-    assert page.count('class="drawn ') == 2
+    assert page.count('class="drawn"') == 2
     assert page.count("The same cells as search.") == 1
 
 
 def test_cells_of_a_comparison_are_drawn_once_among_several_runs(tmp_path):
     folder = comparison(tmp_path / "comparison")
     page = page_of(folder, training(tmp_path / "train"))
-    assert page.count('class="drawn ') == 2
+    assert page.count('class="drawn"') == 2
     assert "The same cells as comparison DARTS_V2." in page
 
 

@@ -116,7 +116,11 @@ def test_cells_are_whole_have_one_scale_and_use_the_width(page, width):
         assert cell["x"] == pytest.approx(cells[0]["x"], rel=0.01)
     rows = {cell["top"] for cell in cells}
     used = max(sum(each["width"] for each in cells if each["top"] == row) for row in rows)
-    assert used == pytest.approx(cells[0]["across"], abs=45) or cells[0]["x"] > 1.6
+    across = cells[0]["across"]
+    if width < 720:
+        assert used == pytest.approx(across, abs=1)
+    else:  # a legend may be beside the cells
+        assert used > across - 2 * 40 - 320 or cells[0]["x"] > 1.6
 
 
 def test_slider_moves_the_heat_maps_to_its_epoch(page):
