@@ -20,6 +20,7 @@ from darts_tf.data import ImageDataset, TextDataset, load_text
 from darts_tf.errors import InputError, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
+from darts_tf.runs.soundness import doubts_of
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
 from darts_tf.runtime.duration import duration
 from darts_tf.runtime.signals import Interrupted
@@ -147,7 +148,15 @@ def search_with_progress(config: SearchConfig) -> Genotype:
     output.say(f"needs {check_memory(first, size.height, size.width)}")
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
         reports = {"report": progress.report, "report_selection": show_round}
-        return search_as_asked(config, dataset, callbacks=(progress,), **reports)
+        genotype = search_as_asked(config, dataset, callbacks=(progress,), **reports)
+    warn_of_doubts(config)
+    return genotype
+
+
+def warn_of_doubts(config) -> None:
+    """Prints the doubts about a finished search or training as warnings."""
+    for sentence in doubts_of(config) if is_chief() else ():
+        output.warn(sentence)
 
 
 def say_steps(config: SearchConfig | TrainConfig, images: int) -> None:
@@ -171,7 +180,9 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
-        return search_on_text(config, dataset, progress.report, callbacks=(progress,))
+        genotype = search_on_text(config, dataset, progress.report, callbacks=(progress,))
+    warn_of_doubts(config)
+    return genotype
 
 
 def describe(dataset: ImageDataset | TextDataset) -> str:
@@ -202,7 +213,9 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
         channels = scaled_to(config, genotype, dataset).channels
         output.say(f"{channels} channels, for at most {config.max_macs:,} MACs")
     with EpochProgress(config.epochs, run=config.workdir) as progress:
-        return train(config, genotype, dataset, report=progress.report, callbacks=(progress,))
+        metrics = train(config, genotype, dataset, report=progress.report, callbacks=(progress,))
+    warn_of_doubts(config)
+    return metrics
 
 
 def train_text(config: TextTrainConfig) -> dict[str, float]:

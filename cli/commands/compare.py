@@ -7,7 +7,14 @@ import functools
 import keras
 
 from darts_tf.cli import jobs, output
-from darts_tf.cli.jobs import begin, introduced, prepare, show_round, train_with_progress
+from darts_tf.cli.jobs import (
+    begin,
+    introduced,
+    prepare,
+    show_round,
+    train_with_progress,
+    warn_of_doubts,
+)
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.cli.trials import show
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
@@ -62,7 +69,9 @@ def _find(dataset: ImageDataset, config: SearchConfig | BaselineConfig) -> Genot
         if config.searches:
             with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
                 reports = {"report": progress.report, "report_selection": show_round}
-                return search_as_asked(config, dataset, callbacks=(progress,), **reports)
+                genotype = search_as_asked(config, dataset, callbacks=(progress,), **reports)
+            warn_of_doubts(config)
+            return genotype
         return genotype_of(baseline(config, dataset, show).best().hyperparameters.values)
     finally:
         keras.backend.clear_session()

@@ -28,10 +28,14 @@ ModelFormat = Literal[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(Config):
-    """Test a trained network on the test split of its dataset."""
+    """Test a trained network on the test split of its dataset, or on other images."""
 
     workdir: pathlib.Path
     """Folder of a training run."""
+    dataset: str | None = None
+    """Other images to test on: a folder with a subfolder of images for each class, or the name of a
+    dataset; they may have fewer classes than the network, but no other. By default the test split
+    of the run's dataset."""
     batch_size: int | None = setting(None, "positive")
     """Images per step, by default 256; the result does not depend on it. For a text, the number of
     parallel streams it is divided into, by default 1, as in published results: more streams are

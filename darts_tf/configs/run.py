@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from darts_tf.configs.base import Config, JobConfig, setting
 from darts_tf.configs.estimators import ESTIMATORS
+from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, shown, unknown_name
 
 
@@ -168,6 +169,12 @@ class ArchConfig(RunConfig):
                 "architecture parameters are never updated. "
                 f"Received: arch_from_epoch={shown(self.arch_from_epoch)}"
             )
+
+    @property
+    def selects_on_supernet(self) -> bool:
+        """True if the final cells are chosen by measuring the supernet instead of by the alphas."""
+        selection = SELECTIONS.get(getattr(self, "selection", STRENGTH))
+        return bool(selection and selection.needs_supernet)
 
 
 def _kinds(config_class: type[RunConfig]) -> list[type[RunConfig]]:

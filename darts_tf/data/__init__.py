@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         "augmentation": ("Augmentation",),
         "corpora": ("SPLITTING", "TEXTS", "load_text", "splitting_of"),
+        "external_test": ("load_external_test",),
         "jitter": ("ColorJitter",),
         "pipeline": ("evaluation_batches", "sample", "search_batches", "train_batches"),
         "preprocessing": ("Preprocessing",),

@@ -7,15 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.report.charts import measured, number
 from darts_tf.report.run import Run
 from darts_tf.runs import files
+from darts_tf.runs.soundness import describe_decisions
 from darts_tf.spaces.collapse import BOUNDED, describe_collapse
 from darts_tf.spaces.genotype import RecurrentGenotype
-
-UNDECIDED = 0.95
-"""Share of the maximal entropy above which edges are reported as undecided."""
 
 GREW = 1.3
 """Growth of the dominant eigenvalue above which it is a warning, as in Robust DARTS."""
@@ -58,8 +55,7 @@ def state(run: Run) -> Sign:
             return Sign("Finished: the weights are imported, not trained.")
         return _state(kept, _epochs(run))
     whole = len(run.metrics) >= run.config.epochs
-    selection = SELECTIONS.get(getattr(run.config, "selection", STRENGTH))
-    if whole and selection and selection.needs_supernet:
+    if whole and getattr(run.config, "selects_on_supernet", False):
         wanted = _decisions(run)
         return _state(len(run.log.chosen) >= wanted, f"{len(run.log.chosen)} of {wanted} choices")
     return _state(whole, _epochs(run))
@@ -114,9 +110,25 @@ def outcome_of(config, metrics) -> tuple[str, str] | None:
     return of + name.replace("_", " ").replace("valid ", "validation "), shown
 
 
+def verdict(run: Run) -> Sign | None:
+    """Returns whether the result can be relied on; None if nothing is known about that yet."""
+    reasons = sum(sign.bad for sign in signs(run))
+    if reasons:
+        many = f"{reasons} reasons" if reasons > 1 else "one reason"
+        return Sign(f"Doubtful, for {many}.", bad=True)
+    single = run.config.searches or run.config.trains
+    if not single or state(run).bad:
+        return None
+    return Sign("Sound: nothing was found that speaks against this result.")
+
+
 def signs(run: Run) -> list[Sign]:
-    """Returns signs of a collapse, from the cells and from the metrics of the search."""
-    sentences = []
+    """Returns what speaks for and against a result, with the warnings first.
+
+    The sentences are the doubts about a finished run, and signs of a collapse, from the cells and
+    from the metrics of the search.
+    """
+    sentences = [Sign(f"{doubt[0].upper()}{doubt[1:]}.", bad=True) for doubt in run.doubts]
     if run.genotype:
         words = describe_collapse(run.genotype)
         hint = f": {BOUNDED}" if words and getattr(run.config, "budget", None) else ""
@@ -132,7 +144,7 @@ def signs(run: Run) -> list[Sign]:
         if run.stop:
             sentences.append(Sign(f"The search was {run.stop}."))
         sentences += filter(None, [_changes(run)])
-    return sentences
+    return sorted(sentences, key=lambda sign: not sign.bad)
 
 
 def _cells(run: Run) -> str:
@@ -162,17 +174,17 @@ def _skips(run: Run) -> Sign | None:
 
 def _entropy(run: Run) -> Sign | None:
     """Describes the final entropy of edges; near the maximum, the genotype is almost random."""
-    parts, hardly = [], False
+    parts, shares = [], []
     for cell in run.moves.cells if run.moves else ():
         values = _values(run, f"entropy_{cell.name}")
         candidates = int((~np.isnan(cell.weights[-1])).sum(axis=1).max())
         if values and candidates > 1:
             most = math.log(candidates)
-            hardly |= values[-1] > UNDECIDED * most
+            shares.append(values[-1] / most)
             parts.append(f"{values[-1]:.2f} nats (at most {most:.2f}) in the {cell.name} cell")
     if not parts:
         return None
-    decided = "hardly any edge is decided" if hardly else "the edges are becoming decided"
+    decided = describe_decisions(max(shares))
     return Sign(f"Mean entropy per edge after the last epoch: {', '.join(parts)}; {decided}.")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from darts_tf.errors import InputError
 from darts_tf.report import html, sections
 from darts_tf.report.curves import charts_over_each_other
-from darts_tf.report.findings import outcome, signs, state
+from darts_tf.report.findings import outcome, state, verdict
 from darts_tf.report.html import details, table, text
 from darts_tf.report.job_tables import EXPORT, Table, export_of, genotype_exported
 from darts_tf.report.reproduce import differing
@@ -92,8 +92,9 @@ def render(run: Run, export: pathlib.Path | None = None) -> str:
     exported = _exports(run, export)
     parts = (
         ("", sections.summary(run)),
+        ("Soundness", sections.soundness(run)),
         ("Cells", sections.cells(run)),
-        ("Signs of collapse", sections.soundness(run)),
+        *sections.tests(run),
         (run.table.title if run.table else "", sections.results(run.table)),
         ("Alphas by epoch", sections.alphas(run)),
         ("Curves", sections.curves(run)),
@@ -138,8 +139,8 @@ def render_many(runs: Sequence[Run]) -> str:
         ("", _overview(named)),
         ("Settings that differ", _differing(named)),
         ("Curves", charts_over_each_other((n, run.metrics) for n, run in named)),
+        ("Soundness", _each(named, sections.soundness)),
         ("Cells", _cells(named)),
-        ("Signs of collapse", _each(named, sections.soundness)),
         ("Results", _each(named, lambda run: sections.results(run.table))),
         ("Reproduction", _each(named, sections.reproduction)),
         ("Warnings", _each(named, sections.warnings)),
@@ -158,17 +159,17 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _overview(named: Sequence[tuple[str, Run]]) -> str:
-    header = ("run", "kind", "state", "result", "parameters", "multiply-adds", "time", "collapse")
+    header = ("run", "kind", "state", "result", "parameters", "multiply-adds", "time", "verdict")
     return table(header, (_row(name, run) for name, run in named))
 
 
 def _row(name: str, run: Run):
     params, macs = run.costs or ("", "")
-    bad = [sign.words for sign in signs(run) if sign.bad]
+    judged = verdict(run)
     return (
         *(name, TITLES[run.config.command], state(run).words, ": ".join(outcome(run) or ("",))),
         *(f"{each:,}" if run.costs else "" for each in (params, macs)),
-        *(duration(run.seconds), "signs, see below" if bad else "no signs" if signs(run) else ""),
+        *(duration(run.seconds), judged.words if judged else ""),
     )
 
 

@@ -16,8 +16,10 @@ from darts_tf.errors import InputError, listed, shown
 from darts_tf.report.alpha_maps import Moves, moves_of
 from darts_tf.report.job_tables import Table, table_of
 from darts_tf.runs import files
+from darts_tf.runs.evaluations import Evaluation, evaluations_of
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of
+from darts_tf.runs.soundness import doubts_of, doubts_of_accuracy
 from darts_tf.search import early_stopping
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
@@ -47,6 +49,8 @@ class Run:
         table: the results of a job of many runs so far; None for a single run.
         best: the settings of the best trial of a study of settings; None for other jobs.
         log: the contents of the log.
+        doubts: the doubts about the result of a finished search or training, as sentences.
+        evaluations: the results of a trained network by class, those on its own test images first.
     """
 
     folder: pathlib.Path
@@ -64,6 +68,8 @@ class Run:
     table: Table | None
     best: object
     log: Log
+    doubts: tuple[str, ...]
+    evaluations: tuple[Evaluation, ...]
 
 
 def run_of(folder: pathlib.Path) -> Run:
@@ -84,6 +90,7 @@ def run_of(folder: pathlib.Path) -> Run:
     if searches and early_stopping.stops_early(config):
         with reading(last / files.METRICS):
             stop = early_stopping.decide(config, metrics)
+    evaluations = tuple(evaluations_of(folder)) if config.trains else ()
     weighed = (getattr(config, "relaxation", "softmax"), getattr(config, "max_skips", None))
     return Run(
         folder=folder,
@@ -101,7 +108,22 @@ def run_of(folder: pathlib.Path) -> Run:
         table=table_of(config, folder),
         best=_best(folder),
         log=log_of(folder),
+        doubts=_doubts(config, metrics, stop, evaluations),
+        evaluations=evaluations,
     )
+
+
+def _doubts(config, metrics: tuple[dict, ...], stop, evaluations) -> tuple[str, ...]:
+    """Returns `Run.doubts`."""
+    if not (config.searches or config.trains):
+        return ()
+    if not metrics and evaluations:  # imported weights
+        return tuple(doubts_of_accuracy(evaluations[0].accuracy, evaluations[0].counts))
+    if not stop and len(metrics) < config.epochs:
+        return ()
+    folder = config.last_folder
+    with reading(folder):
+        return tuple(doubts_of(config))
 
 
 def config_of(folder: pathlib.Path):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from darts_tf.report.alpha_maps import heat_maps
 from darts_tf.report.charts import Line, line_chart, number
 from darts_tf.report.curves import charts_of, charts_over_each_other
 from darts_tf.report.drawings import drawn
-from darts_tf.report.findings import Sign, outcome, signs, state
+from darts_tf.report.evaluations import results_by_class
+from darts_tf.report.findings import Sign, outcome, signs, state, verdict
 from darts_tf.report.html import details, facts, table, text
 from darts_tf.report.job_tables import Table
 from darts_tf.report.reproduce import command_of, defaults_of, differing, has_preset
 from darts_tf.report.run import Run
+from darts_tf.runs import files
 from darts_tf.runtime.duration import duration
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
@@ -106,10 +109,24 @@ def _drawn_once(genotype, name: str, seen: dict) -> str:
 
 
 def soundness(run: Run) -> str:
-    """Returns the signs of a collapse as a list."""
-    sentences = signs(run)
+    """Returns the verdict on a run's result, and what speaks for and against it as a list."""
+    sentences, judged = signs(run), verdict(run)
     items = "".join(f"<li{' class=bad' * sign.bad}>{text(sign.words)}</li>" for sign in sentences)
-    return sentences and f"<ul>{items}</ul>"
+    return (_paragraph(judged) if judged else "") + (items and f"<ul>{items}</ul>")
+
+
+def tests(run: Run) -> Iterable[tuple[str, str]]:
+    """Yields title and content of the results by class: on the test split, and on other images."""
+    for each in run.evaluations:
+        title = "Test by class" if each.own else f"Test on {each.dataset}"
+        title += f", at most {each.limit:,} images" if each.limit else ""
+        yield title, results_by_class(each)
+    finished = (run.folder / files.MODEL).is_file()
+    if run.config.trains and not run.config.on_text and finished and not run.evaluations:
+        words = f"darts-tf evaluate --workdir {shlex.quote(str(run.folder))}"
+        command = f"<code>{text(words)}</code>"
+        about = "adds the results by class, a confusion matrix and the worst mistakes to this page."
+        yield "Test by class", f'<p class="soft">{command} {about}</p>'
 
 
 def alphas(run: Run) -> str:

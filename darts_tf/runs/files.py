@@ -36,6 +36,10 @@ METRICS = "metrics.jsonl"
 TIMES = "times.jsonl"
 """Seconds of each epoch, one JSON object per line; repeated epochs have a line each time."""
 MODEL = "model.keras"
+EVALUATION = "evaluation.json"
+"""Result of the network on the run's own test images, by class; see `evaluations`."""
+EVALUATIONS = "evaluations"
+"""Folder with results on other images, in files of the same format."""
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 """Event files, for `darts-tf board`."""
@@ -70,7 +74,7 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 
 NAMES = (
     *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
-    *(CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
+    *(EVALUATION, EVALUATIONS, CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
     *(*STAGED, *OF_MANY),
 )
 """Names of all files and subfolders that a run can create in its folder."""

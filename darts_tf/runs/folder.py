@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
+import numpy as np
+
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runtime import atomic
@@ -144,15 +146,28 @@ def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator
 def _description(dataset) -> dict[str, object]:
     if hasattr(dataset, "vocabulary"):
         return {"name": dataset.name, **dataset.description()}
+    counts = _class_counts(dataset)
     return files.plain(
         {
             "name": dataset.name,
             "classes": dataset.classes,
             "images": {"train": dataset.train.size, "test": dataset.test.size},
+            **({"class_counts": counts} if counts else {}),
             "preprocessing": dataset.preprocessing.to_dict(),
             **({} if dataset.held_out is None else {"held_out": dataset.held_out}),
         }
     )
+
+
+def _class_counts(dataset) -> dict[str, list[int]]:
+    """Returns the number of images of every class, for the splits whose labels are known."""
+    splits = {"train": dataset.train, "test": dataset.test}
+    labels = {name: getattr(split, "labels", None) for name, split in splits.items()}
+    return {
+        name: np.bincount(known, minlength=len(dataset.classes))
+        for name, known in labels.items()
+        if known is not None
+    }
 
 
 def _describe(folder, config, dataset, description, genotype) -> None:
@@ -171,7 +186,10 @@ def _check_same_run(config, folder: pathlib.Path, description: Mapping[str, obje
     path = folder / files.DATASET
     known = files.read_json(path) if description else {}
     known = known if isinstance(known, dict) else {}
-    differing = [name for name, value in description.items() if known.get(name) != value]
+    new = {"class_counts"} - known.keys()  # runs of earlier versions do not have them
+    differing = [
+        name for name, value in description.items() if known.get(name) != value and name not in new
+    ]
     if differing:
         raise InputError(
             f"Expected the dataset that the run was begun with, {path}. "

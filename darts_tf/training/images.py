@@ -5,40 +5,45 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import logging
 import pathlib
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
 from darts_tf.configs import TrainConfig
 from darts_tf.configs.images import ImageConfig
 from darts_tf.data import (
+    AnySplit,
     Augmentation,
     ColorJitter,
     ImageDataset,
     Preprocessing,
     as_read_by,
-    evaluation_batches,
     held_out,
     load_dataset,
+    load_external_test,
     steps_per_epoch,
     train_batches,
 )
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import check_image_size
-from darts_tf.models.network import Network, load_network, logits_of
+from darts_tf.models.network import Network, load_network
 from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
+from darts_tf.runs.evaluations import Evaluation, evaluation_path, save_evaluation
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.training.callbacks import Ramp, Record, run_callbacks
+from darts_tf.training.evaluation import answers_of, evaluation_of
 from darts_tf.training.feeds import image_feed
 from darts_tf.training.loop import fit, run_with_trainer
-from darts_tf.training.network_trainer import accuracies, balanced, build_trainer, cross_entropy
+from darts_tf.training.network_trainer import balanced, build_trainer
 from darts_tf.training.schedules import drop_path_at
+
+LOG = logging.getLogger("darts_tf")
 
 
 def train(
@@ -181,23 +186,86 @@ def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, 
 
 
 def evaluate(
-    workdir: pathlib.Path, *, batch_size: int = 256, limit: int | None = None
+    workdir: pathlib.Path,
+    *,
+    batch_size: int = 256,
+    limit: int | None = None,
+    dataset: str | None = None,
 ) -> dict[str, float]:
-    """Tests the network of a training run on the test split of its dataset.
+    """Tests the network of a training run on the test split of its dataset, or on other images.
+
+    The results by class are written to the run's folder; see `evaluate_by_class`.
 
     Args:
         workdir: folder of the run.
         batch_size: images per step; the result does not depend on it.
         limit: maximum number of images; by default the run's limit.
+        dataset: other images to test on, see `data.external_test`; None for the run's own.
 
     Returns:
-        `test_loss`, `test_accuracy` and `test_images`.
+        `test_loss`, `test_accuracy`, with many classes `test_top5_accuracy`, and `test_images`.
 
     Raises:
-        InputError: no finished training run in the folder, or its dataset has changed.
+        InputError: no finished training run in the folder, its dataset has changed, or the other
+            images have other classes.
+    """
+    evaluation, _ = evaluate_by_class(workdir, batch_size=batch_size, limit=limit, dataset=dataset)
+    metrics = {"test_loss": evaluation.loss, "test_accuracy": evaluation.accuracy}
+    if evaluation.top5_accuracy is not None:
+        metrics["test_top5_accuracy"] = evaluation.top5_accuracy
+    return {**metrics, "test_images": evaluation.images}
+
+
+def evaluate_by_class(
+    workdir: pathlib.Path,
+    *,
+    batch_size: int = 256,
+    limit: int | None = None,
+    dataset: str | None = None,
+) -> tuple[Evaluation, pathlib.Path]:
+    """Tests the network of a training run as `evaluate` does, and keeps the results by class.
+
+    The result on the run's own test split is kept in `EVALUATION`. Results on a part of it or on
+    other images have files of their own in `EVALUATIONS`. If the folder cannot be written to, a
+    warning says so.
+
+    Args:
+        workdir: as in `evaluate`.
+        batch_size: as in `evaluate`.
+        limit: as in `evaluate`.
+        dataset: as in `evaluate`.
+
+    Returns:
+        The evaluation, and the path of its file.
+
+    Raises:
+        InputError: as in `evaluate`.
     """
     network, preprocessing, classes = load_run(workdir)
     config = TrainConfig.from_dict(files.read_json(pathlib.Path(workdir) / files.CONFIG))
+    if dataset is None:
+        name, split = config.dataset, _own_test_split(config, limit, classes)
+    else:
+        options = {"limit": limit, "seed": config.seed}
+        name, split = load_external_test(dataset, classes, preprocessing, **options)
+    path = evaluation_path(workdir, None if dataset is None else name, limit)
+    split = as_read_by(preprocessing, split)
+    answers = answers_of(network, split, preprocessing, batch_size)
+    paths = getattr(split, "paths", None)
+    evaluation = evaluation_of(answers, classes, name, dataset is None, limit, paths)
+    try:
+        save_evaluation(path, evaluation)
+    except OSError as error:
+        LOG.warning("the results by class are not kept: %s (%s)", path, error.strerror)
+    return evaluation, path
+
+
+def _own_test_split(config: TrainConfig, limit: int | None, classes: tuple[str, ...]) -> AnySplit:
+    """Returns the test split of a run's dataset.
+
+    Raises:
+        InputError: the dataset has other classes than the run.
+    """
     dataset = dataset_of(config, limit)
     if dataset.classes != classes:
         pairs = enumerate(itertools.zip_longest(classes, dataset.classes), 1)
@@ -206,30 +274,4 @@ def evaluate(
             f"Expected the dataset to have the run's {len(classes)} classes, number {number} being "
             f"{expected!r}. Received: {len(dataset.classes)} classes, that one being {received!r}"
         )
-    split = as_read_by(preprocessing, dataset.test)
-    return accuracy_and_loss(network, split, preprocessing, batch_size)
-
-
-def accuracy_and_loss(network, split, preprocessing, batch_size=256) -> dict[str, float]:
-    """Returns loss and accuracies of a network on a split.
-
-    Returns:
-        `test_loss`, `test_accuracy`, with more classes than `FEW_CLASSES` `test_top5_accuracy`, and
-        `test_images`.
-    """
-    loss, watched = keras.metrics.Mean("loss"), accuracies(network.head.classes)
-    cross = cross_entropy(0.0)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def step(x, y):
-        logits = logits_of(network(x, training=False))
-        loss.update_state(cross(y, logits))
-        for metric in watched:
-            metric.update_state(y, logits)
-
-    for x, y in evaluation_batches(split, preprocessing, batch_size):
-        step(x, y)
-    return {
-        **{f"test_{metric.name}": float(metric.result()) for metric in (loss, *watched)},
-        "test_images": split.size,
-    }
+    return dataset.test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import signal
 
 import pytest
@@ -14,7 +15,9 @@ from darts_tf.cli.main import main
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import ExportConfig
 from darts_tf.runs import files
+from darts_tf.runs.evaluations import load_evaluation
 from darts_tf.runs.metrics import read_metrics
+from darts_tf.training import images as images_training
 
 TINY = ["--preset", "tiny", "--dataset", "digits"]
 FAST = ["--preset", "tiny", "--arch-gradient", "first_order"]
@@ -63,6 +66,56 @@ def test_evaluate_prints_the_accuracy_of_the_run(trained, capsys):
     assert main(["evaluate", "--workdir", str(trained)]) == 0
     accuracy = read_metrics(trained)[-1]["test_accuracy"]
     assert f"{accuracy:.2%}" in capsys.readouterr().out
+
+
+def test_evaluate_prints_and_keeps_the_result_of_every_class(trained, capsys):
+    assert main(["evaluate", "--workdir", str(trained)]) == 0
+    out = capsys.readouterr().out
+    kept = load_evaluation(trained / files.EVALUATION)
+    for each in kept.classes:
+        line = next(line for line in out.splitlines() if line.startswith(each.name))
+        assert line.split()[1] == str(each.images) == "8"
+        assert f"{100 * each.recall:.1f}" in line
+    assert f"balanced accuracy {kept.balanced_accuracy:.2%}" in out
+    assert max(map(len, out.partition("warning: ")[0].splitlines())) <= 80
+    for number, row in enumerate(kept.confusion_matrix, 1):
+        line = next(line for line in out.splitlines() if line.startswith(f"{number} "))
+        assert line.split()[2:] == [str(images) if images else "·" for images in row]
+    assert "only 48 training images of 3 classes" in out  # a doubt
+    assert main(["report", str(trained)]) == 0
+    page = (trained / files.PAGE).read_text()
+    assert "Confusion matrix" in page
+    assert "Doubtful, for " in page
+
+
+def test_evaluate_tests_another_folder_and_keeps_the_result_apart(trained, tmp_path, capsys):
+    assert main(["evaluate", "--workdir", str(trained)]) == 0
+    own = (trained / files.EVALUATION).read_bytes()
+    other = write_images(tmp_path, {"other": 4}, size=20) / "other"
+    shutil.rmtree(other / "green")
+    capsys.readouterr()
+    assert main(["evaluate", "--workdir", str(trained), "--dataset", str(other)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{other}: test accuracy ")
+    assert "on 8 images" in out
+    assert "no images of 1 of the network's 3 classes" in out
+    assert (trained / files.EVALUATION).read_bytes() == own
+    kept = next((trained / files.EVALUATIONS).iterdir())
+    assert load_evaluation(kept).dataset == str(other)
+    assert main(["report", str(trained)]) == 0
+    assert f"<h2>Test on {other}</h2>" in (trained / files.PAGE).read_text()
+    (other / "red").rename(other / "pink")
+    argv = ["evaluate", "--workdir", trained, "--dataset", other]
+    assert "with 'pink'" in one_line_of_wrong_use(capsys, argv)
+
+
+def test_evaluate_without_permission_to_write_says_so(trained, capsys, monkeypatch):
+    def refuse(*given):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(images_training, "save_evaluation", refuse)
+    assert main(["evaluate", "--workdir", str(trained), "--limit", "6"]) == 0
+    assert "warning: the results by class are not kept" in capsys.readouterr().out
 
 
 def test_export_writes_all_formats_and_its_report(exported):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from fake_runs import (
     HOSTILE,
@@ -27,10 +28,11 @@ from mostly_slow import mostly_slow
 from darts_tf import configs
 from darts_tf.cli.main import main
 from darts_tf.errors import InputError
-from darts_tf.report.findings import signs, state
+from darts_tf.report.findings import signs, state, verdict
 from darts_tf.report.page import render, write_report
 from darts_tf.report.run import run_of
 from darts_tf.runs import files as run_files
+from darts_tf.runs.alphas import save_alphas
 from darts_tf.spaces.genotype import Genotype
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -125,6 +127,7 @@ def test_unfinished_and_stopped_runs_say_so(tmp_path):
 
 def test_degenerate_cells_and_indicators_are_told_in_words(tmp_path):
     folder = search(tmp_path / "run")
+    described(folder, run_of(folder).config, **MANY)
     SKIPS.save(folder / run_files.GENOTYPE)
     found = [sign.words for sign in signs(run_of(folder)) if sign.bad]
     assert found[0] == "Degenerate: the normal cell is 8 of 8 skip connections."
@@ -134,8 +137,43 @@ def test_degenerate_cells_and_indicators_are_told_in_words(tmp_path):
     assert len(found) == 4
 
 
+MANY = {"images": {"train": 2000, "test": 1000}}
+
+
 def test_a_sound_search_has_nothing_to_worry_about(tmp_path):
-    assert not [sign for sign in signs(run_of(text_search(tmp_path / "run"))) if sign.bad]
+    run = run_of(text_search(tmp_path / "run"))
+    assert not [sign for sign in signs(run) if sign.bad]
+    assert verdict(run) == ("Sound: nothing was found that speaks against this result.", False)
+
+
+def test_verdict_is_never_sound_with_a_doubt(tmp_path):
+    folder = training(tmp_path / "run")  # 60 % of 32 images
+    described(folder, run_of(folder).config, **MANY)
+    assert verdict(run_of(folder)).words.startswith("Sound")
+    described(folder, run_of(folder).config, images={"train": 900, "test": 32})
+    assert verdict(run_of(folder)) == ("Doubtful, for 2 reasons.", True)
+    text = page_of(folder)
+    before, _, after = text.partition("Doubtful, for 2 reasons.")
+    assert "<h2>Soundness</h2>" in before
+    assert "<li class=bad>Only 900 training images of 10 classes, 90 per class" in after
+    assert "on 32 images only" in after
+    unfinished = run_of(training(tmp_path / "other", epochs=4))
+    (unfinished.folder / run_files.METRICS).unlink()
+    assert run_of(unfinished.folder).doubts == ()
+
+
+def test_search_with_alphas_as_they_began_is_doubtful(tmp_path):
+    folder = search(tmp_path / "run", 2)
+    described(folder, run_of(folder).config, **MANY)
+    save_alphas(folder, np.zeros((14, 8)), np.zeros((14, 8)))
+    (folder / run_files.METRICS).unlink()
+    good = {"accuracy": 0.9, "valid_accuracy": 0.9, "entropy_normal": 2.076}
+    lines(folder, [good, good])
+    run = run_of(folder)
+    assert verdict(run) == ("Doubtful, for one reason.", True)
+    words = [sign.words for sign in signs(run)]
+    assert words[0].startswith("The cells are practically the draw that the search began with")
+    assert any("practically no edge is decided" in each for each in words)
 
 
 def test_texts_of_files_are_escaped(tmp_path):

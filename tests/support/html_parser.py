@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html.parser
 
-VOID, UNREAD = ("meta", "input"), ("style", "script")
+VOID, UNREAD = ("meta", "input", "img", "br"), ("style", "script")
 
 
 class Page(html.parser.HTMLParser):
