@@ -86,21 +86,22 @@ def show_classes(evaluation: Evaluation) -> None:
     tested = [i for i, each in enumerate(evaluation.classes) if each.images]
     chosen = evaluation.worst_classes(WORST_CLASSES) if many else tested
     if many:
-        output.result(f"\nthe {len(chosen)} worst of {len(tested)} classes")
+        output.result(f"\nthe {len(chosen)} classes of {len(tested)} with the lowest F1")
     output.result(_class_table(evaluation, chosen))
     if len(tested) < len(evaluation.classes):
         missing = len(evaluation.classes) - len(tested)
         output.result(f"no images of {missing} of the network's {len(evaluation.classes)} classes")
     matrix = None if many else _matrix(evaluation)
     if matrix is not None:
-        output.result("images by class (row) and answer (column)\n")
+        output.result("\nimages by class (row) and answer (column)")
         output.result(matrix)
     elif evaluation.confusions:
+        output.result("\nmost frequent confusions")
         output.result(_confusion_table(evaluation))
 
 
 def _class_table(evaluation: Evaluation, chosen: Sequence[int]) -> Table:
-    table = _table("class", "images", "precision", "recall", "F1", "most often taken for")
+    table = _table("class", "images", "precision (%)", "recall (%)", "F1 (%)", "most taken for")
     for i in chosen:
         each, taken = evaluation.classes[i], evaluation.taken_for(i)
         answer = f"{_name(taken.predicted)} ({taken.images:,})" if taken else ""
@@ -120,7 +121,7 @@ def _matrix(evaluation: Evaluation) -> Table | None:
         return None
     table = _table("", *map(str, range(1, count + 1)))
     for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(name), *(Text(str(images) if images else "·") for images in row))
+        table.add_row(Text(name), *(Text(str(images) if images else ".") for images in row))
     return table
 
 

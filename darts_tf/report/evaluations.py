@@ -98,7 +98,8 @@ def confusion_map(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     count = len(names)
     cell = 26 if count <= NARROW else 22 if count <= NUMBERED else 11
     font = 11 if count <= NUMBERED else 9
-    short = [name if len(name) <= NAME else f"{name[: NAME - 1]}…" for name in names]
+    # the middle is cut, since numbered names differ at their ends
+    short = [name if len(name) <= NAME else f"{name[:6]}…{name[-(NAME - 7) :]}" for name in names]
     margin = round(0.62 * font * max(map(len, short), default=0)) + 8
     size = margin + count * cell + 1
     parts = []
@@ -116,7 +117,7 @@ def confusion_map(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     frame = f'<rect class="frame" x="{margin}" y="{margin}" width="{count * cell}" '
     frame += f'height="{count * cell}"/>'
     return (
-        f'<svg class="confusion" viewBox="0 0 {size} {size}" width="{size}" height="{size}" '
+        f'<svg class="confusion" viewBox="0 0 {size} {size}" style="--size:{size}px" '
         f'font-size="{font}" role="img" aria-label="confusion matrix">{frame}{"".join(parts)}</svg>'
     )
 
@@ -155,7 +156,7 @@ def _mistakes(evaluation: Evaluation) -> str:
         f'<figure><img src="{html.escape(each.picture)}" alt="{text(each.true)}"'
         f' title="{text(each.file or f"image {each.image} of the test split")}">'
         f"<figcaption><b>{text(each.true)}</b><br>taken for {text(each.predicted)}, "
-        f"{100 * each.probability:.0f} %</figcaption></figure>"
+        f"{100 * each.probability:.0f}\N{NO-BREAK SPACE}%</figcaption></figure>"
         for each in evaluation.mistakes
     )
     caption = (

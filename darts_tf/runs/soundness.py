@@ -18,6 +18,7 @@ from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.derivation import mean_entropy, weights_of
+from darts_tf.spaces.genotype import CELL_TITLES
 
 FEW_IMAGES = 100
 """Mean number of training images per class below which these are few."""
@@ -127,7 +128,7 @@ def describe_overfitting(training: float, accuracy: float, of: str = "test") -> 
         return ""
     return (
         f"the {of} accuracy of {100 * accuracy:.1f} % is {100 * gap:.1f} points below the training "
-        f"accuracy of {100 * training:.1f} %: the network overfits its training images"
+        f"accuracy of {100 * training:.1f} %, a sign of overfitting or of too few steps"
     )
 
 
@@ -146,11 +147,11 @@ def describe_unmoved(alphas: Sequence[np.ndarray]) -> str:
     arrays = [array for array in arrays if array.ndim == 2 and array.shape[1] > 1]
     if not arrays or any(entropy_share(array) <= UNMOVED for array in arrays):
         return ""
-    names = CELLS if len(arrays) == len(CELLS) else [""] * len(arrays)
+    titles = [CELL_TITLES[name] for name in (CELLS if len(arrays) == len(CELLS) else ())]
     parts = [
         f"{mean_entropy(array):.3f} of at most {math.log(array.shape[1]):.3f} nats"
-        + f" in the {name} cell" * bool(name)
-        for name, array in zip(names, arrays, strict=True)
+        + (f" in the {titles[i]}" if titles else "")
+        for i, array in enumerate(arrays)
     ]
     largest = np.mean([weights_of(array).max(axis=1).mean() for array in arrays])
     even = np.mean([1 / array.shape[1] for array in arrays])
@@ -204,11 +205,10 @@ def _of_accuracies(folder: pathlib.Path, config) -> list[str]:
     if accuracy is None:
         return sentences
     training = _share(last.get("accuracy"))
-    return [
-        *sentences,
-        *doubts_of_accuracy(accuracy, test, of),
-        "" if training is None else describe_overfitting(training, accuracy, of),
-    ]
+    sentences += doubts_of_accuracy(accuracy, test, of)
+    if training is not None and not describe_chance(accuracy, test, of):
+        sentences.append(describe_overfitting(training, accuracy, of))
+    return sentences
 
 
 def doubts_of_accuracy(accuracy: float, counts: Sequence[int], of: str = "test") -> list[str]:

@@ -80,7 +80,7 @@ def test_evaluate_prints_and_keeps_the_result_of_every_class(trained, capsys):
     assert max(map(len, out.partition("warning: ")[0].splitlines())) <= 80
     for number, row in enumerate(kept.confusion_matrix, 1):
         line = next(line for line in out.splitlines() if line.startswith(f"{number} "))
-        assert line.split()[2:] == [str(images) if images else "·" for images in row]
+        assert line.split()[2:] == [str(images) if images else "." for images in row]
     assert "only 48 training images of 3 classes" in out  # a doubt
     assert main(["report", str(trained)]) == 0
     page = (trained / files.PAGE).read_text()

@@ -47,7 +47,7 @@ def test_pictures_are_in_the_page(run):
     save_evaluation(evaluation_path(run), evaluation())
     sources = [value for name, value in Page(page_of(run)).attributes if name == "src"]
     assert sources == [PIXEL, PIXEL]
-    assert "taken for c, 98 %" in page_of(run)
+    assert "taken for c, 98\N{NO-BREAK SPACE}%" in page_of(run)
     assert 'title="photos/c/1.jpg"' in page_of(run)
 
 
@@ -78,6 +78,13 @@ def test_heat_map_of_many_classes_has_no_numbers():
     svg = confusion_map([str(i) for i in range(100)], np.eye(100, dtype=int).tolist())
     assert 'class="count"' not in svg
     assert svg.count('class="right"') == 100
+
+
+def test_long_names_differ_beside_the_heat_map():
+    svg = confusion_map([f"a very long name {i}" for i in range(2)], ((1, 0), (0, 1)))
+    shortened = re.findall(">(a very….*?)<", svg)
+    assert shortened == ["a very… name 0"] * 2 + ["a very… name 1"] * 2
+    assert "<title>a very long name 1: 1 of 1 classified correctly</title>" in svg
 
 
 def test_counts_fit_their_cells():

@@ -6,10 +6,12 @@ import contextlib
 
 import pytest
 from chrome import browser, require_browser
+from fake_evaluations import of_many_classes
 from fake_runs import SKIPS, comparison, search, study, text_search, training
 
 from darts_tf.report.page import write_report
 from darts_tf.runs import files
+from darts_tf.runs.evaluations import evaluation_path, save_evaluation
 
 WIDTHS = (320, 390, 768, 1280)
 
@@ -17,6 +19,14 @@ NO_WIDER = """
 const wide = [...document.querySelectorAll("body *")].filter((each) =>
   !each.closest(".wide") && each.getBoundingClientRect().right > innerWidth + 1);
 return [document.documentElement.scrollWidth > innerWidth, ...wide.map((each) => each.outerHTML)];
+"""
+
+
+TEXT_SIZES = """
+const svg = document.querySelector("svg.confusion");
+const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+return [...svg.querySelectorAll("text")].map((each) =>
+  scale * parseFloat(getComputedStyle(each).fontSize));
 """
 
 
@@ -28,6 +38,7 @@ def folder(tmp_path_factory):
     SKIPS.save(folder / "search" / files.GENOTYPE)
     text_search(folder / "text")
     training(folder / "training", epochs=1)
+    save_evaluation(evaluation_path(folder / "training"), of_many_classes(24))
     study(folder / "study")
     comparison(folder / "comparison")
     for each in ("search", "text", "training", "study", "comparison"):
@@ -92,7 +103,20 @@ def test_page_fits_every_screen_and_complains_of_nothing(opened, folder, name):
             opened.driver.execute_script(script)
             assert opened.driver.execute_script(NO_WIDER) == [False], width
     assert opened.complaints() == []
-    assert {address for address in opened.requests() if not address.startswith("file:")} == set()
+    asked = opened.requests()
+    assert {address for address in asked if not address.startswith(("file:", "data:"))} == set()
+
+
+def test_results_by_class_are_readable_on_a_phone(opened, folder):
+    with screen(opened, 390):
+        show(opened, folder / "training")
+        sizes = opened.driver.execute_script(TEXT_SIZES)
+        assert len(sizes) == 4 * 24  # names and counts
+        assert min(sizes) >= 9  # CSS pixels
+        widths = opened.driver.execute_script(
+            "return [...document.querySelectorAll('.mistakes img')].map((each) => each.width)"
+        )
+        assert min(widths) >= 90
 
 
 CELLS = """

@@ -176,6 +176,15 @@ def test_search_is_measured_on_half_of_the_training_images(tmp_path):
     assert "of the 32 images" in chance
 
 
+def test_accuracy_of_chance_is_not_also_called_overfitting(tmp_path):
+    folder = fake_runs.training(tmp_path / "run", 1)
+    fake_runs.described(folder, run_of(folder).config, **MANY)
+    (folder / files.METRICS).unlink()
+    fake_runs.lines(folder, [{"accuracy": 0.9, "test_accuracy": 0.1}])
+    (only,) = doubts(folder)
+    assert "no better than chance" in only
+
+
 def test_training_is_doubted_by_its_last_epoch(tmp_path):
     folder = fake_runs.training(tmp_path / "run")
     last = {"accuracy": 0.95, "test_accuracy": 0.6}

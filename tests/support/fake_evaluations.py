@@ -41,3 +41,13 @@ def evaluation(**fields) -> Evaluation:
         ),
     )
     return dataclasses.replace(whole, **fields)
+
+
+def of_many_classes(count: int) -> Evaluation:
+    """Returns a result of classes with long names, one of ten images of each taken for the next."""
+    names = [f"a class with a long name {i}" for i in range(count)]
+    matrix = [[9 * (i == j) + (j == (i + 1) % count) for j in range(count)] for i in range(count)]
+    return evaluation(
+        classes=tuple(ClassResult(name, 10, 0.9, 0.9, 0.9) for name in names),
+        confusion_matrix=tuple(map(tuple, matrix)),
+    )
