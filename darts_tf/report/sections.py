@@ -120,6 +120,8 @@ def tests(run: Run) -> Iterable[tuple[str, str]]:
     for each in run.evaluations:
         title = "Test by class" if each.own else f"Test on {each.dataset}"
         title += f", at most {each.limit:,} images" if each.limit else ""
+        if each.epochs != len(run.metrics):
+            title += f", before it was trained further (after {each.epochs:,} epochs)"
         yield title, results_by_class(each)
     finished = (run.folder / files.MODEL).is_file()
     if run.config.trains and not run.config.on_text and finished and not run.evaluations:

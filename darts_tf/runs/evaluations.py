@@ -88,6 +88,7 @@ class Evaluation:
         dataset: name or folder of the images.
         own: True for the test split of the run's dataset, False for other images.
         limit: the maximum number of images that was asked for; None for all that the run uses.
+        epochs: number of epochs that the network had been trained for; 0 for imported weights.
         images: number of images.
         loss: mean cross entropy.
         accuracy: share of the images that is classified correctly.
@@ -105,6 +106,7 @@ class Evaluation:
     dataset: str
     own: bool
     limit: int | None
+    epochs: int
     images: int
     loss: float
     accuracy: float
@@ -165,6 +167,7 @@ class Evaluation:
             dataset=_text(values["dataset"]),
             own=bool(values["own"]),
             limit=None if values["limit"] is None else _count(values["limit"]),
+            epochs=_count(values["epochs"]),
             images=_count(values["images"]),
             loss=_number(values["loss"]),
             accuracy=_share(values["accuracy"]),

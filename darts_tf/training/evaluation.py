@@ -129,6 +129,7 @@ def evaluation_of(
     dataset: str,
     own: bool = True,
     limit: int | None = None,
+    epochs: int = 0,
     paths: Sequence[str] | None = None,
 ) -> Evaluation:
     """Returns the results by class.
@@ -139,6 +140,7 @@ def evaluation_of(
         dataset: name or folder of the images.
         own: whether they are the test split of the run's dataset.
         limit: maximum number of images that was asked for.
+        epochs: number of epochs that the network was trained for.
         paths: files of the images, if they are known.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # slow to import
@@ -154,6 +156,7 @@ def evaluation_of(
         dataset=dataset,
         own=own,
         limit=limit,
+        epochs=epochs,
         images=len(answers.labels),
         loss=answers.metrics["test_loss"],
         accuracy=answers.metrics["test_accuracy"],

@@ -251,8 +251,15 @@ def evaluate_by_class(
     path = evaluation_path(workdir, None if dataset is None else name, limit)
     split = as_read_by(preprocessing, split)
     answers = answers_of(network, split, preprocessing, batch_size)
-    paths = getattr(split, "paths", None)
-    evaluation = evaluation_of(answers, classes, name, dataset is None, limit, paths)
+    evaluation = evaluation_of(
+        answers,
+        classes,
+        name,
+        own=dataset is None,
+        limit=limit,
+        epochs=len(read_metrics(workdir)),
+        paths=getattr(split, "paths", None),
+    )
     try:
         save_evaluation(path, evaluation)
     except OSError as error:

@@ -43,6 +43,12 @@ def test_page_of_a_training_shows_its_test_and_others(run):
     assert "a 6 75.0 50.0 60.0 c (2)" in shown(text)
 
 
+def test_result_of_fewer_epochs_is_called_so(run):
+    save_evaluation(evaluation_path(run), evaluation(epochs=3))
+    words = "Test by class, before it was trained further (after 3 epochs)"
+    assert f"<h2>{words}</h2>" in page_of(run)
+
+
 def test_pictures_are_in_the_page(run):
     save_evaluation(evaluation_path(run), evaluation())
     sources = [value for name, value in Page(page_of(run)).attributes if name == "src"]
@@ -118,5 +124,5 @@ def test_names_are_escaped():
 
 def test_doubts_of_imported_weights_come_from_their_test(run):
     (run / files.METRICS).unlink()
-    save_evaluation(evaluation_path(run), evaluation(accuracy=6 / 14))
+    save_evaluation(evaluation_path(run), evaluation(accuracy=6 / 14, epochs=0))
     assert "43 % is no better than chance" in shown(page_of(run)).replace("42.9", "43")
