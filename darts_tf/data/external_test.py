@@ -14,18 +14,18 @@ from darts_tf.data.damage import check_files, refuse
 from darts_tf.data.folder import SUFFIXES, TEST_NAMES
 from darts_tf.data.preprocessing import Preprocessing, to_gray
 from darts_tf.data.sources import EMBEDDED, load_dataset
-from darts_tf.data.splits import AnySplit, Files, Split, limited_indices, take
+from darts_tf.data.splits import Files, ImageDataset, Split, limited_indices, take
 from darts_tf.errors import InputError, listed, shown
 
 
 def load_external_test(
-    name_or_folder: str,
+    source: str | ImageDataset,
     classes: Sequence[str],
     preprocessing: Preprocessing,
     *,
     limit: int | None = None,
     seed: int = 0,
-) -> tuple[str, AnySplit]:
+) -> tuple[str, Split | Files]:
     """Loads images to test a trained network on, which its run has not seen.
 
     A folder has a subfolder of images for every class, at its top or in a subfolder named `test`
@@ -33,10 +33,11 @@ def load_external_test(
     they may have any size. Of another dataset the test split is used.
 
     Args:
-        name_or_folder: a folder, or the name of a dataset.
+        source: a folder, the name of a dataset, or a dataset.
         classes: names of the network's outputs. The images may have fewer classes, but no other.
         preprocessing: preprocessing of the network.
-        limit: maximum number of images, in proportion to the classes; None for all.
+        limit: maximum number of images, in proportion to the classes; None for all. It does not
+            apply to a dataset that is loaded already.
         seed: seed of that choice.
 
     Returns:
@@ -44,13 +45,18 @@ def load_external_test(
         labels that are indices of `classes`.
 
     Raises:
-        InputError: no such folder or dataset, a class that the network does not know, or a damaged
-            image.
+        InputError: no such folder or dataset, a class that the network does not know, a damaged
+            image, or images in memory of another size than the network reads.
     """
-    name = os.fspath(name_or_folder)
+    if isinstance(source, ImageDataset):
+        return source.name, _test_split(source, classes, preprocessing)
+    name = os.fspath(source)
     root = pathlib.Path(name).expanduser()
     if name in EMBEDDED or not root.is_dir():
-        return _load_dataset(name, classes, preprocessing, limit, seed)
+        square = preprocessing.height == preprocessing.width
+        size = preprocessing.height if square else None
+        dataset = load_dataset(name, image_size=size, limit=limit, seed=seed)
+        return dataset.name, _test_split(dataset, classes, preprocessing)
     files = _list_folder(root, classes)
     files = take(files, limited_indices(files.labels, limit, seed))
     check_files(files.paths, refuse)
@@ -96,22 +102,28 @@ def _visible_files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             yield path
 
 
-def _load_dataset(
-    name: str, classes: Sequence[str], preprocessing: Preprocessing, limit: int | None, seed: int
-) -> tuple[str, Split]:
-    height, width = preprocessing.height, preprocessing.width
-    size = height if height == width else None
-    dataset = load_dataset(name, image_size=size, limit=limit, seed=seed)
-    images, labels = dataset.test
-    labels = _labels_in(classes, dataset.classes, name)[labels]
-    if images.shape[1:3] != (height, width):
+def _test_split(
+    dataset: ImageDataset, classes: Sequence[str], preprocessing: Preprocessing
+) -> Split | Files:
+    """Returns the test split of a dataset, as a network of these classes reads it."""
+    split, size = dataset.test, (preprocessing.height, preprocessing.width)
+    if not isinstance(split, Split | Files):
         raise InputError(
-            f"Expected images of {height}x{width} pixels, as the network reads. "
-            f"Received: {name} with {images.shape[1]}x{images.shape[2]}"
+            "Expected images in memory or in files, whose labels are known. "
+            f"Received: {dataset.name}, which is streamed"
+        )
+    labels = _labels_in(classes, dataset.classes, dataset.name)[split.labels]
+    if isinstance(split, Files):
+        return Files(split.paths, labels)
+    images = split.images
+    if images.shape[1:3] != size:
+        raise InputError(
+            f"Expected images of {size[0]}x{size[1]} pixels, as the network reads. "
+            f"Received: {dataset.name} with {images.shape[1]}x{images.shape[2]}"
         )
     if preprocessing.channels == 1 and images.shape[-1] == 3:
         images = to_gray(images).numpy()
-    return dataset.name, Split(images, labels)
+    return Split(images, labels)
 
 
 def _labels_in(classes: Sequence[str], names: Sequence[str], where: str) -> np.ndarray:

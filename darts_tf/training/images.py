@@ -190,7 +190,7 @@ def evaluate(
     *,
     batch_size: int = 256,
     limit: int | None = None,
-    dataset: str | None = None,
+    dataset: str | ImageDataset | None = None,
 ) -> dict[str, float]:
     """Tests the network of a training run on the test split of its dataset, or on other images.
 
@@ -199,8 +199,9 @@ def evaluate(
     Args:
         workdir: folder of the run.
         batch_size: images per step; the result does not depend on it.
-        limit: maximum number of images; by default the run's limit.
-        dataset: other images to test on, see `data.external_test`; None for the run's own.
+        limit: maximum number of images to load; by default the run's limit.
+        dataset: folder, name or dataset of other images to test on, see `data.external_test`; or
+            the run's own dataset, if it is loaded already. None loads that.
 
     Returns:
         `test_loss`, `test_accuracy`, with many classes `test_top5_accuracy`, and `test_images`.
@@ -221,7 +222,7 @@ def evaluate_by_class(
     *,
     batch_size: int = 256,
     limit: int | None = None,
-    dataset: str | None = None,
+    dataset: str | ImageDataset | None = None,
 ) -> tuple[Evaluation, pathlib.Path]:
     """Tests the network of a training run as `evaluate` does, and keeps the results by class.
 
@@ -243,19 +244,20 @@ def evaluate_by_class(
     """
     network, preprocessing, classes = load_run(workdir)
     config = TrainConfig.from_dict(files.read_json(pathlib.Path(workdir) / files.CONFIG))
-    if dataset is None:
-        name, split = config.dataset, _own_test_split(config, limit, classes)
+    own = dataset is None or getattr(dataset, "name", None) == config.dataset
+    if own:
+        name, split = config.dataset, _own_test_split(dataset or dataset_of(config, limit), classes)
     else:
         options = {"limit": limit, "seed": config.seed}
         name, split = load_external_test(dataset, classes, preprocessing, **options)
-    path = evaluation_path(workdir, None if dataset is None else name, limit)
+    path = evaluation_path(workdir, None if own else name, limit)
     split = as_read_by(preprocessing, split)
     answers = answers_of(network, split, preprocessing, batch_size)
     evaluation = evaluation_of(
         answers,
         classes,
         name,
-        own=dataset is None,
+        own=own,
         limit=limit,
         epochs=len(read_metrics(workdir)),
         paths=getattr(split, "paths", None),
@@ -267,13 +269,12 @@ def evaluate_by_class(
     return evaluation, path
 
 
-def _own_test_split(config: TrainConfig, limit: int | None, classes: tuple[str, ...]) -> AnySplit:
+def _own_test_split(dataset: ImageDataset, classes: tuple[str, ...]) -> AnySplit:
     """Returns the test split of a run's dataset.
 
     Raises:
         InputError: the dataset has other classes than the run.
     """
-    dataset = dataset_of(config, limit)
     if dataset.classes != classes:
         pairs = enumerate(itertools.zip_longest(classes, dataset.classes), 1)
         number, (expected, received) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])

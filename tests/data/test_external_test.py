@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from cli_helpers import COLOURS, write_images
 from PIL import Image
 
-from darts_tf.data import Preprocessing, evaluation_batches
+from darts_tf.data import Preprocessing, Split, evaluation_batches
 from darts_tf.data.external_test import load_external_test
 from darts_tf.errors import InputError
 
@@ -83,6 +85,19 @@ def test_folders_without_images_and_damaged_images_are_refused(photos, tmp_path)
         load(photos)
     with pytest.raises(InputError, match="Expected"):
         load(tmp_path / "nowhere")
+
+
+def test_dataset_in_memory_is_read_as_the_network_reads(digits):
+    names = tuple(reversed(digits.classes))
+    gray = Preprocessing(8, 8, 1, (0.5,), (0.25,))
+    color = np.repeat(digits.test.images, 3, -1)
+    dataset = dataclasses.replace(digits, test=Split(color, digits.test.labels))
+    name, split = load_external_test(dataset, names, gray)
+    assert name == digits.name
+    np.testing.assert_array_equal(split.images, digits.test.images)
+    np.testing.assert_array_equal(split.labels, 9 - digits.test.labels)
+    with pytest.raises(InputError, match="of 9x8 pixels, as the network reads. .* with 8x8"):
+        load_external_test(dataset, names, dataclasses.replace(gray, height=9))
 
 
 def test_dataset_by_name_is_tested_on_its_test_split():

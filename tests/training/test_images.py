@@ -9,8 +9,9 @@ import pytest
 from stop_callbacks import KillAfter, Killed
 
 from darts_tf.configs import TrainConfig
-from darts_tf.data import load_dataset
+from darts_tf.data import load_dataset, take
 from darts_tf.runs import files
+from darts_tf.runs.evaluations import evaluations_of
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training.images import evaluate, load_run, train
@@ -50,6 +51,18 @@ def test_evaluate_repeats_the_accuracy_of_the_last_epoch(finished):
     assert tested["test_accuracy"] == pytest.approx(metrics["test_accuracy"])
     assert tested["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-4)
     assert tested["test_images"] == 48
+
+
+def test_a_dataset_in_memory_is_the_own_one_by_its_name(finished, dataset):
+    folder, metrics = finished
+    tested = evaluate(folder, dataset=dataset)
+    assert tested["test_accuracy"] == pytest.approx(metrics["test_accuracy"])
+    (own,) = evaluations_of(folder)
+    assert (own.own, own.images, own.epochs) == (True, 48, 2)
+    half = take(dataset.test, np.arange(0, 48, 2))
+    tested = evaluate(folder, dataset=dataclasses.replace(dataset, name="mine", test=half))
+    assert tested["test_images"] == 24
+    assert [each.dataset for each in evaluations_of(folder)] == ["digits", "mine"]
 
 
 @pytest.mark.slow
