@@ -121,6 +121,8 @@ def _matrix(evaluation: Evaluation) -> Table | None:
         return None
     table = _table("", *map(str, range(1, count + 1)))
     for name, row in zip(names, rows, strict=True):
+        if not any(row):
+            continue  # other images may be of fewer classes
         table.add_row(Text(name), *(Text(str(images) if images else ".") for images in row))
     return table
 

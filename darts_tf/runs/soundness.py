@@ -57,7 +57,8 @@ def describe_chance(accuracy: float, counts: Sequence[int], of: str = "test") ->
 
     It is, if always answering the most frequent class, or drawing answers that are right as often,
     would be at least as good with a probability of more than 1 - `CONFIDENCE`: the upper tail of a
-    binomial distribution. With images of a single class nothing can be said.
+    binomial distribution. If a class has no images, nothing is said: the network cannot know that
+    this answer is always wrong.
 
     Args:
         accuracy: share of the images that is classified correctly.
@@ -67,10 +68,9 @@ def describe_chance(accuracy: float, counts: Sequence[int], of: str = "test") ->
     from scipy.special import betainc  # late: most commands need none of SciPy
 
     images = round(sum(counts))
-    share = max(counts) / sum(counts) if images else 1.0
-    if share == 1:
+    if not images or len(counts) < 2 or not all(counts):
         return ""
-    right = round(accuracy * images)
+    right, share = round(accuracy * images), max(counts) / sum(counts)
     # P(X >= right) for X ~ B(images, share)
     if right and betainc(right, images - right + 1, share) <= 1 - CONFIDENCE:
         return ""
