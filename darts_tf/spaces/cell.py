@@ -160,12 +160,18 @@ def count_recurrent_cells(nodes: int = RECURRENT_NODES, activations: int = len(A
 
 
 def unknown_primitive(kind: str, name, known: tuple[str, ...]) -> InputError:
-    """Returns the error of `unknown_name`, with a hint at plugins unless `known` are activations.
+    """Returns the error of `unknown_name`, with a hint at plugins where one can help.
 
-    Users can register primitives, but not activations.
+    Users can register primitives, but neither activations nor `NONE`.
     """
+    if name == NONE and known != ACTIVATIONS:
+        return InputError(
+            f"Expected {kind} to be an operation: an edge that is left out is not listed in a "
+            f"genotype. Received: {shown(name)}"
+        )
     error = unknown_name(kind, name, known)
-    return error if known == ACTIVATIONS else InputError(f"{error}{registry.HINT}")
+    can_be_registered = known != ACTIVATIONS and isinstance(name, str) and name.isidentifier()
+    return InputError(f"{error}{registry.HINT}") if can_be_registered else error
 
 
 def check_limit(max_skips: int | None, primitives: tuple[str, ...]) -> None:

@@ -246,8 +246,8 @@ def load_genotype(
 
     Args:
         path_or_name: a name in `GENOTYPES`, or in `RECURRENT_GENOTYPES`; the path of a file with a
-            genotype; or, for a file with several, its path, a colon and the name in the file:
-            `genotypes.py:DARTS_V2`.
+            genotype; or, for a file with several, its path, a colon and the name in the file
+            or a number: `genotypes.py:DARTS_V2`, `search.log:-1` for the last.
         recurrent: whether a recurrent cell is expected. None accepts a file of either kind, and
             looks names up in `GENOTYPES`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import pathlib
+import time
 
 import pytest
 
@@ -65,7 +66,7 @@ MINE = Genotype(
         ("Genotype(", "or a genotype in Python notation. Received: "),
         (
             "print('hello')",
-            r"Expected one genotype \(file.py:NAME names one of several\). .* none$",
+            r"Expected one genotype \(FILE:NAME or FILE:NUMBER .* Received: none$",
         ),
         ("Genotype" + "(" * 5000, "in Python notation"),
         ("x" * 200_000, "at most 100000 characters"),
@@ -152,6 +153,174 @@ def test_cell_that_nni_cannot_express_is_refused(name):
 def test_recurrent_cell_has_no_form_of_nni():
     with pytest.raises(InputError, match="Expected cells for images.* Received: a recurrent cell"):
         to_nni(RECURRENT_GENOTYPES["ENAS"])
+
+
+# Forms that other tools write
+
+SMALL = Genotype(
+    [("sep_conv_3x3", 0), ("skip_connect", 1), ("max_pool_3x3", 2), ("dil_conv_5x5", 0)],
+    [2, 3],
+    [("avg_pool_3x3", 0), ("sep_conv_5x5", 1), ("dil_conv_3x3", 1), ("skip_connect", 2)],
+    [2, 3],
+)
+NORMAL = "[('sep_conv_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 2), ('dil_conv_5x5', 0)]"
+REDUCE = "[('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('dil_conv_3x3', 1), ('skip_connect', 2)]"
+CONCAT = "range(2, 4)"
+CALL = f"Genotype(normal={NORMAL}, normal_concat={CONCAT}, reduce={REDUCE}, reduce_concat={CONCAT})"
+OTHER = CALL.replace("sep_conv_3x3", "sep_conv_5x5")
+NESTED = CALL.replace("=[(", "=[[(").replace(")], ", ")]], ")
+for last in ("('skip_connect', 1), ", "('sep_conv_5x5', 1), "):  # of the first node of a cell
+    NESTED = NESTED.replace(last, f"{last[:-2]}], [")
+KATIB = NESTED.replace("sep_conv", "separable_convolution").replace("_pool_", "_pooling_")
+KATIB = KATIB.replace("dil_conv", "dilated_convolution").replace("skip_connect", "skip_connection")
+DICT = (
+    f"{{'normal': {NORMAL}, 'normal_concat': [2, 3], 'reduce': {REDUCE}, 'reduce_concat': (2, 3)}}"
+)
+JSON = DICT.replace("'", '"').replace("(", "[").replace(")", "]")
+COMPACT = "(((0, 3), (1, 2), (2, 0), (0, 6)), ((0, 1), (1, 4), (1, 5), (2, 2)))"
+LOG = "2026-01-31 02:51:{}0,249 epoch {} lr 2.4e-02\n2026-01-31 02:51:21,249 genotype = {}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CALL,
+        f"  \t{CALL}",
+        f"import genotypes\nX = genotypes.{CALL}\n",
+        f"X: Genotype = {CALL}",
+        CALL.replace(CONCAT, f"list({CONCAT})"),
+        CALL.replace("3)", "np.int64(3))").replace("2)", "numpy.int64(2))"),
+        CALL.replace("'skip_connect'", "np.str_('skip_connect')"),
+        CALL[:-1] + ", layout='cell')",
+        NESTED,
+        KATIB,
+        f"Best-Genotype={KATIB}",
+        DICT,
+        f"cell = {DICT}",
+        JSON,
+        COMPACT,
+        f"X = {COMPACT}",
+        COMPACT.replace("(", "[").replace(")", "]"),
+        f"A = {CALL}\nDARTS = A",
+        f"11/12 10:34:25 AM genotype = {CALL}\n",
+        LOG.format(1, 0, CALL),
+        LOG.format(1, 0, CALL) + LOG.format(2, 1, CALL) + "Genotype(normal=[('sep",
+        f"[INFO] genotype: {DICT}, 3.4 GB",
+        f"2026-01-31 {JSON}",
+        f"class Genotype(NamedTuple): ...\n  indented: {CALL}",
+        "2026-01-31 step\n" * 20_000 + CALL,
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_forms_of_other_tools_are_read(text, encoding):
+    assert parse(text.encode(encoding)) == SMALL
+
+
+def test_nested_form_is_nested():
+    assert NESTED.count("[[") == NESTED.count("]]") == KATIB.count("[[") == 2
+    assert "separable_convolution_3x3" in KATIB
+    assert "max_pooling_3x3" in KATIB
+
+
+@pytest.mark.parametrize(
+    ("text", "received"),
+    [
+        (f"{CALL}\n{OTHER}", "one without a name in line 1, one without a name in line 2"),
+        (f"A = {CALL}\n{OTHER}", "A in line 1, one without a name in line 2"),
+        (f"A = {CALL}\nB = {OTHER}\nDARTS = B", "A, B, DARTS"),
+        (f"A = {CALL}\nA = {OTHER}", "A in line 1, A in line 2"),
+        (
+            LOG.format(1, 0, CALL) + LOG.format(2, 1, OTHER),
+            "genotype in line 2, genotype in line 4",
+        ),
+    ],
+)
+def test_one_of_several_is_chosen_and_never_guessed(text, received):
+    with pytest.raises(InputError, match=r"FILE:NUMBER chooses .* FILE:-1 the last") as error:
+        parse(text)
+    assert str(error.value).endswith(f"Received: {received}")
+    assert parse(text, "1") == SMALL
+    assert parse(text, "-1") == parse(OTHER)
+    with pytest.raises(InputError, match="Expected 9. Received"):
+        parse(text, "9")
+
+
+def test_name_of_a_script_is_what_it_was_assigned_last():
+    assert parse(f"A = {OTHER}\nA = {CALL}\nB = A", "B") == SMALL
+    assert parse(f"A = {OTHER}\nA = {CALL}", "A") == SMALL
+
+
+def test_name_that_a_log_repeats_does_not_choose():
+    log = LOG.format(1, 0, CALL) + LOG.format(2, 1, OTHER)
+    with pytest.raises(InputError, match="Expected one genotype .* genotype in line 2"):
+        parse(log, "genotype")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CALL[:-1] + ", layout='raw_weights')", "layout='cell'.. Received: layout='raw_weights'"),
+        (
+            NESTED.replace("[('max_pool_3x3', 2), ", "[", 1),
+            "for every node of normal. .* 1 for node 3",
+        ),
+        (CALL.replace("skip_connect", "none", 1), "is not listed in a genotype. Received: 'none'$"),
+        (CALL.replace("'skip_connect'", "7"), r"Received: the primitive of normal\[1\]=7\.$"),
+        (CALL.replace("skip_connect", "noise"), "--plugin FILE"),
+        (COMPACT.replace("6", "7"), "operations 0 to 6. Received: operation=7"),
+        (DICT.replace("'normal'", "'reduce'"), "Expected every key once"),
+        (
+            "{'normal': 3, 'reduce': 4, 5: 6}",
+            "Expected names of fields. Received: normal, reduce, 5",
+        ),
+        ("{'x': 3}", "with the keys normal, normal_concat, reduce, reduce_concat. Received"),
+        (f"Genotype({NORMAL}, [2], {REDUCE}, [2], 'cell', 0)", "Received: 6 of them by position"),
+        (CALL.replace(CONCAT, "list(open('x'))"), "or a range. Received: 'Call'"),
+        (CALL.replace(CONCAT, "np.int64(open('x'))"), "or a range. Received: 'Call'"),
+        ("2026-01-31 epoch 3\n" * 20_000, "at most 100000 characters of Python"),
+        ('{"normal": [', "Expected JSON. Received: Expecting value at line 1"),
+    ],
+)
+def test_forms_that_are_no_genotype_are_refused_in_one_line(text, message):
+    with pytest.raises(InputError, match=message) as error:
+        parse(text)
+    assert "\n" not in str(error.value)
+    assert ("--plugin" in str(error.value)) == ("noise" in text)
+
+
+def test_long_texts_of_brackets_are_refused_quickly():
+    for text in ("Genotype(" * 200_000, "{'normal'" * 200_000, "x" * 2_000_000):
+        begin = time.monotonic()
+        with pytest.raises(InputError, match="Expected "):
+            parse(text)
+        assert time.monotonic() - begin < 5
+
+
+def test_masks_of_older_nni_are_read():
+    operations = ["maxpool", "avgpool", "skipconnect", "sepconv3x3", "sepconv5x5"]
+    operations += ["dilconv3x3", "dilconv5x5"]
+
+    def mask(name=None):
+        return [name == operation for operation in operations]
+
+    fields = {}
+    for kind, first, second in (("normal", "sepconv3x3", "maxpool"), ("reduce", "avgpool", None)):
+        fields |= {f"{kind}_n2_p0": mask(first), f"{kind}_n2_p1": mask("dilconv5x5")}
+        fields |= {f"{kind}_n2_switch": [True, True]}
+        fields |= {f"{kind}_n3_p0": mask(second), f"{kind}_n3_p1": mask("skipconnect")}
+        fields |= {f"{kind}_n3_p2": mask("sepconv5x5")}
+        fields |= {f"{kind}_n3_switch": [second is not None, second is None, True]}
+    assert parse(json.dumps(fields)) == Genotype(
+        [("sep_conv_3x3", 0), ("dil_conv_5x5", 1), ("max_pool_3x3", 0), ("sep_conv_5x5", 2)],
+        (2, 3),
+        [("avg_pool_3x3", 0), ("dil_conv_5x5", 1), ("skip_connect", 1), ("sep_conv_5x5", 2)],
+        (2, 3),
+    )
+    fields["normal_n2_p0"] = mask()
+    with pytest.raises(
+        InputError, match="operations to be true on a chosen edge. Received: 0 of 7"
+    ):
+        parse(json.dumps(fields))
 
 
 @pytest.mark.parametrize("name", ["python", "nni", "json"])

@@ -127,9 +127,10 @@ def test_load_genotype_takes_one_of_several_by_name(tmp_path):
     other = dataclasses.replace(V2, reduce=V2.normal)
     path.write_text(f"import torch\nA = {to_python(V2)}\nB = {to_python(other)}\nDARTS = B\n")
     assert load_genotype(f"{path}:B") == other
-    with pytest.raises(InputError, match=r"one genotype \(file.py:NAME .* Received: A, B$"):
+    assert load_genotype(f"{path}:DARTS") == load_genotype(f"{path}:2") == other
+    with pytest.raises(InputError, match=r"one genotype \(FILE:NAME .* Received: A, B, DARTS$"):
         load_genotype(path)
-    with pytest.raises(InputError, match="Expected C. Received: A, B$"):
+    with pytest.raises(InputError, match="Expected C. Received: A, B, DARTS$"):
         load_genotype(f"{path}:C")
 
 
