@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import importlib
+import logging
 import os
 import pathlib
 import pickle
@@ -12,11 +15,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
+from darts_tf.runtime.archives import check_archive
 
-WRAPPER = "state_dict"
-"""Key of the weights in a checkpoint that also holds an epoch, an optimizer and so on."""
-DATA_PARALLEL = "module."
-"""Stands before every name where PyTorch's `DataParallel` saved."""
+LOG = logging.getLogger("darts_tf")
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+"""Keys of the weights in a checkpoint that also holds an epoch, an optimizer and so on."""
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""Stand before names where PyTorch's `DataParallel`, `torch.compile` or Lightning saved."""
+COUNTERS = ("total_ops", "total_params", "drop_path_prob")
+"""Last parts of names that are no weights: counts of multiply-adds (thop), a setting."""
 NUMBERS = "fiu"
 """Kinds of NumPy's types whose arrays can be weights or counters."""
 
@@ -28,8 +36,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         path: a file whose name ends as in `READERS`: of PyTorch, NumPy or safetensors.
 
     Returns:
-        NumPy arrays, without the wrappers that PyTorch's users put around them: the key
-        `state_dict`, and `module.` before every name.
+        NumPy arrays, without the wrappers that PyTorch's users put around them: a key of
+        `WRAPPERS`, and `PREFIXES` before names. `COUNTERS` are left out, with a line in the log.
 
     Raises:
         InputError: no such file, another format, a damaged file, one that holds something else
@@ -43,7 +51,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         what = "is no file" if path.exists() else "is not there"
         raise InputError(f"Expected a file of weights. Received: {str(path)!r}, which {what}")
     try:
-        arrays = _unwrapped(reader(path))
+        arrays = _without_counters(path, _unwrapped(reader(path)))
         return {name: _checked(name, array) for name, array in arrays.items()}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -59,8 +67,9 @@ def _torch(path):
     torch = _module("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other pickles, which it then refuses
-        try:  # the loader of weights alone knows tensors and containers, and calls nothing else
-            return torch.load(path, map_location="cpu", weights_only=True)
+        try:  # the loader of weights knows tensors and containers, and calls nothing else
+            with _scalars_allowed(torch):
+                return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise InputError(
                 "Expected a state dict: arrays by name, nothing else, such as "
@@ -69,13 +78,54 @@ def _torch(path):
             ) from error
 
 
+def _scalars_allowed(torch) -> contextlib.AbstractContextManager:
+    """Context manager: lets PyTorch load NumPy's numbers, such as the best accuracy so far."""
+    allow = getattr(getattr(torch, "serialization", None), "safe_globals", None)
+    if allow is None:  # before PyTorch 2.5
+        return contextlib.nullcontext()
+    types = {type(np.dtype(kind)) for kind in np.typecodes["AllFloat"] + np.typecodes["AllInteger"]}
+    modules = ("numpy.core.multiarray", "numpy._core.multiarray")  # of NumPy 1 and 2
+    return allow([*map(_scalar_of, modules), np.dtype, *types])
+
+
+def _scalar_of(module: str):
+    """Returns the function that restores a pickled number of NumPy, by its name in a module."""
+    restore = np.float64(0).__reduce__()[0]
+
+    def scalar(*arguments):
+        return restore(*arguments)
+
+    scalar.__module__, scalar.__qualname__ = module, "scalar"
+    return scalar
+
+
 def _numpy(path):
+    check_archive(path)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
+_BFLOAT16 = "BF16"
+_SAFETENSORS = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", _BFLOAT16: "<u2"},
+    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"},
+    **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
+}
+"""NumPy's types by those of safetensors; bfloat16, which NumPy lacks, is read as its bits."""
+
+
 def _safetensors(path):
-    return _module("safetensors.numpy").load_file(path)
+    stored = _module("safetensors").deserialize(path.read_bytes())
+    return {name: _tensor(name, **about) for name, about in stored}
+
+
+def _tensor(name: str, dtype: str, shape, data) -> np.ndarray:
+    if dtype not in _SAFETENSORS:
+        raise InputError(f"Expected arrays of {listed(_SAFETENSORS)}. Received: {name}, {dtype}")
+    array = np.frombuffer(data, _SAFETENSORS[dtype]).reshape(shape)
+    if dtype == _BFLOAT16:  # the upper half of a float32
+        array = (array.astype("<u4") << 16).view("<f4")
+    return array
 
 
 def _module(name: str):
@@ -97,15 +147,51 @@ READERS = {
 """Readers of files, by the suffix of the file name."""
 
 
-def _unwrapped(stored) -> Mapping:
-    if isinstance(stored, Mapping) and isinstance(stored.get(WRAPPER), Mapping):
-        stored = stored[WRAPPER]
+def _unwrapped(stored) -> dict:
+    """Returns the arrays by name, out of a checkpoint that holds other things too."""
+    if isinstance(stored, Mapping):
+        wrapped = (stored[key] for key in WRAPPERS if isinstance(stored.get(key), Mapping))
+        inner = next(wrapped, None)
+        if inner is None and any(isinstance(value, Mapping) for value in stored.values()):
+            raise InputError(
+                f"Expected arrays by name, or a dict of them under one of the keys "
+                f"{', '.join(WRAPPERS)}. Received: the keys {listed(stored)}"
+            )
+        stored = stored if inner is None else inner
     if not isinstance(stored, Mapping) or not stored:
         raise InputError(f"Expected arrays by name. Received: {shown(stored)}")
     if not all(isinstance(name, str) for name in stored):
         raise InputError(f"Expected names that are texts. Received: {listed(stored)}")
-    prefixed = all(name.startswith(DATA_PARALLEL) for name in stored)
-    return {name.removeprefix(DATA_PARALLEL) if prefixed else name: stored[name] for name in stored}
+    plain = {_plain_name(name): value for name, value in stored.items()}
+    if len(plain) < len(stored):
+        counts = collections.Counter(map(_plain_name, stored))
+        twice = [name for name, count in counts.items() if count > 1]
+        raise InputError(
+            f"Expected every name once, without {', '.join(PREFIXES)} before it. "
+            f"Received: {listed(twice)} more than once"
+        )
+    return plain
+
+
+def _plain_name(name: str) -> str:
+    """Returns a name without the prefixes before it, however many there are."""
+    while True:
+        shorter = name
+        for prefix in PREFIXES:
+            shorter = shorter.removeprefix(prefix)
+        if shorter == name:
+            return name
+        name = shorter
+
+
+def _without_counters(path: pathlib.Path, arrays: Mapping) -> dict:
+    """Returns the weights without entries of other kinds, which the log then names."""
+    ends = {name: name.rpartition(".")[2] for name in arrays}
+    counts = collections.Counter(end for end in ends.values() if end in COUNTERS)
+    if counts:
+        names = listed(f"{count} {end}" for end, count in counts.items())
+        LOG.warning("%s: ignored %s, which are no weights", path, names)
+    return {name: value for name, value in arrays.items() if ends[name] not in COUNTERS}
 
 
 def _checked(name: str, value) -> np.ndarray:

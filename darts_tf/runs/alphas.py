@@ -12,6 +12,7 @@ from darts_tf.errors import SHOWN, InputError, first_line, shortened, shown, unk
 from darts_tf.runs import files
 from darts_tf.runs.files import ALPHAS
 from darts_tf.runtime import atomic
+from darts_tf.runtime.archives import check_archive
 from darts_tf.spaces.cell import nodes_of
 from darts_tf.spaces.derivation import STRENGTHS
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
@@ -48,6 +49,7 @@ def load_history(folder: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
+        check_archive(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = {name: arrays[name] for name in arrays.files}
         names = RECURRENT_ALPHAS if set(RECURRENT_ALPHAS) <= set(stored) else ALPHAS_NAMES
@@ -159,6 +161,7 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
     """
     path = pathlib.Path(folder) / ALPHAS
     try:
+        check_archive(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             needed = ALPHAS_NAMES if len(arrays.files) > 2 else ALPHAS_NAMES[:2]
             if set(RECURRENT_ALPHAS) <= set(arrays.files):

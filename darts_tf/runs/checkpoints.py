@@ -23,6 +23,7 @@ import numpy as np
 
 from darts_tf.errors import SHOWN, InputError, first_line, listed, shortened, shown
 from darts_tf.runtime import atomic
+from darts_tf.runtime.archives import check_archive
 from darts_tf.runtime.strict_json import parse_json
 
 LOG = logging.getLogger("darts_tf")
@@ -80,8 +81,6 @@ def write(folder: pathlib.Path, position: Position, config: dict, arrays: Sequen
     path = folder / _name(position)
     with atomic.replacing(path) as written, written.open("wb") as file:
         np.savez(file, meta=meta, **{f"{i:06}": array for i, array in enumerate(arrays)})
-        file.flush()
-        os.fsync(file.fileno())
     return path
 
 
@@ -105,6 +104,7 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
         CheckpointError: the file is not a complete checkpoint.
     """
     try:
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
             about = _checked(bytes(_array(archive, "meta")))
             arrays = [_array(archive, f"{i:06}") for i in range(about["arrays"])]
@@ -250,10 +250,12 @@ class Writer:
             if best:
                 _copy(path, self.folder / BEST)
         except OSError as error:
+            earlier = "there is no earlier one"
+            if newest(self.folder):
+                earlier = "the earlier ones are intact and --resume continues from the last"
             raise OSError(
                 error.errno,
-                f"{error.strerror or error}; no checkpoint could be written, the earlier ones are "
-                "intact and --resume continues from the last",
+                f"{error.strerror or error}; no checkpoint could be written, {earlier}",
                 str(self.folder),
             ) from error
         for path in newest(self.folder)[self.keep :]:

@@ -16,15 +16,27 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, and renames it to `path` when the block succeeds.
 
     A reader sees the old file or the new one, never a part of it; if the block raises, the
-    temporary file is deleted and the old one stays. Missing folders are created. The temporary name
-    keeps the suffix of `path`, since some writers choose the format by it.
+    temporary file is deleted and the old one stays. A file is on the disk before it is renamed, so
+    that a crash of the machine leaves the old one or the new one too. Missing folders are created.
+    The temporary name keeps the suffix of `path`, since some writers choose the format by it.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         written = pathlib.Path(folder) / path.name
         yield written
+        if written.is_file():
+            _sync(written)
         os.replace(written, path)
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Waits until the contents of a file are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import io
+import json
+import logging
 import os
 import pathlib
 import pickle
@@ -16,7 +19,7 @@ from audit_reader import fuzz
 from damaged_bytes import hostile_arrays
 
 from darts_tf.errors import InputError
-from darts_tf.models.state_dicts import READERS, read_state_dict
+from darts_tf.models.state_dicts import READERS, WRAPPERS, read_state_dict
 
 STATE = {
     "stem.0.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
@@ -152,10 +155,95 @@ def test_whole_model_is_refused_with_what_to_do(tmp_path, monkeypatch):
 
 def test_missing_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
     for name, package in (("w.pt", "torch"), ("w.safetensors", "safetensors")):
         (tmp_path / name).write_bytes(b"")
         assert f"pip install 'darts-tf[{package}]'" in refused(tmp_path / name)
+
+
+# What others put around the weights
+
+
+def stored_as(monkeypatch, tmp_path, stored, serialization=None):
+    """Returns the path of a file for which PyTorch's loader returns `stored`."""
+    fake = types.SimpleNamespace(load=lambda path, **options: stored, serialization=serialization)
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    (tmp_path / "weights.pt").write_bytes(b"")
+    return tmp_path / "weights.pt"
+
+
+@pytest.mark.parametrize("key", WRAPPERS)
+def test_weights_of_a_checkpoint_are_found_by_their_key(monkeypatch, tmp_path, key):
+    stored = {"epoch": 3, "optimizer": {"state": {}}, key: STATE, "best": 0.5}
+    assert_same(read_state_dict(stored_as(monkeypatch, tmp_path, stored)))
+
+
+def test_checkpoint_with_another_key_is_refused_with_the_known_ones(monkeypatch, tmp_path):
+    path = stored_as(monkeypatch, tmp_path, {"epoch": 3, "weights": STATE})
+    message = refused(path)
+    assert "under one of the keys state_dict, model_state_dict, model, net, network" in message
+    assert message.endswith("Received: the keys epoch, weights")
+
+
+@pytest.mark.parametrize(
+    "prefixed",
+    [
+        lambda name: f"module.{name}",
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"model.{name}",
+        lambda name: f"module._orig_mod.model.{name}",
+        lambda name: f"module.{name}" if "weight" in name else name,  # of some layers
+    ],
+)
+def test_prefixes_of_names_are_dropped(tmp_path, prefixed):
+    np.savez(tmp_path / "w.npz", **{prefixed(name): array for name, array in STATE.items()})
+    assert_same(read_state_dict(tmp_path / "w.npz"))
+
+
+def test_names_that_prefixes_make_equal_are_refused(tmp_path):
+    np.savez(tmp_path / "w.npz", **{"a": np.ones(2), "module.a": np.zeros(2), "b": np.ones(1)})
+    assert refused(tmp_path / "w.npz").endswith("Received: a more than once")
+
+
+def test_counters_are_ignored_with_a_line(monkeypatch, tmp_path, caplog):
+    counters = {
+        f"{name}.{end}": np.zeros(1) for name in "ab" for end in ("total_ops", "total_params")
+    }
+    stored = {**STATE, **counters, "total_ops": np.zeros(1), "drop_path_prob": 0.2}
+    path = stored_as(monkeypatch, tmp_path, stored)
+    with caplog.at_level(logging.WARNING, "darts_tf"):
+        assert_same(read_state_dict(path))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{path}: ignored 3 total_ops, 2 total_params, 1 drop_path_prob, which are no weights"
+    )
+
+
+def test_numbers_of_numpy_may_be_loaded_and_nothing_else(monkeypatch, tmp_path):
+    allowed = []
+    safe = types.SimpleNamespace(safe_globals=lambda names: allowed.extend(names) or nothing)
+    nothing = contextlib.nullcontext()
+    assert_same(read_state_dict(stored_as(monkeypatch, tmp_path, STATE, safe)))
+    names = {f"{each.__module__}.{each.__qualname__}": each for each in allowed}
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        restore = names.pop(f"{module}.scalar")
+        assert restore(np.dtype("f8"), np.float64(0.75).tobytes()) == 0.75
+    assert names.pop("numpy.dtype") is np.dtype
+    assert "numpy.dtypes.Float64DType" in names
+    assert all(issubclass(each, np.dtype) for each in names.values())
+    assert not any("Object" in name or "Void" in name for name in names)
+
+
+def test_bfloat16_of_safetensors_is_read(tmp_path):
+    pytest.importorskip("safetensors")
+    bits = np.array([0x3FC0, 0xC000, 0x0000], "<u2")  # 1.5, -2, 0
+    header = {"a": {"dtype": "BF16", "shape": [3, 1], "data_offsets": [0, 6]}}
+    header |= {"b": {"dtype": "F16", "shape": [], "data_offsets": [6, 8]}}
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bits.tobytes() + np.float16(0.5).tobytes()
+    (tmp_path / "w.safetensors").write_bytes(content)
+    expected = {"a": np.array([[1.5], [-2.0], [0.0]]), "b": np.array(0.5)}
+    assert_same(read_state_dict(tmp_path / "w.safetensors"), expected)
 
 
 # Invalid files
