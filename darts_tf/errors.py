@@ -46,6 +46,25 @@ def shortened(text: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 3]}..."
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that end lines or turn directions, and bytes that are not UTF-8."""
+
+
+def escaped(text: object) -> str:
+    r"""Returns a text in which control characters are written as in Python: `\x1b`, `\n`.
+
+    Names of files and classes may hold any character; printed as they are, they could move the
+    cursor, hide lines or set the title of a terminal.
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+def escaped_lines(text: str) -> str:
+    """Returns a text of several lines with each of them `escaped`; tabs stay."""
+    lines = ("\t".join(map(escaped, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name most similar to `name`, ignoring case; None if none is similar."""
     by_lower = {candidate.lower(): candidate for candidate in known}
