@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from darts_tf.errors import InputError, first_line, unknown_name
+from darts_tf.errors import InputError, escaped, first_line, unknown_name
 
 COMMANDS = {
     "demo": ("DemoConfig", "search, train, test and export on digits, in a few minutes"),
@@ -50,9 +50,9 @@ DEBUG = "DARTS_TF_DEBUG"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status.
 
-    0: success. 2: invalid arguments. 130: stopped by Ctrl-C, 143: by SIGTERM. 1: other failures.
-    Every failure prints one line on stderr; with DARTS_TF_DEBUG=1 in the environment, a traceback
-    is printed before it.
+    0: success. 2: invalid arguments. 129: stopped by SIGHUP, 130: by Ctrl-C, 143: by SIGTERM.
+    1: other failures. Every failure prints one line on stderr; with DARTS_TF_DEBUG=1 in the
+    environment, a traceback is printed before it.
     """
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
@@ -161,7 +161,7 @@ def _fail(status: int, message: str) -> int:
 
     if os.environ.get(DEBUG):
         traceback.print_exc()
-    line = " ".join(message.split())
+    line = escaped(" ".join(message.split()))
     output.event("failure", status=status, text=line)
     print(f"darts-tf: {line}", file=sys.stderr)
     return status
