@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
+import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -66,6 +69,10 @@ AnySplit = Split | Files | Records
 """Split in memory, or one that is decoded while it is used."""
 
 
+SIZES_HASHED = 1000
+"""Most files of a split whose sizes are in a dataset's digest: each is a request to the disk."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
     """Image classification dataset.
@@ -88,6 +95,26 @@ class ImageDataset:
     preprocessing: Preprocessing
     held_out: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+    def digest(self) -> str | None:
+        """Returns a SHA-256 of the images and labels, which a run saves and compares on resume.
+
+        Of files, the names are hashed, and the sizes of some of them. None for records, which would
+        have to be read as a whole.
+        """
+        splits = (self.train, self.test)
+        if any(isinstance(split, Records) for split in splits):
+            return None
+        digest = hashlib.sha256()
+        for split in splits:
+            if isinstance(split, Files):
+                names = ("/".join(pathlib.PurePath(path).parts[-2:]) for path in split.paths)
+                sizes = map(os.path.getsize, split.paths[:: 1 + split.size // SIZES_HASHED])
+                digest.update(os.fsencode("\n".join([*names, *map(str, sizes)])))
+            else:
+                digest.update(np.ascontiguousarray(split.images))
+            digest.update(split.labels.astype("<i4").tobytes())
+        return digest.hexdigest()
 
 
 def take(split: Split | Files, indices: np.ndarray) -> Split | Files:

@@ -155,6 +155,7 @@ def _description(dataset) -> dict[str, object]:
             **({"class_counts": counts} if counts else {}),
             "preprocessing": dataset.preprocessing.to_dict(),
             **({} if dataset.held_out is None else {"held_out": dataset.held_out}),
+            "digest": dataset.digest(),
         }
     )
 
@@ -186,15 +187,28 @@ def _check_same_run(config, folder: pathlib.Path, description: Mapping[str, obje
     path = folder / files.DATASET
     known = files.read_json(path) if description else {}
     known = known if isinstance(known, dict) else {}
-    new = {"class_counts"} - known.keys()  # runs of earlier versions do not have them
+    new = {"class_counts", "digest"} - known.keys()  # runs of earlier versions do not have them
     differing = [
         name for name, value in description.items() if known.get(name) != value and name not in new
     ]
     if differing:
         raise InputError(
             f"Expected the dataset that the run was begun with, {path}. "
-            f"Received: one with other {' and '.join(differing)}"
+            f"Received: {_words_of_change(description, differing)}"
         )
+
+
+_DIGESTS = {"digest": "images", "text": "text"}
+"""Entries of `files.DATASET` that change with the data, and the words for what they hash."""
+
+
+def _words_of_change(description: Mapping[str, object], differing: Iterable[str]) -> str:
+    """Describes a dataset that is not the one that a run was begun with."""
+    changed = [_DIGESTS[name] for name in differing if name in _DIGESTS]
+    others = [name for name in differing if name not in _DIGESTS]
+    if changed and set(others) <= {"preprocessing"}:  # means and deviations change with the images
+        return f"{shown(description['name'])}, but its {changed[0]} changed since then"
+    return f"one with other {' and '.join(others or differing)}"
 
 
 def check_same_settings(

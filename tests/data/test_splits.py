@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +16,7 @@ from darts_tf.data.random_streams import (
     shuffled_indices,
     stream_seed,
 )
-from darts_tf.data.splits import limited_indices
+from darts_tf.data.splits import Files, Records, limited_indices
 
 
 def numbered(size: int) -> Split:
@@ -127,3 +129,41 @@ def test_held_out_refuses_a_class_of_too_few_images():
     dataset = load_dataset("digits", limit=10)  # one image per class
     with pytest.raises(ValueError, match="hold 0.1 of them out.* Received: 1 of '0'"):
         held_out(dataset, 0.1, seed=0)
+
+
+# Changes of the data
+
+
+def test_digest_changes_with_every_image_and_label():
+    dataset = load_dataset("digits", limit=20)
+    digests = {dataset.digest()}
+    for name in ("train", "test"):
+        images, labels = getattr(dataset, name)
+        darker, exchanged = images.copy(), labels.copy()
+        darker[-1, -1, -1] ^= 1
+        exchanged[0] ^= 1
+        for split in (Split(darker, labels), Split(images, exchanged)):
+            digests.add(dataclasses.replace(dataset, **{name: split}).digest())
+    assert len(digests) == 5
+    assert load_dataset("digits", limit=20).digest() in digests
+
+
+def test_digest_of_files_changes_with_their_names_and_sizes(tmp_path):
+    def digest(root, contents):
+        for name, content in contents.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        paths = [str(root / name) for name in sorted(contents)]
+        split = Files(paths, np.arange(len(paths), dtype=np.int32))
+        dataset = load_dataset("digits", limit=10)
+        return dataclasses.replace(dataset, train=split, test=split).digest()
+
+    first = digest(tmp_path / "a", {"cat/1.png": b"xx", "dog/2.png": b"y"})
+    assert digest(tmp_path / "moved", {"cat/1.png": b"xx", "dog/2.png": b"y"}) == first
+    assert digest(tmp_path / "b", {"cat/1.png": b"xxx", "dog/2.png": b"y"}) != first
+    assert digest(tmp_path / "c", {"cat/1.png": b"xx", "dog/3.png": b"y"}) != first
+
+
+def test_records_have_no_digest():
+    dataset = load_dataset("digits", limit=10)
+    assert dataclasses.replace(dataset, train=Records(lambda seed: None, 10)).digest() is None

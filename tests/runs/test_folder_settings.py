@@ -35,7 +35,7 @@ def test_begun_describes_the_run_and_what_it_runs_on(tmp_path):
         assert configs.SearchConfig.from_dict(files.read_json(folder / files.CONFIG)) == config
         assert files.read_json(folder / files.DATASET) == {
             **{"name": "digits", "classes": ["0", "1"], "preprocessing": {"height": 8}},
-            "images": {"train": 5, "test": 3},
+            **{"images": {"train": 5, "test": 3}, "digest": "0"},
         }
         assert files.is_run(folder)
         assert not (folder / files.GENOTYPE).exists()
@@ -152,12 +152,22 @@ def test_resume_takes_settings_of_how_it_runs(run, name):
         ({"train": 6}, "dataset.json. Received: one with other images$"),
         ({"test": 2}, "dataset.json. Received: one with other images$"),
         ({"height": 9, "train": 6}, "with other images and preprocessing$"),
+        ({"digest": "1"}, "dataset.json. Received: 'digits', but its images changed since then$"),
+        ({"digest": "1", "height": 9}, "'digits', but its images changed since then$"),
+        ({"digest": "1", "test": 2}, "Received: one with other images$"),
         ({"name": "mnist"}, "Expected dataset='digits', .* Received: dataset='mnist'$"),
     ],
 )
 def test_resume_refuses_another_dataset_and_changes_nothing(run, changed, what):
     refused(what, run, dataset(**changed), resume=True)
     assert begin(run, dataset(), resume=True) == run
+
+
+def test_resume_takes_a_run_that_was_begun_before_images_were_hashed(run):
+    stored = files.read_json(run / files.DATASET)
+    del stored["digest"]
+    files.write_json(run / files.DATASET, stored)
+    assert begin(run, dataset(digest="1"), resume=True) == run
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '"digits"'])

@@ -18,7 +18,7 @@ from darts_tf.runs import folder as run_folder
 def dataset(**changed):
     """Returns a dataset with only the attributes that `begun` reads."""
     settings = {"name": "digits", "classes": ("0", "1"), "train": 5, "test": 3, "height": 8}
-    settings |= changed
+    settings |= {"digest": "0", **changed}
     return types.SimpleNamespace(
         name=settings["name"],
         classes=settings["classes"],
@@ -26,6 +26,7 @@ def dataset(**changed):
         test=types.SimpleNamespace(size=settings["test"]),
         preprocessing=types.SimpleNamespace(to_dict=lambda: {"height": settings["height"]}),
         held_out=None,
+        digest=lambda: settings["digest"],
     )
 
 
