@@ -17,7 +17,7 @@ from darts_tf.cli import output, startup
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig, TrainConfig
 from darts_tf.data import ImageDataset, TextDataset, load_text
-from darts_tf.errors import InputError, listed
+from darts_tf.errors import InputError, escaped, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.runs.soundness import doubts_of
@@ -74,7 +74,7 @@ def say(line: str) -> None:
 
 def show_table(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
     """Prints a table, whose first line has the headings, with notes below it."""
-    head, *others = lines
+    head, *others = [[*map(escaped, line)] for line in lines]
     output.event("table", headings=head, rows=others, notes=notes)
     table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))  # to fit a terminal
     for heading, *texts in zip(head, *others, strict=True):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from darts_tf.errors import unknown_name
+from darts_tf.errors import escaped_lines, unknown_name
 
 if TYPE_CHECKING:  # importing rich at run time would slow down every command
     from rich.console import Console, RenderableType
@@ -107,9 +107,9 @@ def console() -> Console:
 
 def _print(what, style=None):
     if isinstance(what, str) and style is None:
-        print(what, flush=True)
+        print(escaped_lines(what), flush=True)
     elif isinstance(what, str):
-        console().print(what, style=style, markup=False)
+        console().print(escaped_lines(what), style=style, markup=False)
     else:
         from rich.console import Console
 

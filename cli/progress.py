@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from darts_tf.cli import output
-from darts_tf.errors import gigabytes
+from darts_tf.errors import escaped_lines, gigabytes
 from darts_tf.runtime.duration import duration
 from darts_tf.spaces.difference import describe_changes
 
@@ -129,7 +129,7 @@ class EpochProgress(keras.callbacks.Callback):
 
     def _say(self, text, style=None):
         if output.mode() == "normal":
-            self.console.print(text, style=style, markup=False)
+            self.console.print(escaped_lines(text), style=style, markup=False)
 
 
 def memory() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from darts_tf.cli import output
 from darts_tf.cli.jobs import introduced, show_round
 from darts_tf.configs import DeriveConfig
 from darts_tf.runtime.outputs import check_output_file
@@ -18,11 +19,11 @@ def run(config: DeriveConfig) -> int:
         config, lambda search: introduced(lambda: dataset_of(search)), show_round
     )
     if cost:
-        print(f"{cost}\n")
-    print(genotype)
+        output.result(f"{cost}\n")
+    output.result(str(genotype))
     if degenerate := describe_collapse(genotype):
-        print(f"\nwarning: {degenerate}: {BOUNDED if config.budget else COLLAPSED}")
+        output.result(f"\nwarning: {degenerate}: {BOUNDED if config.budget else COLLAPSED}")
     if config.output:
         genotype.save(config.output)
-        print(f"\ngenotype: {config.output}")
+        output.result(f"\ngenotype: {config.output}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darts_tf.cli import startup
+from darts_tf.cli import output, startup
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
@@ -15,17 +15,17 @@ def run(config: ImportConfig) -> int:
     with startup.held_stderr():
         network = import_run(config)
     if isinstance(network, LanguageModel):
-        print(
+        output.result(
             f"{network.cell.units} units, {network.vocabulary:,} words: "
             f"{count_params(network):,} parameters"
         )
     else:
         trained = TrainConfig.from_dict(files.read_json(config.output / files.CONFIG))
         auxiliary = " and an auxiliary head" if trained.auxiliary else ""
-        print(
+        output.result(
             f"{trained.channels} channels, {trained.cells} cells, {network.head.classes} classes: "
             f"{count_params(network):,} parameters{auxiliary}"
         )
-    print(f"network: {config.output / files.MODEL}")
-    print(f"next: darts-tf evaluate --workdir {config.output}")
+    output.result(f"network: {config.output / files.MODEL}")
+    output.result(f"next: darts-tf evaluate --workdir {config.output}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+from darts_tf.cli import output
 from darts_tf.configs import PlotConfig
 from darts_tf.errors import InputError
 from darts_tf.report.titles import results_of_run, title_of_published, title_of_run
@@ -37,7 +38,7 @@ def write(figure, path: pathlib.Path) -> None:
 def _write(content: bytes, path: pathlib.Path) -> None:
     with atomic.replacing(path) as written:
         written.write_bytes(content)
-    print(f"picture: {path}")
+    output.result(f"picture: {path}")
 
 
 def check_picture(

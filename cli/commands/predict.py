@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from darts_tf.cli import startup
+from darts_tf.cli import output, startup
 from darts_tf.configs import PredictConfig
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, escaped
 from darts_tf.runtime.atomic import contents
 
 AT_ONCE = 8
@@ -22,7 +22,7 @@ def run(config: PredictConfig) -> int:
     predict = _locally if config.url is None else _by_server
     for path, ranking in zip(config.images, predict(config), strict=True):
         best = "  ".join(f"{label} {share:.2%}" for label, share in ranking[: config.top])
-        print(f"{path}: {best}")
+        output.result(f"{escaped(path)}: {escaped(best)}")
     return 0
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from darts_tf import export
-from darts_tf.cli import startup
+from darts_tf.cli import output, startup
 from darts_tf.configs import SampleConfig
 from darts_tf.data.text import UNK
-from darts_tf.errors import listed
+from darts_tf.errors import escaped, listed
 
 
 def run(config: SampleConfig) -> int:
@@ -28,6 +28,6 @@ def run(config: SampleConfig) -> int:
         )
         tokens = list(sampled)
     if unknown := model.words.unknown(prompt_words):
-        print(f"darts-tf: read as {UNK}: {listed(unknown)}", file=sys.stderr)
-    print(model.words.vocabulary.decode([*prompt, *tokens]).rstrip("\n"))
+        print(f"darts-tf: read as {UNK}: {escaped(listed(unknown))}", file=sys.stderr)
+    output.result(model.words.vocabulary.decode([*prompt, *tokens]).rstrip("\n"))
     return 0

@@ -213,6 +213,7 @@ def failing(monkeypatch, error: BaseException) -> None:
     ("error", "status", "line"),
     [
         (InputError("Expected a\n  b. Received: c"), 2, "error: Expected a b. Received: c\n"),
+        (InputError("Received: \x1b[2Ja\x07"), 2, "error: Received: \\x1b[2Ja\\x07\n"),
         (ValueError("no\nb"), 1, "failed: ValueError: no (DARTS_TF_DEBUG=1 shows where)\n"),
         (RuntimeError("boom\nlong story"), 1, "failed: RuntimeError: boom (DARTS_TF_DEBUG=1 sho"),
         (OSError(28, "No space left"), 1, "failed: OSError: [Errno 28] No space left"),
@@ -220,6 +221,7 @@ def failing(monkeypatch, error: BaseException) -> None:
         (KeyboardInterrupt(), 130, "stopped\n"),
         (Interrupted(" after step 3 of 8"), 130, "stopped after step 3 of 8\n"),
         (Interrupted(" after step 1", signal.SIGTERM), 143, "stopped after step 1\n"),
+        (Interrupted(" after step 1", signal.SIGHUP), 129, "stopped after step 1\n"),
     ],
 )
 def test_failure_is_one_line_and_its_status(monkeypatch, capsys, tmp_path, error, status, line):

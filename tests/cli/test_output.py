@@ -10,6 +10,8 @@ import pytest
 from rich.table import Table
 
 from darts_tf.cli import output
+from darts_tf.cli.jobs import show_table
+from darts_tf.cli.progress import EpochProgress
 from darts_tf.errors import InputError
 
 
@@ -46,6 +48,20 @@ def test_tables_and_styles_are_printed_as_they_are(mode, capsys):
     output.result("[note] with brackets", "dim")
     out = capsys.readouterr().out
     assert ("heading" in out and "[note] with brackets" in out) == (mode != "json")
+
+
+def test_control_characters_are_printed_as_text(mode, capsys):
+    table = [["method", "n"], ["\x1b[2Jcat", "1"]]
+    output.say("dog\x1b[31m.png\nsecond line")
+    output.result("title \x1b]0;owned\x07", "dim")
+    output.warn("left out \udce9.png")
+    show_table(table, ["\x9b1m"])
+    EpochProgress(3)._say("gpj.\u202ecat")
+    out, _ = capsys.readouterr()
+    assert not [character for character in out if not character.isprintable() and character != "\n"]
+    if mode == "normal":
+        assert "dog\\x1b[31m.png\nsecond line\n" in out
+        assert "\\x1b[2Jcat" in out
 
 
 def test_event_is_one_line_of_strict_json_whatever_it_holds(mode, capsys):
