@@ -23,7 +23,7 @@ from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.studies import protocol_report
-from darts_tf.studies.tables import accuracy_with_deviation
+from darts_tf.studies.tables import accuracy_with_deviation, text_of_csv
 
 SHOWN_TRIALS = 50
 """Largest number of trials in the table; the best ones are shown."""
@@ -114,7 +114,7 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
     tested = values.get("test_error"), values.get("test_error_deviation")
     published = values.get("published_error"), values.get("published_deviation")
     return {
-        "name": row.get("genotype") or row["method"],
+        "name": text_of_csv(row.get("genotype") or row["method"]),
         "seeds": row["seeds"],
         "test accuracy (%)": accuracy_with_deviation(*tested),
         f"{LEVEL} interval": "" if None in (low, high) else f"{100 - high:.1f} to {100 - low:.1f}",
@@ -125,7 +125,7 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
         "search cost (GPU days)": _said(values, "gpu_days", 1),
         "degenerate cells": f"{row['collapsed']} of {row['seeds']}" if "collapsed" in row else "",
         "published accuracy (%)": accuracy_with_deviation(*published),
-        "source": row.get("source", ""),
+        "source": text_of_csv(row.get("source", "")),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
@@ -129,12 +130,26 @@ def genotype_to_csv(rows: Sequence[Row], stem: str) -> str:
 
 
 def csv_of(lines: Sequence[Mapping[str, object]]) -> str:
-    """Lines as comma-separated values, with the names in the first one."""
+    """Lines as comma-separated values, with the names in the first one; see `csv_text`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, lines[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: csv_text(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
+
+
+_FORMULA = re.compile(r"['=+\-@\t\r]")
+"""First characters with which spreadsheets begin a formula, and the quote that prevents it."""
+
+
+def csv_text(value):
+    """Returns a value for a table; a text that a spreadsheet would compute begins with a quote."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def text_of_csv(text: str) -> str:
+    """Returns the text that `csv_text` was given."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text[1:]) else text
 
 
 def accuracy_with_deviation(error: float | None, deviation: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import pytest
@@ -18,11 +19,13 @@ from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, ZOO
 from darts_tf.studies.compare_genotypes import named_genotypes
 from darts_tf.studies.tables import (
     Row,
+    csv_text,
     genotype_columns,
     genotype_notes,
     genotype_table,
     genotype_to_csv,
     genotype_to_markdown,
+    text_of_csv,
 )
 
 OWN = Row("own", 8, 12_345, 1_000_000, 500_000, (4.0, 2.0, 3.0))
@@ -57,6 +60,20 @@ def test_table_is_the_papers():
 def test_imagenet_stem_has_the_errors_published_on_imagenet():
     head, line = genotype_table([V2], "imagenet")
     assert (head[-1], line[-1]) == ("published ImageNet accuracy (%)", "73.30")
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-a", "@b", "'=c", "\t=d"])
+def test_csv_quotes_texts_that_a_spreadsheet_would_compute(name):
+    row = dataclasses.replace(ROWS[0], name=name)
+    (line,) = csv.DictReader(io.StringIO(genotype_to_csv([row], "cifar"), newline=""))
+    assert line["genotype"] == f"'{name}"
+    assert text_of_csv(line["genotype"]) == name
+
+
+@pytest.mark.parametrize("value", [-1.5, "DARTS_V2", "it's", "1e-3", "", None])
+def test_csv_leaves_numbers_and_other_texts(value):
+    assert csv_text(value) == value
+    assert value is None or text_of_csv(str(value)) == str(value)
 
 
 def test_csv_has_the_numbers_in_full():
