@@ -158,3 +158,10 @@ def digest(path: pathlib.Path) -> dict:
     """Returns size in bytes and SHA-256 of a file."""
     contents = path.read_bytes()
     return {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+
+
+def is_unchanged(output: pathlib.Path, name: str, recorded_digest: dict) -> bool:
+    """Returns whether a file in an export is what an export wrote, and no link to elsewhere."""
+    path = output / name
+    inside = path.resolve().is_relative_to(output) and path.is_file() and not path.is_symlink()
+    return inside and digest(path) == recorded_digest

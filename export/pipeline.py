@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import hashlib
 import pathlib
 import platform
 import shutil
@@ -94,6 +96,14 @@ def versions() -> dict[str, str]:
     return {**ours, "keras": keras.__version__, "python": platform.python_version()}
 
 
+def fingerprint(model: keras.Model, *descriptions: object) -> str:
+    """Returns a SHA-256 of a network's weights and of texts that describe its use."""
+    digest = hashlib.sha256(repr(descriptions).encode())
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(variable.numpy()))
+    return digest.hexdigest()
+
+
 def publish(
     output: pathlib.Path,
     summary: dict,
@@ -107,9 +117,13 @@ def publish(
 ) -> dict:
     """Writes an export's folder with the models that are within their bounds.
 
+    Models of other formats that an earlier export of the same network wrote to the folder stay, and
+    stay in the report.
+
     Args:
         output: folder to write.
-        summary: the report so far, with `name`, `version`, and empty `formats` and `missed`.
+        summary: the report so far, with `name`, `version`, the `network`'s fingerprint, and empty
+            `formats` and `missed`.
         forms: formats by name.
         comparison: compares the models' logits with Keras.
         describe: writes the files for users of the models into a folder.
@@ -124,6 +138,7 @@ def publish(
         ParityError: every model misses a bound; nothing is written then.
     """
     name, version = summary["name"], summary["version"]
+    kept, kept_files = _kept(output, summary["network"], forms)
     with published(output) as written:
         describe(written)
         for format_name, form in forms.items():
@@ -145,12 +160,39 @@ def publish(
         if not summary["formats"]:
             reasons = (model["reason"] for model in summary["missed"].values())
             raise parity.ParityError("; ".join(reasons))
-        return _report(written, summary)
+        summary["formats"] |= kept
+        return _report(written, summary, kept_files)
 
 
-def _report(written: pathlib.Path, summary: dict) -> dict:
-    """Writes the report as HTML and as JSON; returns the latter."""
-    summary = files.plain({**summary, "files": folder.digests(written)})
+def _kept(output: pathlib.Path, network: str, forms: Mapping[str, Format]) -> tuple[dict, dict]:
+    """Returns the models of other formats of an earlier export that stay: entries and files."""
+    entries, kept = {}, {}
+    with contextlib.suppress(InputError, AttributeError, KeyError, TypeError):  # another file
+        earlier = files.read_json(output / folder.REPORT)
+        if earlier["network"] != network:
+            return {}, {}
+        for name in earlier["formats"].keys() - forms:
+            path = earlier["formats"][name]["path"]
+            own = {
+                place: digest
+                for place, digest in earlier["files"].items()
+                if place == path or place.startswith(f"{path}/")
+            }
+            if own and all(folder.is_unchanged(output, *file) for file in own.items()):
+                entries[name] = earlier["formats"][name]
+                kept |= own
+    return entries, kept
+
+
+def _report(written: pathlib.Path, summary: dict, kept: Mapping[str, dict]) -> dict:
+    """Writes the report as HTML and as JSON; returns the latter.
+
+    Args:
+        written: folder of the new files.
+        summary: the report without its list of files.
+        kept: files of an earlier export that stay, as from `folder.digests`.
+    """
+    summary = files.plain({**summary, "files": {**kept, **folder.digests(written)}})
     atomic.write_text(written / folder.PAGE, report_page.render(summary))
     summary["files"][folder.PAGE] = folder.digest(written / folder.PAGE)
     files.write_json(written / folder.REPORT, summary)

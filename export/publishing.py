@@ -10,6 +10,7 @@ touched.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -19,7 +20,10 @@ from contextlib import AbstractContextManager
 
 from darts_tf.errors import InputError, listed
 from darts_tf.export import folder
+from darts_tf.runs import files
 from darts_tf.runtime import atomic
+
+LOG = logging.getLogger("darts_tf")
 
 LAST = (folder.PAGE, folder.REPORT)
 """The reports, which list all other files and are therefore moved last."""
@@ -61,9 +65,17 @@ def _replace(names: Collection[str], staged: pathlib.Path, output: pathlib.Path)
     for name in moved:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, output / name)
+    listed_files = files.read_json(staged / folder.REPORT)["files"]  # also those that stay
+    removed = []
     for earlier in folder.recorded(output):
-        for name in earlier.keys() - set(names):
-            _remove_stale(output / name, earlier[name], output)
+        for name in earlier.keys() - set(names) - listed_files.keys():
+            if _remove_stale(name, earlier[name], output):
+                removed.append(name)
+    if removed:
+        LOG.warning(
+            "removed from %s: %s, which an earlier export wrote and this one did not",
+            *(output, listed(sorted(removed))),
+        )
     for name in LAST:
         os.replace(staged / name, output / name)
 
@@ -78,18 +90,21 @@ def _check_foreign(names: Collection[str], known: set[str], output: pathlib.Path
         )
 
 
-def _remove_stale(path: pathlib.Path, digest: dict, output: pathlib.Path) -> None:
-    """Removes an unchanged file of an earlier export, unless it is in a SavedModel's version."""
-    inside = path.resolve().is_relative_to(output) and path.is_file() and not path.is_symlink()
-    if not inside or folder.version_of(path.relative_to(output).as_posix()):
-        return
-    if folder.digest(path) != digest:
-        return  # changed since the export
+def _remove_stale(name: str, digest: dict, output: pathlib.Path) -> bool:
+    """Removes an unchanged file of an earlier export, unless it is in a SavedModel's version.
+
+    Returns:
+        Whether it was removed.
+    """
+    if folder.version_of(name) or not folder.is_unchanged(output, name, digest):
+        return False
+    path = output / name
     path.unlink()
     for parent in path.parents:
         if parent == output or any(parent.iterdir()):
-            return
+            break
         parent.rmdir()
+    return True
 
 
 def _locked(output: pathlib.Path) -> AbstractContextManager[None]:

@@ -61,7 +61,7 @@ def export(
         name: name of the model, for servers.
         version: version of the SavedModel; by default the one after the newest at `output`.
         overwrite: replace the earlier export at `output`, file by file. Its versions of the
-            SavedModel stay.
+            SavedModel stay, and its other formats if they are of this network.
         facts: more entries for the report, such as the source of the images.
         report: called with a line of text at every step.
 
@@ -98,12 +98,15 @@ def export(
         return {"accuracy": _accuracy(logits, labels)}
 
     comparison = pipeline.Comparison(expected, quality, rounding)
+    described = (preprocessing.to_json(), tuple(classes), name)
+    network_digest = pipeline.fingerprint(inference, network.genotype, *described)
     summary = {
         **_summary(inference, preprocessing, classes),
         **_image_counts(expected, calibration),
         **quality(expected),
         **(facts or {}),
-        **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": left_out},
+        **{"name": name, "version": version, "network": network_digest},
+        **{"formats": {}, "missed": {}, "left_out": left_out},
     }
     fold_normalizations(inference)
     report("comparing the folded network with Keras")

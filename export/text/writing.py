@@ -78,12 +78,14 @@ def export_language_model(
     def quality(logits: np.ndarray) -> dict[str, float]:
         return {"perplexity": perplexity(logits, targets)}
 
+    network_digest = pipeline.fingerprint(inference, model.genotype, words.descriptions(), name)
     summary = {
         **_summary(inference, words),
         **{"check_words": targets.size, "check_streams": len(targets)},
         **quality(expected),
         **(facts or {}),
-        **{"name": name, "version": version, "formats": {}, "missed": {}, "left_out": {}},
+        **{"name": name, "version": version, "network": network_digest},
+        **{"formats": {}, "missed": {}, "left_out": {}},
     }
 
     def describe(written: pathlib.Path) -> None:

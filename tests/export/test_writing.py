@@ -239,13 +239,52 @@ def test_overwrite_adds_a_version_and_replaces_the_files(exported, tmp_path):
     (output / "notes.txt").write_text("mine")
     report = small_export(output, overwrite=True, formats=("saved_model",)).report
     assert report["formats"]["saved_model"]["path"] == "saved_model/model/2"
-    assert not (output / "model_float32.tflite").exists()
     assert (output / "notes.txt").read_text() == "mine"
     after = tree(output / "saved_model")
     assert {name: after[name] for name in before} == before
     assert export.load(output).probabilities(exported.images).shape == (17, 10)
     with pytest.raises(ValueError, match="not exist yet.*version=2, there are 1, 2"):
         small_export(output, overwrite=True, version=2)
+
+
+def test_overwrite_keeps_other_formats_of_the_same_network(exported, tmp_path, monkeypatch, caplog):
+    output = shutil.copytree(exported.output, tmp_path / "out")
+    before, formats = tree(output), exported.report["formats"]
+    stub("small", monkeypatch)
+    report = small_export(output, overwrite=True, formats=("small",)).report
+    assert report["formats"].keys() == {*formats, "small"}
+    assert {name: report["formats"][name] for name in formats} == formats
+    after = tree(output)
+    changing = ("report.html", "export_report.json")
+    assert {name: after[name] for name in before if name not in changing} == {
+        name: content for name, content in before.items() if name not in changing
+    }
+    assert report["files"].keys() == after.keys() - {".lock", "export_report.json"}
+    assert caplog.messages == []
+
+
+def test_overwrite_names_the_files_of_another_network_it_removes(tmp_path, monkeypatch, caplog):
+    for name, label in (("first", "a"), ("second", "b")):
+        stub(name, monkeypatch)
+        labels = [label, *names(9)]
+        report = small_export(
+            tmp_path / "out", overwrite=True, formats=(name,), classes=labels
+        ).report
+    assert report["formats"].keys() == {"second"}
+    assert not (tmp_path / "out" / "first.tflite").exists()
+    assert caplog.messages == [
+        f"removed from {tmp_path / 'out'}: first.tflite, which an earlier export wrote and this "
+        "one did not"
+    ]
+
+
+def test_overwrite_drops_a_changed_file_from_the_report_and_leaves_it(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        stub(name, monkeypatch)
+        report = small_export(tmp_path / "out", overwrite=True, formats=(name,)).report
+        (tmp_path / "out" / f"{name}.tflite").write_bytes(b"mine")
+    assert report["formats"].keys() == {"second"}
+    assert (tmp_path / "out" / "first.tflite").read_bytes() == b"mine"
 
 
 def test_failure_half_way_keeps_the_earlier_export(exported, tmp_path, monkeypatch):
