@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from darts_tf.cli import startup
 from darts_tf.configs import ServeConfig
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, escaped
 from darts_tf.export.serving import config as files
 from darts_tf.export.serving import folders
 from darts_tf.runtime.processes import free_ports
@@ -68,7 +68,7 @@ def _embedded(config: ServeConfig, models: Mapping[str, pathlib.Path], folder: p
 
     def report(line: str) -> None:
         if not config.quiet or line.startswith("error"):
-            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+            print(f"{time.strftime('%H:%M:%S')} {escaped(line)}", flush=True)
 
     def ready(ports) -> None:
         host = "127.0.0.1" if config.host == "0.0.0.0" else config.host

@@ -124,7 +124,7 @@ def _tensor(name: str, dtype: str, shape, data) -> np.ndarray:
         raise InputError(f"Expected arrays of {listed(_SAFETENSORS)}. Received: {name}, {dtype}")
     array = np.frombuffer(data, _SAFETENSORS[dtype]).reshape(shape)
     if dtype == _BFLOAT16:  # the upper half of a float32
-        array = (array.astype("<u4") << 16).view("<f4")
+        array = np.asarray(array.astype("<u4") << 16).view("<f4")
     return array
 
 
@@ -190,7 +190,7 @@ def _without_counters(path: pathlib.Path, arrays: Mapping) -> dict:
     counts = collections.Counter(end for end in ends.values() if end in COUNTERS)
     if counts:
         names = listed(f"{count} {end}" for end, count in counts.items())
-        LOG.warning("%s: ignored %s, which are no weights", path, names)
+        LOG.warning("%s: ignored entries that are no weights: %s", path, names)
     return {name: value for name, value in arrays.items() if ends[name] not in COUNTERS}
 
 

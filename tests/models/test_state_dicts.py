@@ -215,7 +215,8 @@ def test_counters_are_ignored_with_a_line(monkeypatch, tmp_path, caplog):
         assert_same(read_state_dict(path))
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == (
-        f"{path}: ignored 3 total_ops, 2 total_params, 1 drop_path_prob, which are no weights"
+        f"{path}: ignored entries that are no weights: 3 total_ops, 2 total_params, "
+        "1 drop_path_prob"
     )
 
 
@@ -239,10 +240,12 @@ def test_bfloat16_of_safetensors_is_read(tmp_path):
     bits = np.array([0x3FC0, 0xC000, 0x0000], "<u2")  # 1.5, -2, 0
     header = {"a": {"dtype": "BF16", "shape": [3, 1], "data_offsets": [0, 6]}}
     header |= {"b": {"dtype": "F16", "shape": [], "data_offsets": [6, 8]}}
+    header |= {"c": {"dtype": "BF16", "shape": [], "data_offsets": [8, 10]}}
     text = json.dumps(header).encode()
     content = len(text).to_bytes(8, "little") + text + bits.tobytes() + np.float16(0.5).tobytes()
+    content += bits[:1].tobytes()
     (tmp_path / "w.safetensors").write_bytes(content)
-    expected = {"a": np.array([[1.5], [-2.0], [0.0]]), "b": np.array(0.5)}
+    expected = {"a": np.array([[1.5], [-2.0], [0.0]]), "b": np.array(0.5), "c": np.array(1.5)}
     assert_same(read_state_dict(tmp_path / "w.safetensors"), expected)
 
 
