@@ -12,7 +12,7 @@ from darts_tf.runs import files
 from darts_tf.runs.alphas import chosen_genotype, load_alphas, load_history, supernet_settings
 from darts_tf.runtime import atomic
 from darts_tf.runtime.outputs import check_output_file
-from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype, short_name
 
 PICTURES, FILMS = ("svg", "png", "pdf", "gif"), ("svg", "gif")
 """Suffixes of the files that pictures and animations can be written to."""
@@ -76,7 +76,7 @@ def _short_name(config: PlotConfig, folder: pathlib.Path | None) -> str:
     """Returns the name of the genotype or run."""
     if folder:
         return folder.resolve().name or "run"
-    return pathlib.Path(config.genotype.rpartition(":")[2] or config.genotype).stem
+    return short_name(config.genotype)
 
 
 def _name(config: PlotConfig, folder: pathlib.Path | None) -> str:

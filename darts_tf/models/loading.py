@@ -80,13 +80,14 @@ def _least_bytes(settings: Mapping[str, object]) -> int:
     for name, number in numbers.items():
         if number > LARGEST:
             raise InputError(f"Expected {name} of at most {LARGEST}. Received: {shown(number)}")
-    channels, cells, classes, units, vocabulary = (numbers.get(name, 0) for name in _SIZES)
+    sizes = (numbers.get(name, 0) for name in _SIZES)
+    channels, cells, classes, image_channels, units, vocabulary = sizes
     # a cell of so many channels has two 1x1 convolutions with at least half as many inputs
     first, second = cells // 3, 2 * cells // 3  # from these on they have twice the channels
     in_cells = channels**2 * (first + 4 * (second - first) + 16 * (cells - second))
-    count = in_cells + classes * channels + units * (units + vocabulary)
+    count = in_cells + (classes + image_channels) * channels + units * (units + vocabulary)
     return BYTES_A_CELL * cells + BYTES_A_WEIGHT * count
 
 
-_SIZES = ("channels", "cells", "classes", "units", "vocabulary")
+_SIZES = ("channels", "cells", "classes", "image_channels", "units", "vocabulary")
 """Constructor arguments of our models that decide on their size."""

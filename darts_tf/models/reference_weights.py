@@ -15,6 +15,7 @@ from darts_tf.layers import primitives
 from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell
 from darts_tf.models import network
 from darts_tf.models.language_model import RecurrentModel
+from darts_tf.models.state_dicts import weights_in
 from darts_tf.models.supernet import Supernet
 
 IGNORED = ("num_batches_tracked",)
@@ -30,17 +31,22 @@ def load_reference_weights(model: keras.Model, state_dict) -> None:
         state_dict: name to array (NumPy, or anything `np.asarray` takes), in the reference's
             layouts: convolutions `(out, in / groups, rows, columns)`, linear `(out, in)`.
             `alphas_normal` and `alphas_reduce` may be among a supernet's, `alphas` among a
-            recurrent one's.
+            recurrent one's. What PyTorch's users put around the weights is dropped, as
+            `state_dicts.weights_in` does.
 
     Raises:
         InputError: names are missing or unknown or shapes differ: all of them, in one line; or
             copies that one variable stands for differ. Nothing is changed then.
     """
-    given = {k: np.asarray(v) for k, v in state_dict.items() if not k.endswith(IGNORED)}
-    if isinstance(model, RecurrentModel):
+    recurrent = isinstance(model, RecurrentModel)
+    entries = []
+    if not recurrent:
+        entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
+    weights = weights_in(state_dict).items()
+    given = {k: np.asarray(v) for k, v in weights if not k.endswith(IGNORED)}
+    if recurrent:
         _load_recurrent(model, given)
         return
-    entries = _supernet(model) if isinstance(model, Supernet) else _network(model)
     _check({name: _their_shape(name, variable, n) for name, variable, _, n in entries}, given)
     values = {}
     for name, variable, group, _ in entries:

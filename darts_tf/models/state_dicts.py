@@ -51,8 +51,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         what = "is no file" if path.exists() else "is not there"
         raise InputError(f"Expected a file of weights. Received: {str(path)!r}, which {what}")
     try:
-        arrays = _without_counters(path, _unwrapped(reader(path)))
-        return {name: _checked(name, array) for name, array in arrays.items()}
+        return {name: _checked(name, array) for name, array in weights_in(reader(path)).items()}
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file fails in a dozen ways, of pickle, zipfile and NumPy
@@ -147,8 +146,28 @@ READERS = {
 """Readers of files, by the suffix of the file name."""
 
 
+def weights_in(stored) -> dict[str, object]:
+    """Returns the arrays of a state dict or checkpoint by their names in the model.
+
+    Args:
+        stored: what a file of PyTorch holds: arrays by name, perhaps under one of `WRAPPERS` beside
+            other things, and perhaps with `PREFIXES` before their names. `COUNTERS` are left out,
+            with a line in the log.
+
+    Raises:
+        InputError: something else, or names that are equal without their prefixes.
+    """
+    arrays = _unwrapped(stored)
+    ends = {name: name.rpartition(".")[2] for name in arrays}
+    counts = collections.Counter(end for end in ends.values() if end in COUNTERS)
+    if counts:
+        names = listed(f"{count} {end}" for end, count in counts.items())
+        LOG.warning("ignored entries that are no weights: %s", names)
+    return {name: value for name, value in arrays.items() if ends[name] not in COUNTERS}
+
+
 def _unwrapped(stored) -> dict:
-    """Returns the arrays by name, out of a checkpoint that holds other things too."""
+    """Returns the arrays by name, without what is around them and before their names."""
     if isinstance(stored, Mapping):
         wrapped = (stored[key] for key in WRAPPERS if isinstance(stored.get(key), Mapping))
         inner = next(wrapped, None)
@@ -182,16 +201,6 @@ def _plain_name(name: str) -> str:
         if shorter == name:
             return name
         name = shorter
-
-
-def _without_counters(path: pathlib.Path, arrays: Mapping) -> dict:
-    """Returns the weights without entries of other kinds, which the log then names."""
-    ends = {name: name.rpartition(".")[2] for name in arrays}
-    counts = collections.Counter(end for end in ends.values() if end in COUNTERS)
-    if counts:
-        names = listed(f"{count} {end}" for end, count in counts.items())
-        LOG.warning("%s: ignored entries that are no weights: %s", path, names)
-    return {name: value for name, value in arrays.items() if ends[name] not in COUNTERS}
 
 
 def _checked(name: str, value) -> np.ndarray:

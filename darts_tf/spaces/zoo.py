@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 
 from darts_tf.errors import InputError, unknown_name
@@ -273,6 +274,23 @@ def load_genotype(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return genotype
+
+
+def short_name(path_or_name: str | os.PathLike[str]) -> str:
+    """Returns a name for titles and folders: `DARTS_V2` for the genotype `genotypes.py:DARTS_V2`.
+
+    Args:
+        path_or_name: as `load_genotype` takes it. One of several that is chosen by its number is
+            named after the file: `search-2` for `search.log:2`, `search-last` for `search.log:-1`.
+    """
+    text = os.fspath(path_or_name)
+    path, _, name = text.rpartition(":")
+    if not path or os.path.isfile(text):
+        return pathlib.Path(text).stem
+    if not re.fullmatch(r"-?\d+", name):
+        return name
+    number = name if int(name) > 0 else f"last{name if name != '-1' else ''}"
+    return f"{pathlib.Path(path).stem}-{number}"
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> InputError:

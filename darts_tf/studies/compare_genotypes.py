@@ -18,7 +18,7 @@ from darts_tf.runs import folder as run_folder
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime import atomic
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.spaces.zoo import GENOTYPES, ZOO, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, ZOO, load_genotype, short_name
 from darts_tf.studies.tables import GENOTYPE_WRITERS, Row
 
 
@@ -105,9 +105,7 @@ def named_genotypes(texts: Sequence[str]) -> dict[str, Genotype]:
 
 def _name_of(text: str) -> str:
     path = pathlib.Path(text).resolve()
-    if not path.is_file():  # one of several in a file
-        return text.rpartition(":")[2]
-    return path.parent.name if path.name == files.GENOTYPE else path.stem
+    return path.parent.name if path.name == files.GENOTYPE else short_name(text)
 
 
 def sizes_of(

@@ -64,6 +64,7 @@ def test_model_is_loaded(saved, tmp_path, name):
         ("network", {"cells": 10_000_000}),
         ("network", {"channels": 100_000}),
         ("network", {"classes": 1_000_000_000}),
+        ("network", {"image_channels": 1_000_000_000}),
         ("language", {"vocabulary": 10**9}),
         ("language", {"units": 10**6}),
     ],

@@ -58,6 +58,17 @@ def test_counters_of_batches_are_not_needed():
     )
 
 
+def test_what_others_put_around_the_weights_is_dropped():
+    network, state = made("DARTS_V2")
+    wrapped = {f"module.{name}": array for name, array in state.items()}
+    wrapped["module.cells.0.total_ops"] = np.zeros(1)
+    load_reference_weights(network, {"epoch": 3, "net": wrapped})
+    expected, _ = made("DARTS_V2")
+    load_reference_weights(expected, state)
+    for actual, other in zip(values(network.weights), values(expected.weights), strict=True):
+        np.testing.assert_array_equal(actual, other)
+
+
 def without(name):
     return lambda state: state.pop(name)
 

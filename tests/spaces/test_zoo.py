@@ -16,6 +16,7 @@ from darts_tf.spaces.zoo import (
     RECURRENT_ZOO,
     ZOO,
     load_genotype,
+    short_name,
 )
 
 V2 = GENOTYPES["DARTS_V2"]
@@ -132,6 +133,21 @@ def test_load_genotype_takes_one_of_several_by_name(tmp_path):
         load_genotype(path)
     with pytest.raises(InputError, match="Expected C. Received: A, B, DARTS$"):
         load_genotype(f"{path}:C")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("DARTS_V2", "DARTS_V2"),
+        ("runs/search/genotype.json", "genotype"),
+        ("a/genotypes.py:DARTS", "DARTS"),
+        ("a/search.log:2", "search-2"),
+        ("search.log:-1", "search-last"),
+        ("search.log:-3", "search-last-3"),
+    ],
+)
+def test_short_name_is_that_of_the_genotype_or_of_its_file(text, name):
+    assert short_name(text) == name
 
 
 def test_load_genotype_refuses_a_recurrent_cell(tmp_path):
