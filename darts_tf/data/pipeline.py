@@ -206,12 +206,13 @@ def _check_crop(split: AnySplit, augmentation: Augmentation) -> None:
 def _steps(batch: Callable, total: int, start: int, part) -> tf.data.Dataset:
     """Makes a dataset of `batch(step, replica)` for every step and each replica of this part."""
     first, here, _ = part
+
+    @tf.autograph.experimental.do_not_convert  # conversion takes longer than the first batch
+    def piece_of(piece: tf.Tensor):
+        return batch(piece // here, first + piece % here)
+
     pieces = tf.data.Dataset.range(start * here, total * here)
-    batches = pieces.map(
-        lambda piece: batch(piece // here, first + piece % here),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    batches = pieces.map(piece_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(2 * here)
 
 

@@ -259,6 +259,7 @@ def _check(bptt: int, spread: float, start: tuple[int, int]) -> None:
 def _epochs(length: int, bptt: int, spread: float, seed: int, epochs: range, part):
     """Makes a dataset of (first word, length, replica) of every segment of some epochs."""
 
+    @tf.autograph.experimental.do_not_convert
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         return _in_parts(*drawn_segments(length, bptt, spread, seed, epoch), part)
 
@@ -273,6 +274,7 @@ def _in_parts(first: tf.Tensor, drawn: tf.Tensor, part) -> tf.data.Dataset:
 
 
 def _mapped(segments: tf.data.Dataset, function) -> tf.data.Dataset:
+    function = tf.autograph.experimental.do_not_convert(function)  # conversion is slow
     return segments.map(function, tf.data.AUTOTUNE, deterministic=True).prefetch(4)
 
 

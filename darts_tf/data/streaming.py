@@ -35,6 +35,9 @@ from darts_tf.data.random_streams import (
 from darts_tf.data.splits import Files, Records
 from darts_tf.data.steps import rows_of
 
+# AutoGraph's conversion of functions takes longer than the first batch
+do_not_convert = tf.autograph.experimental.do_not_convert
+
 
 class _Stream(NamedTuple):
     """Encoded images from a position on.
@@ -144,6 +147,7 @@ def decoded_stream(split: Files | Records, preprocessing: Preprocessing) -> tf.d
     """
     stream = _STREAMS[type(split)](split, None, WEIGHTS_ORDER, 0, split.size)
 
+    @do_not_convert
     def decoded(*element):
         contents, label = stream.example(*element)
         return preprocessing.decode(contents), label
@@ -176,6 +180,7 @@ def _records(split: Records, seed: int | None, order: int, first: int, last: int
     """Makes a stream of the records at the positions from `first` to `last - 1`."""
     epoch, skipped = divmod(first, split.size)
 
+    @do_not_convert
     def of_epoch(number: tf.Tensor) -> tf.data.Dataset:
         key = None if seed is None else permutation_key(seed, order, number)[0]
         read = split.read(key).enumerate(number * split.size)
@@ -206,6 +211,7 @@ def _of_part(stream: _Stream, size: int, batch_size: int, part: tuple[int, int, 
     if here == replicas:
         return stream
 
+    @do_not_convert
     def belongs(position: tf.Tensor, *_) -> tf.Tensor:
         index = position % size
         row, length = (
@@ -222,6 +228,7 @@ def _of_part(stream: _Stream, size: int, batch_size: int, part: tuple[int, int, 
 def _batches(stream: _Stream, image: Callable, lengths: Sequence[int], pieces: int):
     """Decodes images in parallel and groups them into pieces of these lengths, in cycles."""
 
+    @do_not_convert
     def one(*element):
         position = element[0]
         contents, label = stream.example(*element)
@@ -240,6 +247,7 @@ def _checked(images: tf.data.Dataset, stream: _Stream) -> tf.data.Dataset:
     identifies the file.
     """
 
+    @do_not_convert
     def example(expected: tf.Tensor, image: tuple[tf.Tensor, tuple]):
         position, decoded = image
 
