@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from text_folders import counting_text
 from darts_tf.configs import TextSearchConfig
 from darts_tf.data import segment_steps
 from darts_tf.errors import InputError
+from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
+from darts_tf.search import text
 from darts_tf.search.text import search_text
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.zoo import load_genotype
@@ -30,7 +33,16 @@ def config(folder, **fields):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def three_nodes():
+    """Searches of this module have cells of three nodes, whose graphs have a third of the size."""
+    small = functools.partial(RecurrentSupernet, nodes=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "RecurrentSupernet", small)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, three_nodes):
     folder = tmp_path_factory.mktemp("search") / "run"
     lines = []
     return folder, search_text(config(folder), DATASET, report=lines.append), lines
@@ -40,7 +52,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     folder, genotype, lines = finished
     assert load_genotype(folder / files.GENOTYPE, recurrent=True) == genotype
     (alphas,) = load_alphas(folder)
-    assert alphas.shape == (36, 5)
+    assert alphas.shape == (6, 5)
     assert np.abs(alphas).max() > 1e-2  # the alphas have changed
     assert derive_recurrent(alphas) == genotype
     assert [line["epoch"] for line in lines] == [0, 1, 2] == list(load_history(folder))
