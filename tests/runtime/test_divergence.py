@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from golden_data import values
 from mostly_slow import mostly_slow
+from one_node_genotype import ONE_NODE
 from replica_trainers import batches, made, mirrored
 
 from darts_tf.configs import TrainConfig
@@ -17,11 +18,9 @@ from darts_tf.data import load_dataset
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged
-from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training.images import train
 
 ONE = tf.distribute.get_strategy()
-DARTS_V2 = GENOTYPES["DARTS_V2"]
 
 
 def spoiled(pair, which):
@@ -96,7 +95,7 @@ def config(folder):
     return TrainConfig.from_preset(
         "tiny",
         workdir=folder,
-        genotype="DARTS_V2",
+        genotype="one_node",
         batch_size=8,
         limit=48,
         checkpoint_steps=1,
@@ -107,11 +106,11 @@ def config(folder):
 def test_run_goes_back_once_then_stops_with_a_report_and_can_go_on(dataset, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(Diverged, match="2 steps in a row.*again after.*--learning-rate"):
-        train(config(folder), DARTS_V2, dataset, callbacks=(Poison(3, times=2),))
+        train(config(folder), ONE_NODE, dataset, callbacks=(Poison(3, times=2),))
     log = (folder / files.LOG).read_text()
     assert log.count("was skipped") == 4
     assert "rolling back to step 3 of epoch 1 with a lower learning rate" in log
-    train(dataclasses.replace(config(folder), resume=True), DARTS_V2, dataset)
+    train(dataclasses.replace(config(folder), resume=True), ONE_NODE, dataset)
     (line,) = read_metrics(folder)
     assert np.isfinite(line["loss"])
     assert line["learning_rate"] == pytest.approx(0.0025)

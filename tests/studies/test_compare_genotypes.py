@@ -7,6 +7,7 @@ import dataclasses
 import io
 
 import pytest
+from one_node_genotype import ONE_NODE
 
 from darts_tf.cli.commands import compare as program
 from darts_tf.cli.main import main
@@ -251,9 +252,11 @@ def test_overwrite_takes_a_comparison_with_its_runs_and_nothing_else(tmp_path, t
 
 def test_comparison_trains_ordinary_runs(tmp_path, capsys):
     folder = tmp_path / "run"
-    words = ["--genotypes", "DARTS_V1", "--max-macs", "200k", "--train", "--workdir", str(folder)]
-    assert main(["compare", "--preset", "tiny", "--dataset", "digits", *words]) == 0
-    run = folder / "DARTS_V1" / "seed-0"
+    ONE_NODE.save(tmp_path / "one_node.json")
+    words = ["--genotypes", str(tmp_path / "one_node.json"), "--train", "--workdir", str(folder)]
+    words += ["--preset", "tiny", "--dataset", "digits", "--max-macs", "200k"]
+    assert main(["compare", *words]) == 0
+    run = folder / "one_node" / "seed-0"
     accuracy = read_metrics(run)[-1]["test_accuracy"]
     assert errors(folder) == [str(100 * (1 - accuracy))]
     (row,) = read(folder)

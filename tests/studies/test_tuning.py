@@ -9,6 +9,7 @@ import shlex
 import pytest
 import tensorflow as tf
 from cli_helpers import one_line_of_wrong_use
+from one_node_genotype import ONE_NODE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
@@ -19,7 +20,7 @@ from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.studies import tuning
 
-TRAIN = ("tune", "--of", "train", "--genotype", "DARTS_V2", "--preset", "tiny")
+TRAIN = ("tune", "--of", "train", "--preset", "tiny")
 SEARCH = ("tune", "--of", "search", "--preset", "tiny")
 RATES = ("--over", "learning_rate=0.01..0.1:log", "channels=2,4", "average_decay=none,0.9")
 
@@ -39,21 +40,23 @@ def read_back(folder):
 
 
 def test_trials_are_ordinary_trainings_that_hparams_shows(tmp_path, capsys):
-    words = [*TRAIN, *RATES, "--set", "flip=true", "--budget", "trials=2"]
-    assert main([*words, "--workdir", str(tmp_path)]) == 0
-    for line in table(tmp_path):
+    ONE_NODE.save(tmp_path / "one_node.json")
+    words = [*TRAIN, "--genotype", str(tmp_path / "one_node.json"), *RATES, "--set", "flip=true"]
+    folder = tmp_path / "study"
+    assert main([*words, "--budget", "trials=2", "--workdir", str(folder)]) == 0
+    for line in table(folder):
         run = TrainConfig.from_dict(
-            files.read_json(tmp_path / files.TRIALS / line["trial"] / files.CONFIG)
+            files.read_json(folder / files.TRIALS / line["trial"] / files.CONFIG)
         )
         assert {name: getattr(run, name) for name in line["settings"]} == line["settings"]
         assert (run.flip, run.validation_split) == (True, 0.2)
-        values, score = read_back(tmp_path / "tensorboard" / line["trial"])
+        values, score = read_back(folder / "tensorboard" / line["trial"])
         assert score == pytest.approx(line["valid_accuracy"])
         shown = {name: "none" if v is None else v for name, v in line["settings"].items()}
         assert values == shown
-    best = max(table(tmp_path), key=lambda line: line["valid_accuracy"])
+    best = max(table(folder), key=lambda line: line["valid_accuracy"])
     found = {"flip": True, **best["settings"]}
-    assert files.read_json(tmp_path / files.BEST)["settings"] == found
+    assert files.read_json(folder / files.BEST)["settings"] == found
     command = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("next: "))
     again = parse(TrainConfig, command[2:], "darts-tf train")
     assert {name: getattr(again, name) for name in found} == found

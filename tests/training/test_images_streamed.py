@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from one_node_genotype import ONE_NODE
 from PIL import Image
 from stop_callbacks import KillAfter, Killed
 
@@ -14,7 +15,6 @@ from darts_tf.cli.main import main
 from darts_tf.configs import TrainConfig
 from darts_tf.data import Augmentation, ColorJitter, Preprocessing
 from darts_tf.runs import files
-from darts_tf.spaces.zoo import GENOTYPES
 from darts_tf.training.images import augmentation_of, dataset_of, evaluate, load_run, train
 
 
@@ -34,7 +34,7 @@ def images(tmp_path_factory):
 
 
 def config(images, folder, **fields):
-    settings = {"genotype": "DARTS_V2", "epochs": 2, "limit": None, "image_size": 16, "flip": True}
+    settings = {"genotype": "one_node", "epochs": 2, "limit": None, "image_size": 16, "flip": True}
     switches = {"random_resized_crop": True, "color_jitter": True}
     settings = {"dataset": str(images), "batch_size": 10, **settings, **switches, **fields}
     return TrainConfig.from_preset("tiny", workdir=folder, **settings)
@@ -43,7 +43,7 @@ def config(images, folder, **fields):
 @pytest.fixture(scope="module")
 def finished(images, tmp_path_factory):
     settings = config(images, tmp_path_factory.mktemp("streamed") / "run")
-    metrics = train(settings, GENOTYPES["DARTS_V2"], dataset_of(settings))
+    metrics = train(settings, ONE_NODE, dataset_of(settings))
     return settings.workdir, metrics
 
 
@@ -68,9 +68,9 @@ def test_resumed_streamed_training_ends_like_one_that_was_never_stopped(finished
     settings = config(images, tmp_path / "run")
     dataset = dataset_of(settings)
     with pytest.raises(Killed):
-        train(settings, GENOTYPES["DARTS_V2"], dataset, callbacks=(KillAfter(4),))
+        train(settings, ONE_NODE, dataset, callbacks=(KillAfter(4),))
     again = config(images, tmp_path / "run", resume=True)
-    metrics = train(again, GENOTYPES["DARTS_V2"], dataset)
+    metrics = train(again, ONE_NODE, dataset)
     assert metrics["loss"] == pytest.approx(finished[1]["loss"], rel=1e-5)
     assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
 
