@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pathlib
+import runpy
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -53,10 +54,10 @@ def started(tmp_path):
 
 @pytest.fixture(scope="module")
 def one_node():
-    """Name of a space with cells of one node, whose graphs have a fifth of the size."""
-    from darts_tf.register import forget, register_space
+    """Name of the space that `support/one_node_space.py` registers."""
+    from darts_tf.register import forget
 
-    register_space("one_node", nodes=1)
+    runpy.run_path(str(ROOT / "tests" / "support" / "one_node_space.py"))
     yield "one_node"
     forget("space", "one_node")
 

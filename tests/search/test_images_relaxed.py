@@ -14,6 +14,7 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.search_spaces import SPACES
 
 pytestmark = pytest.mark.usefixtures("one_node")
 
@@ -44,7 +45,9 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
     genotype = search_images(config(folder, epochs=1, **choice), dataset)
     alphas = load_alphas(folder)
     assert all(np.isfinite(a).all() for a in alphas)
-    assert derive(*alphas, relaxation=choice.get("relaxation", "softmax")) == genotype
+    names = SPACES["one_node"].candidates
+    relaxation = choice.get("relaxation", "softmax")
+    assert derive(*alphas, relaxation=relaxation, edge_primitives=names) == genotype
     (line,) = read_metrics(folder)
     assert np.isfinite([line["loss"], line["arch_loss"], line["valid_loss"]]).all()
 

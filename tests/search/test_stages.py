@@ -32,7 +32,7 @@ from darts_tf.search import stages
 from darts_tf.search.indicators import Probes, discretisation_gap
 from darts_tf.search.stages import search_in_stages, strongest
 from darts_tf.spaces.derivation import derive
-from darts_tf.spaces.search_spaces import Space, space_of
+from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.studies import tuning
 
 EDGES = (
@@ -162,13 +162,13 @@ def config(folder, **fields):
 @pytest.mark.slow
 def test_search_in_stages_that_was_stopped_ends_as_one_that_was_not(tmp_path, one_node):
     """Stops in the second stage, which resumes from its own checkpoint, operations included."""
-    small = functools.partial(config, space=one_node)
+    small = functools.partial(config, space=one_node, stages=("3:4:0.0", "4:2:0.5"))
     dataset = load_dataset("digits", limit=32)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     genotype = search_in_stages(small(whole), dataset)
     first, last = (load_alphas(whole / files.STAGES / name) for name in "12")
-    assert [a.shape for a in (*first, *last)] == [(2, 8)] * 2 + [(2, 2)] * 2
-    kept = strongest(space_of(1), first, 2).candidates
+    assert [a.shape for a in (*first, *last)] == [(2, 4)] * 2 + [(2, 2)] * 2
+    kept = strongest(SPACES[one_node], first, 2).candidates
     named = files.read_json(whole / files.STAGES / "2" / files.EDGE_PRIMITIVES)
     assert named == [[list(names) for names in cell] for cell in kept]
     assert derive(*last, edge_primitives=kept) == genotype
