@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close, by_nested_tapes, floatx
 
 from darts_tf.models.supernet import Supernet
 from darts_tf.search.darts import DARTS
 from darts_tf.training.optimizers import clip_then_decay
+
+FEW = ("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3")
 
 
 def tiny(**changed):
@@ -101,27 +104,21 @@ def test_second_order_in_a_graph_is_the_eager_one():
     assert_close(graph[1], eager[1], 1e-10)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "second_order",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("first_order", "finite_difference")),
-    ],
-)
-def test_arch_gradients_change_nothing(tiny_trainer, name):
+@pytest.mark.usefixtures("float64")
+@mostly_slow(1, "name", ["second_order", "first_order", "finite_difference"])
+def test_arch_gradients_change_nothing(name):
     """Checks weights, alphas, running statistics and momentum."""
-    variables = [*tiny_trainer.network.variables, *tiny_trainer.optimizer.variables]
+    trainer = made_trainer(tiny(nodes=1, primitives=FEW), arch_gradient=name)
+    variables = [*trainer.network.variables, *trainer.optimizer.variables]
     before = values(variables)
-    tiny_trainer.arch_gradient = name
-    tiny_trainer.arch_gradients(TRAIN, VALID)
-    tiny_trainer.arch_gradient = "second_order"
+    trainer.arch_gradients(TRAIN, VALID)
     assert_close(values(variables), before, 0)
 
 
 @pytest.mark.usefixtures("float64")
 def test_running_statistics_move_once_a_step():
     """Expects one update: on the training batch, at the old weights, with the new alphas."""
-    network = tiny(primitives=("none", "avg_pool_3x3", "skip_connect", "dil_conv_3x3"))
+    network = tiny(nodes=1, primitives=FEW)
     trainer, start = made_trainer(network), values(network.variables)
     trainer.train_step((TRAIN, VALID))
     after = {v.path: np.asarray(v) for v in network.non_trainable_variables}
@@ -138,7 +135,7 @@ def test_running_statistics_move_once_a_step():
 
 @pytest.mark.usefixtures("float64")
 def test_norms_are_of_what_each_step_descends_before_clipping_and_decay():
-    network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))
+    network = tiny(nodes=1, primitives=FEW)
     trainer = made_trainer(network, arch_gradient="first_order", clip_norm=1e-3)
     expected = {"gradient_norm": [], "arch_gradient_norm": []}
     for batches in ((TRAIN, VALID), (VALID, TRAIN)):
@@ -164,7 +161,7 @@ def test_norms_are_of_what_each_step_descends_before_clipping_and_decay():
 
 def test_fit_trains_alphas_and_weights_and_takes_a_partial_batch():
     """Fits batches of four and of two images, so that the graph does not know the batch size."""
-    network = tiny(nodes=1, primitives=("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"))
+    network = tiny(nodes=1, primitives=FEW)
     trainer = made_trainer(network, keras.optimizers.Adam(3e-4, 0.5, 0.999))
     pairs = [drawn_batch(seed, (6, 8, 8, 3), dtype="float32") for seed in (0, 1)]
     batches = tf.data.Dataset.from_tensor_slices(tuple(pairs)).batch(4)
