@@ -30,8 +30,8 @@ def assert_golden(estimate, golden, name):
 @pytest.mark.parametrize(
     ("golden_search", "name"),
     [
-        (SMALL_SEARCH, "first_order"),
         (SMALL_SEARCH, "second_order"),
+        pytest.param(SMALL_SEARCH, "first_order", marks=pytest.mark.slow),
         *(
             pytest.param(search, name, marks=pytest.mark.slow)
             for search in OTHER_MOMENTA
