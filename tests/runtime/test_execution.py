@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
+from mostly_slow import mostly_slow
 from numerics import assert_close, relative_error
 
 from darts_tf.configs import SearchConfig
@@ -135,13 +136,23 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
 """
 
 
-@pytest.mark.parametrize(
+def test_threads_that_the_user_has_chosen_are_kept(monkeypatch):
+    for name in ("intra", "inter"):
+        setter = f"set_{name}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, setter, lambda count: pytest.fail("was set"))
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    execution.prefer_parallel_operations()
+
+
+@mostly_slow(
+    1,
     ("first", "environment", "unchanged"),
     [
-        pytest.param("", {}, False, id="fresh"),
-        pytest.param("tf.ones(1)", {}, True, id="running", marks=pytest.mark.slow),
-        pytest.param("", {"TF_NUM_INTRAOP_THREADS": "3"}, True, id="chosen"),
+        ("", {}, False),
+        ("tf.ones(1)", {}, True),
+        ("", {"TF_NUM_INTRAOP_THREADS": "3"}, True),
     ],
+    ids=["fresh", "running", "chosen"],
 )
 def test_operations_run_in_parallel_unless_the_user_has_chosen(first, environment, unchanged):
     import os
