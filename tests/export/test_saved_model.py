@@ -192,7 +192,7 @@ def test_labels_and_preprocessing_are_assets(written):
 
 
 def test_weights_are_stored_once(tmp_path):
-    network = small_network(channels=36, image_channels=3)
+    network = small_network("DARTS_V2", channels=36, image_channels=3)
     saved_model.write(network, preprocessing_of(channels=3), tmp_path / "1", Examples(names()))
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert size < 1.1 * 4 * count_params(network) + 2**18  # the graph has a fixed size

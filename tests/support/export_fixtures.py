@@ -7,6 +7,7 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
+from one_node_genotype import ONE_NODE
 from PIL import Image
 
 from darts_tf import export
@@ -32,7 +33,7 @@ def as_if_trained(network: Network, seed: int = 0) -> Network:
     return network
 
 
-def small_network(genotype="DARTS_V2", image_channels=1, **settings) -> Network:
+def small_network(genotype=ONE_NODE, image_channels=1, **settings) -> Network:
     settings = {"channels": 4, "cells": 3, "classes": 10, "auxiliary": False, **settings}
     genotype = GENOTYPES[genotype] if isinstance(genotype, str) else genotype
     return as_if_trained(build_network(genotype, image_channels=image_channels, **settings))
@@ -78,8 +79,8 @@ TFLITE = "out/model_float32.tflite"
 
 def run_and_export(folder: pathlib.Path, digits) -> Network:
     """Writes a run, `run`, its export, `out`, and three digits as PNG; returns the network."""
-    network = small_network("DARTS_V1")
-    config = TrainConfig(workdir=folder / "run", genotype="DARTS_V1")
+    network = small_network()
+    config = TrainConfig(workdir=folder / "run", genotype="one_node")
     with run_folder.started_run(config, digits, network.genotype) as run:
         network.save(run / "model.keras")
     images = digits.test.images[:5]

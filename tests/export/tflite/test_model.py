@@ -140,7 +140,7 @@ def test_dilated_depthwise_convolutions_are_one_operation_each(tmp_path):
 
 @mostly_slow((1,), ("name", "size"), [("tflite_float16", 2), ("tflite_weight_int8", 1)])
 def test_file_is_as_small_as_its_weights(tmp_path, name, size):
-    network, preprocessing = small_network(channels=40), preprocessing_of()
+    network, preprocessing = small_network("DARTS_V2", channels=40), preprocessing_of()
     fold_normalizations(network)
     FORMATS[name].write(network, preprocessing, tmp_path / "x", Examples(tuple(names())))
     assert (tmp_path / "x").stat().st_size < 1.1 * size * count_params(network) + 2**16
