@@ -18,17 +18,17 @@ from darts_tf.errors import InputError
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Diverged, Interrupted
-from darts_tf.spaces.zoo import RECURRENT_GENOTYPES
+from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training import text as training_text
 from darts_tf.training.language_trainer import stalls
 from darts_tf.training.text import evaluate, load_run, perplexity, train
 
 DATASET = counting_text(2000)
-CELL = RECURRENT_GENOTYPES["DARTS_V2"]
+CELL = RecurrentGenotype((("tanh", 0), ("relu", 1), ("sigmoid", 1)), (1, 2, 3))
 
 
 def config(folder, **fields):
-    settings = {"genotype": "DARTS_V2", "epochs": 4, "limit": None, "time_steps": 8}
+    settings = {"genotype": "three_nodes", "epochs": 4, "limit": None, "time_steps": 8}
     settings |= {"average_after": 1, "learning_rate": 10.0}
     return TextTrainConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
 
