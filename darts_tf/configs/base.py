@@ -134,13 +134,14 @@ class Config:
             InputError: `values` is not a JSON object, a field is unknown or missing, or a value is
                 invalid.
         """
-        values = cls.some_from_dict(values)
+        values, every = cls.some_from_dict(values), {}
         for field in dataclasses.fields(cls):
-            if field.default is dataclasses.MISSING and field.name not in values:
+            every[field.name] = values.get(field.name, field.default)
+            if every[field.name] is dataclasses.MISSING:
                 raise InputError(
                     f"Expected a value for {field.name}. Received: {listed(values) or 'none'}"
                 )
-        return cls(**values)
+        return cls(**every)
 
     @classmethod
     def some_from_dict(cls, values: dict[str, object]) -> dict[str, object]:

@@ -87,7 +87,15 @@ class RunConfig(JobConfig):
     resume: bool = False
     """Resume the run in the folder from its last checkpoint, with its own settings."""
 
+    def __new__(cls, **given):
+        """Notes which fields are given, since the preset sets all others."""
+        config = super().__new__(cls)
+        if given:  # not in a copy
+            object.__setattr__(config, "_given", given.keys())
+        return config
+
     def __post_init__(self):
+        self._apply_preset()
         super().__post_init__()
         if self.learning_rate_min > self.learning_rate:
             raise InputError(
@@ -95,6 +103,13 @@ class RunConfig(JobConfig):
                 f"Received: learning_rate_min={self.learning_rate_min}"
             )
         self.profiled()
+
+    def _apply_preset(self) -> None:
+        """Sets the fields that are not given to the values of the preset."""
+        given = self.__dict__.pop("_given")
+        for name, value in self.presets.get(str(self.preset), {}).items():
+            if name not in given:
+                object.__setattr__(self, name, value)
 
     @property
     def last_folder(self) -> pathlib.Path:
@@ -129,7 +144,11 @@ class RunConfig(JobConfig):
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):
-        """Restores a config as `Config.from_dict` does; reports the settings of another command."""
+        """Restores a config as `Config.from_dict` does; reports the settings of another command.
+
+        Fields that `values` lack have their defaults, whatever the preset: a run of an earlier
+        version did not have them.
+        """
         for other in _kinds(RunConfig):
             names = {field.name for field in dataclasses.fields(other)}
             if other is not cls and isinstance(values, dict) and values.keys() == names:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import fractions
 import json
 import pathlib
+import pickle
 import typing
 
 import numpy as np
@@ -24,6 +26,7 @@ from darts_tf.configs import (
     base,
 )
 from darts_tf.configs.presets import EXPECTED, TEXT_TRAIN_PRESETS, TRAIN_PRESETS
+from darts_tf.errors import InputError
 
 REQUIRED = {
     configs.SearchConfig: {"workdir": "run"},
@@ -179,12 +182,35 @@ def test_digits_are_never_mirrored_or_blanked():
         assert (config.dataset, config.flip, config.cutout) == ("digits", False, 0)
 
 
+@pytest.mark.parametrize(("config_class", "name"), EVERY_PRESET)
+def test_preset_given_to_a_config_sets_the_other_fields(config_class, name):
+    config = config_class(**REQUIRED[config_class], preset=name, epochs=77)
+    assert config == config_class.from_preset(name, **REQUIRED[config_class], epochs=77)
+    assert dataclasses.replace(config, epochs=99).to_dict() == {**config.to_dict(), "epochs": 99}
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+
+
+def test_field_that_is_given_its_default_value_is_kept():
+    tiny = SearchConfig(workdir="run", preset="tiny", epochs=SearchConfig.epochs, limit=None)
+    assert (tiny.epochs, tiny.limit, tiny.channels) == (SearchConfig.epochs, None, 2)
+
+
+def test_stored_settings_without_a_field_do_not_get_it_from_the_preset():
+    stored = SearchConfig.from_preset("p-darts", workdir="run").to_dict()
+    del stored["stages"], stored["max_skips"]  # a run of an earlier version
+    read = SearchConfig.from_dict(stored)
+    assert (read.stages, read.max_skips, read.epochs) == ((), None, 25)
+
+
 def test_unknown_preset_is_named_with_the_known_ones():
     with pytest.raises(
         ValueError,
         match="one of digits, photos, cifar10, pc-darts, p-darts, tiny. Received: preset='cifar'",
     ):
         SearchConfig.from_preset("cifar", workdir="run")
+    for preset in ("cifar", ["digits"]):
+        with pytest.raises(InputError, match="Expected preset to be one of digits"):
+            SearchConfig(preset=preset, workdir="run")
 
 
 # Bad values
