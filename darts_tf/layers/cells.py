@@ -14,7 +14,7 @@ from darts_tf.layers.graph_sharing import Shared
 from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.layers.normalization import tracking
 from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, ReLUConvBN, views
-from darts_tf.ops.images import joined, shuffle
+from darts_tf.ops.images import joined, shuffle, strided
 from darts_tf.spaces.cell import INPUTS
 
 
@@ -77,11 +77,17 @@ class SearchCell(keras.layers.Layer):
         return PrunedMixedOp(self.channels, stride, theirs, self.partial)
 
     def build(self, s0_shape, s1_shape):
-        """Builds the parts for inputs of these shapes."""
+        """Builds the parts for inputs of these shapes; a second call only notes the shapes."""
+        if self.built:
+            return
         self.preprocess0.build(s0_shape)
         self.preprocess1.build(s1_shape)
         for mixed in self.mixed:
             mixed.build((None, None, None, self.channels))
+
+    def compute_output_shape(self, s0_shape, s1_shape):
+        """Returns the shape of the output."""
+        return strided(s1_shape, 2 if self.reduction else 1, self.nodes * self.channels)
 
     def call(self, s0, s1, weights, edge_weights=None, training=False, op_dropout=None):
         """Runs the cell.
@@ -153,11 +159,17 @@ class Cell(keras.layers.Layer):
         self.droppable = [i for i, op in enumerate(self.ops) if not isinstance(op, Identity)]
 
     def build(self, s0_shape, s1_shape):
-        """Builds the parts for inputs of these shapes."""
+        """Builds the parts for inputs of these shapes; a second call only notes the shapes."""
+        if self.built:
+            return
         self.preprocess0.build(s0_shape)
         self.preprocess1.build(s1_shape)
         for op in self.ops:
             op.build((None, None, None, self.channels))
+
+    def compute_output_shape(self, s0_shape, s1_shape):
+        """Returns the shape of the output."""
+        return strided(s1_shape, 2 if self.reduction else 1, len(self.concat) * self.channels)
 
     def call(self, s0, s1, *drop_path, training=False):
         """Runs the cell.

@@ -24,13 +24,19 @@ class ClassifierHead(keras.layers.Layer):
         self.classes = classes
 
     def build(self, input_shape):
-        """Creates kernel and bias."""
+        """Creates kernel and bias; a second call only notes the shape."""
+        if self.built:
+            return
         features = input_shape[-1]
         initializer = fan_in_uniform(features)
         self.kernel = self.add_weight(
             shape=(features, self.classes), initializer=initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=(self.classes,), initializer=initializer, name="bias")
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the logits."""
+        return (input_shape[0], self.classes)
 
     def call(self, x):
         """Maps `(batch, height, width, features)` to logits `(batch, classes)`."""
@@ -56,13 +62,19 @@ class AuxiliaryHead(keras.layers.Layer):
         self.head = ClassifierHead(classes)
 
     def build(self, input_shape):
-        """Creates kernels, normalisations and the classifier."""
+        """Creates kernels, normalisations and the classifier; a second call notes the shape."""
+        if self.built:
+            return
         first, second = AUXILIARY_CHANNELS
         self.kernel1 = add_kernel(self, 1, input_shape[-1], first, "kernel1")
         self.kernel2 = add_kernel(self, 2, first, second, "kernel2")
         self.norm1 = built_normalization(first, True, "norm1")
         self.norm2 = built_normalization(second, True, "norm2") if self.stem == "cifar" else None
         self.head.build((None, None, None, second))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the logits."""
+        return self.head.compute_output_shape(input_shape)
 
     def call(self, x, training=False):
         """Maps `(batch, height, width, features)` to logits `(batch, classes)`."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import built_normalization
-from darts_tf.ops.images import add_kernel, pad
+from darts_tf.ops.images import add_kernel, pad, strided
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 64}
 """Minimum height and width of images; 2x2 positions remain after all reductions."""
@@ -67,13 +67,22 @@ class Stem(keras.layers.Layer):
         self.outputs = [channels] if kind == "cifar" else [channels // 2, channels, channels]
 
     def build(self, input_shape):
-        """Creates kernels and normalisations."""
+        """Creates kernels and normalisations; a second call only notes the shape."""
+        if self.built:
+            return
         self.kernels, self.norms = [], []
         inputs = input_shape[-1]
         for i, outputs in enumerate(self.outputs):
             self.kernels.append(add_kernel(self, 3, inputs, outputs, f"kernel_{i}"))
             self.norms.append(built_normalization(outputs, True, f"norm_{i}"))
             inputs = outputs
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the state, or of both states for ImageNet."""
+        shapes = [input_shape]
+        for stride, channels in zip(self.strides, self.outputs, strict=True):
+            shapes.append(strided(shapes[-1], stride, channels))
+        return shapes[1] if self.kind == "cifar" else tuple(shapes[2:])
 
     def call(self, images, training=False):
         """Returns one state, or `(s0, s1)` for ImageNet, where s1 is half the size of s0."""

@@ -13,6 +13,7 @@ from darts_tf.layers.heads import AuxiliaryHead, ClassifierHead
 from darts_tf.layers.stems import MINIMUM_CHANNELS, MINIMUM_SIZE, Stem, check_images
 from darts_tf.models.loading import load_model
 from darts_tf.ops import dropout
+from darts_tf.runtime.execution import has_gpu
 from darts_tf.spaces.cell import reductions
 from darts_tf.spaces.genotype import Genotype
 
@@ -24,6 +25,8 @@ class Network(keras.Model):
     Attributes:
         genotype: the cells.
         drop_path_rate: scalar variable, the probability of dropping a path while training.
+        image_size: height and width of the images that it was built for or called on last; None
+            where unknown.
     """
 
     def __init__(
@@ -77,19 +80,41 @@ class Network(keras.Model):
             trainable=False,
             name="drop_path_rate",
         )
-        self.stem.build((None, None, None, self.image_channels))
-        s0 = s1 = (None, None, None, self.stem.channels)
+        self.supports_jit = has_gpu()  # XLA's depthwise convolutions are slow on processors
+        self.image_size = (None, None)
+        self._build_layers()
+        self.built = True
+
+    def _build_layers(self):
+        """Builds all layers, or notes their shapes again, for images of `image_size`."""
+        images = (None, *self.image_size, self.image_channels)
+        self.stem.build(images)
+        states = self.stem.compute_output_shape(images)
+        s0, s1 = (states, states) if self.stem_kind == "cifar" else states
         for i, cell in enumerate(self.cells):
             cell.build(s0, s1)
-            s0, s1 = s1, (None, None, None, len(cell.concat) * cell.channels)
+            s0, s1 = s1, cell.compute_output_shape(s0, s1)
             if self.auxiliary_head and i == self.auxiliary_after:
                 self.auxiliary_head.build(s1)
         self.head.build(s1)
-        self.built = True
+
+    def build(self, input_shape):
+        """Notes the size of the images, for `summary` and `export`; the variables exist already.
+
+        Args:
+            input_shape: `(batch, height, width, image_channels)`.
+
+        Raises:
+            InputError: images of another shape, or too small ones.
+        """
+        check_images(keras.KerasTensor(input_shape), self.stem_kind, self.image_channels)
+        self.image_size = tuple(input_shape[1:3])
 
     def call(self, images, training=False):
         """Logits `(batch, classes)`, or a dict with `logits` and `auxiliary` if built so."""
         check_images(images, self.stem_kind, self.image_channels)
+        if None not in images.shape[1:3]:
+            self.image_size = tuple(images.shape[1:3])
         stem = self.stem(images, training=training)
         s0, s1 = (stem, stem) if self.stem_kind == "cifar" else stem
         drop_path = self._drop_path(images) if training and self._config["drop_path"] else None
@@ -110,6 +135,45 @@ class Network(keras.Model):
         (seed,) = dropout.seeds(self._seed, 1)
         draws = tf.random.stateless_uniform(shape, seed, dtype=keep.dtype)
         return iter(tf.unstack(tf.cast(tf.floor(keep + draws) / keep, self.compute_dtype)))
+
+    def summary(self, *args, **kwargs):
+        """Prints the layers with their shapes; see `keras.Model.summary`.
+
+        Heights and widths are those of the images that the network was built for by
+        `build((None, height, width, channels))`, or called on last.
+        """
+        self._build_layers()
+        super().summary(*args, **kwargs)
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """Exports the network as it is: from normalized images to logits; see `keras.Model.export`.
+
+        `darts_tf.export_network` exports a trained run with preprocessing and class names, in more
+        formats, and compares each with Keras.
+
+        Args:
+            filepath: as in Keras.
+            format: as in Keras.
+            verbose: as in Keras.
+            input_signature: as in Keras; by default images of the size that the network was built
+                for, or called on last.
+            **kwargs: as in Keras.
+
+        Raises:
+            InputError: the size of the images is unknown.
+        """
+        if input_signature is None:
+            if None in self.image_size:
+                raise InputError(
+                    "Expected the size of the images to export for, from "
+                    f"network.build((None, height, width, {self.image_channels})) or a call. "
+                    "Received: a network without it"
+                )
+            shape = (None, *self.image_size, self.image_channels)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32")]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def get_config(self):
         """Constructor arguments."""
@@ -134,11 +198,21 @@ def build_network(
     classes: int = 10,
     *,
     stem: str = "cifar",
-    auxiliary: bool = True,
+    auxiliary: bool = False,
     image_channels: int = 3,
     drop_path: float = 0.0,
 ) -> Network:
     """The evaluation network of a genotype; its variables exist on return.
+
+    It is a Keras model like any other: its outputs are logits, so give `compile` a loss of logits.
+
+    Example:
+        ```python
+        network = darts_tf.build_network(darts_tf.GENOTYPES["DARTS_V2"], channels=16, cells=8)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile("adam", loss, metrics=["accuracy"])
+        network.fit(images, labels, epochs=3)
+        ```
 
     Args:
         genotype: the normal and the reduction cell.

@@ -25,6 +25,12 @@ def halved(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
+def strided(shape, stride: int, channels: int) -> tuple[int | None, ...]:
+    """Returns the shape of a batch of images after a stride; None is an unknown size."""
+    batch, *size, _ = shape
+    return (batch, *(n if n is None else halved(n, stride) for n in size), channels)
+
+
 def pad(x: tf.Tensor, kernel: tuple[int, int], mode: str = "CONSTANT") -> tf.Tensor:
     """Pads all sides so that VALID windows of size `kernel` are centred on the positions of `x`."""
     rows, columns = kernel[0] // 2, kernel[1] // 2

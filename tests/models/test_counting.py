@@ -43,8 +43,8 @@ AUXILIARY = (476_426, 1_260_776)
 )
 def test_networks_have_the_published_parameters_and_macs(name):
     genotype = GENOTYPES[name]
-    cifar = build_network(genotype, 36, 20, 10)
-    imagenet = build_network(genotype, 48, 14, 1000, stem="imagenet")
+    cifar = build_network(genotype, 36, 20, 10, auxiliary=True)
+    imagenet = build_network(genotype, 48, 14, 1000, stem="imagenet", auxiliary=True)
     assert (count_params(cifar), count_params(imagenet)) == PUBLISHED[name]
     if name in MACS:
         on_cifar, on_imagenet = MACS[name]

@@ -13,6 +13,7 @@ from numpy_reference import Reference
 from reference_names import network_shapes, random_state_dict
 from replica_trainers import mirrored
 
+from darts_tf.errors import InputError
 from darts_tf.models.network import build_network, load_network
 from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.spaces.cell import reductions
@@ -20,11 +21,12 @@ from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES
 
 V2 = GENOTYPES["DARTS_V2"]
+SIZES = {"channels": 4, "cells": 3, "classes": 5}
 EXACT = 1e-8
 
 
 def tiny(genotype=V2, **changed):
-    return build_network(genotype, **{"channels": 4, "cells": 3, "classes": 5, **changed})
+    return build_network(genotype, **{**SIZES, "auxiliary": True, **changed})
 
 
 def images(*shape, seed=0):
@@ -42,6 +44,7 @@ def test_network_gives_the_reference_logits(golden_evaluation):
             meta["cells"],
             meta["classes"],
             stem=meta["kind"],
+            auxiliary=True,
         )
     load_reference_weights(network, golden.section("weights"))
     x = golden["x"].astype("float64")
@@ -72,6 +75,92 @@ def test_network_without_auxiliary_head_gives_logits_alone():
     network = tiny(auxiliary=False)
     assert network.auxiliary_head is None
     assert network(images(2, 8, 8, 3)).shape == (2, 5)
+
+
+# As a Keras model
+
+
+def test_network_is_compiled_and_trained_as_keras_models_are():
+    network = build_network(V2, 2, 3, 5)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile("adam", loss, metrics=["accuracy"])
+    x, y = images(4, 8, 8, 3), np.arange(4) % 5
+    before = [variable.numpy() for variable in network.trainable_variables]
+    history = network.fit(x, y, batch_size=2, epochs=1, verbose=0).history
+    assert set(history) == {"loss", "accuracy"}
+    after = network.trainable_variables
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert network.predict(x, verbose=0).shape == (4, 5)
+    assert not network.jit_compile  # slower on processors
+
+
+def summary_of(model) -> str:
+    lines = []
+    model.summary(print_fn=lines.append)
+    return "\n".join(lines)
+
+
+def test_summary_knows_shapes():
+    network = tiny()
+    shown = summary_of(network)
+    assert "(None, None, None, 12)" in shown  # the size of the images is not known yet
+    assert "(None, 5)" in shown
+    count = len(network.variables)
+    network.build((None, 17, 16, 3))
+    shown = summary_of(network)
+    for shape in ("(None, 17, 16, 12)", "(None, 9, 8, 32)", "(None, 5, 4, 64)"):
+        assert shape in shown
+    network(images(2, 8, 8, 3))
+    assert "(None, 8, 8, 12)" in summary_of(network)
+    assert "?" not in shown
+    assert len(network.variables) == count
+
+
+def test_summary_knows_the_shapes_of_the_imagenet_stem():
+    network = tiny(stem="imagenet")
+    network.build((None, 65, 64, 3))
+    shown = summary_of(network)
+    assert "((None, 17, 16, 4)," in shown  # two states
+    assert "(None, 9, 8, 4))" in shown
+    assert "(None, 3, 2, 64)" in shown
+
+
+@pytest.mark.parametrize("shape", [(None, 7, 8, 3), (None, 8, 8, 1), (None, 8, 8)])
+def test_build_refuses_other_images(shape):
+    with pytest.raises(InputError, match="Expected images"):
+        tiny().build(shape)
+
+
+def test_sizes_are_those_that_layers_compute():
+    network = tiny(cells=4)
+    x = images(2, 9, 11, 3)
+    network.build(x.shape)
+    s0 = s1 = network.stem(x)
+    for cell in network.cells:
+        expected = cell.compute_output_shape(s0.shape, s1.shape)
+        s0, s1 = s1, cell(s0, s1)
+        assert tuple(s1.shape) == tuple(expected)
+
+
+def test_keras_exports_a_network_whose_image_size_it_knows(tmp_path):
+    network = build_network(V2, 2, 3, 5)
+    with pytest.raises(InputError, match=r"network.build\(\(None, height, width, 3\)\)"):
+        network.export(tmp_path / "unknown", verbose=False)
+    assert list(tmp_path.iterdir()) == []
+    x = images(2, 9, 8, 3)
+    expected = network(x)
+    network.export(tmp_path / "known", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "known")
+    assert_close(loaded.serve(x), expected, 1e-5)
+
+
+def test_file_of_a_network_that_was_built_and_shown_is_read_again(tmp_path):
+    network = build_network(V2, 2, 3, 5)
+    network.build((None, 8, 8, 3))
+    summary_of(network)
+    network.save(tmp_path / "model.keras")
+    x = images(2, 8, 8, 3)
+    assert_close(load_network(tmp_path / "model.keras")(x), network(x), 1e-6)
 
 
 def test_auxiliary_head_pools_small_features_to_two_by_two():

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 def made(name, stem="cifar"):
     genotype = GENOTYPES[name]
-    network = build_network(genotype, CHANNELS, CELLS, CLASSES, stem=stem)
+    network = build_network(genotype, CHANNELS, CELLS, CLASSES, stem=stem, auxiliary=True)
     return network, random_state_dict(network_shapes(genotype, CHANNELS, CELLS, CLASSES, stem=stem))
 
 
