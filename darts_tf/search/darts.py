@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.configs.estimators import ESTIMATORS
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, shown
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
@@ -87,14 +88,28 @@ class DARTS(Trainer):
         self.moves_alphas = True
         self.derived = None
 
-    def compile(self, optimizer, arch_optimizer, loss, metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer=None,
+        arch_optimizer=None,
+        loss="sparse_categorical_crossentropy",
+        metrics=None,
+        **kwargs,
+    ):
         """Sets the optimizers of weights and alphas, the loss and the metrics.
+
+        Example:
+            ```python
+            trainer = darts_tf.DARTS(darts_tf.Supernet(channels=4, cells=3, classes=10))
+            trainer.compile("sgd", "adam", metrics=["accuracy"])
+            trainer.fit(tf.data.Dataset.zip((train, valid)))  # two data sets of batches (x, y)
+            ```
 
         Args:
             optimizer: optimizer of the weights, a `keras.optimizers.SGD` without Nesterov
-                momentum, whose rule the virtual step repeats. Set weight decay and clipping in
-                the trainer, not in the optimizer.
-            arch_optimizer: optimizer of the alphas.
+                momentum, whose rule the virtual step repeats, or "sgd"; None for the paper's. Set
+                weight decay and clipping in the trainer, not in the optimizer.
+            arch_optimizer: optimizer of the alphas, or its name; None for the paper's.
             loss: as in `Trainer.compile`.
             metrics: as in `Trainer.compile`.
             **kwargs: as in `Trainer.compile`.
@@ -102,15 +117,42 @@ class DARTS(Trainer):
         Raises:
             InputError: `optimizer` is of another kind, or as in `Trainer.compile`.
         """
-        optimizer = keras.optimizers.get(optimizer)
+        optimizer = keras.optimizers.get(optimizer or self.paper_optimizer())
         if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.nesterov:
+            nesterov = " with nesterov" if getattr(optimizer, "nesterov", False) else ""
             raise InputError(
                 "Expected optimizer to be a keras.optimizers.SGD without nesterov, whose step the "
-                f"virtual step repeats. Received: {optimizer=}"
+                f"virtual step repeats. Received: {type(optimizer).__name__}{nesterov}"
             )
         super().compile(optimizer, loss, metrics, **kwargs)
-        self.arch_optimizer = keras.optimizers.get(arch_optimizer)
+        self.arch_optimizer = keras.optimizers.get(arch_optimizer or self.paper_arch_optimizer())
         self.arch_optimizer.build(self.network.alphas)
+
+    def paper_arch_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer of the alphas, as in the paper's search on images."""
+        return keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does, on a data set of pairs of batches.
+
+        Args:
+            x: a `tf.data.Dataset` of pairs `((x, y), (x_valid, y_valid))`.
+            y: None.
+            *args: as in Keras.
+            **kwargs: as in Keras.
+
+        Raises:
+            InputError: other data, such as arrays `x` and `y`.
+        """
+        if y is not None or not _has_pairs(x):
+            received = f"{type(x).__name__} and {type(y).__name__}" if y is not None else _spec(x)
+            raise InputError(
+                "Expected a tf.data.Dataset of pairs ((x, y), (x_valid, y_valid)), a batch that "
+                "trains the weights and one that trains the alphas, as "
+                "tf.data.Dataset.zip((train, valid)) makes them; darts_tf.search_cells((x, y)) "
+                f"divides arrays itself. Received: {received}"
+            )
+        return super().fit(x, None, *args, **kwargs)
 
     @property
     def metrics(self):
@@ -287,3 +329,18 @@ class DARTS(Trainer):
 
     def _alphas(self):
         return self.read(self.network.alphas)
+
+
+def _has_pairs(data) -> bool:
+    """Returns False for arrays, and for a `tf.data.Dataset` of anything but pairs of batches."""
+    if isinstance(data, np.ndarray | tf.Tensor | list | tuple):
+        return False
+    pairs = getattr(data, "element_spec", ((None, None),) * 2)  # of a generator, unknown
+    if not isinstance(pairs, list | tuple) or len(pairs) != 2:
+        return False
+    return all(isinstance(batch, list | tuple) and len(batch) > 1 for batch in pairs)
+
+
+def _spec(data) -> str:
+    """Returns a description of data for an error message."""
+    return shown(getattr(data, "element_spec", type(data).__name__))

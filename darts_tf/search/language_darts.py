@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
 
 from darts_tf.runtime.switches import Switch
@@ -21,6 +22,10 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
     def __init__(self, network, batch_size: int, **settings):
         super().__init__(network, batch_size, **{"clip_virtual_step": True, **settings})
         self._valid_state = Switch(None)  # one per replica: each is traced in its own thread
+
+    def paper_arch_optimizer(self):
+        """Returns a new optimizer of the alphas, as in the paper's search on text."""
+        return keras.optimizers.Adam(3e-3)
 
     def loss_at(self, weights, alphas, batch):
         """Returns the loss without regularisation; the batch must come from `continued`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from darts_tf.errors import InputError, shown
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.runtime.distribution import all_sum
 
@@ -31,6 +32,38 @@ def with_example_count(*batches) -> list[tuple]:
         return list(batches)
     sizes = [tf.cast(tf.shape(batch[1])[0], tf.float32) for batch in batches]
     return [(*batch[:2], n) for batch, n in zip(batches, all_sum(sizes), strict=True)]
+
+
+def loss_of_logits(loss: Callable | str) -> Callable:
+    """Returns a loss of labels and logits: itself, or the one of a name in `LOSSES`.
+
+    Raises:
+        InputError: another name; Keras' losses by name expect probabilities.
+    """
+    if isinstance(loss, str) and loss in LOSSES:
+        return LOSSES[loss]
+    if not callable(loss):
+        raise InputError(
+            f"Expected loss to be {' or '.join(map(repr, LOSSES))}, or a function of labels and "
+            f"logits, such as a loss of Keras with from_logits=True. Received: loss={shown(loss)}"
+        )
+    return loss
+
+
+def metric_of_logits(metric: keras.metrics.Metric | str) -> keras.metrics.Metric:
+    """Returns a metric of labels and logits: itself, or a new one of a name in `METRICS`.
+
+    Raises:
+        InputError: another name.
+    """
+    if isinstance(metric, str) and metric in METRICS:
+        return METRICS[metric](name=metric)
+    if not isinstance(metric, keras.metrics.Metric):
+        raise InputError(
+            f"Expected metrics to be {' or '.join(map(repr, METRICS))}, or objects of Keras that "
+            f"take logits. Received: {shown(metric)}"
+        )
+    return metric
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -89,3 +122,19 @@ def _gradient(upstream, logits, logarithm, indices):
         return result, gradient
 
     return backward(upstream, logits)
+
+
+LOSSES = {
+    "sparse_categorical_crossentropy": cross_entropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy(from_logits=True),
+}
+"""Losses of labels and logits by the names that `compile` takes: integers, or one-hot labels."""
+
+METRICS = {
+    "accuracy": keras.metrics.SparseCategoricalAccuracy,
+    "categorical_accuracy": keras.metrics.CategoricalAccuracy,
+    "sparse_categorical_accuracy": keras.metrics.SparseCategoricalAccuracy,
+    "sparse_top_k_categorical_accuracy": keras.metrics.SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": keras.metrics.TopKCategoricalAccuracy,
+}
+"""Metrics by the names that `compile` takes; `accuracy` is that of integer labels."""

@@ -66,6 +66,10 @@ class TextStreamsMixin:
             for name, size in sizes.items()
         }
 
+    def paper_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer of the weights, as in the paper's search on text."""
+        return keras.optimizers.SGD(20.0)
+
     def begin(self, *names: str) -> None:
         """Sets the hidden state of the named streams to zero, or of all if none is named."""
         for name in names or self.hidden:

@@ -8,10 +8,14 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
-from darts_tf.errors import InputError
 from darts_tf.layers.normalization import synchronized_statistics
 from darts_tf.runtime.distribution import all_sum, apply_summed, assign, replicas
-from darts_tf.training.losses import per_example, with_example_count
+from darts_tf.training.losses import (
+    loss_of_logits,
+    metric_of_logits,
+    per_example,
+    with_example_count,
+)
 from darts_tf.training.optimizers import SGD, check_plain, clip_then_decay
 
 
@@ -58,36 +62,37 @@ class Trainer(keras.Model):
         self.watched = []
         self.built = True
 
-    def compile(self, optimizer, loss, metrics=None, **kwargs):
+    def compile(
+        self, optimizer=None, loss="sparse_categorical_crossentropy", metrics=None, **kwargs
+    ):
         """Sets the optimizer of the weights, the loss on logits, and the metrics.
 
         Args:
-            optimizer: optimizer of the weights, without weight decay and clipping, which are done
-                by this trainer.
-            loss: a Keras loss, or a function `loss(labels, logits)` that returns a mean or one
-                number per example.
-            metrics: Keras metric objects; they are updated with labels and logits of the training
-                batch, before the weights' step.
+            optimizer: optimizer of the weights or its name, without weight decay and clipping,
+                which are done by this trainer; None for the paper's.
+            loss: a Keras loss of logits, a function `loss(labels, logits)` that returns a mean or
+                one number per example, or a name in `losses.LOSSES`.
+            metrics: Keras metric objects, or names in `losses.METRICS`; they are updated with
+                labels and logits of the training batch, before the weights' step.
             **kwargs: passed to `keras.Model.compile`.
 
         Raises:
-            InputError: `optimizer` clips or decays, or `loss` or a metric is a name instead of an
-                object (Keras' losses by name expect probabilities).
+            InputError: `optimizer` clips or decays, or `loss` or a metric has an unknown name.
         """
-        optimizer = keras.optimizers.get(optimizer)
+        optimizer = keras.optimizers.get(optimizer or self.paper_optimizer())
         check_plain(optimizer)
-        if not callable(loss):
-            raise InputError(
-                f"Expected loss to be a function of labels and logits. Received: {loss=}"
-            )
-        if not all(isinstance(metric, keras.metrics.Metric) for metric in metrics or ()):
-            raise InputError(f"Expected metrics to be objects of Keras. Received: {metrics=}")
+        loss = loss_of_logits(loss)
+        metrics = [metric_of_logits(metric) for metric in metrics or ()]
         kwargs.setdefault("jit_compile", False)  # XLA's depthwise convolutions are slow on CPUs
         super().compile(optimizer=optimizer, **kwargs)
-        self.watched = list(metrics or ())
+        self.watched = metrics
         self.losses_of = per_example(loss)
         self.weights_to_train = self._weights_to_train()
         self.optimizer.build(self.weights_to_train)
+
+    def paper_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer of the weights, as in the paper's search on images."""
+        return keras.optimizers.SGD(0.025, momentum=0.9)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

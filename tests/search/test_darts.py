@@ -10,6 +10,7 @@ from golden_data import values
 from mostly_slow import mostly_slow
 from numerics import assert_close, by_nested_tapes, floatx
 
+from darts_tf.errors import InputError
 from darts_tf.models.supernet import Supernet
 from darts_tf.search.darts import DARTS
 from darts_tf.training.optimizers import clip_then_decay
@@ -301,14 +302,69 @@ def test_unknown_estimator_is_refused():
     "optimizer", ["adam", keras.optimizers.SGD(0.1, 0.9, nesterov=True)], ids=["adam", "nesterov"]
 )
 def test_optimizer_that_the_virtual_step_cannot_repeat_is_refused(optimizer):
-    with pytest.raises(ValueError, match="SGD without nesterov.*Received: optimizer="):
+    with pytest.raises(ValueError, match="SGD without nesterov.*Received: (Adam|SGD with nes)"):
         DARTS(Scaled()).compile(optimizer, "adam", "mse")
 
 
-def test_loss_by_name_is_refused():
-    """Refuses it because Keras' losses of that name expect probabilities."""
-    with pytest.raises(ValueError, match="a function of labels and logits.*Received: loss="):
-        DARTS(Scaled()).compile("sgd", "adam", "sparse_categorical_crossentropy")
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"loss": "mse"}, "'sparse_categorical_crossentropy' or .*Received: loss='mse'"),
+        ({"loss": None}, "a function of labels and logits.*Received: loss=None"),
+        ({"metrics": ["auc"]}, "'accuracy' or .*, or objects of Keras.*Received: 'auc'"),
+    ],
+)
+def test_name_without_a_meaning_for_logits_is_refused(changed, message):
+    with pytest.raises(InputError, match=message):
+        DARTS(Scaled()).compile("sgd", "adam", **changed)
+
+
+@pytest.mark.usefixtures("float64")
+def test_names_and_defaults_are_those_of_objects():
+    network, (train, valid) = Scaled(), (features(0), features(1))
+    by_name, by_object = DARTS(network), DARTS(network)
+    by_name.compile(metrics=["accuracy"])
+    by_object.compile(
+        keras.optimizers.SGD(0.025, 0.9),
+        keras.optimizers.Adam(3e-4, 0.5, 0.999),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        [keras.metrics.SparseCategoricalAccuracy("accuracy")],
+    )
+    for name in ("optimizer", "arch_optimizer"):
+        first, second = (getattr(trainer, name).get_config() for trainer in (by_name, by_object))
+        assert {**first, "name": ""} == {**second, "name": ""}
+    assert [m.name for m in by_name.metrics] == [m.name for m in by_object.metrics]
+    pairs = [trainer.arch_gradients(train, valid) for trainer in (by_name, by_object)]
+    assert_close(pairs[0][1], pairs[1][1], 1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_one_hot_labels_have_their_own_loss_and_metric():
+    (x, y), network = features(0), Scaled()
+    integers, one_hot = DARTS(network), DARTS(network)
+    integers.compile(metrics=["accuracy"])
+    one_hot.compile(loss="categorical_crossentropy", metrics=["categorical_accuracy"])
+    expected = [float(v) for v in integers.test_step((x, y)).values()]
+    found = one_hot.test_step((x, tf.one_hot(y, 3))).values()
+    assert [float(v) for v in found] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (np.zeros((4, 3)), np.zeros(4)),
+        (np.zeros((4, 3)), None),
+        (tf.data.Dataset.from_tensors((np.zeros((4, 3)), np.zeros(4))), None),
+        (tf.data.Dataset.from_tensors(np.zeros((4, 3))), None),
+    ],
+    ids=["arrays", "array", "batches", "images"],
+)
+def test_fit_says_what_it_expects(data):
+    trainer = DARTS(Scaled())
+    trainer.compile()
+    message = r"pairs \(\(x, y\), \(x_valid, y_valid\)\).*search_cells.*Received: \S"
+    with pytest.raises(InputError, match=message):
+        trainer.fit(*data)
 
 
 @pytest.mark.usefixtures("float64")
