@@ -129,8 +129,8 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
     """Loads a dataset by `load`, prints a line about it and returns it."""
     with startup.held_stderr():
         dataset = load()
-    output.event("dataset", name=dataset.name, text=describe(dataset))
-    output.say(describe(dataset))
+    output.event("dataset", name=dataset.name, text=str(dataset))
+    output.say(str(dataset))
     for note in getattr(dataset, "notes", ()):
         output.say(note)
     return dataset
@@ -183,22 +183,6 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
         genotype = search_on_text(config, dataset, progress.report, callbacks=(progress,))
     warn_of_doubts(config)
     return genotype
-
-
-def describe(dataset: ImageDataset | TextDataset) -> str:
-    """Returns one line about a dataset."""
-    if isinstance(dataset, TextDataset):
-        sizes = (len(dataset.train), len(dataset.valid), len(dataset.test), len(dataset.vocabulary))
-        counts = "{:,} training, {:,} validation and {:,} test words, vocabulary of {:,}"
-        words = counts.format(*sizes)
-        return f"{dataset.name}: {words}"
-    size = dataset.preprocessing
-    kind = "grayscale" if size.channels == 1 else "color"
-    return (
-        f"{dataset.name}: {dataset.train.size:,} training and "
-        f"{dataset.test.size:,} test images, {size.height}x{size.width} {kind}, "
-        f"{len(dataset.classes)} classes"
-    )
 
 
 def train_with_progress(config: TrainConfig) -> dict[str, float]:

@@ -28,6 +28,10 @@ class Split(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
 
+    def __repr__(self) -> str:
+        """Writes the shape in place of the pixels."""
+        return f"Split({self.images.dtype} {self.images.shape})"
+
     @property
     def size(self) -> int:
         """Number of images."""
@@ -44,6 +48,10 @@ class Files(NamedTuple):
 
     paths: list[str]
     labels: np.ndarray
+
+    def __repr__(self) -> str:
+        """Writes the number of files in place of their paths."""
+        return f"Files({self.size:,})"
 
     @property
     def size(self) -> int:
@@ -115,6 +123,19 @@ class ImageDataset:
                 digest.update(np.ascontiguousarray(split.images))
             digest.update(split.labels.astype("<i4").tobytes())
         return digest.hexdigest()
+
+    def __str__(self) -> str:
+        """Writes sizes and number of classes in one line."""
+        size = self.preprocessing
+        kind = "grayscale" if size.channels == 1 else "color"
+        return (
+            f"{self.name}: {self.train.size:,} training and {self.test.size:,} test images, "
+            f"{size.height}x{size.width} {kind}, {len(self.classes)} classes"
+        )
+
+    def __repr__(self) -> str:
+        """Writes `str` of it in brackets: pixels and paths would fill pages."""
+        return f"<ImageDataset {self}>"
 
 
 def take(split: Split | Files, indices: np.ndarray) -> Split | Files:

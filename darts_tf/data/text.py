@@ -32,6 +32,10 @@ class Vocabulary:
 
     words: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Writes the number of words in place of the words."""
+        return f"<Vocabulary of {len(self):,} words>"
+
     def __len__(self) -> int:
         return len(self.words)
 
@@ -101,6 +105,17 @@ class TextDataset:
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
+
+    def __str__(self) -> str:
+        """Writes numbers of words in one line."""
+        return (
+            f"{self.name}: {len(self.train):,} training, {len(self.valid):,} validation and "
+            f"{len(self.test):,} test words, vocabulary of {len(self.vocabulary):,}"
+        )
+
+    def __repr__(self) -> str:
+        """Writes `str` of it in brackets: tokens and words would fill pages."""
+        return f"<TextDataset {self}>"
 
     def description(self) -> dict[str, object]:
         """Returns sizes and a SHA-256 of all data, which a run saves and compares on resume."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from darts_tf.data import Split, held_out, load_dataset, split_halves
+from darts_tf.data import Split, held_out, load_dataset, load_text, split_halves
 from darts_tf.data.random_streams import (
     STREAMS,
     permutation,
@@ -66,6 +66,19 @@ def test_split_halves_are_disjoint_and_complete(size):
     np.testing.assert_array_equal(np.sort(numbers), np.arange(size))
     labels = np.concatenate([weights.labels, alphas.labels])
     np.testing.assert_array_equal(labels, numbers % 3)
+
+
+def test_data_sets_are_shown_in_one_line(tmp_path, digits):
+    line = "digits: 1,433 training and 364 test images, 8x8 grayscale, 10 classes"
+    assert (str(digits), repr(digits)) == (line, f"<ImageDataset {line}>")
+    assert repr(digits.train) == "Split(uint8 (1433, 8, 8, 1))"
+    assert repr(Files([f"{tmp_path}/{i}.png" for i in range(1200)], np.zeros(1200))) == (
+        "Files(1,200)"
+    )
+    text = load_text("pydoc")
+    assert len(repr(text).splitlines()) == len(repr(text.vocabulary).splitlines()) == 1
+    assert len(repr(text)) < 140
+    assert repr(text.vocabulary) == f"<Vocabulary of {len(text.vocabulary):,} words>"
 
 
 def test_split_halves_follow_the_seed():
