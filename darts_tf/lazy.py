@@ -38,6 +38,7 @@ def attach(
         return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
 
     def __dir__() -> list[str]:
-        return [*vars(sys.modules[package]), *public]
+        """The public names, and what Python itself asks a module for, such as `__doc__`."""
+        return [*(name for name in vars(sys.modules[package]) if name[:2] == "__"), *public]
 
     return __getattr__, __dir__, public

@@ -10,6 +10,7 @@ import json
 import os
 import re
 
+from darts_tf import registry
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime import atomic
 from darts_tf.runtime.strict_json import parse_json
@@ -25,9 +26,16 @@ from darts_tf.spaces.cell import (
     unknown_primitive,
 )
 
+_PICTURE = "darts_tf.plots.figures:plot_genotype"
+"""Draws a genotype; imported when a notebook shows one, since rooms import only downwards."""
+
 
 class _Genotype:
-    """Base class of genotypes: conversion to and from JSON."""
+    """Base class of genotypes: conversion to and from JSON, and the picture in notebooks."""
+
+    def _repr_svg_(self) -> str:
+        """Returns the drawing of the cells that notebooks show; see `plot_genotype`."""
+        return registry.resolved(_PICTURE)(self)._repr_svg_()
 
     def to_json(self) -> str:
         """Returns JSON text with one line per field, which `from_json` reads."""
@@ -69,10 +77,17 @@ class _Genotype:
 class Genotype(_Genotype):
     """A normal and a reduction cell. Lists are converted to tuples.
 
+    `str(genotype)` is a line per cell: nodes are separated by `|`, each is the sum of two
+    operations, and the number after an operation is the state that it reads. 0 and 1 are the
+    outputs of the cell before the previous one and of the previous one, 2 is the first node. The
+    nodes after `->` are concatenated to the cell's output. Notebooks show the cells as a picture.
+
     Example:
         >>> genotype = GENOTYPES["DARTS_V2"]
         >>> genotype.normal[:2]
         (('sep_conv_3x3', 0), ('sep_conv_3x3', 1))
+        >>> print(str(genotype)[:48])
+        normal  sep_conv_3x3 0, sep_conv_3x3 1 | sep_con
 
     Raises:
         InputError: an unknown primitive, an input that does not exist yet, a number of pairs that
@@ -99,7 +114,7 @@ class Genotype(_Genotype):
             )
 
     def __str__(self) -> str:
-        """Writes one line per cell: `sep_conv_3x3 0` is the pair `("sep_conv_3x3", 0)`."""
+        """Writes one line per cell, in the notation that the class describes."""
         return "\n".join(f"{cell}  {self._line(cell)}" for cell in CELLS)
 
     def _line(self, cell: str) -> str:
@@ -112,6 +127,10 @@ class Genotype(_Genotype):
 @dataclasses.dataclass(frozen=True)
 class RecurrentGenotype(_Genotype):
     """A recurrent cell (Liu et al. 2019, section 2.1). Lists are converted to tuples.
+
+    `str(genotype)` is a line: nodes are separated by `|`, and the number after an activation is the
+    state that it reads. 0 is computed from the word and the last hidden state, 1 is the first node.
+    The mean of the nodes after `->` is the new hidden state. Notebooks show the cell as a picture.
 
     Example:
         >>> RecurrentGenotype((("tanh", 0), ("relu", 1)), (1, 2)).recurrent[1]
@@ -135,7 +154,7 @@ class RecurrentGenotype(_Genotype):
         object.__setattr__(self, "concat", concat)
 
     def __str__(self) -> str:
-        """Writes one line, as in `tanh 0 | relu 1 -> 1 2`."""
+        """Writes one line, as in `tanh 0 | relu 1 -> 1 2`, in the notation of the class."""
         nodes = " | ".join(f"{activation} {source}" for activation, source in self.recurrent)
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
 

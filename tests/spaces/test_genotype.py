@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import pathlib
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from darts_tf.spaces.cell import ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated, cell_table
-from darts_tf.spaces.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "derive_cnn.json"
 V2 = GENOTYPES["DARTS_V2"]
@@ -78,6 +79,13 @@ def test_str_is_one_line_a_cell():
         "reduce  max_pool_3x3 0, max_pool_3x3 1 | skip_connect 2, max_pool_3x3 1 | "
         "max_pool_3x3 0, skip_connect 2 | skip_connect 2, max_pool_3x3 1 -> 2 3 4 5",
     ]
+
+
+@pytest.mark.parametrize("genotype", [V2, RECURRENT_GENOTYPES["DARTS_V2"]], ids=["cnn", "rnn"])
+def test_notebooks_show_a_picture(genotype):
+    root = ElementTree.fromstring(genotype._repr_svg_())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "`->`" in type(genotype).__doc__  # what the short notation means
 
 
 @pytest.mark.parametrize(
