@@ -40,5 +40,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "steps": ("evaluation_steps", "steps_per_epoch"),
         "text": ("TextDataset", "Vocabulary", "check_same_vocabulary", "read_vocabulary"),
         "tfds_source": ("class_names",),
+        "user_dataset": ("ARRAYS", "make_dataset"),
     },
 )

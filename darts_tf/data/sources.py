@@ -17,7 +17,7 @@ from darts_tf.data.preprocessing import Preprocessing, channel_statistics, fit
 from darts_tf.data.sizes import MIN_SIDE, Size, square
 from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
-from darts_tf.data.user_dataset import own_dataset
+from darts_tf.data.user_dataset import ARRAYS, own_dataset
 from darts_tf.errors import InputError
 
 PUBLISHED_STATISTICS = {
@@ -119,6 +119,11 @@ def load_dataset(
         OSError: a download failed.
     """
     name = os.fspath(name_or_folder)
+    if name == ARRAYS:
+        raise InputError(
+            "Expected a dataset that can be loaded. Received: the arrays that a program has given, "
+            "which only it has: darts_tf.evaluate_network and export_network take them as `data`"
+        )
     if is_text(name):
         raise InputError(f"Expected a dataset of images. Received: {name}, which is a text")
     if image_size is not None and image_size < MIN_SIDE:

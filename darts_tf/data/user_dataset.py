@@ -1,15 +1,23 @@
-"""Datasets loaded by users' functions: checks what such a function returns."""
+"""Datasets that users have in memory: arrays, `tf.data.Dataset`s, results of their functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
-from darts_tf.data.splits import ImageDataset, Split
-from darts_tf.errors import InputError, shown
+from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
+from darts_tf.data.splits import ImageDataset, Split, held_out, limited_indices, take
+from darts_tf.errors import InputError, listed, shown
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+ARRAYS = "(arrays)"
+"""Name of a dataset that was given as arrays; no folder or data set of TFDS has such a name."""
+
+HELD_OUT = 0.2
+"""Fraction of the images that are held out for the test, where no test images are given."""
 
 
 def own_dataset(name: str, loaded) -> tuple[tuple[str, ...], Split, Split, Statistics | None]:
@@ -76,4 +84,108 @@ def _classes(name: str, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _refused(name: str, expected: str, received) -> InputError:
-    return InputError(f"Expected the dataset {name} to load {expected}. Received: {received}")
+    loads = "" if name == ARRAYS else f"the dataset {name} to load "
+    return InputError(f"Expected {loads}{expected}. Received: {received}")
+
+
+def make_dataset(
+    train,
+    test=None,
+    *,
+    classes: Sequence[str] | None = None,
+    name: str = ARRAYS,
+    image_size: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> ImageDataset:
+    """Makes a data set of images in memory, of arrays or of `tf.data.Dataset`s.
+
+    Example:
+        ```python
+        train, test = keras.datasets.cifar10.load_data()
+        dataset = darts_tf.make_dataset(train, test, classes=("airplane", "automobile", ...))
+        photos = keras.utils.image_dataset_from_directory("photos", image_size=(64, 64))
+        dataset = darts_tf.make_dataset(photos)
+        ```
+
+    Args:
+        train: `(images, labels)`, or a finite `tf.data.Dataset` of such pairs, batched or not.
+            Images are `(n, height, width)` or `(n, height, width, channels)` of one size, pixel
+            values 0 to 255 of any type, 1 or 3 channels; labels are integers `(n,)` from 0, or
+            one-hot `(n, classes)`.
+        test: in the form of `train`; None holds out a fifth of `train`, in proportion to the
+            classes, always the same images.
+        classes: names of the labels; by default `train.class_names`, or the numbers as texts.
+        name: name of the dataset in runs and reports.
+        image_size: side in pixels to which all images are resized (antialiased); None keeps them.
+        limit: maximum number of images to keep of each split, in proportion to the classes.
+        seed: seed of that choice.
+
+    Raises:
+        InputError: data of another form.
+    """
+    classes = classes or getattr(train, "class_names", None)
+    pairs = [_pair(name, part) for part in (train, test) if part is not None]
+    named = () if classes is None else (tuple(classes),)
+    known, *splits, _ = own_dataset(name, (pairs[0], pairs[-1], *named))
+    dataset = ImageDataset(name, known, *splits, preprocessing=None)  # until its size is known
+    if test is None:
+        dataset = held_out(dataset, HELD_OUT, seed=0)
+    fitted = [_fitted(split, image_size, limit, seed) for split in (dataset.train, dataset.test)]
+    images = fitted[0].images
+    preprocessing = Preprocessing(*images.shape[1:], *channel_statistics(images))
+    return ImageDataset(name, known, *fitted, preprocessing)
+
+
+def _fitted(split: Split, image_size: int | None, limit: int | None, seed: int) -> Split:
+    split = take(split, limited_indices(split.labels, limit, seed))
+    if image_size is None:
+        return split
+    return split._replace(images=resize(split.images, image_size, image_size).numpy())
+
+
+def _pair(name: str, part) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images as uint8 and labels as integers, where that is what they mean."""
+    if isinstance(part, tf.data.Dataset):
+        part = _collected(name, part)
+    if not isinstance(part, list | tuple) or len(part) != 2:
+        raise _refused(name, "a pair (images, labels), or a tf.data.Dataset of them", shown(part))
+    images, labels = (np.asarray(array) for array in part)
+    return _pixels(name, images), _indices(labels)
+
+
+def _collected(name: str, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Returns all images and labels of a dataset of pairs."""
+    spec = batches.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tf.TensorSpec):
+        raise _refused(name, "a tf.data.Dataset of pairs (image, label)", shown(spec))
+    if batches.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise _refused(name, "a tf.data.Dataset that ends", "one that repeats without end")
+    pairs = list((batches.unbatch() if spec[0].shape.rank == 4 else batches).as_numpy_iterator())
+    if not pairs:
+        raise _refused(name, "a tf.data.Dataset with images in it", "an empty one")
+    images, labels = zip(*pairs, strict=True)
+    if len(sizes := {image.shape for image in images}) > 1:
+        raise _refused(name, "images of one size", listed(sorted(sizes)[:3]))
+    return np.stack(images), np.stack(labels)
+
+
+def _pixels(name: str, images: np.ndarray) -> np.ndarray:
+    """Returns numbers from 0 to 255 as uint8, rounded; other arrays unchanged."""
+    if images.dtype == np.uint8 or images.dtype.kind not in "iuf" or not images.size:
+        return images
+    least, most = images.min(), images.max()
+    if not (least >= 0 and 1 < most <= 255):  # also if a number is not finite
+        hint = ", which are to be multiplied by 255" if least >= 0 and most <= 1 else ""
+        received = f"values {least:g} to {most:g}{hint}"
+        raise _refused(name, "images with pixel values 0 to 255", received)
+    return np.round(images).astype(np.uint8)
+
+
+def _indices(labels: np.ndarray) -> np.ndarray:
+    """Returns the positions of the ones of one-hot labels; other labels unchanged."""
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "iuf":
+        return labels
+    ones = (labels == 1).sum(1) == 1
+    zeros = (labels == 0).sum(1) == labels.shape[1] - 1
+    return labels.argmax(1) if (ones & zeros).all() else labels

@@ -147,7 +147,11 @@ def settings_of(workdir: str | os.PathLike[str]) -> TextTrainConfig:
 
 
 def evaluate(
-    workdir: str | os.PathLike[str], *, batch_size: int = 1, limit: int | None = None
+    workdir: str | os.PathLike[str],
+    *,
+    batch_size: int = 1,
+    limit: int | None = None,
+    dataset: TextDataset | None = None,
 ) -> dict[str, float]:
     """Tests the language model of a training run on the test split of its text.
 
@@ -155,6 +159,7 @@ def evaluate(
         workdir: folder of the run.
         batch_size: number of streams into which the text is divided; see `perplexity`.
         limit: maximum number of words; by default the run's limit.
+        dataset: the text; by default that of the run is loaded, of which `limit` is a part.
 
     Returns:
         `test_loss`, `test_perplexity` and `test_words`, the number of predicted words.
@@ -165,7 +170,7 @@ def evaluate(
     """
     model, vocabulary = load_run(workdir)
     config = settings_of(workdir)
-    dataset = load_text(config.dataset, limit=limit or config.limit)
+    dataset = dataset or load_text(config.dataset, limit=limit or config.limit)
     check_same_vocabulary(vocabulary, dataset.vocabulary)
     metrics = perplexity(model, dataset.test, batch_size)
     return {f"test_{name}": value for name, value in metrics.items()}
