@@ -28,6 +28,7 @@ setup(
     packages=[*find_packages(include=["darts_tf*"]), *(f"darts_tf.{name}" for name in PACKAGES)],
     package_dir={f"darts_tf.{name}": name for name in INSIDE},
     package_data={
+        "darts_tf": ["py.typed", "*.pyi"],  # types for editors and type checkers
         "darts_tf.report": ["static/*"],  # style and program of reports
         "darts_tf.export.web": ["static/*", "vendor/**/*"],  # vendor: what `make web` fetched
     },

@@ -37,6 +37,15 @@ HOMES = {
     "plots.figures": ("plot_genotype", "plot_supernet"),
     "data.corpora": ("load_text",),
     "data.sources": ("load_dataset",),
+    "data.text": ("make_text",),
+    "data.user_dataset": ("make_dataset",),
+    "jobs.comparisons": (
+        *("Comparison", "Selection"),
+        *("compare_genotypes", "compare_methods", "select_genotype"),
+    ),
+    "jobs.exports": ("Export", "export_network", "predict_images"),
+    "jobs.searches": ("Search", "derive_cells", "search_cells"),
+    "jobs.trainings": ("Training", "evaluate_network", "open_run", "train_network"),
 }
 """Public names by the module that defines them."""
 

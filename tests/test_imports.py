@@ -78,7 +78,8 @@ def reached(module):
 OUTSIDE = ("darts_tf.cli", "darts_tf.export")
 """Packages that are installed inside darts_tf, but are separate folders in the repository."""
 
-LIBRARY = sorted(m for m in SOURCES if not lies_in(m, OUTSIDE))
+LIBRARY = sorted(m for m in SOURCES if not lies_in(m, [*OUTSIDE, "darts_tf.jobs"]))
+"""Modules of the library but for whole jobs, which export too."""
 
 
 def test_rooms_import_what_their_contract_says():
@@ -133,6 +134,14 @@ def test_light_part_of_serving_reaches_no_tensorflow(name):
 def test_only_the_program_imports_cli():
     for module, names in IMPORTS.items():
         if not lies_in(module, ["darts_tf.cli"]):
+            assert not any(lies_in(name, ["darts_tf.cli"]) for name in names), module
+
+
+def test_only_the_program_imports_jobs():
+    for module, names in IMPORTS.items():
+        if not lies_in(module, ["darts_tf.cli", "darts_tf.jobs"]):
+            assert not any(lies_in(name, ["darts_tf.jobs"]) for name in names), module
+        elif lies_in(module, ["darts_tf.jobs"]):
             assert not any(lies_in(name, ["darts_tf.cli"]) for name in names), module
 
 

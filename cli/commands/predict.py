@@ -28,16 +28,10 @@ def run(config: PredictConfig) -> int:
 
 def _locally(config: PredictConfig) -> list[Sequence[tuple[str, float]]]:
     startup.start_tensorflow()
-    from darts_tf import export
-    from darts_tf.export.images import read_images
+    from darts_tf.jobs.exports import predict_images
 
     with startup.held_stderr():
-        model = export.load(config.model)
-        rows = model.probabilities(read_images(config.images, model.preprocessing))
-    best = (-rows).argsort(axis=1, kind="stable")
-    return [
-        [(model.classes[i], row[i]) for i in order] for row, order in zip(rows, best, strict=True)
-    ]
+        return predict_images(config.model, config.images, top=config.top)
 
 
 def _by_server(config: PredictConfig) -> Iterable[Sequence[tuple[str, float]]]:

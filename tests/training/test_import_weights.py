@@ -116,10 +116,10 @@ def test_export_takes_an_imported_run(imported):
 def test_export_compares_on_noise_if_the_dataset_is_unavailable(
     imported, tmp_path, capsys, monkeypatch
 ):
-    def fail(config, limit):
+    def fail(config, data):
         raise OSError("Dataset imagenet2012 could not be downloaded: by hand\nand more")
 
-    monkeypatch.setattr("darts_tf.cli.commands.export.dataset_of", fail)
+    monkeypatch.setattr("darts_tf.jobs.exports.loaded", fail)
     output = tmp_path / "export"
     words = ["--output", str(output), "--format", "saved_model", "--check-images", "4"]
     assert main(["export", "--workdir", str(imported), *words]) == 0

@@ -1,0 +1,61 @@
+"""Public names for type checkers and editors; at run time they are imported on first use."""
+
+from darts_tf.data.corpora import load_text as load_text
+from darts_tf.data.sources import load_dataset as load_dataset
+from darts_tf.data.text import make_text as make_text
+from darts_tf.data.user_dataset import make_dataset as make_dataset
+from darts_tf.jobs.comparisons import Comparison as Comparison
+from darts_tf.jobs.comparisons import Selection as Selection
+from darts_tf.jobs.comparisons import compare_genotypes as compare_genotypes
+from darts_tf.jobs.comparisons import compare_methods as compare_methods
+from darts_tf.jobs.comparisons import select_genotype as select_genotype
+from darts_tf.jobs.exports import Export as Export
+from darts_tf.jobs.exports import export_network as export_network
+from darts_tf.jobs.exports import predict_images as predict_images
+from darts_tf.jobs.searches import Search as Search
+from darts_tf.jobs.searches import derive_cells as derive_cells
+from darts_tf.jobs.searches import search_cells as search_cells
+from darts_tf.jobs.trainings import Training as Training
+from darts_tf.jobs.trainings import evaluate_network as evaluate_network
+from darts_tf.jobs.trainings import open_run as open_run
+from darts_tf.jobs.trainings import train_network as train_network
+from darts_tf.layers.mixed_recurrent_cell import MixedRecurrentCell as MixedRecurrentCell
+from darts_tf.layers.normalization import BatchNormalization as BatchNormalization
+from darts_tf.layers.primitives import Primitive as Primitive
+from darts_tf.layers.recurrent_cells import RecurrentCell as RecurrentCell
+from darts_tf.models.counting import count_macs as count_macs
+from darts_tf.models.counting import count_params as count_params
+from darts_tf.models.language_model import LanguageModel as LanguageModel
+from darts_tf.models.language_model import build_language_model as build_language_model
+from darts_tf.models.network import Network as Network
+from darts_tf.models.network import build_network as build_network
+from darts_tf.models.network import load_network as load_network
+from darts_tf.models.recurrent_supernet import RecurrentSupernet as RecurrentSupernet
+from darts_tf.models.reference_weights import load_reference_weights as load_reference_weights
+from darts_tf.models.supernet import Supernet as Supernet
+from darts_tf.plots.figures import plot_genotype as plot_genotype
+from darts_tf.plots.figures import plot_supernet as plot_supernet
+from darts_tf.plugins import load_plugin as load_plugin
+from darts_tf.register import register_dataset as register_dataset
+from darts_tf.register import register_estimator as register_estimator
+from darts_tf.register import register_primitive as register_primitive
+from darts_tf.register import register_selection as register_selection
+from darts_tf.register import register_space as register_space
+from darts_tf.search.darts import DARTS as DARTS
+from darts_tf.search.images import search_images as search_images
+from darts_tf.search.language_darts import LanguageDARTS as LanguageDARTS
+from darts_tf.search.text import search_text as search_text
+from darts_tf.spaces.cell import ALL_PRIMITIVES as ALL_PRIMITIVES
+from darts_tf.spaces.cell import PRIMITIVES as PRIMITIVES
+from darts_tf.spaces.cell import RECURRENT_PRIMITIVES as RECURRENT_PRIMITIVES
+from darts_tf.spaces.derivation import derive as derive
+from darts_tf.spaces.derivation import derive_recurrent as derive_recurrent
+from darts_tf.spaces.genotype import Genotype as Genotype
+from darts_tf.spaces.genotype import RecurrentGenotype as RecurrentGenotype
+from darts_tf.spaces.zoo import GENOTYPES as GENOTYPES
+from darts_tf.spaces.zoo import RECURRENT_GENOTYPES as RECURRENT_GENOTYPES
+from darts_tf.spaces.zoo import load_genotype as load_genotype
+from darts_tf.training.language_trainer import LanguageTrainer as LanguageTrainer
+
+__version__: str
+HOMES: dict[str, tuple[str, ...]]
