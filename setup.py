@@ -71,6 +71,7 @@ setup(
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
             *("openvino>=2025.0", "tf2onnx>=1.17", "onnxruntime>=1.20"),  # other readers of exports
             "selenium>=4.20",  # the page, in a browser
+            *("ipykernel>=6.29", "nbclient>=0.10"),  # the notebooks of the documentation
         ],
     },
     entry_points={"console_scripts": ["darts-tf = darts_tf.cli.main:main"]},
