@@ -7,17 +7,16 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from darts_tf import registry
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS, absolute, is_text
 from darts_tf.data.folder import Loaded, load_folder
 from darts_tf.data.layouts import is_table
-from darts_tf.data.preprocessing import Preprocessing, channel_statistics, fit
+from darts_tf.data.preprocessing import Preprocessing, channel_statistics
 from darts_tf.data.sizes import MIN_SIDE, Size, square
-from darts_tf.data.splits import ImageDataset, Split, limited_indices, take
+from darts_tf.data.splits import ImageDataset, Split, take
 from darts_tf.data.tfds_source import base_name, is_known, load_tfds, stream_tfds
-from darts_tf.data.user_dataset import ARRAYS, own_dataset
+from darts_tf.data.user_dataset import ARRAYS, fitted, own_dataset
 from darts_tf.errors import InputError
 
 PUBLISHED_STATISTICS = {
@@ -203,12 +202,7 @@ def _load_embedded(
     classes, *splits, published = (
         own_dataset(name, loaded) if name in registry.DATASETS else (*loaded, None)
     )
-    splits = [take(split, limited_indices(split.labels, limit, seed)) for split in splits]
-    size = Size(*splits[0].images.shape[1:3])
-    if image_size is not None:
-        size = square(image_size, resize)
-        splits = [
-            Split(np.stack([fit(tf.constant(image), *size) for image in images]), labels)
-            for images, labels in splits
-        ]
+    own_size = Size(*splits[0].images.shape[1:3])
+    size = own_size if image_size is None else square(image_size, resize)
+    splits = [fitted(split, size, limit, seed) for split in splits]
     return Loaded(classes, *splits, size, None, ()), published

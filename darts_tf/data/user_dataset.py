@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.data.preprocessing import Preprocessing, channel_statistics, resize
+from darts_tf.data.preprocessing import Preprocessing, channel_statistics, fit
+from darts_tf.data.sizes import Size, square
 from darts_tf.data.splits import ImageDataset, Split, held_out, limited_indices, take
 from darts_tf.errors import InputError, listed, shown
 
@@ -95,6 +96,7 @@ def make_dataset(
     classes: Sequence[str] | None = None,
     name: str = ARRAYS,
     image_size: int | None = None,
+    resize: str = "crop",
     limit: int | None = None,
     seed: int = 0,
 ) -> ImageDataset:
@@ -118,6 +120,7 @@ def make_dataset(
         classes: names of the labels; by default `train.class_names`, or the numbers as texts.
         name: name of the dataset in runs and reports.
         image_size: side in pixels to which all images are resized (antialiased); None keeps them.
+        resize: as in `load_dataset`.
         limit: maximum number of images to keep of each split, in proportion to the classes.
         seed: seed of that choice.
 
@@ -131,17 +134,22 @@ def make_dataset(
     dataset = ImageDataset(name, known, *splits, preprocessing=None)  # until its size is known
     if test is None:
         dataset = held_out(dataset, HELD_OUT, seed=0)
-    fitted = [_fitted(split, image_size, limit, seed) for split in (dataset.train, dataset.test)]
-    images = fitted[0].images
-    preprocessing = Preprocessing(*images.shape[1:], *channel_statistics(images))
-    return ImageDataset(name, known, *fitted, preprocessing)
+    height, width, channels = dataset.train.images.shape[1:]
+    size = Size(height, width) if image_size is None else square(image_size, resize)
+    splits = [fitted(split, size, limit, seed) for split in (dataset.train, dataset.test)]
+    statistics = channel_statistics(splits[0].images)
+    preprocessing = Preprocessing(
+        size.height, size.width, channels, *statistics, shorter_side=size.shorter_side
+    )
+    return ImageDataset(name, known, *splits, preprocessing)
 
 
-def _fitted(split: Split, image_size: int | None, limit: int | None, seed: int) -> Split:
+def fitted(split: Split, size: Size, limit: int | None, seed: int) -> Split:
+    """Returns a split of at most `limit` images, all of one size; see `limited_indices`."""
     split = take(split, limited_indices(split.labels, limit, seed))
-    if image_size is None:
+    if split.images.shape[1:3] == (size.height, size.width):
         return split
-    return split._replace(images=resize(split.images, image_size, image_size).numpy())
+    return split._replace(images=np.stack([fit(tf.constant(i), *size) for i in split.images]))
 
 
 def _pair(name: str, part) -> tuple[np.ndarray, np.ndarray]:

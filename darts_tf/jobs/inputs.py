@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from darts_tf.data import (
     ImageDataset,
     TextDataset,
     lasting_name,
-    load_dataset,
     load_text,
     make_dataset,
 )
@@ -23,6 +23,7 @@ from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
+from darts_tf.training.images import dataset_of
 
 DATA = (
     "a name or a folder, arrays (x, y), a tf.data.Dataset, a pair (train, test) of these, or a "
@@ -70,13 +71,11 @@ def loaded(config, data) -> ImageDataset | TextDataset:
         return data
     if config.on_text:
         return load_text(data, limit=config.limit)
-    options = {"image_size": config.image_size, "limit": config.limit, "seed": config.seed}
     if isinstance(data, str | os.PathLike):
-        streamed = getattr(config, "random_resized_crop", False)
-        damaged = {"max_bad_images": config.max_bad_images}
-        return load_dataset(data, streamed=streamed, **options, **damaged)
+        return dataset_of(dataclasses.replace(config, dataset=lasting_name(data)))
     pair = data if _is_train_and_test(data) else (data, None)
-    return make_dataset(*pair, **options)
+    options = {"image_size": config.image_size, "resize": config.resize}
+    return make_dataset(*pair, limit=config.limit, seed=config.seed, **options)
 
 
 def _is_train_and_test(data) -> bool:
