@@ -54,6 +54,6 @@ def test_photos_are_searched_trained_and_exported(tmp_path):
         for output in cell.get("outputs", ())
         if output.output_type == "stream"
     )
-    assert "photos/test/box/0.png: " in printed
+    assert "photos/box/0.png: " in printed
     assert "Traceback" not in printed
     assert (tmp_path / "runs/export-1/model_float32.tflite").is_file()

@@ -17,6 +17,8 @@ from darts_tf.jobs.inputs import (
     loaded,
     name_of,
     settings_of,
+    suited,
+    usual_preset,
 )
 from darts_tf.jobs.progress import Lines
 from darts_tf.jobs.results import fields_of
@@ -101,6 +103,7 @@ def compare_genotypes(
     named_genotypes(own["genotypes"])
     config = settings_of(CompareConfig, data, preset, workdir, settings, **own)
     dataset = None if data is None else loaded(config, data)
+    config = config if dataset is None else suited(config, dataset, settings)
     rows = compare(config, dataset, lambda run: _train(run, dataset, say), say)
     table = tables.genotype_table(rows, config.stem)
     return Comparison(rows, table, tables.genotype_notes(rows), config.workdir)
@@ -141,6 +144,7 @@ def compare_methods(
     config = settings_of(CompareConfig, data, preset, workdir, settings, **own)
     check_methods(config)
     dataset = loaded(config, data)
+    config = suited(config, dataset, settings)
 
     def find(run) -> Genotype:
         return _find(run, dataset, say)
@@ -218,7 +222,7 @@ def select_genotype(
     """
     say = Lines(verbose)
     own = {
-        "preset": preset or SelectConfig.preset,
+        "preset": preset or usual_preset(SelectConfig, data),
         "dataset": name_of(data),
         "workdir": str(free_folder("select") if workdir is None else workdir),
         "search": _assignments(search),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from darts_tf.configs import ON_TEXT, RunConfig, kind_of, text_datasets
+from darts_tf.configs import ON_TEXT, RunConfig, SearchConfig, kind_of, text_datasets
 from darts_tf.data import (
     ImageDataset,
     TextDataset,
@@ -17,6 +18,7 @@ from darts_tf.data import (
     load_text,
     make_dataset,
 )
+from darts_tf.data.defaults import of_folder
 from darts_tf.data.user_dataset import ARRAYS
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
@@ -30,6 +32,9 @@ DATA = (
     "data set of make_dataset, load_dataset or load_text"
 )
 """Forms of `data` in error messages."""
+
+PHOTOS = "photos"
+"""Preset of all images but the embedded digits."""
 
 RUNS = pathlib.Path("runs")
 """Folder for the runs that are given none."""
@@ -157,7 +162,7 @@ def settings_of(kind: type[RunConfig], data, preset, workdir, settings, **own) -
     Args:
         kind: a config class of `configs`, for images; its counterpart is taken for a text.
         data: in one of the forms `DATA`; None for a job that loads none.
-        preset: name of the preset; None for that of the digits, or of `pydoc`.
+        preset: name of the preset; None for `usual_preset`.
         workdir: folder of the run; None for a free one below `RUNS`.
         settings: further fields of the config class. With `resume` they must be those of the run.
         **own: fields that the job itself sets.
@@ -178,7 +183,42 @@ def settings_of(kind: type[RunConfig], data, preset, workdir, settings, **own) -
     given = {**own, **settings, "workdir": os.fspath(workdir)}
     if data is not None:  # else the preset's
         given.setdefault("dataset", name_of(data))
-    return kind.from_preset(preset or kind.preset, **given)
+    return kind.from_preset(preset or usual_preset(kind, data), **given)
+
+
+def usual_preset(kind: type, data) -> str:
+    """Returns the preset for data when none is given: that of the config class, or `photos`.
+
+    Args:
+        kind: a config class.
+        data: in one of the forms `DATA`; None for a job that loads none.
+    """
+    own = data is None or is_text(data) or name_of(data) == SearchConfig.dataset
+    return kind.preset if own else PHOTOS
+
+
+def suited(config: RunConfig, dataset, settings: Mapping[str, Any]) -> RunConfig:
+    """Returns settings of a new run that follow the number and the size of its images.
+
+    Small data sets get small batches and, by the preset `photos`, many epochs.
+
+    Args:
+        config: settings that do not follow the images yet; those of a resumed run do.
+        dataset: the data set of the run.
+        settings: the settings that were given, which stay.
+    """
+    if config.on_text or config.resume:
+        return config
+    held_out = getattr(config, "validation_split", 0.0)
+    count = dataset.train.size - round(dataset.train.size * held_out)
+    count //= 2 if config.searches else 1
+    size = dataset.preprocessing
+    changed = {"batch_size": max(1, min(count, config.batch_size))}
+    if config.preset == PHOTOS:
+        side = min(size.height, size.width)
+        changed = of_folder(config.dataset, count, searches=config.searches, image_size=side)
+    changed = {name: value for name, value in changed.items() if name not in settings}
+    return dataclasses.replace(config, **changed)
 
 
 def free_folder(job: str) -> pathlib.Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from darts_tf.configs import DeriveConfig, SearchConfig
-from darts_tf.jobs.inputs import loaded, settings_of, workdir_of
+from darts_tf.jobs.inputs import loaded, settings_of, suited, workdir_of
 from darts_tf.jobs.progress import Lines
 from darts_tf.jobs.results import Result, fields_of
 from darts_tf.plots.figures import plot_supernet
@@ -55,7 +55,9 @@ def search_cells(
         data: a folder or the name of a data set, on images or a text; arrays `(images, labels)`,
             a `tf.data.Dataset` of such pairs, or `(train, test)` of these, as in `make_dataset`;
             or a data set that is loaded already. The test images are not touched.
-        preset: name of the preset that sets the defaults of all settings, as `--preset` does.
+        preset: name of the preset that sets the defaults of all settings, as `--preset` does. By
+            default `digits` for the embedded digits, `pydoc` for texts, and `photos` for all other
+            images, where batch and epochs follow their number.
         workdir: folder of the run, new or empty. By default the first free one of
             `runs/search-1`, `runs/search-2`, ...; a search keeps checkpoints, so that it can be
             resumed by `workdir=..., resume=True`.
@@ -77,7 +79,9 @@ def search_cells(
     """
     say = Lines(verbose)
     config = settings_of(SearchConfig, data, preset, workdir, settings)
-    find_cells(config, loaded(config, data), say, callbacks)
+    dataset = loaded(config, data)
+    config = suited(config, dataset, settings)
+    find_cells(config, dataset, say, callbacks)
     return Search(**fields_of(config, data))
 
 
@@ -92,13 +96,19 @@ def find_cells(
         say: prints lines, and makes the callbacks of the progress.
         callbacks: further Keras callbacks.
     """
-    say(dataset)
-    say(f"search in {config.workdir}")
+    say_data(dataset, say)
+    say(f"search in {config.workdir}: {config.epochs} epochs, batches of {config.batch_size}")
     callbacks = (*say.callbacks(), *callbacks)
     if config.on_text:
         return search_text(config, dataset, callbacks=callbacks)
     report = {"report_selection": _told(say)}
     return search_as_asked(config, dataset, callbacks=callbacks, **report)
+
+
+def say_data(dataset, say: Callable[[object], None]) -> None:
+    """Prints a line about a data set, and what is worth knowing about its folder and images."""
+    for line in (dataset, *getattr(dataset, "notes", ())):
+        say(line)
 
 
 def _told(say: Callable[[object], None]) -> Callable[[dict], None]:

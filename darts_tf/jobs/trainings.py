@@ -22,11 +22,12 @@ from darts_tf.jobs.inputs import (
     loaded,
     settings_of,
     stored_data,
+    suited,
     workdir_of,
 )
 from darts_tf.jobs.progress import Lines
 from darts_tf.jobs.results import Result, fields_of
-from darts_tf.jobs.searches import Search
+from darts_tf.jobs.searches import Search, say_data
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training import images, text
@@ -115,7 +116,9 @@ def train_network(
     if cells.text is None:  # the run itself keeps a genotype that is in no file
         stored = str(config.workdir / files.GENOTYPE)
         config = dataclasses.replace(config, genotype=stored)
-    train_cells(config, cells.genotype, loaded(config, data), say, callbacks)
+    dataset = loaded(config, data)
+    config = suited(config, dataset, settings)
+    train_cells(config, cells.genotype, dataset, say, callbacks)
     return Training(**fields_of(config, data))
 
 
@@ -142,8 +145,8 @@ def train_cells(
         say: prints lines, and makes the callbacks of the progress.
         callbacks: further Keras callbacks.
     """
-    say(dataset)
-    say(f"training in {config.workdir}")
+    say_data(dataset, say)
+    say(f"training in {config.workdir}: {config.epochs} epochs, batches of {config.batch_size}")
     tested = not config.on_text and not config.validation_split
     callbacks = (*say.callbacks("test" if tested else "valid"), *callbacks)
     train = text.train if config.on_text else images.train

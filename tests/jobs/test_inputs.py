@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 from given_data import ONE_NODE, colored_arrays
-from run_folders import begin
 
 from darts_tf.configs import SearchConfig, TextTrainConfig, TrainConfig
 from darts_tf.data import load_text, make_dataset
@@ -17,6 +18,7 @@ from darts_tf.jobs.inputs import (
     loaded,
     name_of,
     settings_of,
+    suited,
     workdir_of,
 )
 from darts_tf.jobs.searches import Search
@@ -61,6 +63,34 @@ def test_texts_have_settings_of_their_own():
         assert len(loaded(config, data).train) in (100, 2000)
 
 
+@pytest.mark.parametrize(
+    ("kind", "epochs"),
+    [(SearchConfig, (33, 50)), (TrainConfig, (75, 100))],
+    ids=["search", "train"],
+)
+def test_settings_of_photos_follow_their_number_and_size(kind, epochs):
+    arrays = colored_arrays(60, size=16)
+    genotype = {"genotype": "DARTS_V2"} if kind is TrainConfig else {}
+    config = settings_of(kind, arrays, None, "run", {}, **genotype)
+    assert (config.preset, config.flip) == ("photos", True)
+    dataset = loaded(config, arrays)
+    own = suited(config, dataset, {})
+    assert own.batch_size == 8  # of 24 or 48 images an epoch
+    assert epochs[0] <= own.epochs <= epochs[1]
+    assert own.crop_padding == 2
+    given = suited(dataclasses.replace(config, epochs=3), dataset, {"epochs": 3, "flip": True})
+    assert (given.epochs, given.batch_size) == (3, 8)
+
+
+def test_batch_of_other_presets_is_no_larger_than_the_data():
+    config = settings_of(SearchConfig, ARRAYS, "tiny", "run", {})
+    dataset = loaded(config, ARRAYS)
+    assert (config.batch_size, suited(config, dataset, {}).batch_size) == (16, 12)
+    assert suited(config, dataset, {"batch_size": 16}) == config
+    assert suited(config, dataset, {}).epochs == config.epochs
+    assert settings_of(SearchConfig, "digits", None, "run", {}).preset == "digits"
+
+
 def test_folders_are_stored_by_their_full_path(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -88,7 +118,9 @@ def test_wrong_settings_are_refused(given, message, tmp_path, monkeypatch):
 
 
 def test_resumed_run_has_its_own_settings(tmp_path):
-    begin(tmp_path / "run", channels=4, epochs=2)
+    stored = SearchConfig(workdir=tmp_path / "run", dataset="digits", channels=4, epochs=2)
+    with started_run(stored, None):
+        pass
     config = settings_of(SearchConfig, "digits", None, tmp_path / "run", {"resume": True})
     assert (config.channels, config.epochs, config.resume) == (4, 2, True)
 

@@ -99,7 +99,7 @@ def test_search_that_has_ended_is_resumed_to_the_same(found, capsys):
     assert again.history == found.history
     printed = capsys.readouterr().out
     assert "(arrays): 32 training and 8 test images" in printed
-    assert "search in runs/search-1" in printed
+    assert "search in runs/search-1: 2 epochs, batches of 8\n" in printed
 
 
 def test_text_is_searched_in_the_same_way(tmp_path, capsys):
