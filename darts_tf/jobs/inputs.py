@@ -131,9 +131,9 @@ def cells_of(source, on_text: bool = False) -> Cells:
     if os.path.isdir(source):
         path = files.existing(source, files.GENOTYPE)
         return Cells(load_genotype(path, recurrent=None), str(path), stored_data(source))
-    return Cells(
-        load_genotype(source, recurrent=True if on_text else None), os.fspath(source), None
-    )
+    genotype = load_genotype(source, recurrent=True if on_text else None)
+    data = files.searched_on(os.fspath(source))
+    return Cells(genotype, os.fspath(source), None if data == ARRAYS else data)
 
 
 def data_of(run, config):

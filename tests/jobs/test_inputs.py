@@ -142,7 +142,9 @@ def test_cells_are_found_in_results_folders_files_and_names(tmp_path):
     search = Search(ONE_NODE, {}, folder, config, ARRAYS)
     assert cells_of(search) == (ONE_NODE, path, ARRAYS)
     assert cells_of(folder) == (ONE_NODE, path, "digits")
-    assert cells_of(path) == (ONE_NODE, path, None)
+    assert cells_of(path) == (ONE_NODE, path, "digits")
+    ONE_NODE.save(tmp_path / "mine.json")
+    assert cells_of(tmp_path / "mine.json").data is None
     assert cells_of(ONE_NODE) == (ONE_NODE, None, None)
     assert cells_of("DARTS_V2").genotype == GENOTYPES["DARTS_V2"]
     assert cells_of("DARTS_V2", on_text=True).genotype == RECURRENT_GENOTYPES["DARTS_V2"]
