@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from darts_tf.configs.text_datasets import absolute
 from darts_tf.data.damage import check_files, refuse
-from darts_tf.data.folder import SUFFIXES, TEST_NAMES
+from darts_tf.data.layouts import find_test_images, is_table
 from darts_tf.data.preprocessing import Preprocessing, to_gray
 from darts_tf.data.sources import EMBEDDED, load_dataset
 from darts_tf.data.splits import Files, ImageDataset, Split, limited_indices, take
@@ -28,9 +28,9 @@ def load_external_test(
 ) -> tuple[str, Split | Files]:
     """Loads images to test a trained network on, which its run has not seen.
 
-    A folder has a subfolder of images for every class, at its top or in a subfolder named `test`
-    (or another name of test images). Its images are decoded as those of `darts-tf predict`, so that
-    they may have any size. Of another dataset the test split is used.
+    A folder or table may have any of the layouts of training data, see `layouts.find_test_images`.
+    Its images are decoded as those of `darts-tf predict`, so that they may have any size. Of
+    another dataset the test split is used.
 
     Args:
         source: a folder, the name of a dataset, or a dataset.
@@ -52,54 +52,19 @@ def load_external_test(
         return source.name, _test_split(source, classes, preprocessing)
     name = os.fspath(source)
     root = pathlib.Path(name).expanduser()
-    if name in EMBEDDED or not root.is_dir():
+    if name in EMBEDDED or not (root.is_dir() or is_table(name)):
         square = preprocessing.height == preprocessing.width
         size = preprocessing.height if square else None
         dataset = load_dataset(name, image_size=size, limit=limit, seed=seed)
         return dataset.name, _test_split(dataset, classes, preprocessing)
-    files = _list_folder(root, classes)
+    found, listing, notes = find_test_images(name)
+    for note in notes:
+        logging.getLogger("darts_tf").warning("%s", note)
+    labels = _labels_in(classes, found, name)[np.array(listing.labels)]
+    files = Files(listing.paths, labels)
     files = take(files, limited_indices(files.labels, limit, seed))
     check_files(files.paths, refuse)
     return absolute(name), files
-
-
-def _list_folder(root: pathlib.Path, classes: Sequence[str]) -> Files:
-    folder = _test_folder(root, classes)
-    images, skipped = [], 0
-    for path in _visible_files(folder):
-        if path.suffix.lower() in SUFFIXES:
-            images.append((path.parent.relative_to(folder).as_posix(), str(path)))
-        else:
-            skipped += 1
-    if not images:
-        raise InputError(
-            "Expected a folder with a subfolder of images for each class, such as "
-            f"{listed(classes[:3])}. Received: {folder}, which has no images"
-        )
-    labels = _labels_in(classes, [name for name, _ in images], str(folder))
-    if skipped:
-        logging.getLogger("darts_tf").warning(
-            "Skipped %d files in %s that are no images", skipped, folder
-        )
-    return Files([path for _, path in images], labels)
-
-
-def _test_folder(root: pathlib.Path, classes: Sequence[str]) -> pathlib.Path:
-    """Returns the subfolder with test images; the folder itself if it has none."""
-    by_name = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
-    named = (by_name[name] for name in TEST_NAMES if name in by_name and name not in classes)
-    return next((path for path in named if any(p.is_dir() for p in path.iterdir())), root)
-
-
-def _visible_files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields all files below a folder in order, without those with a hidden name."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _visible_files(path)
-        else:
-            yield path
 
 
 def _test_split(

@@ -29,6 +29,9 @@ SPLITS = {
 }
 """Names of folders, and of splits in a table, by what they hold; compared in lower case."""
 
+TESTED = ("test", "valid")
+"""Splits that are tested on, in order of preference."""
+
 TEST_SHARE = 0.2
 """Fraction of every class that is held out where a folder has no test images."""
 
@@ -121,11 +124,7 @@ def find_layout(folder: str, held_out: Iterable[str] | None = None) -> Layout:
     root = pathlib.Path(folder).expanduser()
     if is_table(root.name) and not root.is_dir():
         return _of_table(root, held_out)
-    if not root.is_dir():
-        raise InputError(
-            "Expected a folder of images, one folder per class. "
-            f"Received: {folder}, {'a file' if root.exists() else 'which does not exist'}"
-        )
+    _check_exists(root, folder)
     scan = _Scan()
     root = _wrapped(root)
     splits = _split_folders(root)
@@ -138,12 +137,54 @@ def find_layout(folder: str, held_out: Iterable[str] | None = None) -> Layout:
     return _divided(root, classes, scan.notes(root), held_out)
 
 
+def find_test_images(folder: str) -> tuple[tuple[str, ...], Listing, tuple[str, ...]]:
+    """Lists the images of a folder, or of a table, to test a network on.
+
+    They are those of the split for tests or, without one, for validation. A folder or table that
+    has no splits is for tests as a whole.
+
+    Returns:
+        `(classes, images, notes)`, as in `Layout`; one class is enough.
+
+    Raises:
+        InputError: as `find_layout`, but for the number of classes and of images in them.
+    """
+    root = pathlib.Path(folder).expanduser()
+    _check_exists(root, folder)
+    scan, table = _Scan(), root if is_table(root.name) and not root.is_dir() else None
+    if table is None:
+        root = _wrapped(root)
+        splits = _split_folders(root)
+        table = None if splits else _only_table(root)
+    if table is not None:
+        by_split = _by_split(table)
+        classes = next((by_split[name] for name in TESTED if name in by_split), by_split["train"])
+    else:
+        folders = (splits[name] for name in TESTED if name in splits and _folders(splits[name]))
+        classes = scan.classes(next(folders, splits.get("train", root)))
+    names = sorted(classes)
+    if not names:
+        raise InputError(
+            "Expected a folder with a subfolder of images for each class. "
+            f"Received: {folder}, which has none"
+        )
+    return tuple(names), _listing(names, classes), tuple(scan.notes(root))
+
+
+def _check_exists(root: pathlib.Path, folder: str) -> None:
+    if not root.is_dir() and not (is_table(root.name) and root.exists()):
+        raise InputError(
+            "Expected a folder of images, one folder per class. "
+            f"Received: {folder}, {'a file' if root.exists() else 'which does not exist'}"
+        )
+
+
 def _of_splits(
     root: pathlib.Path, splits: Mapping[str, pathlib.Path], scan: _Scan, held_out
 ) -> Layout:
     train = scan.classes(splits["train"])
     _check_classes(train, splits["train"])
-    tests = {name: scan.classes(splits[name]) for name in ("test", "valid") if name in splits}
+    tests = {name: scan.classes(splits[name]) for name in TESTED if name in splits}
     used = next((name for name, classes in tests.items() if classes), None)
     notes = [
         f"{splits[name]} has no class folders, and is not used"
@@ -442,17 +483,11 @@ def _columns(head: Sequence[str]) -> dict[str, int]:
 
 def _of_table(table: pathlib.Path, held_out) -> Layout:
     """Reads a table of images: columns `path` and `label`, optionally `split`."""
-    rows = [*_rows(table)]
-    files = collections.defaultdict(lambda: collections.defaultdict(list))
-    for split, label, path in rows:
-        files[split][label].append(path)
-    for classes in files.values():
-        for paths in classes.values():
-            paths.sort()
+    files = _by_split(table)
     root = table.parent
     train = files.pop("train", {})
     _check_classes(train, table)
-    tests = [name for name in ("test", "valid") if name in files]
+    tests = [name for name in TESTED if name in files]
     if not tests:
         return _divided(root, train, (), held_out)
     unknown = sorted(set(files[tests[0]]) - set(train))
@@ -465,6 +500,17 @@ def _of_table(table: pathlib.Path, held_out) -> Layout:
     classes = sorted(train)
     listings = (_listing(classes, split) for split in (train, files[tests[0]]))
     return Layout(tuple(classes), *listings, None, tuple(notes))
+
+
+def _by_split(table: pathlib.Path) -> dict[str, dict[str, list[str]]]:
+    """Returns the sorted paths of a table by split and label."""
+    files = collections.defaultdict(lambda: collections.defaultdict(list))
+    for split, label, path in _rows(table):
+        files[split][label].append(path)
+    for classes in files.values():
+        for paths in classes.values():
+            paths.sort()
+    return files
 
 
 def _rows(table: pathlib.Path) -> Iterator[tuple[str, str, str]]:

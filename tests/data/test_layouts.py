@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from darts_tf.data.layouts import TEST_SHARE, find_layout
+from darts_tf.data.layouts import TEST_SHARE, find_layout, find_test_images
 from darts_tf.errors import InputError
 
 
@@ -268,3 +268,16 @@ def test_table_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"path,label\n\xff\xfe,a\n")
     with pytest.raises(InputError, match="a CSV file in UTF-8"):
         find_layout(str(tmp_path / "t.csv"))
+
+
+def test_test_images_are_those_of_the_test_split_or_all(tmp_path):
+    whole = flat(tmp_path / "flat", "a", "b", count=2)
+    assert find_test_images(str(whole))[0] == ("a", "b")
+    assert find_test_images(str(whole))[1].labels == [0, 0, 1, 1]
+    split = make(tmp_path / "split", "train/a/1.png", "val/b/1.png", "test/c/1.png")
+    assert find_test_images(str(split))[0] == ("c",)
+    table = tmp_path / "split" / "t.csv"
+    table.write_text("path,label,split\ntrain/a/1.png,x,train\nval/b/1.png,y,val\n")
+    assert find_test_images(str(table))[0] == ("y",)
+    table.write_text("path,label\ntrain/a/1.png,x\nval/b/1.png,y\n")
+    assert find_test_images(str(table))[0] == ("x", "y")
