@@ -149,14 +149,17 @@ def test_what_is_in_flight_is_finished_when_the_server_ends(base):
     assert [status for status, _ in found] == [200] * 3
 
 
-def loaded(base, versions, *, clients, seconds, bad_one_in):
-    """Runs a server under load, with a new version in the middle; returns the clients' counts."""
+def loaded(base, versions, *, clients, bad_one_in, run):
+    """Runs a server under load, which has a new version in the middle; returns the clients.
+
+    `run(load, version)` waits while the clients ask for that version.
+    """
     with serving(base) as server:
         shifts = {1: 1.0, 2: 2.0}
         with Load(server, shifts, clients, bad_one_in) as load:
-            load.go_on(seconds / 2)
+            run(load, 1)
             publish(versions, base, 2)
-            load.go_on(seconds / 2)
+            run(load, 2)
             assert becomes(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
             load.go_on(0.2)
         assert server.stop() == (0, "")
@@ -167,15 +170,21 @@ def loaded(base, versions, *, clients, seconds, bad_one_in):
 
 
 def test_no_request_is_dropped_when_a_version_replaces_another(base, versions):
-    load = loaded(base, versions, clients=8, seconds=2, bad_one_in=20)
-    assert load.counts["right by 1"] > 20
-    assert load.counts["right by 2"] > 20
+    def run(load, version):
+        wanted = {f"right by {version}": 20, "right": 20 * version, "refused": version}
+        assert becomes(lambda: all(load.counts[name] > n for name, n in wanted.items()))
+
+    loaded(base, versions, clients=8, bad_one_in=20, run=run)
 
 
 @pytest.mark.slow
 def test_many_clients_for_a_minute(base, versions):
     """32 clients, a new version in the middle, one request in a hundred malformed."""
-    load = loaded(base, versions, clients=32, seconds=60, bad_one_in=100)
+
+    def run(load, version):
+        load.go_on(30)
+
+    load = loaded(base, versions, clients=32, bad_one_in=100, run=run)
     total = sum(load.counts.values())
     latencies = sorted(load.latencies)
     third = len(load.memory) // 3
