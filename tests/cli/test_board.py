@@ -123,6 +123,7 @@ def test_board_shows_runs_also_later_ones_until_it_is_asked_to_end(tmp_path, num
             assert re.fullmatch(r"http://localhost:\d+/", address)
             tags = awaited(lambda: asked(address, "plugin/scalars/tags"), bool)
             assert tags == {"many/one": {"loss/train": {"displayName": "", "description": ""}}}
+            written(tmp_path / "many" / "two" / "tensorboard")  # TensorBoard looks every 5 s
             listing = awaited(
                 lambda: asked(address, "plugins_listing"), lambda found: found["hparams"]["enabled"]
             )
@@ -134,7 +135,6 @@ def test_board_shows_runs_also_later_ones_until_it_is_asked_to_end(tmp_path, num
             assert again.returncode == 2
             (line,) = again.stderr.splitlines()
             assert f"Received: --host localhost --port {taken}" in line
-            written(tmp_path / "many" / "two" / "tensorboard")
             runs = awaited(lambda: asked(address, "runs"), lambda names: len(names) == 2)
             assert sorted(runs) == ["many/one", "many/two"]
         finally:
