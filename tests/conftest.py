@@ -27,8 +27,11 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * PARTS
 )
 
-LONGEST = ("test_checkpointing_kills", "test_distribution", "test_workers", "test_divergence")
-"""Test modules that take minutes."""
+LONGEST = (
+    *("test_checkpointing_kills", "test_workers", "test_baseline", "test_commands"),
+    *("test_distribution", "test_text"),
+)
+"""Test modules that take a quarter of a minute or more, or are the last ones."""
 
 
 def pytest_collection_modifyitems(items):
