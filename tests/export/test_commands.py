@@ -11,6 +11,7 @@ from mostly_slow import mostly_slow
 from PIL import Image
 
 from darts_tf import export
+from darts_tf.cli.commands.export import say_what_is_missing
 from darts_tf.cli.main import main
 from darts_tf.export.parity import Bounds
 from darts_tf.runs import files as run_files
@@ -128,6 +129,23 @@ def test_export_command_fails_where_a_model_misses_its_bound(models, monkeypatch
     assert "every model agrees" not in captured.out
     assert export.load(tmp_path / "out").classes
     assert not list((tmp_path / "out").glob("*.tflite"))
+
+
+@pytest.mark.parametrize(
+    ("missed", "named", "status"),
+    [
+        ("tflite_int8", False, 0),
+        ("tflite_int8", True, 1),
+        ("tflite", False, 1),
+        ("tflite", True, 1),
+    ],
+)
+def test_inaccurate_8_bit_model_fails_an_export_only_if_it_was_named(capsys, missed, named, status):
+    report = {"left_out": {}, "missed": {missed: {"reason": "Expected sqnr. Received: 21"}}}
+    assert say_what_is_missing(report, named) == status
+    out, err = capsys.readouterr()
+    assert ("left out tflite_int8" in out) == (status == 0)
+    assert ("not published" in err) == (status == 1)
 
 
 @pytest.mark.parametrize("contents", [None, "nothing", "text"])
