@@ -54,8 +54,11 @@ def load_external_test(
     root = pathlib.Path(name).expanduser()
     if name in EMBEDDED or not (root.is_dir() or is_table(name)):
         square = preprocessing.height == preprocessing.width
-        size = preprocessing.height if square else None
-        dataset = load_dataset(name, image_size=size, limit=limit, seed=seed)
+        options = {
+            "image_size": preprocessing.height if square else None,
+            "resize": "squeeze" if preprocessing.shorter_side is None else "crop",
+        }
+        dataset = load_dataset(name, **options, limit=limit, seed=seed)
         return dataset.name, _test_split(dataset, classes, preprocessing)
     found, listing, notes = find_test_images(name)
     for note in notes:

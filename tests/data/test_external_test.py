@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 from cli_helpers import COLOURS, write_images
 from PIL import Image
 
-from darts_tf.data import Preprocessing, Split, evaluation_batches
+from darts_tf.data import Preprocessing, Split, evaluation_batches, external_test
 from darts_tf.data.external_test import load_external_test
 from darts_tf.errors import InputError
 
@@ -85,6 +86,35 @@ def test_folders_without_images_and_damaged_images_are_refused(photos, tmp_path)
         load(photos)
     with pytest.raises(InputError, match="Expected"):
         load(tmp_path / "nowhere")
+
+
+def test_a_single_class_is_enough(photos):
+    for name in ("blue", "green"):
+        shutil.rmtree(photos / name)
+    assert load(photos)[1].labels.tolist() == [2, 2]
+
+
+def test_training_images_are_tested_if_there_are_no_others(tmp_path):
+    folder = write_images(tmp_path / "photos", {"training": 2})
+    assert len(load(folder)[1].paths) == 6
+
+
+@pytest.mark.parametrize("split", ["", "test", "valid"])
+def test_rows_of_a_table_are_tested(photos, split):
+    rows = ["path,label,split", "red/0.jpg,red,train", f"blue/0.jpg,blue,{split}"]
+    (photos / "list.csv").write_text("\n".join(rows))
+    name, files = load(photos / "list.csv")
+    assert name == str(photos / "list.csv")
+    assert files.labels.tolist() == ([0] if split else [0, 2])
+
+
+def test_dataset_by_name_is_resized_as_the_network_resizes(monkeypatch, digits):
+    asked = []
+    monkeypatch.setattr(external_test, "load_dataset", lambda *_, **kw: asked.append(kw) or digits)
+    for side in (None, 8):
+        gray = Preprocessing(8, 8, 1, (0.5,), (0.25,), side)
+        load_external_test("digits", digits.classes, gray)
+    assert [each["resize"] for each in asked] == ["squeeze", "crop"]
 
 
 def test_dataset_in_memory_is_read_as_the_network_reads(digits):
