@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 
 class Search(Result):
-    """A finished search; see `Result`. `train_network(search)` trains the network of its cells."""
+    """A finished search.
+
+    It has the `genotype`, the `history` of its metrics (a list for each name, as in Keras), the
+    `workdir`, the `config` and the `data`. `plot()` draws the cells, which notebooks show by
+    themselves, and `report()` writes a page for browsers. All functions that take a search take its
+    folder too.
+    """
 
     def plot_supernet(self, **options) -> Figure:
         """Draws all edges as strong as they are; `options` are those of `plot_supernet`."""

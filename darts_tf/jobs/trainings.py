@@ -37,7 +37,12 @@ BATCH = 256
 
 
 class Training(Result):
-    """A finished training; see `Result`. Its methods are those of Keras models."""
+    """A finished training, with methods as those of Keras models.
+
+    It has the `genotype`, the `history` of its metrics (a list for each name, as in Keras), the
+    `workdir`, the `config` and the `data`. `plot()` draws the cells, and `report()` writes a page
+    for browsers. All functions that take a training take its folder too.
+    """
 
     @functools.cached_property
     def network(self) -> keras.Model:

@@ -39,6 +39,15 @@ def test_supernet_gives_the_reference_logits_in_eval_mode(golden_search):
     assert_close(logits, golden_search.golden["logits_eval_mode"], EXACT)
 
 
+def test_summary_has_the_shapes_of_all_layers(unchanged_supernet):
+    lines = []
+    unchanged_supernet.summary(print_fn=lines.append)
+    shown = "\n".join(lines)
+    for shape in ("(None, None, None, 6)", "(None, None, None, 16)", "(None, 3)"):
+        assert shape in shown
+    assert "?" not in shown
+
+
 def training_pass(golden_search):
     """Returns logits, loss, and gradients of weights and alphas on the training batch."""
     supernet, (x, y) = golden_search.supernet, golden_search.train
