@@ -105,12 +105,7 @@ def _decode(preprocessing: Preprocessing, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes image files, string `(n,)`, to uint8 `(n, height, width, channels)`."""
     spec = tf.TensorSpec(image_shape(preprocessing, None)[1:], tf.uint8)
 
-    def decode(contents):
-        # TensorFlow's errors contain only the name of the operation that failed.
-        with tf.name_scope("expected_a_whole_JPEG_PNG_GIF_BMP_or_WEBP_file"):
-            return preprocessing.decode(contents)
-
-    return tf.map_fn(decode, encoded, fn_output_signature=spec)
+    return tf.map_fn(preprocessing.decode, encoded, fn_output_signature=spec)
 
 
 def open_logits(path: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

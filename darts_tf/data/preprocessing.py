@@ -156,13 +156,15 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are not such a file, are truncated, or declare
             more than `header.MAX_PIXELS` pixels, which are not decoded.
     """
-    encoded = bounded(encoded)
-    image = tf.cond(
-        tf.io.is_jpeg(encoded),
-        lambda: tf.io.decode_jpeg(encoded, **_JPEG),
-        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
-    )
-    return upright(image, orientation(encoded))
+    # TensorFlow's errors contain only the name of the operation that failed
+    with tf.name_scope("expected_a_whole_JPEG_PNG_GIF_BMP_or_WEBP_file"):
+        encoded = bounded(encoded)
+        image = tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: tf.io.decode_jpeg(encoded, **_JPEG),
+            lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        )
+        return upright(image, orientation(encoded))
 
 
 def decode_jpeg_window(encoded: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

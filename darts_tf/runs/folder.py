@@ -228,7 +228,9 @@ def check_same_settings(
     Raises:
         InputError: a setting differs; the message names the first one.
     """
-    for name in sorted({*before, *now} - MAY_DIFFER - {*may_differ}):
+    names = {*before, *now} - MAY_DIFFER - {*may_differ}
+    # the preset first, since it decides others
+    for name in sorted(names, key=lambda name: (name != "preset", name)):
         if before.get(name) != now.get(name):
             raise InputError(
                 f"Expected {name}={shown(before.get(name))}, with which the run started ({path}). "

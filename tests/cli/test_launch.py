@@ -35,9 +35,9 @@ def ran(monkeypatch) -> list:
 @pytest.mark.parametrize(
     "job",
     [
-        ["search", "--workdir", "run", "--epochs", "3"],
-        ["train", "--workdir", "run", "--genotype", "DARTS_V2"],
-        ["search", "--workdir=run", "--overwrite"],
+        ["search", "--workdir", "run", "--dataset", "digits", "--epochs", "3"],
+        ["train", "--workdir", "run", "--genotype", "x", "--preset", "cifar10"],
+        ["search", "--workdir=run", "--dataset=digits", "--overwrite"],
     ],
 )
 def test_words_after_the_dashes_are_the_workers(ran, job):
@@ -60,10 +60,13 @@ def test_words_after_the_dashes_are_the_workers(ran, job):
         ("--workers 2 -- serch --workdir run", "command='serch'. Did you mean 'search'?"),
         ("--workers 2 -- export --workdir run", "Expected command to be one of search, train"),
         ("--workers 2 -- --workdir run", "Expected command to be one of search, train"),
-        ("--workers 2 -- search", "Expected --workdir. Received: none"),
+        ("--workers 2 -- search", "Expected --workdir and --dataset. Received: none"),
         ("--workers 2 -- search --wrkdir run", "Did you mean --workdir?"),
         ("--workers 2 -- search --workdir run --resume", "Expected workdir to hold a run"),
-        ("--workers 2 -- search --workdir run --cells 1", "Expected cells to be 3 or more"),
+        (
+            "--workers 2 -- search --workdir x --preset digits --cells 1",
+            "Expected cells to be 3 or more",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_before_anything_starts(ran, capsys, words, message):
@@ -76,7 +79,8 @@ def test_wrong_use_is_one_line_before_anything_starts(ran, capsys, words, messag
 
 def test_logs_must_be_a_folder(capsys, tmp_path):
     (tmp_path / "file").touch()
-    words = ["--workers", "2", "--logs", str(tmp_path / "file"), "--", "search", "--workdir", "x"]
+    words = ["--workers", "2", "--logs", str(tmp_path / "file"), "--"]
+    words += ["search", "--dataset", "digits", "--workdir", "x"]
     assert main(["launch", *words]) == 2
     assert "Expected logs to be a folder. Received: " in capsys.readouterr().err
 

@@ -51,7 +51,7 @@ def test_resume_needs_the_folder_alone(ran, folder, trained):
 
 
 def test_resume_takes_flags_that_say_what_the_run_was_begun_with(ran, folder):
-    words = ["--preset", "tiny", "--channels", "4", "--flip", "--limit=9", "--epochs", "12"]
+    words = ["--preset", "tiny", "--channels", "4", "--flip", "--limit=9", "--epochs", "1"]
     assert main(["search", *words, "--workdir", str(folder), "--resume"]) == 0
     assert ran == [configs.SearchConfig(workdir=folder, resume=True, **SETTINGS)]
 
@@ -92,7 +92,7 @@ def refused(capsys, argv) -> str:
         ("--preset cifar10", "preset='tiny', .* Received: preset='cifar10'$"),
         ("--no-flip", "flip=True, .* Received: flip=False$"),
         ("--limit None", "limit=9, .* Received: limit=None$"),
-        ("--seed 1 --epochs 3", "epochs=12, .* Received: epochs=3$"),
+        ("--seed 1 --epochs 3", "epochs=1, .* Received: epochs=3$"),
         ("--learning-rate 0.5", "learning_rate=0.025, .* Received: learning_rate=0.5$"),
         ("--overwrite", "one of overwrite and resume. Received: both"),
         ("--devices 0", "devices to be positive. Received: devices=0"),

@@ -118,7 +118,8 @@ def test_inspect_says_which_channels_were_chosen(capsys):
 
 @pytest.mark.parametrize("command", ["train", "inspect"])
 def test_rubbish_is_refused_in_one_line(command, tmp_path, capsys):
-    workdir = ["--workdir", str(tmp_path / "run")] if command == "train" else []
+    workdir = ["--workdir", str(tmp_path / "run"), "--dataset", "digits"]
+    workdir = workdir if command == "train" else []
     assert main([command, *workdir, "--genotype", "DARTS_V2", "--max-macs", "lots"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("a whole number, as in 600M or 1.2G. Received: max_macs='lots'")

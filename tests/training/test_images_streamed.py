@@ -116,6 +116,6 @@ def test_color_jitter_alone_is_refused():
 
 def test_embedded_images_are_not_streamed(tmp_path, capfd):
     words = ["--genotype", "DARTS_V2", "--workdir", str(tmp_path / "run"), "--random-resized-crop"]
-    assert main(["train", *words]) == 2
+    assert main(["train", "--dataset", "digits", *words]) == 2
     assert "Received: digits, which is in memory" in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
