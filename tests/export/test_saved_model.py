@@ -195,7 +195,9 @@ def test_weights_are_stored_once(tmp_path):
     network = small_network("DARTS_V2", channels=36, image_channels=3)
     saved_model.write(network, preprocessing_of(channels=3), tmp_path / "1", Examples(names()))
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-    assert size < 1.1 * 4 * count_params(network) + 2**18  # the graph has a fixed size
+    assert (
+        size < 1.1 * 4 * count_params(network) + 2**19
+    )  # graphs of the network and of decoding  # the graph has a fixed size
 
 
 def test_it_runs_with_neither_keras_nor_this_package_in_the_process(written, files, tmp_path):

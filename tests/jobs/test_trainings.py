@@ -55,9 +55,7 @@ def test_network_is_tested_on_its_own_and_on_other_data(trained):
     pair = ((images, labels), (images, labels))
     one = darts_tf.make_dataset(*pair, classes=folder.classes)
     assert darts_tf.evaluate_network(str(trained.workdir), one)["test_images"] == 3
-    with pytest.raises(
-        InputError, match="only the run's classes .blue, green, red.. Received: .arrays. with '0'"
-    ):
+    with pytest.raises(InputError, match="only the run's classes .blue, green, red"):
         trained.evaluate(pair)
 
 
