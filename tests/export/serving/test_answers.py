@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 
@@ -33,6 +35,9 @@ from tensorflow_serving.apis import (
     prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
+
+from darts_tf.export.serving.answers import SMALL, Answers
+from darts_tf.export.serving.batching import Batches
 
 IMAGES = drawn(5)
 FILES = [png(image) for image in IMAGES]
@@ -254,6 +259,17 @@ def test_rest_writes_null_for_numbers_that_json_does_not_have(server):
     first, second = json.loads(text, parse_constant=pytest.fail)["predictions"]
     assert first["logits"] == first["probabilities"] == [None] * 3
     np.testing.assert_allclose(second["logits"], logits_of(IMAGES[:1])[0], atol=1e-4)
+
+
+def test_large_requests_are_read_in_threads_and_small_ones_at_once():
+    async def run():
+        answers = Answers({}, Batches(largest=1, wait=0, threads=1, queue=1), 10**6)
+        found = [await answers.in_thread(size, threading.get_ident) for size in (SMALL, SMALL + 1)]
+        answers.close()
+        return found
+
+    small, large = asyncio.run(run())
+    assert small == threading.get_ident() != large
 
 
 def test_rest_takes_inflated_bodies_and_bounds_them(server):
