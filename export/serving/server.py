@@ -142,7 +142,7 @@ def most_connections(wanted: int, report: Callable[[str], None]) -> int:
     descriptors = raise_descriptor_limit(needed)
     if descriptors >= needed:
         return wanted
-    most = max(1, (descriptors - RESERVED) // 2)
+    most = max(1, descriptors // 8, (descriptors - RESERVED) // 2)
     report(f"at most {most} connections per protocol: the limit of open files is {descriptors}")
     return most
 
