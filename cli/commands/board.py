@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from darts_tf.cli import startup
 from darts_tf.configs import BoardConfig
-from darts_tf.errors import InputError, first_line, listed
+from darts_tf.errors import InputError, escaped, first_line, listed
 from darts_tf.runs import files
 
 REFRESH = 5
@@ -36,7 +36,7 @@ def run(config: BoardConfig) -> int:
         refresh(links, wanted)
         with startup.held_stderr():
             address = launch(links, config.host, config.port)
-        print(f"{listed(wanted)}; stop with Ctrl-C\n{address}", flush=True)
+        print(f"{escaped(listed(wanted))}; stop with Ctrl-C\n{address}", flush=True)
         while not stop.wait(REFRESH):
             with contextlib.suppress(InputError):  # a run may have been deleted
                 refresh(links, linked(config.runs))

@@ -46,9 +46,12 @@ def stopped(command, folder, number):
 
 
 @pytest.mark.slow
-def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(straight, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_search_asked_to_end_goes_on_from_there_or_from_the_checkpoint_before(
+    straight, tmp_path, number
+):
     folder = tmp_path / "run"
-    last = stopped(SEARCH, folder, signal.SIGTERM)
+    last = stopped(SEARCH, folder, number)
     assert f"--workdir {folder} --resume resumes it" in last
     newest = checkpoints.newest(folder / files.CHECKPOINTS)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
