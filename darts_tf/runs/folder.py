@@ -206,7 +206,7 @@ def _words_of_change(description: Mapping[str, object], differing: Iterable[str]
     """Describes a dataset that is not the one that a run was begun with."""
     changed = [_DIGESTS[name] for name in differing if name in _DIGESTS]
     others = [name for name in differing if name not in _DIGESTS]
-    if changed and set(others) <= {"preprocessing"}:  # means and deviations change with the images
+    if changed and set(others) <= {"preprocessing", "class_counts"}:  # which change with the images
         return f"{shown(description['name'])}, but its {changed[0]} changed since then"
     return f"one with other {' and '.join(others or differing)}"
 

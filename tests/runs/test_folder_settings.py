@@ -8,6 +8,7 @@ import logging.handlers
 import pathlib
 import re
 
+import numpy as np
 import pytest
 from run_folders import begin, contents, dataset, refused
 
@@ -161,6 +162,17 @@ def test_resume_takes_settings_of_how_it_runs(run, name):
 def test_resume_refuses_another_dataset_and_changes_nothing(run, changed, what):
     refused(what, run, dataset(**changed), resume=True)
     assert begin(run, dataset(), resume=True) == run
+
+
+def test_images_that_changed_their_class_are_changed_images(tmp_path):
+    def labelled(labels, digest):
+        images = dataset(digest=digest)
+        images.train.labels = np.array(labels)
+        return images
+
+    folder = begin(tmp_path / "run", labelled([0, 0, 0, 1, 1], "0"))
+    other = labelled([0, 0, 1, 1, 1], "1")
+    refused("'digits', but its images changed since then$", folder, other, resume=True)
 
 
 def test_resume_takes_a_run_that_was_begun_before_images_were_hashed(run):
