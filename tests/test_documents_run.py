@@ -22,9 +22,10 @@ SHORT = ("docs/method.md", "docs/recurrent.md", "docs/variants.md")
 """Pages that run with all other tests; the others take minutes."""
 
 GIVEN = {
-    "runs/search": "search --channels 2 --limit 64 --epochs 1 --batch-size 16 "
+    "runs/search": "search --dataset digits --channels 2 --limit 64 --epochs 1 --batch-size 16 "
     "--arch-gradient first_order",
-    "runs/train": "train --preset tiny --epochs 4 --channels 4 --genotype DARTS_V2",
+    "runs/train": "train --preset tiny --dataset digits --epochs 4 --channels 4 "
+    "--genotype DARTS_V2",
 }
 """Runs that a page may start with, and the commands that make them."""
 

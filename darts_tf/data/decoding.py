@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.data.damage import Damage, refuse
+from darts_tf.data.header import MAX_PIXELS
 from darts_tf.data.preprocessing import decode_rgb, fit
 from darts_tf.data.quality import suspicions
 from darts_tf.data.sizes import Size
@@ -161,8 +162,9 @@ def _readable(
     for position, (name, contents) in enumerate(encoded.items(first, count), first):
         try:
             image = decode_rgb(contents)
-        except tf.errors.InvalidArgumentError:
-            on_damage(position, name)
+        except tf.errors.InvalidArgumentError as error:
+            too_large = f"at most {MAX_PIXELS:,} pixels" in str(error)
+            on_damage(position, f"{name} (more than {MAX_PIXELS:,} pixels)" if too_large else name)
         else:
             yield name, image
 

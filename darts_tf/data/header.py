@@ -69,6 +69,20 @@ def _size_in_head(encoded: tf.Tensor) -> tf.Tensor:
     return size[::-1]
 
 
+def is_transparent_webp(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns whether a file is a WEBP file with transparency.
+
+    TensorFlow decodes these to four channels only, and others to three.
+    """
+    head = tf.strings.join([tf.strings.substr(encoded, 0, _HEAD), bytes(_HEAD)])
+    kind = tf.strings.substr(head, 12, 4)
+    flags, lossless = (
+        tf.io.decode_raw(tf.strings.substr(head, place, 1), tf.uint8)[0] for place in (20, 24)
+    )
+    extended = (kind == b"VP8X") & (flags // 16 % 2 == 1)
+    return extended | ((kind == b"VP8L") & (lossless // 16 % 2 == 1))
+
+
 def bounded(encoded: tf.Tensor) -> tf.Tensor:
     """Returns an image file's bytes if it declares at most `MAX_PIXELS` pixels.
 

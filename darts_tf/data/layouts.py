@@ -232,8 +232,8 @@ def _divided(
     train, test = (_where(everything, is_test, value) for value in (False, True))
     _check_kept(train, test, names, root)
     note = (
-        f"no test images: {len(test.paths):,} of {len(everything.paths):,}, "
-        f"{TEST_SHARE:.0%} of every class, are held out for the test"
+        f"no test images: {len(test.paths):,} of {len(everything.paths):,} images, a fifth of "
+        "every class, are held out for the test"
     )
     kept = tuple(sorted(name for name in relative if name in chosen))
     return Layout(tuple(names), train, test, kept, (note, *notes))

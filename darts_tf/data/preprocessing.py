@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import numbers
@@ -10,7 +11,7 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.data.header import bounded, orientation, upright
+from darts_tf.data.header import bounded, is_transparent_webp, orientation, upright
 from darts_tf.errors import InputError, shown
 from darts_tf.runtime.strict_json import parse_json
 
@@ -159,10 +160,13 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     # TensorFlow's errors contain only the name of the operation that failed
     with tf.name_scope("expected_a_whole_JPEG_PNG_GIF_BMP_or_WEBP_file"):
         encoded = bounded(encoded)
-        image = tf.cond(
-            tf.io.is_jpeg(encoded),
-            lambda: tf.io.decode_jpeg(encoded, **_JPEG),
-            lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        first_frame = functools.partial(tf.io.decode_image, encoded, expand_animations=False)
+        image = tf.case(
+            [
+                (tf.io.is_jpeg(encoded), lambda: tf.io.decode_jpeg(encoded, **_JPEG)),
+                (is_transparent_webp(encoded), lambda: first_frame(channels=4)[..., :3]),
+            ],
+            default=lambda: first_frame(channels=3),
         )
         return upright(image, orientation(encoded))
 

@@ -154,6 +154,14 @@ def break_unreadable(folder):
     return rf"readable image \(test images are never left out\). Received: {path}$"
 
 
+def break_huge(folder):
+    path = folder / "train" / "dog" / "b.JPG"
+    file = bytearray((folder / "train" / "dog" / "a.png").read_bytes())
+    file[16:24] = (20_000).to_bytes(4, "big") * 2
+    path.write_bytes(bytes(file))
+    return rf"readable image; .* Received: {path} \(more than 134,217,728 pixels\)$"
+
+
 def break_first_image(folder):
     path = folder / "train" / "cat" / "a.png"
     path.write_bytes(b"")

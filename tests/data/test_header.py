@@ -129,3 +129,26 @@ def test_random_crops_are_windows_of_the_upright_photo(monkeypatch, orientation,
     assert seen == [(height, width)]
     expected = upright[3 : height - 7, 5 : width - 4]
     np.testing.assert_array_equal(cropped, tf.cast(expected, tf.float32))
+
+
+def test_first_frame_of_an_animation_is_read():
+    frames = [PIL.Image.fromarray(photo(seed=seed)) for seed in range(3)]
+    opaque = PIL.Image.new("L", frames[0].size, 255)
+    clear = [PIL.Image.merge("RGBA", (*frame.split(), opaque)) for frame in frames]
+    clear[1].putpixel((0, 0), (0, 0, 0, 0))  # otherwise it is written without transparency
+    for format, images in (("WEBP", clear), ("GIF", frames)):
+        file = io.BytesIO()
+        images[0].save(file, format, save_all=True, append_images=images[1:], lossless=True)
+        image = decode_rgb(tf.constant(file.getvalue())).numpy()
+        expected = PIL.Image.open(io.BytesIO(file.getvalue())).convert("RGB")
+        np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("orientation", [None, 6])  # with EXIF data a file is an extended one
+def test_transparency_of_webp_files_is_dropped(lossless, orientation):
+    rgba = np.dstack([photo(16, 24), np.full((16, 24), 200, np.uint8)])
+    file = encoded(rgba, "WEBP", orientation, lossless=lossless, exact=True)
+    image = decode_rgb(tf.constant(file)).numpy()
+    expected = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(file)))
+    np.testing.assert_array_equal(image, np.asarray(expected)[..., :3])

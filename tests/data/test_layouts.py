@@ -64,7 +64,7 @@ def test_a_fifth_of_every_class_is_held_out_where_no_test_images_are(tmp_path, t
     assert [layout.train.labels.count(i) for i in range(3)] == [8, 8, 1]
     assert not set(layout.train.paths) & set(layout.test.paths)
     assert sorted(layout.held_out) == sorted(names_of(layout.test, tmp_path / top))
-    assert "5 of 22" in layout.notes[0]
+    assert "5 of 22 images, a fifth of every class" in layout.notes[0]
 
 
 def test_held_out_images_stay_held_out_when_images_are_added(tmp_path):
