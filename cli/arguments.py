@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import math
 import os
 import pathlib
 import re
@@ -15,11 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import tyro
 
 from darts_tf import configs, registry
-from darts_tf.cli.options import Common, with_options
+from darts_tf.cli import help as cli_help
+from darts_tf.cli.options import Common
 from darts_tf.configs import RunConfig, preset_fields, text_datasets
+from darts_tf.configs.base import trait
+from darts_tf.configs.descriptions import base_type, descriptions, placeholder, takes_many
 from darts_tf.errors import InputError, nearest, unknown_name
+from darts_tf.spaces.zoo import load_genotype
 
-HELP = ("-h", "--help")
 RESUME = "--resume"
 
 
@@ -33,8 +37,8 @@ def common(kind: type[Common], argv: Sequence[str]) -> tuple[Common, list[str]]:
     Raises:
         UsageError: An invalid value; the message is one line.
     """
-    if set(HELP) & set(argv):
-        without_help = [word for word in argv if word not in HELP]
+    if cli_help.wants_help(argv):
+        without_help = [word for word in argv if word not in cli_help.FLAGS]
         options, _ = _parse(kind, without_help, return_unknown_args=True)
         return options, list(argv)
     return _parse(kind, argv, return_unknown_args=True)
@@ -63,11 +67,15 @@ def parse(
         SystemExit: With status 0, after help has been printed.
     """
     stored = _stored(file) if file else {}
+    argv = named_words(config_class, argv)
     config_class = _kind(config_class, argv, stored)
-    if set(HELP) & set(argv):
-        all_options = with_options(config_class, common)
-        default = _defaults(all_options, argv, {})
-        return tyro.cli(all_options, args=HELP[:1], default=default, prog=prog)
+    if cli_help.wants_help(argv):
+        defaults = _defaults(config_class, argv, {})
+        if _lacks_dataset(config_class, argv, {}):
+            object.__setattr__(defaults, "dataset", tyro.MISSING)
+        every = cli_help.wants_all(argv)
+        print(cli_help.command_help(config_class, defaults, prog, common, every))
+        raise SystemExit(0)
     if file:
         stored = _usable(config_class, argv, stored, file)
     _check_flags(config_class, argv, stored)
@@ -154,16 +162,60 @@ def _check_same(resumed, config) -> None:
 
     # a dataset can have several names, so it is compared after it has been loaded
     then, now = ({**c.to_dict(), "dataset": None} for c in (resumed, config))
-    run_folder.check_same_settings(resumed.workdir / files.CONFIG, then, now, config.may_differ)
+    run_folder.check_same_settings(
+        resumed.workdir / files.CONFIG, then, now, config.may_differ, config.may_grow
+    )
+
+
+def named_words(config_class, argv: Sequence[str]) -> list[str]:
+    """Returns the arguments with flags before all values: `evaluate RUN` has `--workdir RUN`.
+
+    Raises:
+        UsageError: Words that no flag precedes, for a command whose settings all have flags.
+    """
+    known = {**flags(configs.ON_TEXT.get(config_class, config_class)), **flags(config_class)}
+    hints = typing.get_type_hints(config_class, include_extras=True)
+    words, loose, room = [], [], 0
+    for word in argv:
+        if word.startswith("-") and (word.startswith("--") or word in ("-h", "-o")):
+            room = _room(word, known, hints)
+            words.append(word)
+        elif room:
+            room -= 1
+            words.append(word)
+        else:
+            loose.append(word)
+    fields = dataclasses.fields(config_class)
+    places = [f.name for f in fields if trait(config_class, f.name, "place")]
+    for name in places:
+        flag, many = f"--{name.replace('_', '-')}", takes_many(hints[name])
+        if flag not in words and loose:
+            taken, loose = (loose, []) if many else (loose[:1], loose[1:])
+            words += [flag, *taken]
+    if loose:
+        raise UsageError(
+            f"Expected a flag before every value, as in --seed 1. Received: {' '.join(loose)}"
+        )
+    return words
+
+
+def _room(word: str, known: Mapping[str, dataclasses.Field], hints) -> float:
+    """Returns the most values that may follow a word that is a flag."""
+    flag, assigned, _ = word.partition("=")
+    field = known.get(flag.replace("_", "-"))
+    if assigned or word in cli_help.FLAGS:
+        return 0
+    if field is None or field.name not in hints:
+        return 1
+    if base_type(hints[field.name]) is bool:
+        return 0
+    return math.inf if takes_many(hints[field.name]) else 1
 
 
 def flags(config_class) -> dict[str, dataclasses.Field]:
     """Returns the fields of a config by flag, including `--no-` forms."""
-    hints = typing.get_type_hints(config_class, include_extras=True)
     fields = {}
     for field in dataclasses.fields(config_class):
-        if tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
-            continue
         flag = field.name.replace("_", "-")
         fields[f"--{flag}"] = field
         if isinstance(field.default, bool):
@@ -193,9 +245,22 @@ def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]
     set_flags = {*used, *(f"--{name.replace('_', '-')}" for name in stored)}
     missing = [flag for flag in needed if _is_required(known[flag]) and flag not in set_flags]
     if _lacks_dataset(config_class, argv, stored):
+        if genotype := _value_of("--genotype", argv):  # its run would name the dataset
+            load_genotype(genotype, recurrent=config_class.on_text or None)
         missing.append("--dataset")
     if missing:
-        raise UsageError(f"Expected {' and '.join(missing)}. Received: none")
+        needed = " and ".join(_explained(flag, config_class) for flag in missing)
+        raise UsageError(f"Expected {needed}. Received: none")
+
+
+def _explained(flag: str, config_class) -> str:
+    """Returns a required flag with its placeholder and meaning."""
+    name = flags(config_class)[flag].name
+    text = descriptions(config_class)[name]
+    hint = typing.get_type_hints(config_class, include_extras=True)[name]
+    word = placeholder(hint, text, trait(config_class, name, "names"))
+    meaning = re.split(r"[;.](?: |$)", text)[0]
+    return f"{flag} {word} ({meaning[0].lower()}{meaning[1:]})"
 
 
 def _unknown(flag: str, config_class) -> str:
@@ -203,10 +268,10 @@ def _unknown(flag: str, config_class) -> str:
         for own, other, kind in ((images, text, "a text"), (text, images, "images")):
             if config_class is own and flag in flags(other):
                 received = f"{flag}, which is for {kind}"
-                return f"Expected a flag that --help lists for this dataset. Received: {received}"
+                return f"Expected a flag that --help-all lists for this data. Received: {received}"
     alike = nearest(flag, flags(config_class))
     hint = f" Did you mean {alike}?" if alike else ""
-    return f"Expected a flag that --help lists. Received: {flag}.{hint}"
+    return f"Expected a flag that --help-all lists. Received: {flag}.{hint}"
 
 
 def _is_required(field: dataclasses.Field) -> bool:
@@ -236,7 +301,7 @@ def _suggested(
     fields = preset_fields(config_class, preset)
     if dataset:
         fields["dataset"] = dataset
-    if config_class.on_text or set(HELP) & set(argv):
+    if config_class.on_text or cli_help.wants_help(argv):
         return fields
     return {**fields, **_of_images(config_class, fields, argv, stored)}
 

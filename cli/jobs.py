@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shlex
 import signal
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,14 +13,14 @@ import tensorflow as tf
 from rich import box
 from rich.table import Table
 
-from darts_tf import plugins
-from darts_tf.cli import output, startup
+from darts_tf.cli import lookup, output, startup
 from darts_tf.cli.progress import EpochProgress
 from darts_tf.configs import SearchConfig, TextSearchConfig, TextTrainConfig, TrainConfig
 from darts_tf.data import ImageDataset, TextDataset, load_text
 from darts_tf.errors import InputError, escaped, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
+from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runs.soundness import doubts_of
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
 from darts_tf.runtime.duration import duration
@@ -27,11 +28,12 @@ from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.stages import search_as_asked
 from darts_tf.search.text import search_text as search_on_text
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cells_in_words
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import text as text_training
 from darts_tf.training.images import dataset_of, scaled_to, train
+from darts_tf.training.schedules import rate_at
 
 Result = TypeVar("Result")
 
@@ -61,7 +63,8 @@ def kept_on_stop(workdir, job: Callable[[], Result]) -> Result:
         return job()
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"; completed work is kept, and --workdir {workdir} --resume resumes it",
+            f"; completed work is kept, and --workdir {shlex.quote(str(workdir))} --resume "
+            "resumes it",
             getattr(stop, "signal", signal.SIGINT),
         ) from None
 
@@ -98,20 +101,28 @@ def begin(command: str, config) -> None:
 
 
 def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
-    """Prints the resulting genotype, the path of its file, and possible next commands."""
+    """Prints the resulting cells, the path of their file, and possible next commands."""
     path = config.workdir / files.GENOTYPE
     cells = dataclasses.asdict(genotype)
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
-    output.result(f"\n{genotype}\n\ngenotype: {path}")
-    follow("next", f"train --genotype {path} --dataset {config.dataset} --workdir DIR")
-    if command == "search":
-        follow("look", f"report {config.workdir}")
+    output.result(f"\n{cells_in_words(genotype)}\n")
+    output.result(f"genotype: {path}")
+    end_of_run(config.workdir)
+    output.say(f"next: {lookup.train_command(config.workdir, config.to_dict())}")
 
 
-def follow(what: str, words: str) -> None:
+def end_of_run(workdir) -> None:
+    """Prints where everything of a finished run is, and how long its epochs have taken."""
+    seconds = seconds_of(workdir) if is_chief() else 0
+    if seconds:
+        output.say(f"time: {duration(seconds)} in all epochs")
+    output.say(f"everything is in {workdir}: settings, metrics, checkpoints, log")
+    follow("look", "report", workdir)
+
+
+def follow(what: str, *words: object) -> None:
     """Prints a possible next command, with the plugins of this one."""
-    scripts = "".join(f" --plugin {plugin}" for plugin in plugins.loaded())
-    output.say(f"{what}: darts-tf {words}{scripts}")
+    output.say(f"{what}: {lookup.command(*words)}")
 
 
 def prepare(config) -> None:
@@ -119,10 +130,47 @@ def prepare(config) -> None:
     if is_chief():  # the others would see the folder that the chief has created
         run_folder.check_workdir(config.workdir, overwrite=config.overwrite, resume=config.resume)
     if config.resume:
-        output.say(f"resuming with the settings of {config.workdir / files.CONFIG}")
+        _say_what_is_resumed(config)
     strategy = make_strategy(config.strategy, config.devices)
     if strategy.num_replicas_in_sync > 1:
         output.say(f"{strategy.num_replicas_in_sync} replicas by {type(strategy).__name__}")
+
+
+def _say_what_is_resumed(config) -> None:
+    """Prints how far the run is, and what other settings change."""
+    path = config.workdir / files.CONFIG
+    output.say(f"resuming with the settings of {path}")
+    if not (config.searches or config.trains) or not is_chief():
+        return
+    done = len(read_metrics(config.last_folder))
+    before = files.read_json(path).get("epochs", config.epochs)
+    if config.epochs != before:
+        output.say(
+            f"{config.epochs} epochs instead of {before}: {_of_schedule(config, before, done)}"
+        )
+    elif done >= config.epochs:
+        output.say(
+            f"this run has ended: {done} of {config.epochs} epochs are done; "
+            f"--resume --epochs {2 * config.epochs} trains on"
+        )
+
+
+def _of_schedule(config, before: int, done: int) -> str:
+    """Says how the learning rate continues in a run that has become longer.
+
+    Args:
+        config: settings of the run.
+        before: number of epochs that it had.
+        done: number of epochs that are done.
+    """
+    if config.schedule in ("constant", "exponential"):
+        return f"the learning rate goes on as it was ({config.schedule})"
+    rate = rate_at(config, done)
+    last = rate_at(dataclasses.replace(config, epochs=before), max(0, done - 1))
+    return (
+        f"the {config.schedule} schedule now spans all of them, and the learning rate of epoch "
+        f"{done + 1} is {rate:.3g}, after {last:.3g}"
+    )
 
 
 def introduced(load: Callable[[], Dataset]) -> Dataset:

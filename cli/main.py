@@ -11,31 +11,56 @@ from collections.abc import Sequence
 
 from darts_tf.errors import InputError, escaped, first_line, unknown_name
 
-COMMANDS = {
-    "demo": ("DemoConfig", "search, train, test and export on digits, in a few minutes"),
-    "search": ("SearchConfig", "search for cells, with exact or approximate gradients"),
-    "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
-    "baseline": ("BaselineConfig", "search for cells without a supernet, at the same cost"),
-    "tune": ("TuneConfig", "tune settings of a search or a training"),
-    "derive": ("DeriveConfig", "choose other cells of a finished search, e.g. within a budget"),
-    "profile": ("ProfileConfig", "measure the latency of network parts, for latency budgets"),
-    "import": ("ImportConfig", "make a run from weights of the authors' PyTorch code"),
-    "compare": ("CompareConfig", "compare genotypes: size, cost and, if trained, test accuracy"),
-    "select": ("SelectConfig", "search several times, train the best cell several times"),
-    "plot": ("PlotConfig", "draw the cells of a genotype or search, or animate a search"),
-    "report": ("ReportConfig", "write an HTML report of one run or of several side by side"),
-    "board": ("BoardConfig", "show running and finished runs in TensorBoard"),
-    "evaluate": ("EvaluateConfig", "test a trained network"),
-    "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
-    "predict": ("PredictConfig", "classify image files"),
-    "sample": ("SampleConfig", "generate text with a language model"),
-    "serve": ("ServeConfig", "serve an export over gRPC and REST, like TensorFlow Serving"),
-    "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
-    "launch": ("LaunchConfig", "search or train in several processes that share the work"),
-    "doctor": ("DoctorConfig", "show system information for a bug report"),
-    "completion": ("CompletionConfig", "print a script for completion with the Tab key"),
+GROUPS = {
+    "start": {
+        "demo": ("DemoConfig", "search, train, test and export on digits, in a few minutes"),
+    },
+    "search for cells": {
+        "search": ("SearchConfig", "search for cells, with exact or approximate gradients"),
+        "derive": ("DeriveConfig", "choose other cells of a finished search, e.g. in a budget"),
+        "select": ("SelectConfig", "search several times, train the best cell several times"),
+        "baseline": ("BaselineConfig", "search for cells without a supernet, at the same cost"),
+        "tune": ("TuneConfig", "tune settings of a search or a training"),
+        "profile": ("ProfileConfig", "measure the latency of network parts, for budgets"),
+    },
+    "train and test": {
+        "train": ("TrainConfig", "train the network of a genotype from scratch and test it"),
+        "evaluate": ("EvaluateConfig", "test a trained network"),
+        "compare": ("CompareConfig", "compare genotypes: size, cost and, if trained, accuracy"),
+        "import": ("ImportConfig", "make a run from weights of the authors' PyTorch code"),
+    },
+    "look at": {
+        "inspect": ("InspectConfig", "show a genotype's cells, parameters and multiply-adds"),
+        "plot": ("PlotConfig", "draw the cells of a genotype or search, or animate a search"),
+        "report": ("ReportConfig", "write an HTML report of one run or of several"),
+        "board": ("BoardConfig", "show running and finished runs in TensorBoard"),
+    },
+    "use": {
+        "export": ("ExportConfig", "write a trained network as SavedModel, TFLite, web page"),
+        "predict": ("PredictConfig", "classify image files"),
+        "sample": ("SampleConfig", "generate text with a language model"),
+        "serve": ("ServeConfig", "serve an export over gRPC and REST, like TF Serving"),
+    },
+    "machine": {
+        "launch": ("LaunchConfig", "search or train in several processes that share the work"),
+        "doctor": ("DoctorConfig", "show system information for a bug report"),
+        "completion": ("CompletionConfig", "print a script for completion with the Tab key"),
+    },
 }
-"""Commands (cli/commands/<name>.py): the config that defines their flags, and a summary."""
+"""Commands by heading of the help: the config that defines their flags, and a summary."""
+
+COMMANDS = {name: entry for commands in GROUPS.values() for name, entry in commands.items()}
+"""All commands (cli/commands/<name>.py)."""
+
+SUMMARY = "Differentiable architecture search (DARTS) on TensorFlow."
+
+START = (
+    "To start, in a few minutes:  darts-tf demo",
+    "With your own images:        darts-tf search --dataset FOLDER --workdir runs/a",
+    "The flags of a command:      darts-tf help COMMAND",
+    "The version:                 darts-tf --version",
+)
+"""Last lines of the help."""
 
 JOBS = ("demo", "search", "train", "baseline", "tune", "compare", "select")
 """Long-running commands, which have --quiet and --json."""
@@ -54,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     1: other failures. Every failure prints one line on stderr; with DARTS_TF_DEBUG=1 in the
     environment, a traceback is printed before it.
     """
+    _prepare_streams()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -74,14 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    if argv and argv[0] in ("-h", "--help"):
-        print(_help())
-        return DONE
+    if not argv or argv[0] in ("-h", "--help", "--help-all", "help"):
+        return _help(argv[1:])
     if argv and argv[0] == "--version":
         print(f"darts-tf {_version()}")
         return DONE
-    if not argv:
-        raise InputError(f"Expected a command: {', '.join(COMMANDS)}. Received: none")
     if argv[0] not in COMMANDS:
         raise unknown_name("command", argv[0], COMMANDS)
     return _run_command(argv[0], argv[1:])
@@ -89,9 +112,10 @@ def _run(argv: list[str]) -> int:
 
 def _run_command(name: str, argv: list[str]) -> int:
     from darts_tf import configs, plugins
-    from darts_tf.cli import arguments, output, startup
+    from darts_tf.cli import arguments, lookup, output, startup
     from darts_tf.cli import options as cli_options
 
+    startup.set_environment()
     if name == "launch":  # arguments after -- belong to another command
         return importlib.import_module("darts_tf.cli.commands.launch").main(argv)
     kind = common_of(name)
@@ -105,6 +129,7 @@ def _run_command(name: str, argv: list[str]) -> int:
     if options.print_config:
         print(cli_options.as_json(config))
         return DONE
+    config = lookup.checked(config)
     try:
         if name not in START_LATER:
             startup.start_tensorflow(_is_on_text(config))
@@ -167,21 +192,35 @@ def _fail(status: int, message: str) -> int:
     return status
 
 
-def _help() -> str:
-    commands = "\n".join(f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items())
-    return f"""usage: darts-tf COMMAND [--help] [OPTIONS]
+def _help(argv: list[str]) -> int:
+    """Prints the help of the program, or that of the command that is named."""
+    if argv and not argv[0].startswith("-"):
+        return _run([argv[0], "--help", *argv[1:]])
+    lines = ["usage: darts-tf COMMAND [FLAGS]", "", f"{SUMMARY}", ""]
+    for heading, commands in GROUPS.items():
+        lines += [f"{heading}:", *(f"  {name:<12}{text}" for name, (_, text) in commands.items())]
+        lines.append("")
+    print("\n".join([*lines, *START]))
+    return DONE
 
-Differentiable architecture search on TensorFlow.
 
-commands:
-{commands}
+def _prepare_streams() -> None:
+    """Makes standard output and error safe to print to, whatever they are.
 
-options:
-  --help    show this text; after a command, show its options
-  --version show the version
-
-To start: darts-tf demo
-"""
+    A closed one is replaced by the null device: a file that is opened later must not get its
+    number. Characters that an encoding lacks are escaped.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif getattr(stream, "errors", "") in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _version() -> str:

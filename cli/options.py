@@ -8,6 +8,7 @@ import pathlib
 
 import tyro
 
+from darts_tf.configs.base import setting
 from darts_tf.errors import InputError
 
 
@@ -15,22 +16,26 @@ from darts_tf.errors import InputError
 class Common:
     """Options of every command."""
 
-    config: pathlib.Path | None = None
-    """Read settings from this JSON file, such as the output of --print-config or a run's
-    config.json. Flags override the file; the file overrides the preset."""
+    group = "files of settings"
+
+    config: pathlib.Path | None = setting(None, names="file")
+    """File of settings in JSON, such as the output of --print-config or a run's config.json. Flags
+    override the file; the file overrides the preset."""
     print_config: bool = False
     """Print all settings as JSON and exit."""
     plugin: tyro.conf.UseAppendAction[tuple[pathlib.Path, ...]] = ()
-    """Run this script of yours first, which registers operations, spaces, datasets."""
+    """File with Python code of yours to run first, which registers operations, spaces, datasets."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CommonOfJobs(Common):
     """Options of every long-running command."""
 
-    quiet: bool = False
+    group = "logging"
+
+    quiet: bool = setting(False, common=True)
     """Print only the result, warnings and errors."""
-    json: bool = False
+    json: bool = setting(False)
     """Print one JSON object per line, for programs and logs, instead of text."""
 
     def __post_init__(self):
@@ -41,15 +46,6 @@ class CommonOfJobs(Common):
     def mode(self) -> str:
         """Mode of output, for `output.set_mode`."""
         return "json" if self.json else "quiet" if self.quiet else "normal"
-
-
-def with_options(config_class: type, common: type[Common]) -> type:
-    """Returns a config's class with the common options as fields, for help and completion."""
-    combined = dataclasses.make_dataclass(
-        config_class.__name__, [], bases=(common, config_class), frozen=True, kw_only=True
-    )
-    combined.__doc__ = config_class.__doc__
-    return combined
 
 
 def as_json(config) -> str:

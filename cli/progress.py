@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import statistics
+import textwrap
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import psutil
@@ -15,15 +19,16 @@ from rich.progress import BarColumn, Progress, TextColumn
 from darts_tf.cli import output
 from darts_tf.errors import escaped_lines, gigabytes
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.difference import describe_changes
+from darts_tf.spaces.difference import count_changes, describe_changes
 
 
 class EpochProgress(keras.callbacks.Callback):
     """Callback and context manager that prints the progress of a run.
 
-    It prints one or two lines per epoch, and in a terminal a bar with the time left. In the mode
-    `json` it writes an event per epoch, and one for the first forecast. At exit the terminal is
-    restored.
+    It prints a row of a table per epoch, what changes in the cells, and in a terminal a bar with
+    the time left. Before the first row a legend explains the columns. While the first step is
+    traced, a line every `SIGN_OF_LIFE` seconds shows that the run is alive. In the mode `json` it
+    writes an event per epoch, and one for the first forecast. At exit the terminal is restored.
 
     Args:
         epochs: number of epochs of the whole run.
@@ -51,20 +56,28 @@ class EpochProgress(keras.callbacks.Callback):
             disable=not shown or output.mode() != "normal",
         )
         self.task = None
+        self._open = contextlib.ExitStack()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
+        self._open.close()
         self.bar.stop()
 
     def on_train_begin(self, logs=None):
         """Prints that tracing takes a while; resets the bar if a run has several searches."""
         if self.task is not None:
             self.bar.remove_task(self.task)
-        self.task, self.cells = None, None
+        self.task, self.cells, self.columns = None, None, None
         self.pace = Pace(self.epochs, self.changes)
-        self._say("tracing the training step, which takes a while; steps are fast then")
+        self._say("tracing the training step: slow once, then steps are fast")
+        self._open.close()
+        self._open.enter_context(signs_of_life("tracing", self._say))
+
+    def on_train_end(self, logs=None):
+        """Ends the signs of life of a run that had no step left."""
+        self._open.close()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Shows the bar of this epoch."""
@@ -78,6 +91,7 @@ class EpochProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the bar, and prints a forecast after some steps."""
+        self._open.close()  # the first step has been traced
         unknown = self.pace.step_seconds is None
         self.pace.end_step(batch)
         if unknown and self.pace.step_seconds is not None and batch < self.params["steps"] - 1:
@@ -111,21 +125,32 @@ class EpochProgress(keras.callbacks.Callback):
         change = describe_changes(self.cells, cells) if cells is not None and self.cells else None
         fields = {"epochs": self.epochs, **({} if cells is None else {"change": change})}
         output.event("epoch", run=self.run, **metrics, **fields, **_numbers(left))
-        self._say(f"epoch {metrics['epoch'] + 1:>3}/{self.epochs}  {self._line(metrics, left)}")
-        if cells is not None:
-            self._say(change or str(cells), "dim")
-            self.cells = cells
+        self._row(metrics, left, searches=cells is not None)
+        if change:
+            self._say(_wrapped(f"  {count_changes(self.cells, cells)}"), "dim")
+        self.cells = cells
 
-    def _line(self, metrics, left):
-        parts = [
-            form.format(metrics[name])
-            for name, form in _SHOWN.items()
-            if metrics.get(name) is not None
-        ]
+    def _row(self, metrics: dict, left: Left, searches: bool) -> None:
+        """Prints the row of an epoch; before the first also the legend and the headings."""
+        digits = len(str(self.epochs))
+        texts = {"epoch": f"{metrics['epoch'] + 1:>{digits}}/{self.epochs}"}
+        known = {name: metrics[name] for name in _COLUMNS if metrics.get(name) is not None}
+        texts |= {name: _COLUMNS[name].form.format(value) for name, value in known.items()}
+        texts["memory"] = gigabytes(memory())
         if left.run:
-            until = "" if left.until == self.epochs else f" until epoch {left.until}"
-            parts.append(f"{duration(left.run)} left{until}")
-        return "  ".join([*parts, gigabytes(memory())])
+            until = "" if left.until == self.epochs else f" (to {left.until})"
+            texts["left"] = duration(left.run) + until
+        columns = tuple(name for name in texts if name != "left")
+        if columns != self.columns:
+            self.columns = columns
+            self.widths = _widths([*columns, "left"], texts)
+            explained = legend(columns, searches)
+            if explained and explained not in _SHOWN:  # a command may have many runs
+                _SHOWN.add(explained)
+                self._say(f"\n{explained}\n", "dim")
+            headings = {name: _heading(name) for name in self.widths}
+            self._say(_line(headings, self.widths))
+        self._say(_line(texts, self.widths))
 
     def _say(self, text, style=None):
         if output.mode() == "normal":
@@ -148,24 +173,134 @@ def _numbers(left: Left) -> dict:
     }
 
 
-_SHOWN = {
-    "loss": "loss {:.4f}",
-    "accuracy": "accuracy {:.1%}",
-    "perplexity": "perplexity {:.2f}",
-    "arch_loss": "arch loss {:.4f}",
-    "valid_perplexity": "validation perplexity {:.2f}",
-    "valid_accuracy": "validation accuracy {:.1%}",
-    "eigenvalue": "eigenvalue {:.3g}",
-    "skips_normal": "skips {:.0f}",
-    "discretisation_gap": "gap {:.1%}",
-    "test_accuracy": "test accuracy {:.1%}",
-    "test_top5_accuracy": "top-5 {:.1%}",
-    "seconds": "{:.1f} s",
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """Column of the table of epochs.
+
+    Attributes:
+        heading: its heading.
+        form: format of its values.
+        search: what the legend says about it in a search; empty for nothing.
+        training: the same in a training.
+        width: characters of the widest usual value.
+    """
+
+    heading: str
+    form: str
+    search: str = ""
+    training: str = ""
+    width: int = 6
+
+
+_HALF = "the half of the training images that trains the architecture"
+
+_COLUMNS = {
+    "loss": Column("loss", "{:.4f}", width=7),
+    "accuracy": Column(
+        "accuracy",
+        "{:.1%}",
+        "of the supernet, all operations mixed, on the half that trains its weights",
+        "on the training images, augmented",
+    ),
+    "perplexity": Column("perplexity", "{:.2f}"),
+    "arch_loss": Column("arch loss", "{:.4f}", f"loss on {_HALF}"),
+    "valid_perplexity": Column("valid", "{:.2f}", *["perplexity on the validation text"] * 2),
+    "valid_accuracy": Column(
+        "valid", "{:.1%}", f"accuracy on {_HALF}", "accuracy on held-out training images"
+    ),
+    "eigenvalue": Column("eigenvalue", "{:.3g}", "of the alphas' Hessian; grows before a collapse"),
+    "skips_normal": Column(
+        "skips", "{:.0f}", "skip connections among the normal cell's edges", width=2
+    ),
+    "discretisation_gap": Column("gap", "{:.1%}", "accuracy lost by keeping the cells' edges only"),
+    "test_accuracy": Column("test", "{:.1%}", "", "accuracy on the test images"),
+    "test_top5_accuracy": Column("top-5", "{:.1%}"),
+    "seconds": Column("time", "{:.1f} s", width=7),
 }
-"""Formats of the metrics of an epoch's line, in order."""
+"""Columns of the table by metric, in order."""
+
+_SHOWN: set[str] = set()  # legends that this process has printed
+
+WIDTH = 80
+"""Most characters of a row."""
+
+_DISPENSABLE = ("memory", "seconds", "skips_normal", "loss")
+"""Columns that are left out, in this order, where a row would be too long."""
+
+
+def legend(columns, searches: bool) -> str:
+    """Returns lines that explain the columns of the table of epochs."""
+    lines = []
+    for name in columns:
+        column = _COLUMNS.get(name)
+        text = column and (column.search if searches else column.training)
+        if text:
+            lines.append(_wrapped(f"{column.heading}: {text}"))
+    return "\n".join(lines)
+
+
+def _heading(name: str) -> str:
+    return _COLUMNS[name].heading if name in _COLUMNS else name
+
+
+def _widths(names, texts: Mapping[str, str]) -> dict[str, int]:
+    """Returns the widths of the columns that fit in a row, by name."""
+    usual = {name: _COLUMNS[name].width for name in names if name in _COLUMNS}
+    usual |= {"memory": 7, "left": 8}
+    widths = {
+        name: max(len(_heading(name)), len(texts.get(name, "")), usual.get(name, 0))
+        for name in names
+    }
+    for name in _DISPENSABLE:
+        if sum(widths.values()) + 2 * (len(widths) - 1) <= WIDTH:
+            break
+        widths.pop(name, None)
+    return widths
+
+
+def _line(texts: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    return "  ".join(texts.get(name, "").rjust(width) for name, width in widths.items()).rstrip()
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+SIGN_OF_LIFE = 15.0
+"""Seconds between two lines about slow work that has no other progress."""
+
+
+@contextlib.contextmanager
+def signs_of_life(
+    what: str, say: Callable[[str], None], every: float = SIGN_OF_LIFE
+) -> Iterator[None]:
+    """Context manager: prints a line about slow work, again and again while it lasts.
+
+    Args:
+        what: name of the work.
+        say: prints a line.
+        every: seconds between two lines.
+    """
+    over, began = threading.Event(), time.monotonic()
+
+    def tell():
+        while not over.wait(every):
+            say(f"still {what}, for {duration(time.monotonic() - began)} now")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
 
 MEASURED = 5
 """Number of steps whose mean time gives the first forecast."""
+
+SMOOTHED = 5
+"""Number of epochs whose mean gives the later ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +333,7 @@ class Pace:
         self.clock = clock
         self.step_seconds: float | None = None
         self._ends = []  # from an epoch's last step to the next one's first
+        self._earlier = []  # seconds per step of the epochs before, of the same kind
         self._last = None
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
@@ -206,6 +342,9 @@ class Pace:
             self._ends.append(self.clock() - self._last)
         if epoch == self.changes:
             self.step_seconds = None
+            self._earlier.clear()
+        if self.step_seconds is not None:
+            self._earlier.append(self.step_seconds)
         self.epoch, self.steps = epoch, steps
         self._first = self._began = None
 
@@ -226,7 +365,9 @@ class Pace:
         until = self.changes if self.epoch < self.changes else self.epochs
         if self.step_seconds is None:
             return Left(0.0 if done else None, None, until)
-        end = self._ends[-1] if self._ends[1:] else 0.0  # the first one traces
-        whole = self.steps * self.step_seconds + end
-        epoch = 0.0 if done else (self.steps - 1 - self.step) * self.step_seconds + end
+        ends = self._ends[1:][-SMOOTHED:]  # the first one traces
+        end = statistics.fmean(ends) if ends else 0.0
+        step = statistics.fmean([*self._earlier[1 - SMOOTHED :], self.step_seconds])
+        whole = self.steps * step + end
+        epoch = 0.0 if done else (self.steps - 1 - self.step) * step + end
         return Left(epoch, epoch + (until - self.epoch - 1) * whole, until)

@@ -15,6 +15,20 @@ from darts_tf import plugins
 from darts_tf.cli import output
 from darts_tf.errors import InputError
 
+KERAS = {"KERAS_BACKEND": "tensorflow"}
+"""Variables of the environment that Keras must see; they go before its file keras.json."""
+LEGACY = "TF_USE_LEGACY_KERAS"
+"""Variable that makes TensorFlow use Keras 2."""
+
+
+def set_environment() -> None:
+    """Sets the variables that Keras and TensorFlow read when they are imported.
+
+    Another backend or Keras 2, which other programs of the user may need, cannot run our networks.
+    """
+    os.environ.update(KERAS)
+    os.environ.pop(LEGACY, None)
+
 
 def start_tensorflow(on_text: bool = False) -> None:
     """Imports and configures TensorFlow for a command.
@@ -26,9 +40,10 @@ def start_tensorflow(on_text: bool = False) -> None:
     # a fifteenth of the start-up time
     gc.set_threshold(100_000, 20, 100)
     import_tensorflow()
-    from darts_tf.runtime.execution import CHAINS, prefer_parallel_operations
+    from darts_tf.runtime.execution import CHAINS, prefer_parallel_operations, use_default_keras
 
     prefer_parallel_operations(1 if on_text else CHAINS)
+    use_default_keras()
 
 
 def import_tensorflow(level: int = 2) -> None:

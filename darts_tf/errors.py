@@ -22,6 +22,8 @@ SHOWN = 80
 LISTED = 240
 """Most characters of a list of names in an error message."""
 
+_ALIKE = 0.7  # below this similarity, suggestions were wrong guesses more often than not
+
 _SHORT = reprlib.Repr()  # looks at the start of a long or deep value only
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = SHOWN
@@ -68,8 +70,9 @@ def escaped_lines(text: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name most similar to `name`, ignoring case; None if none is similar."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[matches[0]] if matches else None
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_ALIKE)
+    swapped = (each for each in by_lower if sorted(each) == sorted(name.lower()))
+    return by_lower.get(next(iter(matches), next(swapped, "")))
 
 
 def unknown_name(kind: str, name: object, known: Iterable[object]) -> InputError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from darts_tf.report.html import details, facts, page, table, text
+from darts_tf.runtime.numbers import rounded
 from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.genotype import CELL_TITLES, cell_table
 
@@ -115,7 +116,7 @@ def _files(files: Mapping) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:,.2f} MB"
+    return f"{rounded(count / 1e6, 2)} MB"
 
 
 Rows = Sequence[Sequence[object]]

@@ -17,6 +17,7 @@ from darts_tf.cli import startup
 from darts_tf.configs import BoardConfig
 from darts_tf.errors import InputError, escaped, first_line, listed
 from darts_tf.runs import files
+from darts_tf.runtime.inputs import not_there
 
 REFRESH = 5
 """Seconds between searches for new runs."""
@@ -55,7 +56,8 @@ def linked(folders: Iterable[pathlib.Path]) -> dict[str, pathlib.Path]:
     places = {}
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"Expected the folder of a run. Received: {str(folder)!r}, not there")
+            problem = "a file" if folder.exists() else not_there(folder)
+            raise InputError(f"Expected the folder of a run. Received: {str(folder)!r}, {problem}")
         top = folder.resolve()
         below = {path.parent for path in top.rglob(EVENTS) if path.is_file()}
         if not below:

@@ -25,7 +25,12 @@ from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import genotype_of
 from darts_tf.studies import tables
 from darts_tf.studies.baseline import baseline
-from darts_tf.studies.compare_genotypes import compare, named_genotypes
+from darts_tf.studies.compare_genotypes import (
+    compare,
+    named_genotypes,
+    network_in_words,
+    sizes_of,
+)
 from darts_tf.studies.compare_methods import check_methods, compare_methods
 from darts_tf.training.images import dataset_of
 
@@ -56,7 +61,8 @@ def _compare(config: CompareConfig) -> tuple[list[list[str]], list[str]]:
         against = config.against
         return tables.method_table(results, against), tables.method_notes(results, against)
     rows = compare(config, dataset, _train, jobs.say)
-    return tables.genotype_table(rows, config.stem), tables.genotype_notes(rows)
+    network = network_in_words(config, rows, sizes_of(config, dataset))
+    return tables.genotype_table(rows, config.stem), tables.genotype_notes(rows, network)
 
 
 def _train(config: TrainConfig) -> None:

@@ -8,11 +8,9 @@ from rich.table import Table
 
 from darts_tf.cli import output
 from darts_tf.cli.commands.export import export_with_progress, say_what_is_missing
-from darts_tf.cli.jobs import begin, search_with_progress, train_with_progress
+from darts_tf.cli.jobs import begin, follow, search_with_progress, train_with_progress
 from darts_tf.configs import DemoConfig, ExportConfig, SearchConfig, TrainConfig
-from darts_tf.export import folder
 from darts_tf.runs import files
-from darts_tf.runs import folder as run_folder
 from darts_tf.runtime.duration import duration
 from darts_tf.training.images import evaluate
 
@@ -21,9 +19,6 @@ def run(config: DemoConfig) -> int:
     """Searches, trains, tests and exports as the single commands do, and prints a summary."""
     folders = {step: config.workdir / step for step in ("search", "train", "export")}
     options = {"seed": config.seed, "overwrite": config.overwrite}
-    for step in ("search", "train"):
-        run_folder.check_workdir(folders[step], overwrite=config.overwrite, instead="--overwrite")
-    folder.check_output(folders["export"], config.overwrite)
     begin("demo", config)
     start = time.monotonic()
 
@@ -93,7 +88,7 @@ def _summary(genotype, tested, report, times) -> Table:
 
 
 def _say_next_commands(config: DemoConfig, folders) -> None:
-    output.say(f"curves:    darts-tf board {config.workdir}")
-    output.say(f"labels:    darts-tf predict --model {folders['export']} IMAGE...")
-    output.say(f"genotype:  darts-tf inspect --genotype {folders['search'] / files.GENOTYPE}")
-    output.say("your own:  darts-tf search --dataset FOLDER --workdir DIR")
+    follow("curves", "board", config.workdir)
+    follow("cells", "inspect", folders["search"])
+    follow("report", "report", folders["search"], folders["train"])
+    output.say("your own: darts-tf search --dataset FOLDER --workdir runs/search")

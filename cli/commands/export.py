@@ -7,11 +7,12 @@ import sys
 from rich import box
 from rich.table import Table
 
-from darts_tf.cli import output, startup
+from darts_tf.cli import lookup, output, startup
 from darts_tf.configs import ExportConfig
 from darts_tf.export import folder
 from darts_tf.export.report_page import quality
 from darts_tf.jobs.exports import export_run, loader
+from darts_tf.runtime.numbers import rounded
 
 
 def run(config: ExportConfig) -> int:
@@ -20,6 +21,7 @@ def run(config: ExportConfig) -> int:
     output.result(table(report))
     status = say_what_is_missing(report, named=config.format != ExportConfig.format)
     output.result(f"report:  {config.output / folder.PAGE}\nwritten: {config.output}")
+    output.say(f"next: {lookup.use_command(config.output, config.workdir)}")
     return status
 
 
@@ -42,7 +44,7 @@ def table(report: dict) -> Table:
     for model in report["formats"].values():
         rows.add_row(
             model["path"],
-            f"{model['bytes'] / 1e6:,.2f} MB",
+            f"{rounded(model['bytes'] / 1e6, 2)} MB",
             f"{model['difference']:.1e}",
             f"{model['sqnr']:.0f} dB",
             f"{model['agreement']:.1%}",

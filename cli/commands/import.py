@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darts_tf.cli import output, startup
+from darts_tf.cli import lookup, output, startup
 from darts_tf.configs import ImportConfig, TrainConfig
 from darts_tf.models.counting import count_params
 from darts_tf.models.language_model import LanguageModel
@@ -27,5 +27,5 @@ def run(config: ImportConfig) -> int:
             f"{count_params(network):,} parameters{auxiliary}"
         )
     output.result(f"network: {config.output / files.MODEL}")
-    output.result(f"next: darts-tf evaluate --workdir {config.output}")
+    output.result(f"next: {lookup.command('evaluate', config.output)}")
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +12,7 @@ from darts_tf import registry
 from darts_tf.cli import startup
 from darts_tf.cli.commands.plot import PICTURES, check_picture, write
 from darts_tf.configs import InspectConfig
+from darts_tf.configs.commands import OF_IMAGES
 from darts_tf.costs.activation_memory import peak_memory
 from darts_tf.costs.formulas import Cost, word_costs
 from darts_tf.costs.parts import Target
@@ -18,6 +21,9 @@ from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
 from darts_tf.models.counting import checked_target, genotype_costs
 from darts_tf.models.scaling import scaled
+from darts_tf.runs import files
+from darts_tf.runtime.numbers import rounded
+from darts_tf.search.target import target_of_run
 from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
 from darts_tf.spaces.notation import to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
@@ -39,7 +45,9 @@ def run(config: InspectConfig) -> int:
         return 0
     genotype = load_genotype(config.genotype, recurrent=config.recurrent or None)
     recurrent = isinstance(genotype, RecurrentGenotype)
-    config = config.completed(recurrent)
+    folder = None if recurrent else _run_of(config.genotype)
+    target = target_of_run(folder) if folder else None
+    config = config.completed(recurrent, _settings(target, config))
     if config.picture:
         check_picture("picture", config.picture, PICTURES)
     if config.notation:
@@ -47,7 +55,7 @@ def run(config: InspectConfig) -> int:
     elif recurrent:
         _show_language_model(genotype, config)
     else:
-        _show_network(genotype, config)
+        _show_network(genotype, config, target)
     if config.picture:
         from darts_tf.plots.figures import plot_genotype  # matplotlib takes its time
 
@@ -75,16 +83,36 @@ def _show_primitive(name: str, channels: int) -> None:
     console.print("its TFLite files have only built-in operations, and agree with Keras")
 
 
-def _show_network(genotype: Genotype, config: InspectConfig) -> None:
-    size = config.image_size or USUAL_SIZE[config.stem]
+def _run_of(genotype: str) -> pathlib.Path | None:
+    """Returns the folder of the run whose genotype a path names; None for other genotypes."""
+    path = pathlib.Path(genotype)
+    folder = path.parent if path.name == files.GENOTYPE else path
+    return folder if files.is_run(folder) else None
+
+
+def _settings(target: Target | None, config: InspectConfig) -> dict[str, object]:
+    """Returns the settings of the network of a run, those that the user's do not replace."""
+    if target is None:
+        return {}
+    names = ("channels", "cells", "stem", "image_channels")
+    names += ("classes",) if config.stem in (None, target.stem) else ()
+    return {name: getattr(target, name) for name in names}
+
+
+def _show_network(genotype: Genotype, config: InspectConfig, of_run: Target | None) -> None:
+    if config.image_size is None and of_run and config.stem == of_run.stem:
+        size = (of_run.height, of_run.width)
+    else:
+        size = (config.image_size or USUAL_SIZE[config.stem],) * 2
     classes = config.classes or USUAL_CLASSES[config.stem]
     config = scaled(config, genotype, classes, size, config.image_channels)
-    sizes = (config.channels, config.cells, size, size, config.stem, classes)
+    sizes = (config.channels, config.cells, *size, config.stem, classes)
     target = checked_target(Target(*sizes, config.image_channels))
     costs, peaks = genotype_costs(target, genotype), peak_memory(target, genotype)
     console = Console()
     console.print(_cell_table("normal", genotype), _cell_table("reduce", genotype))
     console.print(_cost_table(costs, peaks, size))
+    console.print(f"network: {target}{_origin(target, of_run)}")
     params, macs, elementwise = (
         sum(getattr(component, name) for component in costs)
         for name in ("params", "macs", "elementwise")
@@ -99,6 +127,16 @@ def _show_network(genotype: Genotype, config: InspectConfig) -> None:
     )
 
 
+def _origin(target: Target, of_run: Target | None) -> str:
+    """Says where the size of a network comes from."""
+    if of_run == target:
+        return ", as darts-tf train makes it"
+    papers = ("channels", "cells", "stem")
+    if of_run is None and all(getattr(target, name) == OF_IMAGES[name] for name in papers):
+        return ", the papers' for CIFAR-10"
+    return ""
+
+
 def _cell_table(cell: str, genotype: Genotype | RecurrentGenotype) -> Table:
     concat = "concat" if cell == "recurrent" else f"{cell}_concat"
     header, rows = cell_table(cell, getattr(genotype, cell), getattr(genotype, concat))
@@ -108,14 +146,14 @@ def _cell_table(cell: str, genotype: Genotype | RecurrentGenotype) -> Table:
     return table
 
 
-def _cost_table(costs: list[Cost], peaks: list[int], image_size: int) -> Table:
-    title = f"network on {image_size}x{image_size} images"
+def _cost_table(costs: list[Cost], peaks: list[int], size: tuple[int, int]) -> Table:
+    title = f"network on {size[0]}x{size[1]} images"
     table = Table("part", title=title, box=box.SIMPLE, pad_edge=False)  # rows fit a terminal
     for column in ("parameters", "MACs", "element-\nwise", "memory\n(kB)", "output"):
         table.add_column(column, justify="right")
     for part, peak in zip(costs, peaks, strict=True):
-        numbers = (part.params, part.macs, part.elementwise, peak / 1000)
-        counts = (f"{n:,.0f}" for n in numbers)
+        counts = (f"{n:,}" for n in (part.params, part.macs, part.elementwise))
+        counts = (*counts, rounded(peak / 1000, 0))
         table.add_row(part.name, *counts, f"{part.height}x{part.width}x{part.channels}")
     return table
 

@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from darts_tf.cli import arguments, startup
+from darts_tf.cli import arguments, lookup, startup
+from darts_tf.cli.help import wants_help
 from darts_tf.cli.options import Common, CommonOfJobs, as_json
 from darts_tf.configs import LaunchConfig, SearchConfig, TrainConfig
 from darts_tf.errors import InputError, shown, unknown_name
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         InputError: Invalid arguments.
     """
     own, job = _halves(list(argv))
-    if not job and not set(own) & set(arguments.HELP):
+    if not job and not wants_help(own):
         raise InputError(
             "Expected a command after --, as in: darts-tf launch --workers 2 -- search "
             f"--workdir DIR. Received: {shown(' '.join(argv))}"
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
     if job_options.print_config or options.print_config:
         print(as_json(job_config if job_options.print_config else config))
         return 0
+    lookup.checked(job_config)
     plugins = [f"--plugin={path}" for path in options.plugin]
     return run(config, [sys.executable, "-m", "darts_tf.cli", job[0], *plugins, *job[1:]])
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import keras
 
-from darts_tf.cli import jobs, output
+from darts_tf.cli import jobs, lookup, output
 from darts_tf.cli.jobs import begin, follow, search_with_progress, train_with_progress
 from darts_tf.configs import SearchConfig, SelectConfig, TrainConfig
 from darts_tf.data import defaults, lasting_name
@@ -34,7 +34,7 @@ def run(config: SelectConfig) -> int:
     output.result(f"report: {' and '.join(map(str, reports))}")
     output.result(f"genotype: {genotype}")
     trained = config.workdir / next(iter(outcome["best"]["runs"].values()))
-    follow("next", f"export --workdir {trained} --output DIR")
+    follow("next", "export", trained, "--output", lookup.export_folder(config.workdir))
     return 0
 
 

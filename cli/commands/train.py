@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from darts_tf.cli import output
-from darts_tf.cli.jobs import begin, follow, prepare, train_text, train_with_progress
+from darts_tf.cli import lookup, output
+from darts_tf.cli.jobs import begin, end_of_run, follow, prepare, train_text, train_with_progress
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.configs.presets import EXPECTED
 from darts_tf.runs import files
@@ -24,5 +24,6 @@ def run(config: TrainConfig | TextTrainConfig) -> int:
     model = config.workdir / files.MODEL
     output.event("end", command="train", run=config.workdir, network=model, metrics=metrics)
     output.result(f"network: {model}")
-    follow("next", f"export --workdir {config.workdir} --output DIR")
+    end_of_run(config.workdir)
+    follow("next", "export", config.workdir, "--output", lookup.export_folder(config.workdir))
     return 0

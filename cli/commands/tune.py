@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from darts_tf.cli import jobs, output
+import shlex
+
+from darts_tf.cli import jobs, lookup, output
 from darts_tf.cli.jobs import begin
 from darts_tf.cli.trials import ready, show, summarise
 from darts_tf.configs import TuneConfig
@@ -27,9 +29,10 @@ def run(config: TuneConfig) -> int:
     if role() == "worker":
         return 0
     summarise(oracle)
-    path, command = config.workdir / files.BEST, command_of(config, oracle)
+    path = config.workdir / files.BEST
+    command = lookup.command(*shlex.split(command_of(config, oracle))[1:])
     output.event("end", command="tune", run=config.workdir, settings=path, next=command)
     output.result(f"settings: {path}")
-    output.say(f"all trials: darts-tf board {config.workdir}")
+    jobs.follow("all trials", "board", config.workdir)
     output.result(f"next: {command}")
     return 0

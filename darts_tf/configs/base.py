@@ -30,19 +30,59 @@ RANGES = {
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a text"}
 
 
+GROUPS = (
+    *("data and folder", "size and time", "recipe", "search method"),
+    *("budget", "machine", "logging", "files of settings"),
+)
+"""Groups of settings in the order in which help lists them."""
+
+
 def setting(
-    default, must_be: str | None = None, read: Callable | None = None, is_open: bool = False
+    default,
+    must_be: str | None = None,
+    read: Callable | None = None,
+    is_open: bool = False,
+    *,
+    group: str | None = None,
+    common: bool | None = None,
+    place: str | None = None,
+    names: str | None = None,
 ):
-    """Returns a dataclass field with a default value and checks.
+    """Returns a dataclass field with a default value, checks, and traits for the command line.
+
+    A field that redefines one of a base class inherits the traits that it leaves at None.
 
     Args:
         default: default value; `dataclasses.MISSING` makes the field required.
         must_be: a key of `RANGES`, checked for values other than None.
         read: `read(name, value)` converts what users write to the field's value; see `count`.
         is_open: whether users can register additional choices for the field.
+        group: one of `GROUPS`, under which help lists the flag; by default the class's `group`.
+        common: whether `--help` lists the flag, which otherwise only `--help-all` does.
+        place: placeholder, such as `RUN`, of a setting that may be given without its flag.
+        names: kind of file or folder that the value names, checked before a slow start.
     """
-    metadata = {"must_be": must_be, "read": read, "open": is_open}
+    metadata = {
+        **{"must_be": must_be, "read": read, "open": is_open},
+        **{"group": group, "common": common, "place": place, "names": names},
+    }
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def trait(config_class: type, field: str, name: str):
+    """Returns a trait of a field: its own, or that of the nearest base class that has one.
+
+    Args:
+        config_class: a dataclass of settings.
+        field: name of the field.
+        name: name of the trait, as in `setting`.
+    """
+    classes = [cls for cls in config_class.__mro__ if dataclasses.is_dataclass(cls)]
+    fields = (vars(cls).get("__dataclass_fields__", {}).get(field) for cls in classes)
+    values = [each.metadata.get(name) for each in fields if each]
+    if name == "group":
+        values += [cls.group for cls in classes if field in vars(cls).get("__annotations__", {})]
+    return next((value for value in values if value is not None), None)
 
 
 NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -107,6 +147,8 @@ def counts(name: str, value):
 class Config:
     """Base class of the configs: frozen dataclasses that check their fields on construction."""
 
+    group: typing.ClassVar[str | None] = None
+    """Group of the fields that a class defines itself, unless a field has its own."""
     on_text: typing.ClassVar[bool] = False
     """True for commands that run a language model, False for networks on images."""
 
@@ -180,6 +222,8 @@ class JobConfig(Config):
     """Plural noun for the runs inside the folder, as in "trials"; empty for a single run."""
     may_differ: typing.ClassVar[frozenset[str]] = frozenset()
     """Settings that a resumed run of this kind may change, besides those of all kinds."""
+    may_grow: typing.ClassVar[frozenset[str]] = frozenset()
+    """Settings that a resumed run of this kind may increase."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
-from typing import Annotated, Literal
-
-import tyro
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from darts_tf.configs.base import Config, count, setting
 from darts_tf.configs.costs import BudgetConfig, Stem
 from darts_tf.configs.run import SeededConfig
 from darts_tf.configs.search import SelectionConfig
 from darts_tf.errors import InputError
-
-Images = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-]
 
 ModelFormat = Literal[
     "saved_model", "tflite", "tflite_float16", "tflite_weight_int8", "tflite_int8", "web"
@@ -30,7 +23,7 @@ ModelFormat = Literal[
 class EvaluateConfig(Config):
     """Test a trained network on the test split of its dataset, or on other images."""
 
-    workdir: pathlib.Path
+    workdir: pathlib.Path = setting(dataclasses.MISSING, place="RUN", names="training")
     """Folder of a training run."""
     dataset: str | None = None
     """Other images to test on: a folder with a subfolder of images for each class, or the name of a
@@ -48,9 +41,9 @@ class EvaluateConfig(Config):
 class DeriveConfig(BudgetConfig, SelectionConfig):
     """Derive a search's cells again: in a budget, with few skip connections, by perturbation."""
 
-    workdir: pathlib.Path
+    workdir: pathlib.Path = setting(dataclasses.MISSING, place="RUN", names="search")
     """Folder of a search."""
-    output: pathlib.Path | None = None
+    output: pathlib.Path | None = setting(None, names="file to write")
     """File for the genotype; by default it is only printed."""
     overwrite: bool = False
     """Replace the file if it exists."""
@@ -62,17 +55,17 @@ class DeriveConfig(BudgetConfig, SelectionConfig):
 class ImportConfig(Config):
     """Create a training run from weights that the authors' PyTorch code has trained."""
 
-    checkpoint: pathlib.Path
+    checkpoint: pathlib.Path = setting(dataclasses.MISSING, place="CHECKPOINT", names="file")
     """State dict of an evaluation network or a language model: a .pt, .pth, .npz or .safetensors
     file."""
-    genotype: str
-    """Cells of the network: name of a published genotype, or a file."""
+    genotype: str = setting(dataclasses.MISSING)
+    """Cells of the network: name of a published genotype, a file, or the folder of a run."""
     kind: str
     """Dataset it was trained on: `cifar10` or `imagenet`, which determines the stem, preprocessing
     and class names; for a language model `ptb` or `wikitext2`."""
-    output: pathlib.Path
+    output: pathlib.Path = setting(dataclasses.MISSING, names="run to make")
     """Folder of the run; must be new or empty, unless overwritten."""
-    classes: pathlib.Path | None = None
+    classes: pathlib.Path | None = setting(None, names="file")
     """File with other class names, one per line, in the order of the logits."""
     dataset: str | None = None
     """Dataset that `evaluate` uses: name of a TFDS dataset, or a folder; by default that of the
@@ -89,9 +82,9 @@ class ExportConfig(Config):
     full int8.
     """
 
-    workdir: pathlib.Path
+    workdir: pathlib.Path = setting(dataclasses.MISSING, place="RUN", names="training")
     """Folder of a training run."""
-    output: pathlib.Path
+    output: pathlib.Path = setting(dataclasses.MISSING, names="export to make")
     """Folder to write to; must be new or empty, unless overwritten."""
     format: tuple[ModelFormat, ...] = (
         *("saved_model", "tflite"),
@@ -106,7 +99,7 @@ class ExportConfig(Config):
     """Number of test images, or words, on which exported models are compared with Keras."""
     calibration_images: int = setting(128, "positive")
     """Number of training images used to calibrate the value ranges of quantized models."""
-    calibration: pathlib.Path | None = None
+    calibration: pathlib.Path | None = setting(None, names="folder")
     """Folder of image files to calibrate with instead of training images."""
     overwrite: bool = False
     """Replace an earlier export in the folder; the versions of its SavedModel stay."""
@@ -123,14 +116,14 @@ class ExportConfig(Config):
 class PredictConfig(Config):
     """Classify image files."""
 
-    model: pathlib.Path | None = None
+    model: pathlib.Path | None = setting(None, names="model")
     """Folder of a training run, of an export or of a SavedModel, or a .keras or .tflite file."""
     url: str | None = None
     """Server to query instead of a local model: grpc://HOST:8500 or http://HOST:8501, as with
     `darts-tf serve` and TensorFlow Serving."""
     name: str = "model"
     """Name of the model on that server."""
-    images: Images = ()
+    images: tuple[pathlib.Path, ...] = setting((), place="IMAGE...", names="files")
     """Image files: JPEG, PNG, GIF, BMP or WEBP."""
     top: int = setting(3, "positive")
     """Number of most probable classes to print; a server may return fewer, often five."""
@@ -159,7 +152,7 @@ class SampleConfig(SeededConfig):
 
     on_text = True
 
-    model: pathlib.Path
+    model: pathlib.Path = setting(dataclasses.MISSING, place="MODEL", names="model")
     """Folder of a training run on text, of its export or SavedModel, or a .keras or .tflite
     file."""
     words: int = setting(100, "positive")
@@ -178,17 +171,18 @@ class SampleConfig(SeededConfig):
 class InspectConfig(Config):
     """Show a genotype: its cells, parameters and multiply-adds; or check a primitive."""
 
-    genotype: str | None = None
-    """Name of a published genotype, or a file."""
+    genotype: str | None = setting(None, place="GENOTYPE", names="genotype of any kind")
+    """Cells to show: the folder of a run, a file with a genotype, or the name of a published
+    one."""
     primitive: str | None = None
     """Primitive to check instead of a genotype, such as your own from --plugin FILE: shows its
     costs, exports it as TFLite files and compares these with Keras."""
     recurrent: bool = False
     """The name refers to a recurrent cell; not needed for a file."""
     channels: int | None = setting(None, "positive")
-    """Channels of the first cell; by default 36."""
+    """Channels of the first cell; by default those of the run's network, or the papers' 36."""
     cells: int | None = setting(None, "3 or more")
-    """Cells of the network; by default 20."""
+    """Cells of the network; by default those of the run's network, or the papers' 20."""
     classes: int | None = setting(None, "positive")
     """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
     stem: Stem | None = None
@@ -206,7 +200,7 @@ class InspectConfig(Config):
     """Vocabulary size of the recurrent cell's language model; by default 10000."""
     notation: Literal["python", "nni", "json"] | None = None
     """Print only the genotype, in the notation of the authors' code, NNI or darts-tf."""
-    picture: pathlib.Path | None = None
+    picture: pathlib.Path | None = setting(None, names="file to write")
     """New file for a drawing of the cells: .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 
     def __post_init__(self):
@@ -221,11 +215,14 @@ class InspectConfig(Config):
                 f"Expected only --channels with --primitive. Received: {_flags(unused)}"
             )
 
-    def completed(self, recurrent: bool) -> InspectConfig:
+    def completed(
+        self, recurrent: bool, of_run: Mapping[str, object] | None = None
+    ) -> InspectConfig:
         """Returns a copy with the defaults of a language model or of a network on images.
 
         Args:
             recurrent: whether the genotype is that of a recurrent cell.
+            of_run: settings of the run that has the genotype, which go before the defaults.
 
         Raises:
             InputError: a setting of the other kind of network is not None.
@@ -241,7 +238,8 @@ class InspectConfig(Config):
                 f"Expected settings of {wanted}: {_flags(own)}. "
                 f"Received: {_flags(foreign)}, of {received}{hint}"
             )
-        missing = {name: own[name] for name in own if getattr(self, name) is None}
+        defaults = {**own, **(of_run or {})}
+        missing = {name: defaults[name] for name in own if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 
 
@@ -253,7 +251,7 @@ def _flags(names: Iterable[str]) -> str:
 class DemoConfig(SeededConfig):
     """Search, train, test and export on handwritten digits, in a few minutes."""
 
-    workdir: pathlib.Path = pathlib.Path("runs/demo")
+    workdir: pathlib.Path = setting(pathlib.Path("runs/demo"), names="demo to make")
     """Folder for the three steps' folders: search, train and export."""
     overwrite: bool = False
     """Delete an existing demo in the folder first."""
@@ -271,7 +269,7 @@ class DoctorConfig(Config):
 class CompletionConfig(Config):
     """Print a script that makes a shell complete commands, flags and choices at the Tab key."""
 
-    shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
+    shell: Literal["bash", "zsh", "fish"] = setting(dataclasses.MISSING, place="SHELL")
     """Name of the shell, as in: source <(darts-tf completion bash)."""
 
 

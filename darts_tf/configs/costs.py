@@ -18,7 +18,9 @@ Stem = Literal["cifar", "imagenet"]
 class BudgetConfig(Config):
     """Settings of the budget for the network built from the derived cells."""
 
-    budget: str | None = setting(None, read=checked_budget)
+    group = "budget"
+
+    budget: str | None = setting(None, read=checked_budget, common=True)
     """Maximum cost of the network built from the derived cells: latency=12ms, macs=600M, params=3M
     or bytes=5MB (of its TFLite file). Exact optimization finds the strongest cells within it."""
     budget_channels: int | None = setting(None, "positive")
@@ -30,7 +32,7 @@ class BudgetConfig(Config):
     """First layers of the budget's network."""
     budget_image_size: int | None = setting(None, "8 or more")
     """Height and width of the images of the budget's network; by default those of the search."""
-    latency_table: pathlib.Path | None = None
+    latency_table: pathlib.Path | None = setting(None, names="file")
     """File written by `darts-tf profile` for the budget's network; required for latencies."""
     latency_threads: int = setting(1, "positive")
     """Number of threads the latency table must have been measured with."""
@@ -55,6 +57,8 @@ class BudgetConfig(Config):
 class CostConfig(BudgetConfig):
     """Settings of the cost penalty in a search."""
 
+    group = "budget"
+
     cost: Literal["macs", "params", "bytes", "latency"] | None = None
     """Penalize this cost in the search: the expected cost of the budget's network under the alphas
     is added to their loss."""
@@ -70,7 +74,7 @@ class CostConfig(BudgetConfig):
 class ProfileConfig(Config):
     """Measure the latency of every part of a network, as a table for search and derive."""
 
-    output: pathlib.Path
+    output: pathlib.Path = setting(dataclasses.MISSING)
     """File for the table."""
     channels: int = setting(16, "positive")
     """Channels of the network's first cell."""

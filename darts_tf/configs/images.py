@@ -23,7 +23,9 @@ TrainPreset = Literal[
 class ImageConfig(RunConfig):
     """Settings shared by all runs on images."""
 
-    dataset: str = "digits"
+    group = "recipe"
+
+    dataset: str = setting("digits", common=True)
     """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
     test/<class>/*; for text `pydoc` (embedded) or a folder with train.txt, valid.txt and test.txt.
     Settings for text: see --dataset pydoc --help."""
@@ -33,19 +35,19 @@ class ImageConfig(RunConfig):
     """Momentum of the weights' SGD."""
     crop_padding: int = setting(1, "zero or more")
     """Pixels of padding on each side before a random crop to the original size; 0 for no crop."""
-    flip: bool = False
+    flip: bool = setting(False, common=True)
     """Flip half of the training images horizontally."""
     cutout: int = setting(0, "zero or more")
     """Side in pixels of the square masked in every training image; 0 for none."""
-    image_size: int | None = setting(None, "8 or more")
+    image_size: int | None = setting(None, "8 or more", group="data and folder", common=True)
     """Resize images to this height and width; by default images of one size up to 96 pixels keep
     it, others become 64x64, or 224x224 with a random resized crop."""
-    resize: Literal["crop", "squeeze"] = "crop"
+    resize: Literal["crop", "squeeze"] = setting("crop", group="data and folder")
     """How images become squares: resize the shorter side and crop the centre, or squeeze the whole
     image, which changes its aspect ratio."""
-    sync_batch_norm: bool = False
+    sync_batch_norm: bool = setting(False, group="machine")
     """Normalize by the statistics of the global batch instead of each device's part of it."""
-    max_bad_images: int = setting(0, "zero or more")
+    max_bad_images: int = setting(0, "zero or more", group="data and folder")
     """Maximum number of damaged training images to skip; each is named in the log."""
 
 
@@ -62,11 +64,11 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
     """Final learning rate of the schedule."""
-    channels: int = setting(8, "positive")
+    channels: int = setting(8, "positive", group="size and time", common=True)
     """Channels of the supernet's first cell."""
-    cells: int = setting(3, "3 or more")
+    cells: int = setting(3, "3 or more", group="size and time", common=True)
     """Cells of the supernet; those at one and two thirds of the depth are reduction cells."""
-    partial_channels: int = setting(1, "positive")
+    partial_channels: int = setting(1, "positive", group="search method", common=True)
     """Apply the mixed operations to 1/k of every state's channels, for this k, and pass the others
     through unchanged (PC-DARTS): less memory and time."""
 
@@ -101,26 +103,34 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
                 f"Received: relaxation={self.relaxation}"
             )
 
+    @property
+    def may_grow(self) -> frozenset[str]:
+        """Settings that a resumed search may increase: none if work follows the last epoch."""
+        more = self.stages or SELECTIONS[self.selection].needs_supernet
+        return frozenset() if more else frozenset({"epochs"})
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipeConfig(ImageConfig):
     """Training recipe of networks, shared by training, comparison and baselines."""
 
+    group = "recipe"
+
     preset: TrainPreset = "digits"
     """Preset that defines the defaults of all other settings."""
     epochs: int = setting(20, "positive")
     """Passes over the training data."""
-    channels: int = setting(16, "positive")
+    channels: int = setting(16, "positive", group="size and time", common=True)
     """Channels of the first cell."""
-    cells: int = setting(5, "3 or more")
+    cells: int = setting(5, "3 or more", group="size and time", common=True)
     """Cells of the network; those at one and two thirds of the depth are reduction cells."""
-    stem: Stem = "cifar"
+    stem: Stem = setting("cifar", group="size and time")
     """First layers: `cifar` keeps the image size, `imagenet` divides it by eight."""
     auxiliary: bool = False
     """Add an auxiliary classifier at two thirds of the depth during training."""
     auxiliary_weight: float = setting(0.4, "zero or more")
     """Weight of the auxiliary classifier's loss."""
-    drop_path: float = setting(0.0, "from 0 to below 1")
+    drop_path: float = setting(0.0, "from 0 to below 1", common=True)
     """Probability of dropping a path in the last epoch; it grows from 0 over the epochs."""
     label_smoothing: float = setting(0.0, "from 0 to below 1")
     """Fraction of the label that is distributed evenly over all classes."""
@@ -129,7 +139,7 @@ class RecipeConfig(ImageConfig):
     equally."""
     average_decay: float | None = setting(None, "from 0 to below 1")
     """Test and save an exponential moving average of the weights, with this decay per step."""
-    max_macs: int | str | None = setting(None, "positive", read=count)
+    max_macs: int | str | None = setting(None, "positive", read=count, group="budget", common=True)
     """Replaces `channels`: use the most channels with which the network needs at most this number
     of multiply-adds, as in 600M (the mobile setting)."""
     random_resized_crop: bool = False
@@ -154,10 +164,18 @@ class TrainConfig(SeededConfig, RecipeConfig):
     command = "train"
     kind = "training"
     trains = True
+    may_grow = frozenset({"epochs"})
     presets = TRAIN_PRESETS
 
-    genotype: str
-    """Name of a published genotype, or a JSON file such as a search's genotype.json."""
-    validation_split: float = setting(0.0, "from 0 to below 1")
+    genotype: str = setting(
+        dataclasses.MISSING,
+        group="data and folder",
+        common=True,
+        place="GENOTYPE",
+        names="genotype",
+    )
+    """Cells to train: the folder of a search, a file with a genotype, or the name of a published
+    one."""
+    validation_split: float = setting(0.0, "from 0 to below 1", group="data and folder")
     """Hold out this fraction of the training images and evaluate on them instead of the test
     split, e.g. to select a genotype by the result."""

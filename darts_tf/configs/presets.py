@@ -85,6 +85,9 @@ TRAIN_PRESETS = {
 }
 """Presets of trainings: the fields that differ from the defaults of `TrainConfig`."""
 
+TRAINED_BY = {"p-darts": "cifar10"}
+"""Presets of trainings for the cells of a search, where the search's own is none of a training."""
+
 # Liu et al. 2019, section 3.1.2 and appendix A.1.2: the paper's search on Penn Treebank
 _PTB_DROPOUTS = {
     **{"embedding_dropout": 0.2, "input_dropout": 0.75},

@@ -17,7 +17,7 @@ from darts_tf.errors import InputError, shown, unknown_name
 class SeededConfig(Config):
     """Seed of the commands that use a single one."""
 
-    seed: int = setting(0, "zero or more, below 2**32")
+    seed: int = setting(0, "zero or more, below 2**32", group="machine", common=True)
     """Seed of all random numbers; runs with equal seeds are repetitions of each other."""
 
 
@@ -30,15 +30,21 @@ class RunConfig(JobConfig):
     dataset_with: ClassVar[tuple[str, ...]] = ()
     """Settings with which a dataset is needed; always if there are none."""
 
-    dataset: str
+    group = "recipe"
+
+    dataset: str = setting(
+        dataclasses.MISSING, group="data and folder", common=True, names="dataset"
+    )
     """Name or folder of the dataset."""
-    workdir: pathlib.Path
-    """Folder of the run; must be new or empty, unless resumed or overwritten."""
-    preset: str
+    workdir: pathlib.Path = setting(
+        dataclasses.MISSING, group="data and folder", common=True, names="run to make"
+    )
+    """Folder where the run is kept; must be new or empty, unless resumed or overwritten."""
+    preset: str = setting(dataclasses.MISSING, group="size and time", common=True)
     """Preset that defines the defaults of all other settings."""
-    epochs: int = setting(20, "positive")
+    epochs: int = setting(20, "positive", group="size and time", common=True)
     """Passes over the training data."""
-    batch_size: int = setting(64, "positive")
+    batch_size: int = setting(64, "positive", group="size and time", common=True)
     """Number of images per step, or of parallel streams of text."""
     learning_rate: float = setting(0.025, "positive")
     """Learning rate of the weights in the first epoch."""
@@ -56,36 +62,39 @@ class RunConfig(JobConfig):
     """L2 penalty of the weights, added to the gradient."""
     clip_norm: float = setting(5.0, "positive")
     """Largest global norm of the weights' gradient."""
-    limit: int | None = setting(None, "positive")
+    limit: int | None = setting(None, "positive", group="data and folder", common=True)
     """Maximum number of images, or words, to use of each split."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16"] = setting("float32", group="machine")
     """Precision of computations; weights, statistics and architecture parameters stay float32."""
-    jit_compile: Literal["auto", "on", "off"] = "auto"
+    jit_compile: Literal["auto", "on", "off"] = setting("auto", group="machine")
     """Compile the training step with XLA; by default only if there is a GPU."""
-    deterministic: bool = False
+    deterministic: bool = setting(False, group="machine")
     """Use only deterministic operations: runs with equal seeds are equal bit for bit."""
-    strategy: Literal["auto", "one", "mirrored", "multi_worker", "tpu"] = "auto"
+    strategy: Literal["auto", "one", "mirrored", "multi_worker", "tpu"] = setting(
+        "auto", group="machine"
+    )
     """Distribution strategy of tf.distribute. By default `multi_worker` if TF_CONFIG names several
     workers, `mirrored` for several devices, else `one`."""
-    devices: int | None = setting(None, "positive")
+    devices: int | None = setting(None, "positive", group="machine")
     """Number of devices of this host: GPUs, or logical CPU devices if there are none. By default
     one, and with `mirrored` all GPUs."""
-    checkpoint_steps: int | None = setting(None, "positive")
+    checkpoint_steps: int | None = setting(None, "positive", group="machine")
     """Save a checkpoint every this many steps, in addition to every epoch."""
-    checkpoint_minutes: float | None = setting(10.0, "positive")
+    checkpoint_minutes: float | None = setting(10.0, "positive", group="machine")
     """Save a checkpoint every this many minutes, in addition to every epoch."""
-    keep_checkpoints: int = setting(3, "positive")
+    keep_checkpoints: int = setting(3, "positive", group="machine")
     """Number of most recent checkpoints to keep."""
-    max_bad_steps: int = setting(10, "positive")
+    max_bad_steps: int = setting(10, "positive", group="machine")
     """Number of consecutive steps with non-finite values, all of them skipped, after which the run
     rolls back to its last checkpoint with a lower learning rate."""
-    profile_steps: str | None = None
+    profile_steps: str | None = setting(None, group="machine")
     """First and last step to record with TensorFlow's profiler, as in 10,15, counted from the start
     of this process; TensorBoard shows the profile."""
-    overwrite: bool = False
+    overwrite: bool = setting(False, group="data and folder", common=True)
     """Delete an existing run in the folder first."""
-    resume: bool = False
-    """Resume the run in the folder from its last checkpoint, with its own settings."""
+    resume: bool = setting(False, group="data and folder", common=True)
+    """Resume the run in the folder from its last checkpoint, with its own settings; with more
+    epochs, a finished one too."""
 
     def __new__(cls, **given):
         """Notes which fields are given, since the preset sets all others."""
@@ -164,9 +173,10 @@ class ArchConfig(RunConfig):
 
     command = "search"
     searches = True
+    group = "search method"
 
     # annotations are evaluated when a config is made, so that they include what users register
-    arch_gradient: Literal[(*ESTIMATORS,)] = setting("second_order", is_open=True)
+    arch_gradient: Literal[(*ESTIMATORS,)] = setting("second_order", is_open=True, common=True)
     """Estimator of the architecture gradient: `second_order` is exact, `first_order` omits the
     virtual step (faster), `finite_difference` is the paper's approximation."""
     arch_from_epoch: int = setting(0, "zero or more")

@@ -17,6 +17,8 @@ from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 class RelaxationConfig(ArchConfig):
     """Settings of the relaxation of a search, and of its regularization."""
 
+    group = "search method"
+
     space: Literal[(*SPACES,)] = setting(DARTS, is_open=True)
     """Search space, the candidate operations per edge and the nodes per cell: `darts` is the
     paper's, eight operations and four nodes; `s2` has only skip connections and 3x3 separable
@@ -125,6 +127,8 @@ def _check_stages(stages: tuple[str, ...], space: Space):
 class StoppingConfig(Config):
     """Settings of the eigenvalue measure and the early stop, for every search."""
 
+    group = "search method"
+
     eigenvalue: bool = False
     """Measure after every epoch the dominant eigenvalue of the Hessian of the validation loss with
     respect to the alphas, which grows when a search is about to collapse (Robust DARTS)."""
@@ -147,6 +151,8 @@ class StoppingConfig(Config):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelectionConfig(Config):
     """Settings of the selection of the final cells."""
+
+    group = "search method"
 
     max_skips: int | None = setting(None, "zero or more")
     """Maximum number of skip connections in the normal cell: the weakest are replaced by the next
@@ -175,6 +181,8 @@ class SelectionConfig(Config):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollapseConfig(StoppingConfig, SelectionConfig):
     """Settings of the collapse measures, early stops and selection of a search on images."""
+
+    group = "search method"
 
     discretisation_gap: bool = False
     """Measure after every epoch how much the supernet's validation accuracy falls when it is

@@ -16,7 +16,7 @@ HIGHEST_PORT = 65_535
 class ServeConfig(Config):
     """Serve an export over gRPC and REST, as TensorFlow Serving does, or by TensorFlow Serving."""
 
-    model: pathlib.Path
+    model: pathlib.Path = setting(dataclasses.MISSING, place="MODEL", names="export")
     """Folder of an export, its saved_model folder, or one model in that folder."""
     output: pathlib.Path | None = None
     """Folder for TensorFlow Serving's files: models.config, batching.config and run.sh, which

@@ -12,14 +12,6 @@ from darts_tf.configs.base import Config, setting
 from darts_tf.configs.serve import HIGHEST_PORT
 from darts_tf.errors import InputError
 
-What = Annotated[
-    tyro.conf.Positional[str],
-    tyro.conf.arg(metavar="GENOTYPE", help_behavior_hint="(required)"),
-]
-Runs = Annotated[
-    tyro.conf.Positional[tuple[pathlib.Path, ...]],
-    tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
-]
 File = Annotated[pathlib.Path | None, tyro.conf.arg(aliases=("-o",))]
 
 
@@ -27,8 +19,9 @@ File = Annotated[pathlib.Path | None, tyro.conf.arg(aliases=("-o",))]
 class PlotConfig(Config):
     """Draw cells: of a genotype, of a search's supernet, or the course of a search."""
 
-    genotype: What = ""
-    """Name of a published genotype, a file with one, or the folder of a run."""
+    genotype: str = setting("", place="GENOTYPE", names="genotype of any kind")
+    """Cells to draw: the folder of a run, a file with a genotype, or the name of a published
+    one."""
     output: File = None
     """File to write: .svg, .png, .pdf or .gif; for an animation .svg or .gif. By default a file in
     the working directory, named after the genotype."""
@@ -58,7 +51,7 @@ class PlotConfig(Config):
 class BoardConfig(Config):
     """Show runs in TensorBoard, until Ctrl-C."""
 
-    runs: Runs = ()
+    runs: tuple[pathlib.Path, ...] = setting((), place="RUN...")
     """Folders of runs, or folders that contain runs: comparisons, protocols, studies."""
     port: int = setting(6006, "zero or more")
     """Port to listen on; 0 for a free one."""
@@ -79,12 +72,12 @@ class BoardConfig(Config):
 class ReportConfig(Config):
     """Write an HTML report of one run, or of several side by side, as a single file."""
 
-    runs: Runs = ()
+    runs: tuple[pathlib.Path, ...] = setting((), place="RUN...")
     """Folders of runs: searches, trainings, selections, comparisons, studies."""
     output: File = None
     """File for the report; by default report.html in the run's folder, or in the common parent
     folder of several runs."""
-    export: pathlib.Path | None = None
+    export: pathlib.Path | None = setting(None, names="folder")
     """Folder of the run's export; by default the one beside it."""
 
     def __post_init__(self):

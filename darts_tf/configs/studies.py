@@ -22,13 +22,15 @@ Method = Literal["random", "evolution", "bayesian", "hyperband"]
 class StudyConfig(JobConfig):
     """Settings shared by all studies: the search method and its budget."""
 
+    group = "search method"
+
     inner_runs = "trials"
     may_differ: ClassVar[frozenset[str]] = frozenset({"budget"})
 
-    method: Method = "random"
+    method: Method = setting("random", common=True)
     """Search method: random search, regularized evolution, Bayesian optimization with a Gaussian
     process, or Hyperband, which gives many trials few epochs and the best ones up to `epochs`."""
-    budget: str = setting("trials=20", read=checked_allowance)
+    budget: str = setting("trials=20", read=checked_allowance, group="budget", common=True)
     """Budget of all trials together: trials=20, epochs=100, time=30min of training, or like=FOLDER,
     the time that a finished search took. It can be raised with --resume."""
     population: int = setting(20, "positive")
@@ -53,7 +55,7 @@ class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
     command = kind = "baseline"
     presets = TRAIN_PRESETS
 
-    validation_split: float = setting(0.2, "from 0 to below 1")
+    validation_split: float = setting(0.2, "from 0 to below 1", group="data and folder")
     """Hold out this fraction of the training images to rank trials; the test split is not used."""
 
     def __post_init__(self):
@@ -72,22 +74,27 @@ class TuneConfig(SeededConfig, StudyConfig):
     command = "tune"
     kind = "study of settings"
 
-    of: Literal["search", "train"]
+    group = "recipe"
+
+    of: Literal["search", "train"] = setting(dataclasses.MISSING, common=True)
     """Command whose settings are optimized."""
-    over: tuple[str, ...]
+    over: tuple[str, ...] = setting(dataclasses.MISSING, common=True)
     """Settings to optimize, each with a range or values, as in learning_rate=0.01..0.1:log
     channels=8,16 flip=true,false; `:log` samples a range on a logarithmic scale."""
-    workdir: pathlib.Path
-    """Folder of the study; must be new or empty, unless resumed or overwritten."""
-    preset: str = "digits"
+    workdir: pathlib.Path = setting(
+        dataclasses.MISSING, group="data and folder", common=True, names="run to make"
+    )
+    """Folder where the study is kept; must be new or empty, unless resumed or overwritten."""
+    preset: str = setting("digits", group="size and time", common=True)
     """Preset of the command, for all other settings."""
-    set: tuple[str, ...] = ()
+    set: tuple[str, ...] = setting((), common=True)
     """Fixed values of other settings of the command, as in epochs=5 dataset=cifar10."""
-    genotype: str | None = None
-    """Genotype to train: name of a published genotype, or a file; only with --of train."""
-    overwrite: bool = False
+    genotype: str | None = setting(None, group="data and folder", common=True, names="genotype")
+    """Cells to train, only with --of train: the folder of a search, a file with a genotype, or the
+    name of a published one."""
+    overwrite: bool = setting(False, group="data and folder", common=True)
     """Delete an existing study in the folder first."""
-    resume: bool = False
+    resume: bool = setting(False, group="data and folder", common=True)
     """Resume the study in the folder, with its own settings."""
 
     def __post_init__(self):
@@ -114,33 +121,36 @@ class CompareConfig(RecipeConfig):
     may_differ: ClassVar[frozenset[str]] = frozenset({"genotypes", "methods", "seeds", "train"})
     dataset_with = ("train", "methods")
 
-    genotypes: tuple[str, ...] = setting((), read=names)
-    """Names of published genotypes and genotype files, separated by commas or spaces."""
-    methods: tuple[str, ...] = setting((), read=names)
+    genotypes: tuple[str, ...] = setting(
+        (), read=names, group="data and folder", common=True, place="GENOTYPE...", names="genotypes"
+    )
+    """Cells to compare, separated by commas or spaces: folders of searches, files with genotypes,
+    and names of published ones."""
+    methods: tuple[str, ...] = setting((), read=names, group="search method", common=True)
     """Search methods to compare at equal cost, instead of genotypes: first_order, second_order,
     finite_difference, partial_channels, perturbation, random, evolution, bayesian, hyperband."""
-    budget: str = setting("time=10min", read=checked_allowance)
+    budget: str = setting("time=10min", read=checked_allowance, group="budget", common=True)
     """With methods: time that each may spend on its search, for each seed."""
-    against: str = "random"
+    against: str = setting("random", group="search method")
     """With methods: the method that all others are tested against."""
-    search: tuple[str, ...] = setting((), read=names)
+    search: tuple[str, ...] = setting((), read=names, group="search method")
     """With methods: other settings of the searches, as in channels=8,batch_size=32."""
-    trial_epochs: int | None = setting(None, "positive")
+    trial_epochs: int | None = setting(None, "positive", group="search method")
     """With methods: epochs of a baseline's trial; by default a sixth of epochs, as the paper's 100
     of 600."""
-    population: int = setting(8, "positive")
+    population: int = setting(8, "positive", group="search method")
     """With methods: number of trials in the population of evolution; it and the Gaussian process
     start with as many random trials."""
-    sample: int = setting(3, "positive")
+    sample: int = setting(3, "positive", group="search method")
     """With methods: number of trials that evolution samples; the best is the next parent."""
-    train: bool = False
+    train: bool = setting(False, group="size and time", common=True)
     """Train every network; otherwise the dataset is not needed. Cells of methods are always
     trained."""
-    seeds: tuple[int | str, ...] = setting((0,), read=counts)
+    seeds: tuple[int | str, ...] = setting((0,), read=counts, group="machine", common=True)
     """Seeds to train every network with, separated by commas or spaces."""
-    classes: int | None = setting(None, "positive")
+    classes: int | None = setting(None, "positive", group="data and folder")
     """Classes of networks that are not trained; by default 10, or 1000 with the ImageNet stem."""
-    image_channels: Literal[1, 3] = 3
+    image_channels: Literal[1, 3] = setting(3, group="data and folder")
     """For networks that are not trained: 1 for grayscale images, 3 for color images."""
 
     def __post_init__(self):
@@ -195,36 +205,40 @@ class SelectConfig(JobConfig):
     # these only add runs; each run checks its own settings
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "final_seeds"})
 
-    workdir: pathlib.Path
-    """Folder of the protocol, with a subfolder for every run; must be new or empty, unless resumed
-    or overwritten."""
-    preset: Literal["digits", "photos", "cifar10", "pc-darts", "tiny"] | None = None
+    workdir: pathlib.Path = setting(
+        dataclasses.MISSING, group="data and folder", names="run to make"
+    )
+    """Folder where the protocol is kept, with a subfolder for every run; must be new or empty,
+    unless resumed or overwritten."""
+    preset: Literal["digits", "photos", "cifar10", "pc-darts", "tiny"] | None = setting(
+        None, group="size and time"
+    )
     """Preset that defines the defaults of the searches and the trainings; by default `digits` for
     that dataset, and `photos` for others."""
-    dataset: str | None = None
+    dataset: str | None = setting(None, group="data and folder", names="dataset")
     """`digits`, the name of a TFDS dataset, or a folder of images; by default the preset's, if it
     has one."""
-    limit: int | None = setting(None, "positive")
+    limit: int | None = setting(None, "positive", group="data and folder")
     """Maximum number of images to use of each split; by default the preset's."""
-    seeds: tuple[int | str, ...] = setting((0, 1, 2, 3), read=counts)
+    seeds: tuple[int | str, ...] = setting((0, 1, 2, 3), read=counts, group="machine")
     """Seeds of the searches, separated by commas or spaces."""
-    final_seeds: tuple[int | str, ...] = setting((0, 1, 2), read=counts)
+    final_seeds: tuple[int | str, ...] = setting((0, 1, 2), read=counts, group="machine")
     """Seeds of the full trainings of the best cell."""
-    brief_epochs: int | None = setting(None, "positive")
+    brief_epochs: int | None = setting(None, "positive", group="size and time")
     """Epochs of the trainings by which cells are ranked; by default a sixth of the full ones, as
     in the paper."""
-    validation_split: float = setting(0.2, "from 0 to below 1")
+    validation_split: float = setting(0.2, "from 0 to below 1", group="data and folder")
     """Fraction of the training images that the brief trainings hold out to choose the best cell;
     only the full trainings use the test split."""
-    seed: int = setting(0, "zero or more, below 2**32")
+    seed: int = setting(0, "zero or more, below 2**32", group="machine")
     """Seed of the brief trainings and of the images they hold out, equal for all cells."""
-    search: tuple[str, ...] = ()
+    search: tuple[str, ...] = setting((), group="recipe")
     """Other settings of the searches, as in epochs=5 arch_gradient=first_order."""
-    train: tuple[str, ...] = ()
+    train: tuple[str, ...] = setting((), group="recipe")
     """Other settings of the brief and the full trainings, as in epochs=60 drop_path=0.1."""
-    overwrite: bool = False
+    overwrite: bool = setting(False, group="data and folder")
     """Delete an existing protocol in the folder first, with all its runs."""
-    resume: bool = False
+    resume: bool = setting(False, group="data and folder")
     """Resume the protocol in the folder, or join the processes that work on it: each takes runs
     that no other has. Seeds can be added."""
 

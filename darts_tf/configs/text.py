@@ -20,19 +20,20 @@ class TextConfig(RunConfig):
     """Settings shared by all runs on text: the language model and its training."""
 
     on_text = True
+    group = "recipe"
 
-    dataset: str = "pydoc"
+    dataset: str = setting("pydoc")
     """`pydoc` (embedded: Python's own reference), or a folder with train.txt, valid.txt and
     test.txt: one sentence per line, words separated by white space."""
     preset: str = "pydoc"
     """Preset that defines the defaults of all other settings."""
     batch_size: int = setting(32, "positive")
     """Number of parallel streams of text."""
-    valid_batch_size: int = setting(10, "positive")
+    valid_batch_size: int = setting(10, "positive", group="size and time")
     """Number of parallel streams of the validation text when it is only evaluated."""
-    time_steps: int = setting(35, "positive")
+    time_steps: int = setting(35, "positive", group="size and time", common=True)
     """Usual number of words per step of truncated backpropagation through time."""
-    units: int = setting(128, "positive")
+    units: int = setting(128, "positive", group="size and time", common=True)
     """Size of the hidden state and of the word embedding."""
     learning_rate: float = setting(20.0, "positive")
     """Learning rate of the weights in the first epoch, for a batch of `time_steps` words."""
@@ -70,6 +71,7 @@ class TextSearchConfig(SeededConfig, StoppingConfig, TextConfig, ArchConfig):
     """Search for recurrent cells with DARTS, on a text."""
 
     kind = "search on text"
+    may_grow = frozenset({"epochs"})
     presets = TEXT_SEARCH_PRESETS
 
     preset: TextSearchPreset = "pydoc"
@@ -88,13 +90,22 @@ class TextTrainConfig(SeededConfig, TextConfig):
 
     command = "train"
     kind = "training on text"
+    may_grow = frozenset({"epochs"})
     trains = True
     presets = TEXT_TRAIN_PRESETS
+    group = "recipe"
 
     preset: TextTrainPreset = "pydoc"
     """Preset that defines the defaults of all other settings."""
-    genotype: str
-    """Name of a published recurrent genotype, or a JSON file such as a search's genotype.json."""
+    genotype: str = setting(
+        dataclasses.MISSING,
+        group="data and folder",
+        common=True,
+        place="GENOTYPE",
+        names="recurrent genotype",
+    )
+    """Cell to train: the folder of a search, a file with a genotype, or the name of a published
+    one."""
     time_steps_spread: float = setting(5.0, "zero or more")
     """Standard deviation of the number of words per step; 0 for a fixed number."""
     average_after: int | None = setting(5, "positive")

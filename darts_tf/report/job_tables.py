@@ -19,6 +19,7 @@ from darts_tf.errors import InputError, shortened, shown
 from darts_tf.report.charts import measured, number
 from darts_tf.runs import files
 from darts_tf.runs.log import reading
+from darts_tf.runtime.numbers import rounded
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
@@ -228,7 +229,7 @@ def export_of(folder: pathlib.Path) -> Table:
 
 def _model(model: dict) -> Iterable[str]:
     yield str(model["path"])
-    yield f"{model['bytes'] / 1e6:,.2f} MB"
+    yield f"{rounded(model['bytes'] / 1e6, 2)} MB"
     yield f"{model['difference']:.1e}"
     yield f"{model['agreement']:.1%}"
     if "perplexity" in model:

@@ -20,6 +20,7 @@ from darts_tf.runs.evaluations import Evaluation, evaluations_of
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of
 from darts_tf.runs.soundness import doubts_of, doubts_of_accuracy
+from darts_tf.runtime.inputs import not_there
 from darts_tf.search import early_stopping
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
@@ -147,7 +148,7 @@ def config_of(folder: pathlib.Path):
 
 def _runs_in(folder: pathlib.Path) -> str:
     if not folder.is_dir():
-        return ", which does not exist"
+        return f", {not_there(folder)}"
     names = sorted(path.parent.name for path in folder.glob(f"*/{files.CONFIG}"))
     return f", which contains the runs {listed(names)}" if names else ""
 

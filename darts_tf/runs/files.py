@@ -15,7 +15,9 @@ import numpy as np
 
 from darts_tf.errors import InputError
 from darts_tf.runtime import atomic
+from darts_tf.runtime.inputs import not_there
 from darts_tf.runtime.strict_json import parse_json
+from darts_tf.spaces import genotype
 
 CONFIG = "config.json"
 """All settings of the run; a folder without this file is not a run."""
@@ -24,7 +26,7 @@ DATASET = "dataset.json"
 without any; for a text its name, sizes and digest."""
 VOCABULARY = "vocabulary.txt"
 """The words of a text, one per line, in the order of the model's logits."""
-GENOTYPE = "genotype.json"
+GENOTYPE = genotype.FILE
 ALPHAS = "alphas.npz"
 """Arrays `normal` and `reduce`, or `recurrent`, each of shape (edges, primitives)."""
 HISTORY = "alphas_history.npz"
@@ -131,7 +133,7 @@ def read_json(path: str | os.PathLike[str]):
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"Expected a file. Received: {str(path)!r}, which is not there") from error
+        raise InputError(f"Expected a file. Received: {str(path)!r}, {not_there(path)}") from error
 
 
 def read_dataset(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], dict]:

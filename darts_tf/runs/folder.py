@@ -105,6 +105,7 @@ def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator
 
     Creates the folder, or empties it to overwrite, locks it, writes the log to it, and writes the
     files that describe the run. The settings are written last: a folder without them is not a run.
+    If the block raises before the run's first checkpoint, these files are deleted again.
 
     Args:
         config: settings of the run, with `workdir`, `overwrite` and `resume`.
@@ -132,15 +133,24 @@ def started_run(config, dataset, genotype=None, writes: bool = True) -> Iterator
         _check_same_run(config, folder, description)
     with contextlib.ExitStack() as stack:
         with _usable(folder):
+            if not folder.exists():
+                stack.callback(_remove_if_unused, folder)
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
             check_workdir(folder, **options)  # again: it may have changed before it was locked
             if not config.resume:
                 _delete_run(folder)
             stack.enter_context(_logged(folder))
-            if not config.resume:
+            if config.resume:
+                _store_growth(config, folder)
+            else:
                 _describe(folder, config, dataset, description, genotype)
-        yield folder
+        try:
+            yield folder
+        except Exception:
+            if not config.resume and _has_only_begun(folder):
+                _delete_run(folder)
+            raise
 
 
 def _description(dataset) -> dict[str, object]:
@@ -181,9 +191,34 @@ def _describe(folder, config, dataset, description, genotype) -> None:
     files.write_json(folder / files.CONFIG, config.to_dict())
 
 
+def _remove_if_unused(folder: pathlib.Path) -> None:
+    """Removes a folder in which nothing was written."""
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {files.LOCK}:
+            (folder / files.LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _store_growth(config, folder: pathlib.Path) -> None:
+    """Stores the settings that a resumed run has increased, for later resumptions."""
+    stored = files.read_json(folder / files.CONFIG)
+    grown = {name: getattr(config, name) for name in config.may_grow}
+    if any(stored.get(name, value) != value for name, value in grown.items()):
+        files.write_json(folder / files.CONFIG, {**stored, **grown})
+
+
+def _has_only_begun(folder: pathlib.Path) -> bool:
+    """Returns whether a run has only the files that it starts with, and no checkpoint."""
+    kept = {entry.name for entry in folder.iterdir() if not _is_passing(entry.name)}
+    checkpoints = folder / files.CHECKPOINTS
+    empty = not checkpoints.is_dir() or not any(checkpoints.iterdir())
+    return empty and kept <= {*_FIRST, files.CONFIG, files.EDGE_PRIMITIVES, files.CHECKPOINTS}
+
+
 def _check_same_run(config, folder: pathlib.Path, description: Mapping[str, object]) -> None:
     now, before = config.to_dict(), resumed(type(config), folder).to_dict()
-    check_same_settings(folder / files.CONFIG, before, now, config.may_differ)
+    options = {"may_differ": config.may_differ, "may_grow": config.may_grow}
+    check_same_settings(folder / files.CONFIG, before, now, **options)
     path = folder / files.DATASET
     known = files.read_json(path) if description else {}
     known = known if isinstance(known, dict) else {}
@@ -216,6 +251,7 @@ def check_same_settings(
     before: Mapping[str, object],
     now: Mapping[str, object],
     may_differ: Iterable[str] = (),
+    may_grow: Iterable[str] = (),
 ) -> None:
     """Checks that a run is resumed with the settings it was started with.
 
@@ -224,11 +260,13 @@ def check_same_settings(
         before: the stored settings.
         now: the settings now; those in `MAY_DIFFER` are not compared.
         may_differ: further settings that are not compared.
+        may_grow: settings that may be larger now.
 
     Raises:
         InputError: a setting differs; the message names the first one.
     """
-    names = {*before, *now} - MAY_DIFFER - {*may_differ}
+    grown = {name for name in may_grow if now[name] >= before.get(name, now[name])}
+    names = {*before, *now} - MAY_DIFFER - {*may_differ} - grown
     # the preset first, since it decides others
     for name in sorted(names, key=lambda name: (name != "preset", name)):
         if before.get(name) != now.get(name):
@@ -307,8 +345,11 @@ def _is_unused(folder: pathlib.Path) -> bool:
     """Returns whether a folder is empty, except for files of a run killed before its config."""
     names = {entry.name for entry in folder.iterdir()}
     kept = {name for name in names if not _is_passing(name)}
-    first = {files.DATASET, files.VOCABULARY, files.GENOTYPE, files.LOG}
-    return not kept or (files.LOCK in names and kept <= first)
+    return not kept or (files.LOCK in names and kept <= _FIRST)
+
+
+_FIRST = {files.DATASET, files.VOCABULARY, files.GENOTYPE, files.LOG}
+"""Files that are written before the settings."""
 
 
 def _delete_run(folder: pathlib.Path) -> None:

@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
+from darts_tf.errors import InputError
+
 CHAINS = 8
 """Operations of a cell that are ready at a time, roughly: one per primitive on two states."""
 
@@ -48,6 +50,38 @@ def compiles(jit_compile: str) -> bool:
     XLA's depthwise convolutions are 10 to 20 times slower than TensorFlow's on CPUs.
     """
     return has_gpu() if jit_compile == "auto" else jit_compile == "on"
+
+
+FLOATX, IMAGES = "float32", "channels_last"
+"""Keras' global settings that our networks are written for."""
+
+
+def use_default_keras() -> None:
+    """Sets Keras' global number format and order of axes, in place of those of keras.json."""
+    keras.config.set_floatx(FLOATX)
+    keras.config.set_image_data_format(IMAGES)
+
+
+def check_keras() -> None:
+    """Checks Keras' backend and global settings, which a program or keras.json may have changed.
+
+    With another number format, losses and metrics would silently be computed in it: sums of 16-bit
+    numbers end at 65,504.
+
+    Raises:
+        InputError: one differs from what our networks are written for.
+    """
+    for setting, wanted, cure in (
+        ("backend", "tensorflow", "the environment variable KERAS_BACKEND=tensorflow"),
+        ("floatx", FLOATX, f"keras.config.set_floatx({FLOATX!r})"),
+        ("image_data_format", IMAGES, f"keras.config.set_image_data_format({IMAGES!r})"),
+    ):
+        received = getattr(keras.config, setting)()
+        if received != wanted:
+            raise InputError(
+                f"Expected Keras with {setting}={wanted}, which {cure} sets. "
+                f"Received: {setting}={received}"
+            )
 
 
 def make_deterministic(deterministic: bool) -> None:

@@ -56,8 +56,17 @@ def check_output_folder(
     if folder.is_dir() and not overwrite and not is_new(folder):
         raise InputError(
             f"Expected {name} to be a new or empty folder (or {instead}). "
-            f"Received: {str(folder)!r}, which is not empty"
+            f"Received: {str(folder)!r}, which is not empty; {str(free_folder(folder))!r} is free"
         )
+
+
+def free_folder(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the path if nothing is there, or else with a number appended, `folder-2`."""
+    number, path = 1, folder
+    while path.exists() or path.is_symlink():
+        number += 1
+        path = folder.with_name(f"{folder.name}-{number}")
+    return path
 
 
 def _check_above(expected: str, path: pathlib.Path) -> None:

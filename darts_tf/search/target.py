@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf.configs import BudgetConfig, TrainConfig
+from darts_tf.configs import BudgetConfig, TrainConfig, kind_of
 from darts_tf.configs.budgets import parsed_budget
+from darts_tf.configs.presets import TRAINED_BY
 from darts_tf.costs import latency_table
 from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.costs.tables import CellCosts, cell_costs
+from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.counting import checked_target, cost_table
+from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
@@ -39,16 +44,48 @@ def target_of(
     Raises:
         InputError: images too small for the network.
     """
-    recipe = TrainConfig.presets.get(preset, {})
+    recipe = recipe_of(preset)
 
     def chosen(name):
         setting = getattr(config, f"budget_{name}")
-        return recipe.get(name, getattr(TrainConfig, name)) if setting is None else setting
+        return recipe[name] if setting is None else setting
 
     side, stem = config.budget_image_size, chosen("stem")
     size = image_size if side is None else (side, side)
     sizes = (chosen("channels"), chosen("cells"), *size)
     return checked_target(Target(*sizes, stem, classes, image_channels))
+
+
+def recipe_of(preset: str) -> dict[str, object]:
+    """Returns the training settings for cells that were searched with a preset.
+
+    They are those of the preset of this name, or else the one that belongs to it.
+    """
+    own = TrainConfig.presets.get(TRAINED_BY.get(preset, preset), {})
+    return {field.name: field.default for field in dataclasses.fields(TrainConfig)} | own
+
+
+def target_of_run(folder: pathlib.Path) -> Target | None:
+    """Returns the network that `darts-tf train` makes of the cells of a run.
+
+    Args:
+        folder: folder of a search, whose recipe is that of its preset, or of a training.
+
+    Returns:
+        The network; None for runs on text and jobs of many runs.
+
+    Raises:
+        InputError: a file of the run cannot be read.
+    """
+    stored = files.read_json(files.existing(folder, files.CONFIG))
+    kind = kind_of(stored)
+    if kind.on_text or not (kind.searches or kind.trains):
+        return None
+    recipe = stored if kind.trains else recipe_of(stored["preset"])
+    classes, fields = files.read_dataset(files.existing(folder, files.DATASET))
+    images = Preprocessing.from_dict(fields)
+    sizes = (recipe["channels"], recipe["cells"], images.height, images.width, recipe["stem"])
+    return checked_target(Target(*sizes, len(classes), images.channels))
 
 
 def costs_of(

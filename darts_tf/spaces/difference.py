@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from darts_tf.errors import InputError
+from darts_tf.errors import InputError, listed
 from darts_tf.spaces.cell import Pairs
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, edge_words
+from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, edge_words
 
 SAME = "cells as before"
 """Description of two equal genotypes."""
@@ -73,6 +73,19 @@ def describe_changes(
     named = "; ".join(map(str, differences[:most]))
     more = f"; and {len(differences) - most} more" if len(differences) > most else ""
     return f"{len(differences)} of {edges} edges changed: {named}{more}"
+
+
+def count_changes(before: Genotype | RecurrentGenotype, after) -> str:
+    """Says how many edges differ and at which nodes, in a short line; `SAME` if none does."""
+    differences = changes(before, after)
+    if not differences:
+        return SAME
+    edges = sum(_size(before, cell) for cell in _CELLS[type(before)])
+    places = []
+    for cell in dict.fromkeys(each.cell for each in differences):
+        nodes = sorted({each.node for each in differences if each.cell == cell})
+        places.append(f"{CELL_TITLES[cell]}, node{'s' * (len(nodes) > 1)} {listed(nodes)}")
+    return f"{len(differences)} of {edges} edges changed: {'; '.join(places)}"
 
 
 def _size(genotype, cell: str) -> int:

@@ -29,6 +29,9 @@ from darts_tf.spaces.cell import (
 _PICTURE = "darts_tf.plots.figures:plot_genotype"
 """Draws a genotype; imported when a notebook shows one, since rooms import only downwards."""
 
+FILE = "genotype.json"
+"""Name of the file of a genotype in the folder of a run or of an export."""
+
 
 class _Genotype:
     """Base class of genotypes: conversion to and from JSON, and the picture in notebooks."""
@@ -197,6 +200,34 @@ def state_words(cell: str, state: int) -> str:
 def edge_words(cell: str, primitive: str, source: int) -> str:
     """Returns the name of an edge in texts for people: `dil_conv_3x3 from node 2`."""
     return f"{primitive} from {state_words(cell, source)}"
+
+
+def cells_in_words(genotype: Genotype | RecurrentGenotype) -> str:
+    """Returns the cells as text for people, a line for each node, with a legend below."""
+    recurrent = isinstance(genotype, RecurrentGenotype)
+    count, first = (1, 1) if recurrent else (2, INPUTS)
+    lines = []
+    for cell in ("recurrent",) if recurrent else CELLS:
+        pairs = getattr(genotype, cell)
+        concat = genotype.concat if recurrent else getattr(genotype, f"{cell}_concat")
+        lines.append(CELL_TITLES[cell])
+        for node in range(first, first + len(pairs) // count):
+            own = pairs[count * (node - first) :][:count]
+            lines.append(f"  node {node} = {' + '.join(edge_words(cell, *pair) for pair in own)}")
+        joined = "mean" if recurrent else "channels"
+        lines.append(f"  output = {joined} of nodes {', '.join(map(str, concat))}")
+    legend = _LEGEND_RECURRENT if recurrent else _LEGEND
+    return "\n".join([*lines, *legend])
+
+
+_LEGEND = (
+    "A node adds what its two operations make of earlier states. Inputs 0 and 1 are the",
+    "outputs of the cell before the last one and of the last one.",
+)
+_LEGEND_RECURRENT = (
+    "A node applies its activation to a gated mixture of one earlier state. Input 0 is",
+    "made of the word and of the hidden state before.",
+)
 
 
 def cell_table(cell: str, pairs, concat) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

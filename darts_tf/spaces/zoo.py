@@ -8,8 +8,9 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from darts_tf.errors import InputError, unknown_name
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.errors import InputError, listed, nearest, shown
+from darts_tf.runtime.inputs import not_there, similar
+from darts_tf.spaces.genotype import FILE, Genotype, RecurrentGenotype
 from darts_tf.spaces.notation import parse
 
 
@@ -247,8 +248,9 @@ def load_genotype(
 
     Args:
         path_or_name: a name in `GENOTYPES`, or in `RECURRENT_GENOTYPES`; the path of a file with a
-            genotype; or, for a file with several, its path, a colon and the name in the file
-            or a number: `genotypes.py:DARTS_V2`, `search.log:-1` for the last.
+            genotype, or of a run's folder, which has one; or, for a file with several, its path, a
+            colon and the name in the file or a number: `genotypes.py:DARTS_V2`, `search.log:-1` for
+            the last.
         recurrent: whether a recurrent cell is expected. None accepts a file of either kind, and
             looks names up in `GENOTYPES`.
 
@@ -260,17 +262,15 @@ def load_genotype(
         return known[path_or_name]
     path, name = pathlib.Path(path_or_name), None
     if os.path.isdir(path):
-        raise InputError(f"Expected a genotype's name or file. Received: the folder {path}")
+        path = _file_in(path)
     if not os.path.isfile(path):
         path, _, name = str(path_or_name).rpartition(":")
         if not os.path.isfile(path):
-            raise _unknown(str(path_or_name), known)
+            raise _unknown(str(path_or_name), known, bool(recurrent))
     try:
         genotype = parse(pathlib.Path(path).read_bytes(), name)
         if recurrent not in (None, isinstance(genotype, RecurrentGenotype)):
-            kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
-            wanted, received = kinds[recurrent], kinds[not recurrent]
-            raise InputError(f"Expected {wanted}. Received: {received}")
+            raise _of_other_kind(recurrent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return genotype
@@ -293,11 +293,45 @@ def short_name(path_or_name: str | os.PathLike[str]) -> str:
     return f"{pathlib.Path(path).stem}-{number}"
 
 
-def _unknown(name: str, known: Mapping[str, object]) -> InputError:
+def _file_in(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the file of the genotype in the folder of a run or of an export.
+
+    Raises:
+        InputError: there is none; the message names a folder below that has one.
+    """
+    if (folder / FILE).is_file():
+        return folder / FILE
+    below = sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+    hint = f". Did you mean {str(below[0])!r}?" if below else ""
+    raise InputError(
+        "Expected a genotype's name or file, or the folder of a run that has one. "
+        f"Received: {folder}, a folder without {FILE}{hint}"
+    )
+
+
+def _of_other_kind(recurrent: bool) -> InputError:
+    kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
+    wanted, received = kinds[recurrent], kinds[not recurrent]
+    return InputError(f"Expected {wanted}. Received: {received}")
+
+
+def _unknown(name: str, known: Mapping[str, object], recurrent: bool) -> InputError:
     plain = name.replace("-", "_")
+    if name in (GENOTYPES if recurrent else RECURRENT_GENOTYPES):
+        return InputError(f"{name}: {_of_other_kind(recurrent)}")
     if plain in NOT_EXPRESSIBLE:
         return InputError(
             "Expected a genotype of two inputs and one output per cell and known primitives. "
             f"Received: {name}: {NOT_EXPRESSIBLE[plain]}"
         )
-    return unknown_name("genotype", name, [*known, "the path of a file"])
+    if os.sep in name or pathlib.Path(name).suffix in (".json", ".py", ".txt"):
+        return InputError(
+            "Expected a genotype's name or file, or the folder of a run that has one. "
+            f"Received: {shown(name)}, {not_there(name)}"
+        )
+    alike = nearest(name, known) or similar(name)
+    hint = f" Did you mean {str(alike)!r}?" if alike else ""
+    return InputError(
+        f"Expected genotype to be one of {listed(known)}, a file, or the folder of a run. "
+        f"Received: genotype={shown(name)}.{hint}"
+    )

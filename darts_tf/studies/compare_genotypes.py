@@ -82,7 +82,7 @@ def compare(
 def named_genotypes(texts: Sequence[str]) -> dict[str, Genotype]:
     """Genotypes by their names: those of the zoo, and the names of files.
 
-    A file `genotype.json` is named after its folder, which is that of a search.
+    The folder of a run has its own name, and its file `genotype.json` that of the folder.
 
     Args:
         texts: each as `load_genotype` takes it.
@@ -105,6 +105,8 @@ def named_genotypes(texts: Sequence[str]) -> dict[str, Genotype]:
 
 def _name_of(text: str) -> str:
     path = pathlib.Path(text).resolve()
+    if path.is_dir():
+        return path.name
     return path.parent.name if path.name == files.GENOTYPE else short_name(text)
 
 
@@ -125,6 +127,34 @@ def sizes_of(
         found = config.classes or USUAL_CLASSES[config.stem], size, config.image_channels
     check_image_size(*size, config.stem)
     return found
+
+
+def network_in_words(
+    config: CompareConfig, rows: Sequence[Row], sizes: tuple[int, tuple[int, int], int]
+) -> str:
+    """Describes the networks whose costs the table has.
+
+    Args:
+        config: of the comparison.
+        rows: of the genotypes.
+        sizes: see `sizes_of`.
+    """
+    classes, image_size, image_channels = sizes
+    widths = sorted({row.channels for row in rows})
+    channels = widths[0] if len(widths) == 1 else f"{widths[0]} to {widths[-1]}"
+    target = Target(channels, config.cells, *image_size, config.stem, classes, image_channels)
+    papers = {**CIFAR10, "stem": "cifar"}
+    is_papers = all(getattr(target, name) == value for name, value in papers.items())
+    if is_papers or config.train or not any(row.published for row in rows):
+        return f"networks of {target}"
+    return (
+        f"networks of {target}; --preset cifar10 makes them those of the papers, whose published "
+        "figures are beside"
+    )
+
+
+CIFAR10 = {name: CompareConfig.presets["cifar10"][name] for name in ("channels", "cells")}
+"""Size of the papers' networks for CIFAR-10."""
 
 
 def measured(

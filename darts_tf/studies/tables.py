@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from darts_tf.runs import files
+from darts_tf.runtime.numbers import rounded
 from darts_tf.spaces.zoo import Published
 from darts_tf.studies.significance import LEVEL, holm, interval, p_value
 
@@ -87,9 +88,9 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
             [
                 row.name,
                 accuracy_with_deviation(known["test_error"], known["test_error_deviation"]),
-                f"{row.params / 1e6:.2f}",
-                f"{row.macs / 1e6:.1f}",
-                f"{known['macs_and_elementwise'] / 1e6:.1f}",
+                rounded(row.params / 1e6, 2),
+                rounded(row.macs / 1e6, 1),
+                rounded(known["macs_and_elementwise"] / 1e6, 1),
                 f"{known['gpu_days']:g}" if row.published else "",
                 known["method"] or "",
                 accuracy_with_deviation(known["published_error"], known["published_deviation"]),
@@ -98,11 +99,17 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
     return lines
 
 
-def genotype_notes(rows: Sequence[Row]) -> list[str]:
-    """Returns notes below the table, as lines: on the counts, and on published figures."""
+def genotype_notes(rows: Sequence[Row], network: str = "") -> list[str]:
+    """Returns notes below the table, as lines: on the networks, the counts, published figures.
+
+    Args:
+        rows: of the genotypes.
+        network: the network that parameters and MACs are of, in words.
+    """
     counts = "MACs: convolutions and dense layers; all: and 2 x normalised + rectified values"
     found = ((row.name, row.published.note) for row in rows if row.published)
-    return [counts, *(f"{name}: {note}" for name, note in found if note)]
+    networks = [f"params and MACs of {network}"] if network else []
+    return [*networks, counts, *(f"{name}: {note}" for name, note in found if note)]
 
 
 def genotype_to_markdown(rows: Sequence[Row], stem: str) -> str:
@@ -258,8 +265,8 @@ def method_table(rows: Sequence[MethodRow], against: str) -> list[list[str]]:
                 accuracy_with_deviation(known["test_error"], known["test_error_deviation"]),
                 "" if low is None else f"{100 - high:.1f} to {100 - low:.1f}",
                 "" if p is None else f"{p:.3f}",
-                _number(known["search_seconds"], 1, ".0f"),
-                _number(known["macs"], 1e6, ".2f"),
+                _number(known["search_seconds"], 1, 0),
+                _number(known["macs"], 1e6, 2),
                 f"{known['collapsed']} of {known['seeds']}",
             ]
         )
@@ -307,8 +314,8 @@ def method_to_csv(rows: Sequence[MethodRow], against: str) -> str:
     return csv_of(method_columns(rows, against))
 
 
-def _number(value, unit: float, form: str) -> str:
-    return "" if value is None else format(value / unit, form)
+def _number(value, unit: float, decimals: int) -> str:
+    return "" if value is None else rounded(value / unit, decimals)
 
 
 METHOD_WRITERS: Mapping[str, Callable[[Sequence[MethodRow], str], str]] = dict(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 
 import keras_tuner
 
 from darts_tf.configs import RunConfig, SearchConfig, TrainConfig, TuneConfig
+from darts_tf.configs.descriptions import flag_words
 from darts_tf.configs.ranges import Dimension, assigned, dimensions, value_of, written
 from darts_tf.configs.text_datasets import is_text
 from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.runs import files
+from darts_tf.runtime.outputs import free_folder
 from darts_tf.search.stages import search_as_asked
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.studies.oracles import EPOCHS, OBJECTIVE, Bounded
@@ -168,20 +171,15 @@ def chosen_of(
 
 
 def command_of(config: TuneConfig, oracle: Bounded) -> str:
-    """The command line of a run with the best settings."""
+    """Returns the command line of a run with the best settings, in a free folder."""
     over, fixed = checked(config)
     best = chosen_of(config, over, oracle.best().hyperparameters.values)
-    words = ["darts-tf", config.of, f"--preset {config.preset}"]
-    words += [f"--genotype {config.genotype}"] if config.genotype else []
-    words += [_flag(name, value) for name, value in {**fixed, **best}.items()]
-    return " ".join([*words, "--workdir DIR"])
-
-
-def _flag(name: str, value) -> str:
-    flag = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{flag}" if value else f"--no-{flag}"
-    return f"--{flag} {value}"
+    words = ["darts-tf", config.of, "--preset", config.preset]
+    words += ["--genotype", config.genotype] if config.genotype else []
+    for name, value in {**fixed, **best}.items():
+        words += flag_words(name, value)
+    free = free_folder(config.workdir.parent / f"{config.workdir.name}-best")
+    return shlex.join(map(str, [*words, "--workdir", free]))
 
 
 def _shown(value):

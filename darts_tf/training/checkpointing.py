@@ -209,7 +209,7 @@ class CheckpointManager:
     def _restored(self, paths):
         """Restores the first undamaged checkpoint; returns its position, None if there is none."""
         for path, position, config, arrays in checkpoints.readable(paths):
-            check_same_settings(path, config, self.config.to_dict())
+            check_same_settings(path, config, self.config.to_dict(), may_grow=self.config.may_grow)
             self._set(path, position, arrays)
             LOG.info("resuming from %s", path)
             return position
@@ -218,6 +218,8 @@ class CheckpointManager:
 
     def _set(self, path, position, arrays):
         state = self.trainer.state()
+        if len(state) == len(arrays):
+            arrays = [*map(self.trainer.extended, state, arrays)]
         shapes = [tuple(variable.shape) for variable in state]
         if shapes != [array.shape for array in arrays] or position.steps != self.feed.most:
             raise InputError(

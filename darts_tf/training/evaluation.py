@@ -24,6 +24,7 @@ from darts_tf.runs.evaluations import (
     Evaluation,
     Mistake,
 )
+from darts_tf.runtime.execution import check_keras
 from darts_tf.training.network_trainer import accuracies, cross_entropy
 
 MISTAKES, CONFUSIONS = 18, 50
@@ -73,6 +74,7 @@ def answers_of(
     network: Network, split: AnySplit, preprocessing: Preprocessing, batch_size: int = 256
 ) -> Answers:
     """Returns the answers of a network to all images of a split, in one pass over them."""
+    check_keras()
     loss, watched = keras.metrics.Mean("loss"), accuracies(network.head.classes)
     cross = cross_entropy(0.0)
 

@@ -106,6 +106,13 @@ class LanguageTrainer(TextStreamsMixin, Trainer):
         if self.averages_are_used:
             averages.take(self.averages)
 
+    def extended(self, variable, array):
+        """Returns the array, with losses of future epochs if the run has become longer."""
+        if variable is not self.tested_losses:
+            return array
+        future = max(0, variable.shape[0] - len(array))
+        return np.append(array, np.full(future, np.inf, array.dtype))
+
     def is_best(self, epoch, logs):
         """Returns True if the test loss is the smallest so far; starts averaging if it stalls."""
         earlier = self.tested_losses.numpy()[:epoch]

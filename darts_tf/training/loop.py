@@ -25,6 +25,7 @@ from darts_tf.runs.log import versions
 from darts_tf.runs.metrics import keep_metrics
 from darts_tf.runtime.distribution import distributed, is_chief
 from darts_tf.runtime.execution import (
+    check_keras,
     dtype_policy,
     graph_optimizer_off,
     graphs_forgotten,
@@ -57,8 +58,9 @@ def run_with_trainer(
         genotype: genotype that is trained; None in a search.
 
     Raises:
-        InputError: as in `folder.started_run`.
+        InputError: as in `folder.started_run`, or as in `check_keras`.
     """
+    check_keras()
     with run_folder.started_run(config, dataset, genotype, writes=is_chief()) as folder:
         LOG.info("%s", versions())
         make_deterministic(config.deterministic)

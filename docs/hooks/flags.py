@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import functools
-import inspect
 import pathlib
 import typing
 
-import tyro
 from mkdocs.structure.files import File
 
 from darts_tf import configs
 from darts_tf.cli.main import COMMANDS
+from darts_tf.configs.base import trait
+from darts_tf.configs.descriptions import descriptions
 
 _INTRODUCTION = """# The commands
 
-`darts-tf COMMAND --help` shows the same in a terminal. With a preset it shows the preset's
-defaults: `darts-tf train --preset cifar10 --help`. Flags without a default are required. A flag
-that is on or off is switched off by `--no-` before its name.
+In a terminal `darts-tf COMMAND --help` shows the most used flags and `--help-all` all of them, in
+groups. With a preset it shows the preset's defaults: `darts-tf train --preset cifar10 --help`.
+Flags without a default are required. A flag that is on or off is switched off by `--no-` before
+its name.
 """
 
 
@@ -55,18 +54,12 @@ def _entry(config, field: dataclasses.Field) -> str:
         facts.append(must_be)
     required = field.default is dataclasses.MISSING
     facts.append("required" if required else f"default {_value(field.default)}")
+    if place := trait(config, field.name, "place"):
+        facts.append(f"or {place} without the flag")
     # the descriptions use backticks as Markdown does
-    text = " ".join(descriptions(config).get(field.name, "").split())
-    return f"`{_name(field, hint)}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
-
-
-def _name(field: dataclasses.Field, hint) -> str:
-    """Returns the flag of a field, or the placeholder of a positional argument."""
-    metadata = getattr(hint, "__metadata__", ())
-    if tyro.conf.Positional not in metadata:
-        return f"--{field.name.replace('_', '-')}"
-    places = (getattr(each, "metavar", None) for each in metadata)
-    return next(filter(None, places), field.name.upper())
+    text = descriptions(config).get(field.name, "")
+    flag = f"--{field.name.replace('_', '-')}"
+    return f"`{flag}` · {' · '.join(filter(None, facts))}\n:   {_escaped(text)}"
 
 
 def kind(hint) -> str:
@@ -81,25 +74,6 @@ def kind(hint) -> str:
         return " or ".join(kind(choice) for choice in choices if choice is not type(None))
     words = {int: "whole number", float: "number", bool: "on or off", str: "text"}
     return words.get(hint, "path" if issubclass(hint, pathlib.Path) else hint.__name__)
-
-
-def descriptions(config) -> dict[str, str]:
-    """Returns the descriptions of a config's fields, including those of its base classes."""
-    return functools.reduce(dict.__or__, map(_own_descriptions, reversed(config.__mro__)), {})
-
-
-@functools.cache
-def _own_descriptions(cls: type) -> dict[str, str]:
-    if not dataclasses.is_dataclass(cls):
-        return {}
-    body = ast.parse(inspect.cleandoc(inspect.getsource(cls)).lstrip()).body[0].body
-    return {
-        field.target.id: text.value.value
-        for field, text in zip(body, body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-    }
 
 
 def _presets(presets) -> str:

@@ -14,16 +14,21 @@ import pytest
 from cli_helpers import replace_commands
 
 from darts_tf import configs
+from darts_tf.cli import help as cli_help
 from darts_tf.cli import main as program
 from darts_tf.cli import startup
-from darts_tf.cli.main import COMMANDS, main
-from darts_tf.configs.base import Config
+from darts_tf.cli.main import COMMANDS, JOBS, main
+from darts_tf.configs import TrainConfig
+from darts_tf.configs.base import GROUPS, Config, trait
 from darts_tf.errors import InputError
 from darts_tf.runtime.signals import Interrupted
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEARCH = ["search", "--dataset", "digits"]
 TRAIN = ["train", "--workdir", "run", "--genotype", "DARTS_V2", "--dataset", "digits"]
+
+
+DATA = ["--dataset", "digits", "--workdir", "run"]
 
 
 @pytest.fixture
@@ -112,30 +117,93 @@ def test_flags_become_the_config(ran, argv, expected):
     assert ran == [expected]
 
 
-POSITIONAL = {"images": "IMAGE...", "runs": "RUN...", "shell": "{bash,zsh,fish}"}
-OF_PLOT = {"genotype": "GENOTYPE"}
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["evaluate", "run"], configs.EvaluateConfig(workdir="run")),
+        (["train", "V", *DATA], TrainConfig(genotype="V", workdir="run")),
+        (["train", "--flip", "V", *DATA], TrainConfig(genotype="V", workdir="run", flip=True)),
+        (
+            ["compare", "--train", "V", "W", *DATA],
+            configs.CompareConfig(genotypes=("V", "W"), workdir="run", train=True),
+        ),
+        (["plot", "--genotype", "V"], configs.PlotConfig(genotype="V")),
+        (["report", "--runs", "a", "b"], configs.ReportConfig(runs=("a", "b"))),
+        (["serve", "e", "--port", "0"], configs.ServeConfig(model="e", port=0)),
+    ],
+)
+def test_what_is_meant_is_given_by_position_or_flag(ran, argv, expected):
+    assert main(argv) == 0
+    assert ran == [expected]
+
+
+# Help
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_field_is_in_the_commands_help(name, capsys):
-    assert main([name, "--help"]) == 0
+def test_every_field_is_in_the_commands_whole_help(name, capsys):
+    assert main([name, "--help-all"]) == 0
     shown = capsys.readouterr().out
     for field in dataclasses.fields(getattr(configs, COMMANDS[name][0])):
-        places = POSITIONAL | (OF_PLOT if name == "plot" else {})
-        flag = places.get(field.name, f"--{field.name.replace('_', '-')}")
-        assert flag in shown
+        assert f"--{field.name.replace('_', '-')}" in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_short_in_words_and_fits_a_terminal(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([name, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("  -") or "  or  --" in line for line in lines) <= 20
+    assert max(map(len, lines)) <= 80
+    assert not re.search(r"\{|\||None|MISSING|--(\S+), --no-\1", "\n".join(lines))
+
+
+def test_help_has_groups_and_says_where_the_rest_is(capsys):
+    assert main(["search", "--help"]) == 0
+    shown = capsys.readouterr().out
+    places = [shown.index(f"\n{group}:\n") for group in GROUPS if group != "files of settings"]
+    assert places == sorted(places)
+    assert "darts-tf search --help-all shows " in shown
+    assert "--word-dropout" not in shown
+    assert main(["search", "--dataset", "pydoc", "--help-all"]) == 0
+    assert "--word-dropout NUMBER" in capsys.readouterr().out
+
+
+def test_every_setting_of_a_long_command_has_a_group():
+    for name in JOBS:
+        config_class = getattr(configs, COMMANDS[name][0])
+        for each in (config_class, configs.ON_TEXT.get(config_class, config_class)):
+            fields = [field.name for field in dataclasses.fields(each)]
+            if len(fields) > cli_help.SHORT:
+                assert [f for f in fields if trait(each, f, "group") not in GROUPS] == []
+
+
+@pytest.mark.parametrize("argv", [[], ["help"], ["--help"], ["help", "--help"]])
+def test_program_alone_shows_its_commands(argv, capsys):
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_help_with_a_command_is_that_of_the_command(capsys):
+    assert main(["help", "plot"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["plot", "--help"]) == 0
+    assert shown == capsys.readouterr().out
+    assert main(["help", "plto"]) == 2
 
 
 def test_help_shows_the_defaults_of_the_preset(capsys):
     assert main(["train", "--preset", "cifar10", "--help"]) == 0
-    assert "(default: 600)" in capsys.readouterr().out
+    assert "Default: 600." in capsys.readouterr().out
     assert main(["train", "-h"]) == 0
-    assert "(default: 600)" not in capsys.readouterr().out
+    assert "Default: 600." not in capsys.readouterr().out
 
 
 def test_help_fits_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
-    main(["search", "--help"])
+    main(["search", "--help-all"])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 70
 
 
@@ -151,14 +219,13 @@ def test_every_command_has_its_file_and_config():
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "Expected a command: demo, search, train, .*Received: none"),
         (["serch"], "Received: command='serch'. Did you mean 'search'?"),
         (
             ["--verbose"],
             "Expected command to be one of demo, search, .*Received: command='--verbose'",
         ),
-        (["search"], "Expected --workdir and --dataset. Received: none"),
-        (["train"], "Expected --workdir and --genotype and --dataset. Received: none"),
+        (["search"], r"--workdir FOLDER \(folder where the run is kept\) and --dataset DATA \("),
+        (["train"], r"--workdir FOLDER .* and --genotype GENOTYPE .* and --dataset DATA .*none$"),
         (["predict", "a.png"], "Expected one of --model and --url. Received: none"),
         (["predict", "--model", "run"], "Expected one image file or more. Received: none"),
         (["search", "--wrkdir", "run"], "Received: --wrkdir. Did you mean --workdir?"),
@@ -176,7 +243,8 @@ def test_every_command_has_its_file_and_config():
         ([*TRAIN, "stray"], "stray"),
         ([*TRAIN, "--flip", "yes"], "yes"),
         ([*TRAIN, "--overwrite", "--resume"], "Expected workdir to hold a run to resume"),
-        (["search", "--resume"], "Expected --workdir. Received: none"),
+        (["search", "--resume"], "Expected --workdir FOLDER .*. Received: none"),
+        ([*TRAIN, "stray"], "Expected a flag before every value, .* Received: stray"),
         (
             ["export", "--workdir", "run", "--output", "o", "--format", "onnx"],
             "--format to be one of .*tflite.*'onnx'",
@@ -266,7 +334,7 @@ def test_module_runs_as_the_program():
     assert all(f"  {name} " in shown.stdout for name in COMMANDS)
     wrong = python("-m", "darts_tf.cli", "search")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == "darts-tf: error: Expected --workdir and --dataset. Received: none\n"
+    assert wrong.stderr.startswith("darts-tf: error: Expected --workdir FOLDER (")
 
 
 def test_reader_that_goes_away_leaves_no_noise():

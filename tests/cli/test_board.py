@@ -78,7 +78,7 @@ def test_links_follow_the_files_as_they_come_and_go(tmp_path):
     ("make", "reason"),
     [
         (lambda folder: None, "not there"),
-        (lambda folder: folder.write_text(""), "not there"),
+        (lambda folder: folder.write_text(""), "a file"),
         (lambda folder: folder.mkdir(), "without tensorboard/"),
         (lambda folder: (folder / "tensorboard").mkdir(parents=True), "without tensorboard/"),
     ],

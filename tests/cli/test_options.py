@@ -167,7 +167,7 @@ def test_common_options_are_found_anywhere_and_leave_the_rest_in_order():
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "launch"])
 def test_help_lists_the_common_options_of_a_command(capsys, name):
-    assert main.main([name, "--help"]) == 0
+    assert main.main([name, "--help-all"]) == 0
     shown = capsys.readouterr().out
     assert "--print-config" in shown
     assert ("--json" in shown) == (name in (*main.JOBS, "doctor"))

@@ -135,7 +135,7 @@ def test_a_search_on_a_text(searched, here):
         (["DARTS_V2", "--supernet"], "Expected a search's folder for --supernet. Received: DARTS"),
         (["DARTS_V2", "--animate"], "Expected a search's folder for --animate. Received: DARTS"),
         (["found", "--animate", "--supernet"], "one of --supernet and --animate. Received: both"),
-        (["found"], "Expected a run's folder with the file genotype.json. Received: 'found'"),
+        (["found"], "Received: found, a folder without genotype.json"),
         (["empty", "--supernet"], "Expected a file with the arrays normal and reduce"),
         (["empty", "--animate"], "Expected a file with the alphas of every epoch"),
         (["DARTS_V2", "-o", "bad.json/a.svg"], "Expected output in a folder"),

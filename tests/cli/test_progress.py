@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import types
 
 import pytest
 from rich.console import Console
 
 from darts_tf.cli import output
-from darts_tf.cli.progress import EpochProgress, Left, Pace
+from darts_tf.cli import progress as cli_progress
+from darts_tf.cli.progress import EpochProgress, Left, Pace, signs_of_life
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
+
+
+@pytest.fixture(autouse=True)
+def no_legend_shown(monkeypatch):
+    """A process that has printed no legend yet."""
+    monkeypatch.setattr(cli_progress, "_SHOWN", set())
 
 
 class Clock:
@@ -98,12 +106,80 @@ def test_lines_are_plain_where_nobody_watches():
     assert lines[0].startswith("tracing the training step")
     assert " s per step, " in lines[1]
     assert " until epoch 3; " in lines[1]
-    for number, line in enumerate(lines[2:], 1):
-        assert line.startswith(f"epoch   {number}/3  loss 1.5000  accuracy 25.0%  2.0 s  ")
-        assert (" left  " in line) == (number < 3)
-        assert line.endswith(" GB")
-    assert len(lines) == 5
+    assert lines[3].startswith("accuracy: on the training images")
+    assert lines[5].split() == ["epoch", "loss", "accuracy", "time", "memory", "left"]
+    for number, line in enumerate(lines[6:], 1):
+        assert line.split()[:5] == [f"{number}/3", "1.5000", "25.0%", "2.0", "s"]
+        assert line.split()[6] == "GB"
+        assert len(line.split()) == (9 if number < 3 else 7)  # the last has no time left
+    assert len(lines) == 9
     assert "\x1b" not in "".join(lines)
+
+
+OF_SEARCH = {
+    **{"epoch": 0, "loss": 12.5, "accuracy": 1.0, "arch_loss": 12.25, "valid_accuracy": 1.0},
+    **{"eigenvalue": 123.456, "skips_normal": 8, "discretisation_gap": 0.5, "seconds": 1234.5},
+}
+OF_TRAINING = {
+    **{"epoch": 0, "loss": 12.5, "accuracy": 1.0, "test_accuracy": 1.0, "seconds": 1234.5},
+    "test_top5_accuracy": 1.0,
+}
+OF_TEXT = {
+    **{"epoch": 0, "loss": 12.5, "perplexity": 12345.67, "arch_loss": 12.25, "seconds": 1234.5},
+    **{"valid_perplexity": 12345.67, "eigenvalue": 123.456},
+}
+
+
+@pytest.mark.parametrize("metrics", [OF_SEARCH, OF_TRAINING, OF_TEXT])
+def test_rows_and_legend_fit_in_80_columns(metrics):
+    def report(progress):
+        progress.on_train_begin()
+        progress.on_epoch_begin(0)
+        for step in range(8):
+            progress.on_train_batch_end(step)
+        progress.set_model(types.SimpleNamespace(derived=GENOTYPES["DARTS_V2"]))
+        progress.report(metrics)
+
+    lines = progressed(report, epochs=600).splitlines()[2:]
+    assert max(map(len, lines)) <= 80
+    heads, row = lines[-2:]
+    assert heads.split()[0] == "epoch"
+    assert row.split()[0] == "1/600"
+
+
+def test_headings_are_repeated_only_when_the_columns_change():
+    def report(progress):
+        progress.set_model(types.SimpleNamespace())
+        progress.on_train_begin()
+        for epoch in range(4):
+            progress.on_epoch_begin(epoch)
+            progress.on_train_batch_end(0)
+            arch = {"arch_loss": 2.0} if epoch > 1 else {}
+            progress.report({"epoch": epoch, "loss": 1.0, **arch})
+
+    lines = progressed(report, epochs=4).splitlines()
+    heads = [line.split()[:3] for line in lines if line.startswith("epoch")]
+    assert heads == [["epoch", "loss", "memory"], ["epoch", "loss", "arch"]]
+
+
+def test_slow_work_shows_signs_of_life_until_it_ends():
+    said = []
+    with signs_of_life("tracing", said.append, every=0.01):
+        while len(said) < 2:
+            time.sleep(0.005)
+    count = len(said)
+    assert said[0].startswith("still tracing, for ")
+    time.sleep(0.05)
+    assert len(said) == count
+
+
+def test_pace_is_smoothed_over_epochs():
+    clock = Clock()
+    pace = Pace(10, clock=clock)
+    for epoch, seconds in enumerate((1, 1, 1, 3)):
+        pace.begin_epoch(epoch, 10)
+        clock.steps(pace, 10, seconds)
+    assert pace.left(done=True).run == 6 * 10 * 1.5
 
 
 def test_a_terminal_shows_a_bar_with_the_time_left():
@@ -113,26 +189,26 @@ def test_a_terminal_shows_a_bar_with_the_time_left():
     assert " left, of the run " in out
 
 
-def test_the_whole_cells_are_told_once_and_then_what_changes():
+def test_what_changes_in_the_cells_is_a_short_line():
     names = ("DARTS_V1", "DARTS_V1", "DARTS_V2")
     cells = [GENOTYPES[name] for name in names]
     lines = progressed(lambda progress: three_epochs(progress, cells)).splitlines()
-    assert lines[3:5] == str(cells[0]).splitlines()
-    assert lines[6] == "cells as before"
-    assert lines[8].startswith(
-        "5 of 16 edges changed: normal node 3: skip_connect from input 0 -> "
-    )
-    assert len(lines) == 9
+    start = next(place for place, line in enumerate(lines) if line.startswith("epoch"))
+    assert [line.split()[0] for line in lines[start:-1]] == ["epoch", "1/3", "2/3", "cells", "3/3"]
+    changed = "5 of 16 edges changed: normal cell, nodes 3, 5; reduction cell, nodes 3, 5"
+    assert lines[-1] == f"  {changed}"
 
 
-def test_a_second_search_tells_its_cells_anew():
-    cells = next(iter(RECURRENT_GENOTYPES.values()))
+def test_a_second_search_compares_its_cells_with_none_and_has_no_second_legend():
+    cells = list(RECURRENT_GENOTYPES.values())[:2]
 
     def twice(progress):
-        three_epochs(progress, [cells])
-        three_epochs(progress, [cells])
+        three_epochs(progress, cells[:1])
+        three_epochs(progress, cells[1:])
 
-    assert progressed(twice).count(str(cells)) == 2
+    shown = progressed(twice)
+    assert shown.count("edges changed") == 0
+    assert shown.count("accuracy: ") == 1
 
 
 @pytest.mark.parametrize("mode", ["quiet", "json"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import signal
 
+import fake_runs
 import pytest
 from cli_helpers import replace_commands
 from run_folders import begin, contents, dataset
 
 from darts_tf import configs
+from darts_tf.cli import jobs
 from darts_tf.cli.main import main
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs import folder as run_folder
@@ -56,6 +59,27 @@ def test_resume_takes_flags_that_say_what_the_run_was_begun_with(ran, folder):
     assert ran == [configs.SearchConfig(workdir=folder, resume=True, **SETTINGS)]
 
 
+def test_resume_takes_more_epochs(ran, folder):
+    assert main(["search", "--workdir", str(folder), "--resume", "--epochs", "20"]) == 0
+    assert ran == [configs.SearchConfig(workdir=folder, resume=True, epochs=20, **SETTINGS)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "says"),
+    [
+        ({}, 4, "this run has ended: 4 of 4 epochs are done; --resume --epochs 8 trains on"),
+        ({}, 8, "8 epochs instead of 4: the cosine schedule now spans all of them, and the "),
+        ({}, 8, "learning rate of epoch 5 is 0.0125, after 0.00366"),
+        ({"schedule": "constant"}, 8, "the learning rate goes on as it was (constant)"),
+    ],
+)
+def test_resume_says_what_it_continues(tmp_path, capsys, settings, epochs, says):
+    folder = fake_runs.training(tmp_path / "run", epochs=4, **settings)
+    config = run_folder.resumed(configs.TrainConfig, folder)
+    jobs.prepare(dataclasses.replace(config, epochs=epochs))
+    assert says in capsys.readouterr().out
+
+
 DIFFERING = {
     **{"strategy": "mirrored", "devices": 2, "max_bad_steps": 3},
     **{"checkpoint_steps": 5, "checkpoint_minutes": 2.5, "keep_checkpoints": 1},
@@ -98,7 +122,7 @@ def refused(capsys, argv) -> str:
         ("--devices 0", "devices to be positive. Received: devices=0"),
         ("--chanels 4", "Did you mean --channels?"),
         ("--workdir nowhere", "workdir to hold a run to resume, with its config.json"),
-        ("--genotype DARTS_V2", "a flag that --help lists. Received: --genotype"),
+        ("--genotype DARTS_V2", "a flag that --help-all lists. Received: --genotype"),
     ],
 )
 def test_resume_refuses_what_the_run_was_not_begun_with(ran, folder, capsys, words, message):

@@ -42,10 +42,11 @@ def test_protocol_that_is_stopped_in_every_run_repeats_none(tmp_path, monkeypatc
     out = capsys.readouterr().out
     assert f"search, seed 3 (2 of 2): {folder / 'search' / 'seed-3'}, resumed" in out
     assert "best: search seed 3, test accuracy 97.50 ± 0.71 % (seed 1: 97.00, seed 2: 98.00)" in out
+    trained = folder / "final" / "search-3-seed-1"
     assert out.splitlines()[-3:] == [
         f"report: {folder / 'select.json'} and {folder / 'select.md'}",
         f"genotype: {folder / 'genotype.json'}",
-        f"next: darts-tf export --workdir {folder / 'final' / 'search-3-seed-1'} --output DIR",
+        f"next: darts-tf export {trained} --output {folder}-export",
     ]
     assert main(["select", "--workdir", str(folder), "--resume"]) == 0
     assert len(seen) == 12

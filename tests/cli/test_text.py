@@ -96,7 +96,7 @@ def test_transfer_to_wikitext_is_one_command(text, searched, monkeypatch, capfd)
     [
         (
             ["--dataset", "TEXT", "--cutout", "3"],
-            "for this dataset. Received: --cutout, which is f",
+            "for this data. Received: --cutout, which is f",
         ),
         (["--dataset", "digits", "--units", "3"], "Received: --units, which is for a text"),
         (
@@ -133,7 +133,7 @@ def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
     assert "Expected a normal and a reduction cell, for images. Received: a recurrent cell" in line
     on_text = ["train", "--dataset", str(text), *workdir]
     line = one_line_of_wrong_use(capfd, [*on_text, "--genotype", "PDARTS"])
-    assert "Expected genotype to be one of DARTS_V1, DARTS_V2, ENAS, the path of a file" in line
+    assert "PDARTS: Expected a recurrent cell, for text. Received: a normal and a reduct" in line
 
 
 def test_run_on_text_is_not_resumed_on_images(searched, capfd):

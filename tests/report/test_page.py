@@ -272,7 +272,7 @@ def test_a_folder_without_a_run_is_refused_with_those_inside(tmp_path):
     search(tmp_path / "demo" / "search", 1)
     search(tmp_path / "demo" / "train", 1)
     refused("which contains the runs search, train", [tmp_path / "demo"])
-    refused("which does not exist", [tmp_path / "nothing"])
+    refused("which is not there", [tmp_path / "nothing"])
 
 
 def test_a_run_twice_and_an_export_of_several_are_refused(tmp_path):
@@ -353,7 +353,7 @@ def test_program_starts_no_tensorflow(tmp_path):
     ("argv", "words"),
     [
         ([], "one folder of a run or more"),
-        (["nowhere"], "with its config.json. Received: 'nowhere', which does not exist"),
+        (["nowhere"], "with its config.json. Received: 'nowhere', which is not there"),
         (["a", "--outptu", "b"], "Did you mean --output"),
     ],
     ids=["none", "nowhere", "flag"],

@@ -162,14 +162,46 @@ def test_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, plac
 
 
 def test_error_of_the_run_itself_comes_out_and_gives_the_folder_back(tmp_path):
-    config = configs.SearchConfig(workdir=tmp_path / "run")
-    with (
-        pytest.raises(OSError, match="Read-only") as error,
-        run_folder.started_run(config, dataset()),
-    ):
-        raise READ_ONLY
+    def fail():
+        with run_folder.started_run(configs.SearchConfig(workdir=tmp_path / "run"), dataset()):
+            (tmp_path / "run" / files.METRICS).touch()
+            raise READ_ONLY
+
+    with pytest.raises(OSError, match="Read-only") as error:
+        fail()
     assert error.value is READ_ONLY
     assert begin(tmp_path / "run", resume=True) == tmp_path / "run"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_start_that_fails_does_not_block_the_next_one(tmp_path, there):
+    folder = tmp_path / "runs" / "run"
+    if there:
+        folder.mkdir(parents=True)
+
+    def fail():
+        with run_folder.started_run(configs.SearchConfig(workdir=folder), dataset()):
+            (folder / files.CHECKPOINTS).mkdir()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert folder.exists() == there
+    assert begin(folder) == folder
+
+
+def test_failure_after_a_checkpoint_or_on_resumption_deletes_nothing(tmp_path):
+    def fail(folder, resume):
+        with run_folder.started_run(configs.SearchConfig(workdir=folder, resume=resume), dataset()):
+            if not resume:
+                (folder / files.CHECKPOINTS).mkdir()
+                (folder / files.CHECKPOINTS / "0.npz").touch()
+            raise RuntimeError
+
+    for folder, resume in ((tmp_path / "new", False), (begin(tmp_path / "begun"), True)):
+        with pytest.raises(RuntimeError):
+            fail(folder, resume)
+        assert files.is_run(folder)
 
 
 # Beginnings that were stopped

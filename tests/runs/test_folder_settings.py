@@ -128,7 +128,7 @@ def test_other_values_are_there_for_every_setting():
     assert set(OTHERS) > run_folder.MAY_DIFFER - elsewhere
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER))
+@pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER - {"epochs"}))
 def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
     values = getattr(configs.SearchConfig(workdir=run), name), OTHERS[name]
     then, now = (re.escape(repr(files.plain(value))) for value in values)
@@ -137,6 +137,20 @@ def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
         rf"Received: {name}={now}$"
     )
     refused(message, run, resume=True, **{name: OTHERS[name]})
+
+
+def test_resume_takes_more_epochs_and_stores_them_but_not_fewer(run):
+    epochs = configs.SearchConfig(workdir=run).epochs
+    refused(f"Expected epochs={epochs}, with which", run, resume=True, epochs=epochs - 1)
+    begin(run, resume=True, epochs=epochs + 5)
+    assert files.read_json(run / files.CONFIG)["epochs"] == epochs + 5
+    refused(f"Expected epochs={epochs + 5}, with which", run, resume=True, epochs=epochs)
+
+
+def test_resume_takes_no_more_epochs_where_work_follows_the_last(tmp_path):
+    options = {"selection": "perturbation", "epochs": 3}
+    folder = begin(tmp_path / "run", **options)
+    refused("Expected epochs=3, with which", folder, resume=True, **{**options, "epochs": 4})
 
 
 @pytest.mark.parametrize("name", sorted(set(OTHERS) & run_folder.MAY_DIFFER))
@@ -218,6 +232,7 @@ def test_log_ends_with_a_run_that_fails(tmp_path):
     def fail():
         with run_folder.started_run(config, dataset()):
             LOGGER.warning("it goes wrong")
+            (tmp_path / "run" / files.METRICS).touch()
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

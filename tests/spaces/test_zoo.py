@@ -41,10 +41,22 @@ def test_load_genotype_names_the_file_and_the_nearest_name(tmp_path):
         load_genotype(str(broken))
     with pytest.raises(ValueError, match="Received: genotype='darts_v3'. Did you mean 'DARTS_V"):
         load_genotype("darts_v3")
-    with pytest.raises(ValueError, match="Received: the folder"):
+    with pytest.raises(ValueError, match="a folder without genotype.json$"):
         load_genotype(tmp_path)
     with pytest.raises(ValueError, match="Expected genotype to be one of DARTS_V1"):
         load_genotype("Genotype(normal=" + 500 * "('skip_connect', 0), ")
+
+
+def test_load_genotype_takes_the_folder_of_a_run_or_names_the_one_meant(tmp_path):
+    V2.save(tmp_path / "search" / "genotype.json")
+    assert load_genotype(tmp_path / "search") == V2
+    assert load_genotype(str(tmp_path / "search"), recurrent=None) == V2
+    with pytest.raises(ValueError, match="without genotype.json. Did you mean '.*search'"):
+        load_genotype(tmp_path)
+    with pytest.raises(ValueError, match=r"serch', which is not there\. Did you mean '.*search'"):
+        load_genotype(tmp_path / "serch")
+    with pytest.raises(ValueError, match="Received: genotype='photos'.$"):
+        load_genotype("photos")  # resembles no name
 
 
 def test_zoo_holds_the_published_cells():
@@ -164,5 +176,7 @@ def test_load_genotype_finds_recurrent_cells(tmp_path):
     GENOTYPES["DARTS_V1"].save(path)
     with pytest.raises(InputError, match="cells.json: Expected a recurrent cell, for text. Rec"):
         load_genotype(path, recurrent=True)
-    with pytest.raises(InputError, match="one of DARTS_V1, DARTS_V2, ENAS, the path of a file"):
+    with pytest.raises(InputError, match="PDARTS: Expected a recurrent cell, for text. Rec"):
         load_genotype("PDARTS", recurrent=True)
+    with pytest.raises(InputError, match="one of DARTS_V1, DARTS_V2, ENAS, a file"):
+        load_genotype("PDART", recurrent=True)

@@ -42,7 +42,7 @@ def test_table_is_the_papers():
     head, *lines = genotype_table(ROWS, "cifar")
     assert head[-1] == "published CIFAR-10 accuracy (%)"
     assert lines == [
-        ["own", "97.00 ± 1.00", "0.01", "1.0", "1.5", "", "", ""],
+        ["own", "97.00 ± 1.00", "0.0123", "1.0", "1.5", "", "", ""],
         [
             "DARTS_V2",
             "97.50",
@@ -92,7 +92,7 @@ def test_csv_has_the_numbers_in_full():
 def test_markdown_is_the_table_with_its_notes():
     head, rule, *lines = genotype_to_markdown(ROWS, "cifar").splitlines()
     assert head.count("|") == rule.count("|") == lines[0].count("|") == 9
-    assert lines[0].startswith("| own | 97.00 ± 1.00 | 0.01 |")
+    assert lines[0].startswith("| own | 97.00 ± 1.00 | 0.0123 |")
     assert lines[-1] == "- AmoebaNet: CIFAR-10 error without cutout"
 
 

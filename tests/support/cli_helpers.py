@@ -9,14 +9,15 @@ import types
 import numpy as np
 from PIL import Image
 
-from darts_tf.cli import startup
+from darts_tf.cli import lookup, startup
 from darts_tf.cli.main import COMMANDS, main
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
 
 
 def replace_commands(monkeypatch, run) -> None:
-    """Makes every command call `run` with its config, without TensorFlow."""
+    """Makes every command call `run` with its config, without TensorFlow or a look at its files."""
+    monkeypatch.setattr(lookup, "checked", lambda config: config)
     monkeypatch.setattr(startup, "start_tensorflow", lambda *given: None)
     for name in COMMANDS:
         command = types.ModuleType(f"darts_tf.cli.commands.{name}")

@@ -15,6 +15,7 @@ from darts_tf.runs import files
 from darts_tf.runs.evaluations import evaluations_of
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.training.images import evaluate, load_run, train
+from darts_tf.training.schedules import rate_at
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,18 @@ def test_resumed_training_ends_like_one_that_was_never_stopped(finished, dataset
     metrics = train(config(folder, resume=True), ONE_NODE, dataset)
     assert metrics["loss"] == pytest.approx(finished[1]["loss"], rel=1e-5)
     assert metrics["test_loss"] == pytest.approx(finished[1]["test_loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_finished_training_made_longer_follows_the_longer_schedule(dataset, tmp_path):
+    settings = {"auxiliary": False, "drop_path": 0.0}
+    train(config(tmp_path / "run", epochs=1, **settings), ONE_NODE, dataset)
+    longer = config(tmp_path / "run", epochs=3, resume=True, **settings)
+    train(longer, ONE_NODE, dataset)
+    lines = read_metrics(tmp_path / "run")
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    rates = [line["learning_rate"] for line in lines]
+    assert rates == pytest.approx([rate_at(longer, epoch) for epoch in range(3)])
 
 
 def test_resume_of_a_finished_run_changes_nothing(finished, dataset):

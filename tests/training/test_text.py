@@ -84,6 +84,17 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(finished, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_finished_training_made_longer_ends_as_one_of_that_length(finished, tmp_path):
+    folder = tmp_path / "run"
+    train(config(folder, epochs=2), CELL, DATASET)
+    assert (folder / files.MODEL).is_file()
+    train(config(folder, resume=True), CELL, DATASET)  # the schedule is constant
+    assert read_metrics(folder) == read_metrics(finished[0])
+    for ours, theirs in zip(weights(folder), weights(finished[0]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert files.read_json(folder / files.CONFIG)["epochs"] == 4
+
+
 @pytest.mark.parametrize(
     ("earlier", "loss", "expected"),
     [
