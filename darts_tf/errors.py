@@ -72,7 +72,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_ALIKE)
     swapped = (each for each in by_lower if sorted(each) == sorted(name.lower()))
-    return by_lower.get(next(iter(matches), next(swapped, "")))
+    begun = (each for each in by_lower if len(name) > 2 and each.startswith(name.lower()))
+    return by_lower.get([*matches, *swapped, *begun, ""][0])
 
 
 def unknown_name(kind: str, name: object, known: Iterable[object]) -> InputError:

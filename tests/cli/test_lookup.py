@@ -180,13 +180,14 @@ def test_errors_about_files_need_no_tensorflow(tmp_path):
         ({"preset": "tiny", "limit": 64}, ["--preset", "tiny", "--dataset", "digits"]),
         ({"preset": "tiny", "limit": 99, "seed": 3}, ["--limit", "99", "--seed", "3"]),
         ({"dataset": "/my photos", "image_size": 32}, ["--dataset", "/my photos"]),
-        ({"preset": "p-darts"}, ["--preset", "cifar10"]),
+        ({"preset": "p-darts", "epochs": 20}, ["--preset", "cifar10"]),
         ({"flip": True, "crop_padding": 4}, ["--crop-padding", "4", "--flip"]),
     ],
 )
 def test_train_command_has_the_settings_of_the_search_and_a_free_folder(here, settings, words):
     (here / "my runs").mkdir()
-    folder = fake_runs.search(pathlib.Path("my runs/search"), **settings)
+    options = {"epochs": 1, "done": 1, **settings}
+    folder = fake_runs.search(pathlib.Path("my runs/search"), **options)
     stored = files.read_json(folder / files.CONFIG)
     command = shlex.split(lookup.train_command(folder, stored))
     assert command[:2] == ["darts-tf", "train"]

@@ -116,7 +116,7 @@ def refused(capsys, argv) -> str:
         ("--preset cifar10", "preset='tiny', .* Received: preset='cifar10'$"),
         ("--no-flip", "flip=True, .* Received: flip=False$"),
         ("--limit None", "limit=9, .* Received: limit=None$"),
-        ("--seed 1 --epochs 3", "epochs=1, .* Received: epochs=3$"),
+        ("--seed 1 --batch-size 3", "batch_size=16, .* Received: batch_size=3$"),
         ("--learning-rate 0.5", "learning_rate=0.025, .* Received: learning_rate=0.5$"),
         ("--overwrite", "one of overwrite and resume. Received: both"),
         ("--devices 0", "devices to be positive. Received: devices=0"),
