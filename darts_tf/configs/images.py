@@ -26,9 +26,10 @@ class ImageConfig(RunConfig):
     group = "recipe"
 
     dataset: str = setting("digits", common=True)
-    """`digits` (embedded), the name of a TFDS dataset, or a folder with train/<class>/* and
-    test/<class>/*; for text `pydoc` (embedded) or a folder with train.txt, valid.txt and test.txt.
-    Settings for text: see --dataset pydoc --help."""
+    """A folder of images with a folder for each class, in train and test or not; a CSV file with
+    the columns path and label; the name of a TFDS dataset; or `digits` (embedded). For text a
+    folder with train.txt, valid.txt and test.txt, or `pydoc` (embedded): see --dataset pydoc --help
+    for its settings."""
     preset: str = "digits"
     """Preset that defines the defaults of all other settings."""
     momentum: float = setting(0.9, "from 0 to below 1")
