@@ -12,6 +12,7 @@ from darts_tf.plots.figures import plot_genotype
 from darts_tf.report.page import write_report
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
+from darts_tf.runs.soundness import doubts_of
 from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 from darts_tf.spaces.zoo import load_genotype
 
@@ -36,6 +37,11 @@ class Result:
     workdir: pathlib.Path
     config: RunConfig
     data: Any
+
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons to doubt the result, in words: few images, chance, overfitting; often none."""
+        return doubts_of(self.config)
 
     def plot(self, **options) -> Figure:
         """Draws the cells; `options` are those of `plot_genotype`."""

@@ -88,7 +88,10 @@ def search_cells(
     dataset = loaded(config, data)
     config = suited(config, dataset, settings)
     find_cells(config, dataset, say, callbacks)
-    return Search(**fields_of(config, data))
+    search = Search(**fields_of(config, data))
+    for doubt in search.doubts:
+        say(f"warning: {doubt}")
+    return search
 
 
 def find_cells(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
 from darts_tf.configs import TextTrainConfig, TrainConfig
+from darts_tf.data import ARRAYS, ImageDataset, lasting_name
 from darts_tf.errors import InputError
 from darts_tf.jobs.exports import Export, export_network, predict_images
 from darts_tf.jobs.inputs import (
@@ -34,6 +37,9 @@ from darts_tf.training import images, text
 
 BATCH = 256
 """Images per step of a test, by default."""
+
+OTHER_ARRAYS = "(other arrays)"
+"""Name of arrays to test on that are not those of the training."""
 
 
 class Training(Result):
@@ -124,7 +130,10 @@ def train_network(
     dataset = loaded(config, data)
     config = suited(config, dataset, settings)
     train_cells(config, cells.genotype, dataset, say, callbacks)
-    return Training(**fields_of(config, data))
+    training = Training(**fields_of(config, data))
+    for doubt in training.doubts:
+        say(f"warning: {doubt}")
+    return training
 
 
 def _check_kind(config: TrainConfig | TextTrainConfig, cells: Cells) -> None:
@@ -166,7 +175,8 @@ def evaluate_network(
     Args:
         training: what `train_network` returned, or the folder of a training.
         data: other data with the same classes or words, in a form that `search_cells` takes; by
-            default the data of the training.
+            default the data of the training. A folder of other images may have any layout, and
+            images of any size.
         batch_size: images per step, which does not change the result; of a text the streams into
             which it is divided, 1 by default as in published results.
         limit: maximum number of images or words; by default that of the training.
@@ -182,10 +192,30 @@ def evaluate_network(
     config = config_of(workdir)
     if limit is not None:
         config = dataclasses.replace(config, limit=limit)
-    dataset = loaded(config, data_of(training, config) if data is None else data)
+    given = data_of(training, config) if data is None else data
     if config.on_text:
+        dataset = loaded(config, given)
         return text.evaluate(workdir, batch_size=batch_size or 1, limit=limit, dataset=dataset)
+    if not isinstance(given, str | os.PathLike):
+        dataset = _of_run(loaded(config, given), workdir)
+    else:  # other images may have any layout and size
+        dataset = None if lasting_name(given) == config.dataset else os.fspath(given)
     return images.evaluate(workdir, batch_size=batch_size or BATCH, limit=limit, dataset=dataset)
+
+
+def _of_run(dataset: ImageDataset, workdir: pathlib.Path) -> ImageDataset:
+    """Returns arrays with the names of the run's classes, and known as others if they are.
+
+    Arrays have no name to know them by, but the statistics of their training images.
+    """
+    classes, stored = files.read_dataset(files.existing(workdir, files.DATASET))
+    numbers = tuple(map(str, range(len(dataset.classes))))
+    if dataset.classes == numbers and len(numbers) <= len(classes):
+        dataset = dataclasses.replace(dataset, classes=classes)
+    own = files.plain(dataset.preprocessing.to_dict()) == stored
+    if dataset.name != ARRAYS or own:
+        return dataset
+    return dataclasses.replace(dataset, name=OTHER_ARRAYS)
 
 
 def open_run(workdir) -> Search | Training:

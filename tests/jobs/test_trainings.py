@@ -55,8 +55,15 @@ def test_network_is_tested_on_its_own_and_on_other_data(trained):
     pair = ((images, labels), (images, labels))
     one = darts_tf.make_dataset(*pair, classes=folder.classes)
     assert darts_tf.evaluate_network(str(trained.workdir), one)["test_images"] == 3
-    with pytest.raises(InputError, match="only the run's classes .blue, green, red"):
-        trained.evaluate(pair)
+    assert trained.evaluate(pair)["test_accuracy"] == trained.evaluate(one)["test_accuracy"]
+    kept = [path.name for path in (trained.workdir / "evaluations").iterdir()]
+    assert len([name for name in kept if name.startswith("_other_arrays_")]) == 1
+    with pytest.raises(InputError, match="Expected only the run's classes"):
+        trained.evaluate(colored_arrays(20, size=9, classes=4))
+
+
+def test_training_says_why_to_doubt_it(trained):
+    assert "only 24 training images of 3 classes" in trained.doubts[0]
 
 
 def test_training_is_opened_from_its_folder(trained):
