@@ -196,4 +196,4 @@ def flags_of(command: str) -> set[str]:
     config = getattr(configs, COMMANDS[command][0])
     kinds = (config, configs.ON_TEXT.get(config, config))
     kinds = (*kinds, common_of(command))
-    return {"--help"} | {flag for kind in kinds for flag in arguments.flags(kind)}
+    return {"--help", "--help-all"} | {flag for kind in kinds for flag in arguments.flags(kind)}
