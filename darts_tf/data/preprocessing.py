@@ -95,10 +95,10 @@ class Preprocessing:
         Raises:
             tf.errors.InvalidArgumentError: as `decode_rgb`.
         """
-        image = decode_rgb(encoded)
+        # resized first: a photo of 100 million pixels would take 2 GB in the integers of `to_gray`
+        image = fit(decode_rgb(encoded), self.height, self.width, self.shorter_side)
         if self.channels == 1:
             image = to_gray(image)
-        image = fit(image, self.height, self.width, self.shorter_side)
         return tf.ensure_shape(image, (self.height, self.width, self.channels))
 
     def to_dict(self) -> dict:

@@ -22,12 +22,13 @@ export function networkInput(bitmap, preprocessing) {
   const [rows, columns] = side ? [scaled(bitmap.height), scaled(bitmap.width)] : [height, width];
 
   const across = spans(bitmap.width, columns);
-  const narrow = new Float32Array(bitmap.height * columns * channels);
-  for (const { top, data } of strips(bitmap, channels)) {
-    narrow.set(resizeRows(data, bitmap.width, channels, across), top * columns * channels);
+  const narrow = new Float32Array(bitmap.height * columns * 3);
+  for (const { top, data } of strips(bitmap)) {
+    narrow.set(resizeRows(data, bitmap.width, across), top * columns * 3);
   }
-  const resized = resizeColumns(narrow, columns * channels, spans(bitmap.height, rows));
-  return centreCrop(resized, rows, columns, channels, height, width);
+  const resized = resizeColumns(narrow, columns * 3, spans(bitmap.height, rows));
+  const cropped = centreCrop(resized, rows, columns, height, width);
+  return channels === 1 ? grayOf(cropped) : cropped;
 }
 
 /** Returns for every output pixel its first input pixel, and the weights of its input pixels. */
@@ -47,7 +48,7 @@ export function spans(size, outputSize) {
   });
 }
 
-function* strips(bitmap, channels) {
+function* strips(bitmap) {
   const canvas = new OffscreenCanvas(bitmap.width, Math.min(STRIP, bitmap.height));
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.globalCompositeOperation = "copy";
@@ -55,21 +56,19 @@ function* strips(bitmap, channels) {
     const rows = Math.min(STRIP, bitmap.height - top);
     context.drawImage(bitmap, 0, -top);
     const { data } = context.getImageData(0, 0, bitmap.width, rows);
-    if (channels === 1) toGray(data);
     yield { top, data };
   }
 }
 
-/** Puts luma (ITU-R 601-2, in the fixed point of Python's `to_gray`) into the red channel. */
-function toGray(rgba) {
-  for (let i = 0; i < rgba.length; i += 4) {
-    rgba[i] = (19595 * rgba[i] + 38470 * rgba[i + 1] + 7471 * rgba[i + 2] + 32768) >> 16;
-  }
+/** Returns luma (ITU-R 601-2, in the fixed point of Python's `to_gray`) of (height, width, 3). */
+function grayOf(rgb) {
+  const luma = (_, i) => (19595 * rgb[3 * i] + 38470 * rgb[3 * i + 1] + 7471 * rgb[3 * i + 2] + 32768) >> 16;
+  return Uint8ClampedArray.from({ length: rgb.length / 3 }, luma);
 }
 
-function resizeRows(rgba, width, channels, across) {
+function resizeRows(rgba, width, across) {
   const rows = rgba.length / (4 * width);
-  const resized = new Float32Array(rows * across.length * channels);
+  const resized = new Float32Array(rows * across.length * 3);
   let to = 0;
   for (let row = 0; row < rows; row++) {
     for (const { first, weights } of across) {
@@ -81,10 +80,8 @@ function resizeRows(rgba, width, channels, across) {
         blue += weights[i] * rgba[from + 2];
       }
       resized[to++] = red;
-      if (channels === 3) {
-        resized[to++] = green;
-        resized[to++] = blue;
-      }
+      resized[to++] = green;
+      resized[to++] = blue;
     }
   }
   return resized;
@@ -104,12 +101,12 @@ function resizeColumns(values, rowLength, down) {
   return resized;
 }
 
-function centreCrop(image, rows, columns, channels, height, width) {
+function centreCrop(image, rows, columns, height, width) {
   const [top, left] = [halfToEven(rows - height), halfToEven(columns - width)];
-  const cropped = new Uint8ClampedArray(height * width * channels);
+  const cropped = new Uint8ClampedArray(height * width * 3);
   for (let row = 0; row < height; row++) {
-    const from = ((top + row) * columns + left) * channels;
-    cropped.set(image.subarray(from, from + width * channels), row * width * channels);
+    const from = ((top + row) * columns + left) * 3;
+    cropped.set(image.subarray(from, from + width * 3), row * width * 3);
   }
   return cropped;
 }
