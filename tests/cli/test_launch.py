@@ -36,7 +36,7 @@ def ran(monkeypatch) -> list:
     "job",
     [
         ["search", "--workdir", "run", "--dataset", "digits", "--epochs", "3"],
-        ["train", "--workdir", "run", "--genotype", "x", "--preset", "cifar10"],
+        ["train", "--workdir", "run", "--genotype", "DARTS_V2", "--preset", "cifar10"],
         ["search", "--workdir=run", "--dataset=digits", "--overwrite"],
     ],
 )

@@ -83,7 +83,7 @@ def test_every_command_sets_the_environment(monkeypatch):
         return 0
 
     replace_commands(monkeypatch, run)
-    assert main(["search", "--workdir", "run"]) == 0
+    assert main(["search", "--dataset", "digits", "--workdir", "run"]) == 0
     assert seen == [("tensorflow", False)]
 
 
