@@ -176,7 +176,8 @@ def command_of(config: TuneConfig, oracle: Bounded) -> str:
     best = chosen_of(config, over, oracle.best().hyperparameters.values)
     words = ["darts-tf", config.of, "--preset", config.preset]
     words += ["--genotype", config.genotype] if config.genotype else []
-    for name, value in {**fixed, **best}.items():
+    dataset = {"dataset": _settings(config, fixed).dataset}  # commands do not guess it
+    for name, value in {**dataset, **fixed, **best}.items():
         words += flag_words(name, value)
     free = free_folder(config.workdir.parent / f"{config.workdir.name}-best")
     return shlex.join(map(str, [*words, "--workdir", free]))

@@ -13,8 +13,10 @@ from export_fixtures import drawn_images, names, preprocessing_of, small_network
 
 from darts_tf import export
 from darts_tf.cli.main import main
+from darts_tf.configs import TrainConfig
 from darts_tf.errors import InputError
 from darts_tf.export.web import vendoring
+from darts_tf.runs import files
 
 MEMBERS = {"package.json": b"{}", "dist/index.js": b"export {};"}
 
@@ -90,6 +92,10 @@ def test_export_without_the_runtime_says_what_to_run_and_writes_nothing(registry
     images = {"images": drawn_images(preprocessing), "formats": ("saved_model", "web")}
     with pytest.raises(InputError, match="make web"):
         export.export(network, preprocessing, names(), tmp_path / "out", **images)
+    settings = TrainConfig(workdir=tmp_path / "run", genotype="DARTS_V2", dataset="digits")
+    (tmp_path / "run").mkdir()
+    files.write_json(tmp_path / "run" / files.CONFIG, settings.to_dict())
+    (tmp_path / "run" / files.MODEL).touch()
     run = ("--workdir", tmp_path / "run", "--output", tmp_path / "out", "--format", "web")
     assert main(["export", *map(str, run)]) == 2
     assert "darts_tf.export.web.vendoring" in capsys.readouterr().err
