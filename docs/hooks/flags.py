@@ -9,16 +9,17 @@ import typing
 from mkdocs.structure.files import File
 
 from darts_tf import configs
-from darts_tf.cli.main import COMMANDS
+from darts_tf.cli.main import COMMANDS, GROUPS
+from darts_tf.configs import base
 from darts_tf.configs.base import trait
 from darts_tf.configs.descriptions import descriptions
 
 _INTRODUCTION = """# The commands
 
 In a terminal `darts-tf COMMAND --help` shows the most used flags and `--help-all` all of them, in
-groups. With a preset it shows the preset's defaults: `darts-tf train --preset cifar10 --help`.
-Flags without a default are required. A flag that is on or off is switched off by `--no-` before
-its name.
+the groups of this page. With a preset it shows the preset's defaults:
+`darts-tf train --preset cifar10 --help`. Flags without a default are required. A flag that is on or
+off is switched off by `--no-` before its name.
 """
 
 
@@ -30,7 +31,7 @@ def on_files(files, config):
 
 def page() -> str:
     """Returns the page: a section per command, and one more for other settings on text."""
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, _overview()]
     for command, (name, purpose) in COMMANDS.items():
         config = getattr(configs, name)
         parts.append(_section(f"darts-tf {command}", purpose, config))
@@ -39,9 +40,28 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def _overview() -> str:
+    """Returns a table of all commands, in the groups of `darts-tf --help`."""
+    rows = ["| to | command | |", "|---|---|---|"]
+    for group, commands in GROUPS.items():
+        for number, (command, (_, purpose)) in enumerate(commands.items()):
+            heading = "" if number else f"**{group}**"
+            rows.append(f"| {heading} | [`{command}`](#darts-tf-{command}) | {purpose} |")
+    return "\n".join(rows) + "\n"
+
+
 def _section(title: str, purpose: str, config) -> str:
-    entries = [_entry(config, field) for field in dataclasses.fields(config)]
-    parts = [f"## {title} {{ #{title.replace(' ', '-')} }}", f"{_sentence(purpose)}", *entries]
+    parts = [f"## {title} {{ #{title.replace(' ', '-')} }}", f"{_sentence(purpose)}"]
+    groups = [trait(config, field.name, "group") for field in dataclasses.fields(config)]
+    for group in (None, *base.GROUPS):
+        fields = [
+            field
+            for field, of in zip(dataclasses.fields(config), groups, strict=True)
+            if of == group
+        ]
+        if fields and set(groups) != {None}:
+            parts.append(f"**{_sentence(group or 'options').rstrip('.')}**")
+        parts += [_entry(config, field) for field in fields]
     if presets := getattr(config, "presets", None):
         parts += ["**What the presets change**", _presets(presets)]
     return "\n\n".join(parts) + "\n"
