@@ -26,10 +26,9 @@ class ImageConfig(RunConfig):
     group = "recipe"
 
     dataset: str = setting("digits", common=True)
-    """A folder of images with a folder for each class, in train and test or not; a CSV file with
-    the columns path and label; the name of a TFDS dataset; or `digits` (embedded). For text a
-    folder with train.txt, valid.txt and test.txt, or `pydoc` (embedded): see --dataset pydoc --help
-    for its settings."""
+    """A folder with one folder of images per class (also below train and test), a CSV file of paths
+    and labels, the name of a TFDS dataset, or `digits` (embedded); for text `pydoc` (embedded) or a
+    folder with train.txt, valid.txt and test.txt. Settings for text: see --dataset pydoc --help."""
     preset: str = "digits"
     """Preset that defines the defaults of all other settings."""
     momentum: float = setting(0.9, "from 0 to below 1")
