@@ -29,7 +29,7 @@ tf.config.set_logical_device_configuration(
 
 LONGEST = (
     *("test_checkpointing_kills", "test_workers", "test_baseline", "test_commands"),
-    *("test_distribution", "test_text"),
+    *("test_distribution", "test_text", "test_notebooks"),
 )
 """Test modules that take a quarter of a minute or more, or are the last ones."""
 
