@@ -25,7 +25,7 @@ class EvaluateConfig(Config):
 
     workdir: pathlib.Path = setting(dataclasses.MISSING, place="RUN", names="training")
     """Folder of a training run."""
-    dataset: str | None = None
+    dataset: str | None = setting(None, names="dataset")
     """Other images to test on: a folder with a subfolder of images for each class, or the name of a
     dataset; they may have fewer classes than the network, but no other. By default the test split
     of the run's dataset."""

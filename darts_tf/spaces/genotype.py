@@ -221,12 +221,12 @@ def cells_in_words(genotype: Genotype | RecurrentGenotype) -> str:
 
 
 _LEGEND = (
-    "A node adds what its two operations make of earlier states. Inputs 0 and 1 are the",
-    "outputs of the cell before the last one and of the last one.",
+    "A node adds what its two operations make of earlier states. Inputs 0 and 1 are",
+    "the outputs of the cell before the last one and of the last one.",
 )
 _LEGEND_RECURRENT = (
-    "A node applies its activation to a gated mixture of one earlier state. Input 0 is",
-    "made of the word and of the hidden state before.",
+    "A node applies its activation to a gated mixture of one earlier state. Input 0",
+    "is made of the word and of the hidden state before.",
 )
 
 

@@ -89,6 +89,7 @@ def test_folder_of_a_run_stands_for_what_is_meant(here, ran, words, setting, mea
         ("evaluate runs/tran", "'runs/tran', which is not there. Did you mean 'runs/train'?"),
         ("evaluate nowhere", "Received: 'nowhere', which is not there"),
         ("evaluate file", "Received: 'file', a file"),
+        ("evaluate runs/train --dataset photo", "not there. Did you mean 'photos'?"),
         ("evaluate runs", "a folder without a run; did you mean runs/begun?"),
         ("evaluate runs/export", "an export; name the run that it was made of"),
         ("evaluate runs/search", SEARCH_WORDS),

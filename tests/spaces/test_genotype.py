@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from darts_tf.spaces.cell import ALL_PRIMITIVES, PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated, cell_table
+from darts_tf.spaces.genotype import (
+    Genotype,
+    RecurrentGenotype,
+    abbreviated,
+    cell_table,
+    cells_in_words,
+)
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "derive_cnn.json"
@@ -234,3 +240,23 @@ def test_metrics_keep_the_abbreviated_form_of_their_first_version():
         "reduce  max3 0, max3 1 | skip 2, max3 1 | max3 0, skip 2 | skip 2, max3 1 -> 2 3 4 5"
     )
     assert abbreviated(RecurrentGenotype([("tanh", 0)], [1])) == "tanh 0 -> 1"
+
+
+@pytest.mark.parametrize("genotype", [*GENOTYPES.values(), *RECURRENT_GENOTYPES.values()])
+def test_cells_in_words_have_every_edge_and_fit_a_terminal(genotype):
+    lines = cells_in_words(genotype).splitlines()
+    assert max(map(len, lines)) <= 80
+    cells = {"normal", "reduce", "recurrent"} & set(vars(genotype))
+    pairs = [pair for cell in cells for pair in getattr(genotype, cell)]
+    words = " ".join(line.partition(" = ")[2] for line in lines if line.startswith("  node"))
+    assert words.count(" from ") == len(pairs)
+    assert all(words.count(f"{name} from") >= 1 for name, _ in pairs)
+
+
+def test_cells_in_words_name_nodes_and_output():
+    lines = cells_in_words(V2).splitlines()
+    assert lines[:2] == [
+        "normal cell",
+        "  node 2 = sep_conv_3x3 from input 0 + sep_conv_3x3 from input 1",
+    ]
+    assert lines[5] == "  output = channels of nodes 2, 3, 4, 5"
