@@ -117,7 +117,9 @@ def test_cells_for_images_are_no_recurrent_ones(capsys, tmp_path):
         "Received: --units, of the language model of a recurrent cell (--recurrent takes a "
         "published one)"
     )
-    assert "PDARTS: Expected a recurrent cell" in refused(capsys, "--genotype", "PDARTS", "--recurrent")
+    assert "PDARTS: Expected a recurrent cell" in refused(
+        capsys, "--genotype", "PDARTS", "--recurrent"
+    )
     (tmp_path / "cells.json").write_text(load_genotype("PDARTS").to_json())
     line = refused(capsys, "--genotype", tmp_path / "cells.json", "--recurrent")
     assert "Expected a recurrent cell, for text. Received: a normal and a reduction cell" in line
