@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import itertools
 import json
 import os
@@ -13,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from importlib import metadata
 
 from rich.console import Console
@@ -92,6 +93,57 @@ def random_batch(batch_size: int, size: int, seed: int = 0):
     x = tf.constant(rng.normal(size=(batch_size, size, size, 3)), tf.float32)
     y = tf.constant(rng.integers(0, 10, batch_size), tf.int32)
     return (x, y), tuple(tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (x, y))
+
+
+def take_batch_statistics(network, images) -> None:
+    """Sets the statistics of all normalizations to those of a batch.
+
+    Activations of a network with random weights then have the scale of a trained network's.
+
+    Args:
+        network: any Keras model.
+        images: a batch of the network's input.
+    """
+    import keras
+
+    from darts_tf.layers.normalization import BatchNormalization
+
+    kinds = (BatchNormalization, keras.layers.BatchNormalization)
+    norms = [layer for layer in network._flatten_layers() if isinstance(layer, kinds)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    network(images, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def in_turns(
+    calls: Mapping[Hashable, Callable[[], object]],
+    runs: int,
+    turn: int = 5,
+    shares: Iterable[int] = (50, 95),
+) -> dict[Hashable, dict[str, float]]:
+    """Runs functions in turns, so that load on the machine affects all of them alike.
+
+    Args:
+        calls: functions by name.
+        runs: least number of runs of each.
+        turn: consecutive runs of a function before the next one is measured.
+        shares: percentiles to return.
+
+    Returns:
+        The percentiles of each function's times, milliseconds, as `p50` and so on.
+    """
+    from darts_tf.export.tflite.measuring import WARM_UP, milliseconds, percentiles
+
+    times = collections.defaultdict(list)
+    for call in calls.values():
+        milliseconds(call, WARM_UP)
+    for _ in range(-(-runs // turn)):
+        for name, call in calls.items():
+            times[name] += milliseconds(call, turn)
+    return {name: percentiles(each, shares) for name, each in times.items()}
 
 
 def start_and_steps(step, inputs: tuple, marks: list[float], repeat: int) -> dict:

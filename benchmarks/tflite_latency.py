@@ -12,7 +12,6 @@ OpenVINO are measured too.
 from __future__ import annotations
 
 import argparse
-import collections
 import importlib.util
 import json
 import pathlib
@@ -21,8 +20,6 @@ import time
 
 SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet-sample"
 THREADS = (1, 2)
-TURN = 5
-"""Consecutive calls of a model before the next one is measured."""
 
 
 def main():
@@ -39,7 +36,7 @@ def main():
     if args.json:
         print(json.dumps(keras_times(args.threads, args.runs)))
         return
-    from measuring import in_process_of_its_own, save, show
+    from measuring import in_process_of_its_own, in_turns, save, show
 
     with held_stderr(), tempfile.TemporaryDirectory() as folder:
         rows = write_files(pathlib.Path(folder), args.steps)
@@ -78,10 +75,10 @@ def network_and_photos():
     """Returns a network with batch statistics of the first 32 photos, preprocessing and photos."""
     import keras
     import numpy as np
+    from measuring import take_batch_statistics
 
     from darts_tf import build_network
     from darts_tf.data import PUBLISHED_STATISTICS, Preprocessing
-    from darts_tf.layers.normalization import BatchNormalization
     from darts_tf.spaces.zoo import GENOTYPES
 
     keras.utils.set_random_seed(0)
@@ -89,13 +86,7 @@ def network_and_photos():
     photos = [preprocessing.decode(path.read_bytes()) for path in sorted(SAMPLE.glob("*.jpg"))]
     photos = np.stack(photos)
     network = build_network(GENOTYPES["DARTS_V2"], 48, 14, 1000, stem="imagenet", auxiliary=False)
-    norms = [layer for layer in network._flatten_layers() if isinstance(layer, BatchNormalization)]
-    momentum = norms[0].momentum
-    for norm in norms:
-        norm.momentum = 0.0
-    network(preprocessing.normalize(photos[:32]), training=True)
-    for norm in norms:
-        norm.momentum = momentum
+    take_batch_statistics(network, preprocessing.normalize(photos[:32]))
     return network, preprocessing, photos
 
 
@@ -165,22 +156,10 @@ def calls(folder: pathlib.Path, threads: int) -> dict:
     return functions
 
 
-def in_turns(calls: dict, runs: int) -> dict[str, dict]:
-    """Runs all functions in turns; returns percentiles of their times, milliseconds."""
-    from darts_tf.export.tflite.measuring import WARM_UP, milliseconds, percentiles
-
-    times = collections.defaultdict(list)
-    for call in calls.values():
-        milliseconds(call, WARM_UP)
-    for _ in range(-(-runs // TURN)):
-        for name, call in calls.items():
-            times[name] += milliseconds(call, TURN)
-    return {name: percentiles(calls) for name, calls in times.items()}
-
-
 def keras_times(threads: int, runs: int) -> dict[str, float]:
     """Returns latency percentiles of the network as a TensorFlow function, milliseconds."""
     import tensorflow as tf
+    from measuring import in_turns
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -90,6 +90,6 @@ def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
     return times
 
 
-def percentiles(times: Sequence[float]) -> dict[str, float]:
-    """Returns the median and the 95th percentile as `p50` and `p95`."""
-    return {f"p{share}": float(np.percentile(times, share)) for share in (50, 95)}
+def percentiles(times: Sequence[float], shares: Iterable[int] = (50, 95)) -> dict[str, float]:
+    """Returns percentiles: by default the median and the 95th, as `p50` and `p95`."""
+    return {f"p{share}": float(np.percentile(times, share)) for share in shares}
