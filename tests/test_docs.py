@@ -11,12 +11,14 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from chrome import Site, browser, require_browser
 from docs_blocks import ROOT
 
 import darts_tf
 from darts_tf import configs
-from darts_tf.cli.main import COMMANDS
+from darts_tf.cli.main import COMMANDS, GROUPS
+from darts_tf.configs import base
 
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 ADDRESSES = ("http:", "https:", "//")
@@ -88,6 +90,18 @@ def test_every_flag_is_on_the_page_of_commands(site):
             assert f"<code>{flag}</code>" in section, (command, flag)
 
 
+def test_commands_and_flags_are_grouped_as_in_the_help(site):
+    shown = (site / "commands.html").read_text(encoding="utf-8")
+    overview = shown.partition("<table>")[2].partition("</table>")[0]
+    words = re.findall(r"<strong>(.*?)</strong>|#darts-tf-(\w+)\"", overview)
+    expected = [[(group, ""), *(("", name) for name in names)] for group, names in GROUPS.items()]
+    assert words == list(itertools.chain.from_iterable(expected))
+    search = shown.partition('id="darts-tf-search"')[2].partition("<h2")[0]
+    places = [search.index(f"<strong>{group.capitalize()}</strong>") for group in base.GROUPS[:6]]
+    assert places == sorted(places)
+    assert places[1] < search.index("<code>--epochs</code>") < places[2]
+
+
 def test_every_public_name_is_on_the_page_of_the_library(site):
     shown = (site / "reference.html").read_text(encoding="utf-8")
     missing = [
@@ -121,3 +135,11 @@ def test_images_are_small_and_the_commands_that_made_them_are_known():
     for path in images:
         assert path.stat().st_size <= MOST_BYTES[path.suffix], path.name
         assert f"docs/images/{path.name}" in commands
+
+
+def test_citation_names_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)  # what the format requires
+    assert cited["version"] == re.search(r'version="(.*?)"', (ROOT / "setup.py").read_text())[1]
+    (reference,) = cited["references"]
+    assert reference["title"].startswith("DARTS")
