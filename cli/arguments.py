@@ -383,12 +383,20 @@ def _one_line(box: str, config_class) -> str:
         field = flags(config_class).get(flag)
         hint = registry.HINT if field and field.metadata.get("open") else ""
         return f"{unknown_name(flag, name, re.findall(QUOTED, known))}{hint}"
+    if number := _INVALID_NUMBER.search(text):
+        flag, kind, value = number.groups()
+        expected = "a whole number" if kind.startswith("invalid") else "a number"
+        return f"Expected {flag} to be {expected}. Received: {flag}={value}"
     return text.removeprefix(f"Error parsing {config_class.__name__}: ").removeprefix(
         "Error parsing "
     )
 
 
 QUOTED = r"'([^']*)'"
+_INVALID_NUMBER = re.compile(
+    r"(--[\w-]+): (invalid literal for int\(\) with base 10|could not convert string to float): "
+    r"('.*?')"
+)
 _INVALID_CHOICE = re.compile(
     r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)"
 )
