@@ -55,7 +55,7 @@ def test_words_after_the_dashes_are_the_workers(ran, job):
         ("--workers 2 search --workdir run", "Expected a command after --"),
         ("-- search --workdir run", "Expected --workers NUMBER "),
         ("--workers 0 -- search --workdir run", "Expected workers to be positive. Received: worke"),
-        ("--workers two -- search --workdir run", "--workers to be a whole number. Received: .*='two'"),
+        ("--workers two -- search --workdir run", "--workers to be a whole number"),
         ("--wrkers 2 -- search --workdir run", "Did you mean --workers?"),
         ("--workers 2 -- serch --workdir run", "command='serch'. Did you mean 'search'?"),
         ("--workers 2 -- export --workdir run", "Expected command to be one of search, train"),
