@@ -21,13 +21,25 @@ LEGACY = "TF_USE_LEGACY_KERAS"
 """Variable that makes TensorFlow use Keras 2."""
 
 
+_before: dict[str, str | None] = {}
+"""Values that the variables had before `set_environment` changed them."""
+
+
 def set_environment() -> None:
     """Sets the variables that Keras and TensorFlow read when they are imported.
 
     Another backend or Keras 2, which other programs of the user may need, cannot run our networks.
     """
+    for name in (*KERAS, LEGACY):
+        _before.setdefault(name, os.environ.get(name))
     os.environ.update(KERAS)
     os.environ.pop(LEGACY, None)
+
+
+def users_environment() -> dict[str, str]:
+    """Returns the environment as it was before `set_environment`."""
+    environment = {**os.environ, **_before}
+    return {name: value for name, value in environment.items() if value is not None}
 
 
 def start_tensorflow(on_text: bool = False) -> None:

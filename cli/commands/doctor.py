@@ -13,7 +13,7 @@ from darts_tf.runtime import diagnosis
 
 def run(config: DoctorConfig) -> int:
     """Prints every section as soon as it is known, and continues after failures."""
-    sections = diagnosis.sections()
+    sections = diagnosis.sections(startup.users_environment())
     with contextlib.suppress(Exception):  # the probe of TensorFlow reports why it does not start
         startup.start_tensorflow()
     report = {}

@@ -33,8 +33,13 @@ LONGEST = 400
 """Maximum number of characters of a line."""
 
 
-def sections() -> dict[str, dict[str, Probe]]:
-    """Returns the probes by section and line; values of the environment are read immediately."""
+def sections(environment: Mapping[str, str] | None = None) -> dict[str, dict[str, Probe]]:
+    """Returns the probes by section and line; values of the environment are read immediately.
+
+    Args:
+        environment: the environment to report, by default that of this process.
+    """
+    changing = variables(environment or os.environ)
     return {
         "versions": {
             **{"darts-tf": functools.partial(version, "darts-tf")},
@@ -56,9 +61,7 @@ def sections() -> dict[str, dict[str, Probe]]:
             "temporary folder": lambda: room(tempfile.gettempdir()),
         },
         "strategy": {"TF_CONFIG": tf_config},
-        "environment": {
-            name: functools.partial(str, value) for name, value in variables(os.environ).items()
-        },
+        "environment": {name: functools.partial(str, value) for name, value in changing.items()},
         "checks": {"XLA": xla, "determinism": determinism},
     }
 

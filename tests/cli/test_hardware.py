@@ -15,7 +15,7 @@ from mostly_slow import mostly_slow
 from numerics import assert_close
 
 from darts_tf.cli.main import main
-from darts_tf.configs import SearchConfig
+from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.configs.budgets import parsed_budget
 from darts_tf.costs import latency_table
 from darts_tf.costs.formulas import METRICS
@@ -131,7 +131,7 @@ def test_settings_of_the_search_hold_for_derive(tmp_path, dataset):
         (["--budget", "latency=1ms", "--latency-table", "no.json"], "no.json', which is not there"),
         (["--budget", "macs=1M", "--budget-image-size", "9", "--budget-stem", "imagenet"], "64x64"),
         (["--budget", "macs=1M", "--budget-cells", "2"], "budget_cells to be 3 or more"),
-        (["--workdir", "nowhere"], "Received: 'nowhere/alphas.npz'"),
+        (["--workdir", "nowhere"], "Received: 'nowhere', which is not there"),
     ],
 )
 def test_rubbish_is_refused_in_one_line(run, capfd, words, message):
@@ -164,6 +164,8 @@ def test_table_of_other_threads_is_refused_unless_any_will_do(run, table, capfd)
 
 def test_recurrent_cells_have_no_budget(tmp_path, capfd):
     save_alphas(tmp_path, np.random.default_rng(0).normal(size=(36, 5)))
+    settings = TextSearchConfig(workdir=tmp_path, dataset="pydoc")
+    files.write_json(tmp_path / files.CONFIG, settings.to_dict())
     assert main(["derive", "--workdir", str(tmp_path)]) == 0
     assert "-> 1 2 3 4 5 6 7 8" in capfd.readouterr().out
     line = one_line_of_wrong_use(capfd, ["derive", "--workdir", tmp_path, "--budget", "macs=1M"])

@@ -75,7 +75,7 @@ def test_export_command_writes_a_runs_network_and_says_where(models, capsys, tmp
     captured = capsys.readouterr()
     assert captured.err == ""
     assert "model_float32.tflite" in captured.out
-    assert captured.out.endswith(f"written: {tmp_path / 'out'}\n")
+    assert f"\nwritten: {tmp_path / 'out'}\nnext: darts-tf " in captured.out
     assert export.load(tmp_path / "out").classes == tuple(map(str, range(10)))
     assert main(["export", *map(str, words)]) == 2
     (error,) = capsys.readouterr().err.splitlines()
@@ -166,5 +166,5 @@ def test_export_command_names_what_is_wrong_with_images_to_calibrate_on(
 def test_export_command_wants_a_trained_network(capsys, tmp_path):
     words = ["--workdir", str(tmp_path), "--output", str(tmp_path / "out")]
     assert main(["export", *words]) == 2
-    assert "model.keras" in capsys.readouterr().err
+    assert "the folder of a training run" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
