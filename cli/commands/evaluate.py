@@ -54,7 +54,7 @@ def run(config: EvaluateConfig) -> int:
         output.warn(doubt)
     if path.is_file():
         output.say(f"by class, with the worst mistakes: {path}")
-        follow("look", f"report {config.workdir}")
+        follow("look", "report", config.workdir)
     return 0
 
 
