@@ -85,7 +85,7 @@ def test_files_and_arrays_are_classified_alike(trained, exported):
     paths = sorted((trained.data / "test").rglob("*.png"))
     by_file = exported.predict(paths)
     assert by_file == darts_tf.predict_images(str(exported.output), paths)
-    images = np.stack([load_dataset(str(trained.data)).test.images[i] for i in range(len(paths))])
+    images = load_dataset(str(trained.data)).test.images[: len(paths)]
     assert exported.predict(images) == by_file
     (best,) = trained.predict(paths[0], top=1)
     assert best[0][0] == by_file[0][0][0]
