@@ -12,6 +12,7 @@ from darts_tf.layers.recurrent_cells import RecurrentCell, uniform
 from darts_tf.models.loading import load_model
 from darts_tf.ops import dropout
 from darts_tf.ops.autodiff import custom_gradient
+from darts_tf.runtime.execution import variables_named_alike
 from darts_tf.spaces.genotype import RecurrentGenotype
 
 DROPOUTS = (
@@ -59,6 +60,7 @@ class RecurrentModel(keras.Model):
         """Seed of the masks of the next training pass."""
         return self._seed.state
 
+    @variables_named_alike()
     def _build_all(self):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
         self.embedding = self.add_weight(

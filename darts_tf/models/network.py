@@ -13,7 +13,7 @@ from darts_tf.layers.heads import AuxiliaryHead, ClassifierHead
 from darts_tf.layers.stems import MINIMUM_CHANNELS, MINIMUM_SIZE, Stem, check_images
 from darts_tf.models.loading import load_model
 from darts_tf.ops import dropout
-from darts_tf.runtime.execution import has_gpu
+from darts_tf.runtime.execution import has_gpu, variables_named_alike
 from darts_tf.spaces.cell import reductions
 from darts_tf.spaces.genotype import Genotype
 
@@ -71,6 +71,7 @@ class Network(keras.Model):
         pairs, concat = (g.reduce, g.reduce_concat) if reduction else (g.normal, g.normal_concat)
         return Cell(pairs, concat, channels, reduction, previous)
 
+    @variables_named_alike()
     def _build_all(self):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
         self._seed = keras.random.SeedGenerator()

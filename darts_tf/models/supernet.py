@@ -15,6 +15,7 @@ from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED
 from darts_tf.layers.stems import Stem, check_images
 from darts_tf.models.mixture import given_mixture
 from darts_tf.ops import dropout
+from darts_tf.runtime.execution import variables_named_alike
 from darts_tf.spaces.cell import CELLS, NODES, PRIMITIVES, reductions
 from darts_tf.spaces.derivation import derive_genotype
 from darts_tf.spaces.search_spaces import space_of
@@ -114,6 +115,7 @@ class Supernet(keras.Model):
         self.head = ClassifierHead(classes)
         self._build_all(image_channels)
 
+    @variables_named_alike()
     def _build_all(self, image_channels):
         """Creates every variable now: a stateless call must not meet an unbuilt layer."""
         shapes = {"alphas": self.space.shapes}

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from darts_tf.layers.normalization import synchronized_statistics
 from darts_tf.runtime.distribution import all_sum, apply_summed, assign, replicas
+from darts_tf.runtime.execution import variables_named_alike
 from darts_tf.training.losses import (
     loss_of_logits,
     metric_of_logits,
@@ -62,6 +63,7 @@ class Trainer(keras.Model):
         self.watched = []
         self.built = True
 
+    @variables_named_alike()
     def compile(
         self, optimizer=None, loss="sparse_categorical_crossentropy", metrics=None, **kwargs
     ):
