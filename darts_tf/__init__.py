@@ -24,6 +24,7 @@ HOMES = {
     "models.language_model": ("LanguageModel", "build_language_model"),
     "search.language_darts": ("LanguageDARTS",),
     "training.language_trainer": ("LanguageTrainer",),
+    "training.optimizers": ("SGD", "Adam"),
     "layers.primitives": ("Primitive",),
     "layers.normalization": ("BatchNormalization",),
     "register": (

@@ -56,6 +56,8 @@ from darts_tf.spaces.zoo import GENOTYPES as GENOTYPES
 from darts_tf.spaces.zoo import RECURRENT_GENOTYPES as RECURRENT_GENOTYPES
 from darts_tf.spaces.zoo import load_genotype as load_genotype
 from darts_tf.training.language_trainer import LanguageTrainer as LanguageTrainer
+from darts_tf.training.optimizers import SGD as SGD
+from darts_tf.training.optimizers import Adam as Adam
 
 __version__: str
 HOMES: dict[str, tuple[str, ...]]

@@ -20,6 +20,7 @@ SAVED = {
     "MixedRecurrentCell": "layers.mixed_recurrent_cell",
     "BatchNormalization": "layers.normalization",
     "SGD": "training.optimizers",
+    "Adam": "training.optimizers",
 }
 """Registered classes and their modules, relative to the package."""
 

@@ -28,8 +28,11 @@ from darts_tf.runtime.strict_json import parse_json
 
 LOG = logging.getLogger("darts_tf")
 
-FORMAT = 1
-"""Version number of the file format; files with another number are rejected."""
+FORMAT = 2
+"""Version number of the file format; files with another number are rejected.
+
+Since 2, the velocities of SGD do not contain the learning rate.
+"""
 
 PATTERN = "step-*.npz"
 BEST = "best.npz"
@@ -60,6 +63,10 @@ class Position:
 
 class CheckpointError(InputError):
     """Error for a file that is not a complete checkpoint."""
+
+
+class FormatError(CheckpointError):
+    """Error for a checkpoint of another format, which another version has written."""
 
 
 def write(folder: pathlib.Path, position: Position, config: dict, arrays: Sequence) -> pathlib.Path:
@@ -101,6 +108,7 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
     """Returns the position, settings and arrays of a checkpoint.
 
     Raises:
+        FormatError: the checkpoint has another format number.
         CheckpointError: the file is not a complete checkpoint.
     """
     try:
@@ -109,6 +117,8 @@ def read(path: pathlib.Path) -> tuple[Position, dict, list[np.ndarray]]:
             about = _checked(bytes(_array(archive, "meta")))
             arrays = [_array(archive, f"{i:06}") for i in range(about["arrays"])]
             return *_parts(about), arrays
+    except FormatError as error:
+        raise FormatError(f"{error} ({path})") from error
     except CheckpointError:
         raise
     except Exception as error:  # zipfile and NumPy raise many types for damaged files
@@ -146,8 +156,9 @@ def _checked(text: bytes) -> dict:
     if not isinstance(about, dict) or type(about.get("format")) is not int:
         raise CheckpointError(f"Expected a checkpoint of format {FORMAT}. Received: something else")
     if about["format"] != FORMAT:
-        raise CheckpointError(
-            f"Expected a checkpoint of format {FORMAT}. Received: format {shown(about['format'])}"
+        raise FormatError(
+            f"Expected a checkpoint of format {FORMAT}. Received: format {shown(about['format'])}, "
+            "of another version of darts-tf, which cannot be resumed; start a run in a new folder"
         )
     numbers = [about.get(field.name) for field in dataclasses.fields(Position)]
     whole = all(type(number) is int and 0 <= number < 2**53 for number in numbers)
@@ -173,10 +184,15 @@ def readable(
 
     Args:
         paths: paths of the checkpoints, as from `newest`.
+
+    Raises:
+        FormatError: a checkpoint has another format number.
     """
     for path in paths:
         try:
             contents = read(path)
+        except FormatError:
+            raise
         except CheckpointError as error:
             LOG.warning("%s; trying the one before", error)
             continue

@@ -16,7 +16,7 @@ from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import apply_summed
 from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.losses import with_example_count
-from darts_tf.training.optimizers import clip, clip_then_decay, clip_to_and_fro
+from darts_tf.training.optimizers import SGD, Adam, clip, clip_then_decay, clip_to_and_fro
 from darts_tf.training.trainer import Trainer
 
 
@@ -130,7 +130,7 @@ class DARTS(Trainer):
 
     def paper_arch_optimizer(self) -> keras.optimizers.Optimizer:
         """Returns a new optimizer of the alphas, as in the paper's search on images."""
-        return keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
+        return Adam(3e-4, beta_1=0.5, beta_2=0.999)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, on a data set of pairs of batches.
@@ -222,13 +222,14 @@ class DARTS(Trainer):
         return self.loss_at
 
     def virtual_step(self, weights, gradients):
-        """Returns the virtual weights w' = w + μ·velocity − ξ(∇L + λw) (sec. 2.3).
+        """Returns the virtual weights w' = w − ξ(μ·velocity + ∇L + λw) (sec. 2.3).
 
         They are the weights after the optimizer's next step, unclipped unless `clip_virtual_step`.
         The result is differentiable with respect to `gradients` but not to `weights`. No variable
         changes.
 
-        Keras' velocity contains the learning rate: velocity = −ξ·buffer of the reference.
+        The velocity of Keras' own SGD contains the factor −ξ of the steps before: with it
+        w' = w + μ·velocity − ξ(∇L + λw).
         """
         dtype = weights[0].dtype
         minus_rate = -tf.cast(self.optimizer.learning_rate, dtype)
@@ -236,6 +237,8 @@ class DARTS(Trainer):
         parts = [[share * w for w in weights]]
         if self.optimizer.momentum:
             momentum = filled(self.optimizer.momentum, (), dtype)
+            if isinstance(self.optimizer, SGD):
+                momentum *= minus_rate
             parts.append([momentum * v for v in self.optimizer.momentums])
 
         def descent(gradients):

@@ -42,7 +42,7 @@ from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
-from darts_tf.training.optimizers import SGD
+from darts_tf.training.optimizers import SGD, Adam
 from darts_tf.training.schedules import (
     op_dropout_at,
     perturb_radius_at,
@@ -244,7 +244,7 @@ def build_trainer(
         regularizer=config.chosen_regularizer,
     )
     trainer.compile(
-        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
+        optimizer=SGD(config.learning_rate, config.momentum),
         arch_optimizer=arch_optimizer(config),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
@@ -270,6 +270,6 @@ def ramps(config: SearchConfig, trainer: DARTS) -> list[Ramp]:
 
 
 def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
-    """Adam, as the reference has it."""
+    """Returns the optimizer of the alphas."""
     rates = (config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2)
-    return keras.optimizers.Adam(*rates, epsilon=1e-8)
+    return Adam(*rates)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import keras
 import tensorflow as tf
 
 from darts_tf.runtime.switches import Switch
 from darts_tf.search.darts import DARTS
+from darts_tf.training.optimizers import Adam
 from darts_tf.training.text_streams import TextStreamsMixin
 
 
@@ -25,7 +25,7 @@ class LanguageDARTS(TextStreamsMixin, DARTS):
 
     def paper_arch_optimizer(self):
         """Returns a new optimizer of the alphas, as in the paper's search on text."""
-        return keras.optimizers.Adam(3e-3)
+        return Adam(3e-3)
 
     def loss_at(self, weights, alphas, batch):
         """Returns the loss without regularisation; the batch must come from `continued`."""

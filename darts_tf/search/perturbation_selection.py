@@ -121,7 +121,7 @@ class Tuning:
                 sync_batch_norm=config.sync_batch_norm,
             )
             self.tuner.compile(
-                optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
+                optimizer=SGD(config.learning_rate, config.momentum),
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 jit_compile=trainer.jit_compile,
             )

@@ -117,7 +117,7 @@ def build_trainer(config: TextSearchConfig, vocabulary: int) -> LanguageDARTS:
         arch_weight_decay=config.arch_weight_decay,
     )
     trainer.compile(
-        optimizer=SGD(config.learning_rate, momentum=0.0, l2=0.0, clip_norm=None),
+        optimizer=SGD(config.learning_rate),
         arch_optimizer=arch_optimizer(config),
         loss=cross_entropy,
         jit_compile=compiles(config.jit_compile),

@@ -129,7 +129,7 @@ def build_trainer(
         sync_batch_norm=config.sync_batch_norm,
     )
     trainer.compile(
-        optimizer=SGD(config.learning_rate, config.momentum, l2=0.0, clip_norm=None),
+        optimizer=SGD(config.learning_rate, config.momentum),
         loss=cross_entropy(config.label_smoothing),
         metrics=accuracies(classes),
         jit_compile=compiles(config.jit_compile),

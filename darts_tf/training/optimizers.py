@@ -1,4 +1,4 @@
-"""Gradient clipping and weight decay as in the authors' code, and SGD with both.
+"""Gradient clipping, weight decay, SGD and Adam as in the authors' code, by PyTorch's rules.
 
 Weight decay is an L2 term in the gradient, added after clipping and before momentum or moments.
 Keras' own `weight_decay` is decoupled from the gradient, which is a different algorithm.
@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from darts_tf.errors import InputError
 from darts_tf.ops.constants import filled
-from darts_tf.runtime.distribution import all_sum, assign, handle
+from darts_tf.runtime.distribution import assign, handle
+
+CLIP_EPSILON = 1e-6
+"""Number that PyTorch adds to the global norm before it divides by it."""
 
 
 def clip_then_decay(
@@ -27,7 +30,8 @@ def clip_then_decay(
     Args:
         gradients: one array per weight.
         weights: the weights, in the same order.
-        clip_norm: maximum global norm; None for no clipping.
+        clip_norm: maximum global norm c; None for no clipping. As in PyTorch, gradients are
+            multiplied by min(1, c / (norm + 1e-6)).
         weight_decay: strength of the L2 term.
         norm: the gradients' global norm, if it is known.
         factor: multiplies the result; with 0 the result is 0, even if gradients or weights are not
@@ -40,7 +44,7 @@ def clip_then_decay(
     scale = factor
     if clip_norm is not None:
         norm = tf.linalg.global_norm(gradients) if norm is None else norm
-        clip = clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
+        clip = _scale(norm, clip_norm)
         scale = clip if factor is None else times(clip, factor)
     if scale is not None:
         gradients = [times(g, scale) for g in gradients]
@@ -57,14 +61,17 @@ def clip(gradients, clip_norm: float):
 
     Returns:
         The clipped gradients, and their exact vector-Jacobian product, a function of the upstream
-        gradients. If c < |g|, it maps v to c / |g| times the part of v that is orthogonal to g.
+        gradients. If g is clipped, it maps v to c / (|g| + δ) times v less its part along g,
+        g · ⟨g, v⟩ / (|g| (|g| + δ)), with δ as in `CLIP_EPSILON`.
     """
-    norm, scale = _norm_and_scale(gradients, clip_norm)
+    norm = tf.linalg.global_norm(gradients)
+    scale = _scale(norm, clip_norm)
 
     def back(upstreams):
         pairs = list(zip(gradients, upstreams, strict=True))
         along = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
-        part = tf.where(scale < 1, tf.math.divide_no_nan(along, norm**2), tf.zeros_like(norm))
+        square = norm * (norm + filled(CLIP_EPSILON, (), norm.dtype))
+        part = tf.where(scale < 1, tf.math.divide_no_nan(along, square), tf.zeros_like(norm))
         return [scale * (v - part * g) for g, v in pairs]
 
     return [scale * g for g in gradients], back
@@ -73,22 +80,24 @@ def clip(gradients, clip_norm: float):
 def clip_to_and_fro(gradients, clip_norm: float):
     """Clips as `clip` does, with the derivative of the authors' recurrent search.
 
-    The derivative clips the upstream gradients as well and multiplies them by c / |g|, which may
-    exceed 1.
+    The derivative clips the upstream gradients as well and multiplies them by c / (|g| + δ), which
+    may exceed 1.
     """
-    norm, scale = _norm_and_scale(gradients, clip_norm)
+    norm = tf.linalg.global_norm(gradients)
+    scale = _scale(norm, clip_norm)
 
     def back(upstreams):
         clipped, _ = clip(upstreams, clip_norm)
-        ratio = tf.math.divide_no_nan(filled(clip_norm, (), norm.dtype), norm)
+        ratio = clip_norm / (norm + filled(CLIP_EPSILON, (), norm.dtype))
         return [ratio * v for v in clipped]
 
     return [scale * g for g in gradients], back
 
 
-def _norm_and_scale(gradients, clip_norm):
-    norm = tf.linalg.global_norm(gradients)
-    return norm, clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
+def _scale(norm, clip_norm):
+    """Returns the factor that clips gradients of a global norm: min(1, c / (|g| + δ))."""
+    norm += filled(CLIP_EPSILON, (), norm.dtype)
+    return clip_norm / tf.maximum(norm, filled(clip_norm, (), norm.dtype))
 
 
 def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
@@ -97,7 +106,7 @@ def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
     Raises:
         InputError: the optimizer clips gradients or decays weights.
     """
-    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "l2", "clip_norm")
+    own = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue")
     doubled = [name for name in own if getattr(optimizer, name, None)]
     if doubled:
         raise InputError(
@@ -108,30 +117,34 @@ def check_plain(optimizer: keras.optimizers.Optimizer) -> None:
 
 @keras.saving.register_keras_serializable("darts_tf")
 class SGD(keras.optimizers.SGD):
-    """SGD with momentum, gradient clipping and L2 regularisation as in the authors' code.
+    """SGD with momentum by PyTorch's rule, as in the authors' code.
+
+    velocity = momentum · velocity + gradient; w = w − learning_rate · velocity.
+
+    The velocity of Keras' SGD contains the learning rate of the steps before. Both agree as long as
+    the rate is constant; where a schedule changes it, they do not. Everything else is as in Keras.
 
     Args:
         learning_rate: learning rate.
         momentum: factor of the previous velocity.
-        l2: strength of the L2 term, added to the clipped gradient.
-        clip_norm: maximum global norm of the gradients; None for no clipping.
+        name: name of the optimizer.
+        **kwargs: further arguments of `keras.optimizers.SGD`.
+
+    Raises:
+        InputError: `momentum` outside [0, 1), or Nesterov momentum.
     """
 
-    def __init__(
-        self, learning_rate=0.025, momentum=0.9, l2=3e-4, clip_norm=5.0, name="SGD", **kwargs
-    ):
-        super().__init__(learning_rate, momentum, name=name, **kwargs)
+    def __init__(self, learning_rate=0.01, momentum=0.0, name="SGD", **kwargs):
+        _check_below_1(momentum=momentum)
+        super().__init__(learning_rate, float(momentum), name=name, **kwargs)
         if self.nesterov:
             raise InputError("Expected plain momentum. Received: nesterov=True")
-        self.l2 = l2
-        self.clip_norm = clip_norm
 
-    def apply(self, grads, trainable_variables=None):
-        """Updates the variables by these gradients, after summing them over all replicas."""
-        if not self.built:
-            self.build(trainable_variables)
-        variables = trainable_variables or self._trainable_variables
-        self.step(all_sum(grads), variables, variables, self.clip_norm, self.l2)
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates a variable, as Keras' `apply` asks for it."""
+        dtype = tf.as_dtype(variable.dtype)
+        gradient, rate = (_dense(value, dtype) for value in (gradient, learning_rate))
+        self._update(variable, gradient, rate, filled(self.momentum, (), dtype))
 
     def step(self, gradients, weights, variables, clip_norm, l2, norm=None, finite=True):
         """Updates the variables by gradients that are already summed over all replicas.
@@ -140,30 +153,96 @@ class SGD(keras.optimizers.SGD):
             gradients: one array per variable.
             weights: values of the variables.
             variables: variables for which this optimizer was built.
-            clip_norm: as in the class.
-            l2: as in the class.
+            clip_norm: as in `clip_then_decay`.
+            l2: `weight_decay` of `clip_then_decay`.
             norm: the gradients' global norm, if it is known.
             finite: a boolean scalar; if False, nothing changes, even if gradients are not finite.
         """
         dtype = gradients[0].dtype
         zero, one = (filled(number, (), dtype) for number in (0, 1))
-        rate = tf.where(finite, -tf.cast(self.learning_rate, dtype), zero)
-        changes = clip_then_decay(gradients, weights, clip_norm, l2, norm, rate)
+        factor = tf.where(finite, one, zero)
+        changes = clip_then_decay(gradients, weights, clip_norm, l2, norm, factor)
+        rate = tf.where(finite, tf.cast(self.learning_rate, dtype), zero)
         momentum = tf.where(finite, filled(self.momentum, (), dtype), one)
-        descent = tf.where(finite, -one, zero)
         for variable, change in zip(variables, changes, strict=True):
-            if self.momentum:  # as in Keras, the velocity includes the learning rate
-                velocity = handle(self.momentums[self._get_variable_index(variable)])
-                tf.raw_ops.ResourceApplyMomentum(
-                    var=handle(variable), accum=velocity, lr=descent, grad=change, momentum=momentum
-                )
-            else:
-                tf.raw_ops.ResourceApplyGradientDescent(
-                    var=handle(variable), alpha=descent, delta=change
-                )
+            self._update(variable, change, rate, momentum)
         iterations = tf.convert_to_tensor(self.iterations)
         assign(self.iterations, iterations + tf.cast(finite, iterations.dtype))
 
-    def get_config(self):
-        """Returns the constructor arguments."""
-        return {**super().get_config(), "l2": self.l2, "clip_norm": self.clip_norm}
+    def _update(self, variable, gradient, rate, momentum):
+        """Updates a variable and its velocity in one operation."""
+        if not self.momentum:
+            tf.raw_ops.ResourceApplyGradientDescent(
+                var=handle(variable), alpha=rate, delta=gradient
+            )
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        tf.raw_ops.ResourceApplyMomentum(
+            var=handle(variable), accum=handle(velocity), lr=rate, grad=gradient, momentum=momentum
+        )
+
+
+@keras.saving.register_keras_serializable("darts_tf")
+class Adam(keras.optimizers.Adam):
+    """Adam by PyTorch's rule (Kingma & Ba 2015, algorithm 1), as in the authors' code.
+
+    m = β1·m + (1 − β1)·g; v = β2·v + (1 − β2)·g²;
+    w = w − learning_rate · m/(1 − β1^t) / (√(v/(1 − β2^t)) + epsilon), at step t.
+
+    Keras' Adam adds epsilon before the second moment is corrected: its epsilon is, at the first
+    steps, up to 1/√(1 − β2) times as large. Everything else is as in Keras.
+
+    Args:
+        learning_rate: learning rate.
+        beta_1: decay β1 of the first moment.
+        beta_2: decay β2 of the second moment.
+        epsilon: added to the root of the corrected second moment.
+        name: name of the optimizer.
+        **kwargs: further arguments of `keras.optimizers.Adam`.
+
+    Raises:
+        InputError: a decay outside [0, 1), `epsilon` not above 0, or AMSGrad.
+    """
+
+    def __init__(
+        self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="Adam", **kwargs
+    ):
+        _check_below_1(beta_1=beta_1, beta_2=beta_2)
+        if not epsilon > 0:
+            raise InputError(f"Expected epsilon above 0. Received: {epsilon=}")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
+        if self.amsgrad:
+            raise InputError("Expected Adam without AMSGrad. Received: amsgrad=True")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates a variable, as Keras' `apply` asks for it."""
+        dtype = tf.as_dtype(variable.dtype)
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations, dtype) + filled(1, (), dtype)
+        betas = [filled(beta, (), dtype) for beta in (self.beta_1, self.beta_2)]
+        powers = [beta**step for beta in betas]
+        # the operation adds its epsilon to √v, before the correction √(1 − β2^t)
+        correction = tf.sqrt(filled(1, (), dtype) - powers[1])
+        tf.raw_ops.ResourceApplyAdam(
+            var=handle(variable),
+            m=handle(self._momentums[index]),
+            v=handle(self._velocities[index]),
+            beta1_power=powers[0],
+            beta2_power=powers[1],
+            lr=_dense(learning_rate, dtype),
+            beta1=betas[0],
+            beta2=betas[1],
+            epsilon=filled(self.epsilon, (), dtype) * correction,
+            grad=_dense(gradient, dtype),
+        )
+
+
+def _dense(value, dtype):
+    """Returns a tensor of a type, also of the slices that are the gradient of an embedding."""
+    return tf.cast(tf.convert_to_tensor(value), dtype)
+
+
+def _check_below_1(**settings):
+    for name, value in settings.items():
+        if not 0 <= value < 1:
+            raise InputError(f"Expected {name} in [0, 1). Received: {name}={value!r}")

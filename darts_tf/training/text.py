@@ -114,7 +114,7 @@ def build_trainer(
         clip_norm=config.clip_norm,
     )
     trainer.compile(
-        optimizer=SGD(config.learning_rate, momentum=0.0, l2=0.0, clip_norm=None),
+        optimizer=SGD(config.learning_rate),
         loss=cross_entropy,
         jit_compile=compiles(config.jit_compile),
     )

@@ -11,6 +11,7 @@ import tensorflow as tf
 from darts_tf.errors import InputError
 from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import all_sum, assign, replica, replicas
+from darts_tf.training.optimizers import SGD
 
 
 class TextStreamsMixin:
@@ -68,7 +69,7 @@ class TextStreamsMixin:
 
     def paper_optimizer(self) -> keras.optimizers.Optimizer:
         """Returns a new optimizer of the weights, as in the paper's search on text."""
-        return keras.optimizers.SGD(20.0)
+        return SGD(20.0)
 
     def begin(self, *names: str) -> None:
         """Sets the hidden state of the named streams to zero, or of all if none is named."""

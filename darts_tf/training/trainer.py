@@ -94,7 +94,7 @@ class Trainer(keras.Model):
 
     def paper_optimizer(self) -> keras.optimizers.Optimizer:
         """Returns a new optimizer of the weights, as in the paper's search on images."""
-        return keras.optimizers.SGD(0.025, momentum=0.9)
+        return SGD(0.025, momentum=0.9)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

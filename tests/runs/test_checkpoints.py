@@ -131,6 +131,18 @@ def test_damaged_checkpoints_are_logged_and_left_out(tmp_path, caplog):
     assert caplog.text.count("trying the one before") == caplog.text.count(paths[2].name) == 1
 
 
+def test_checkpoint_of_another_format_is_refused_and_not_left_out(tmp_path, monkeypatch):
+    """Starting again, or from one before, would lose what the other version has done."""
+    checkpoints.write(tmp_path, Position(0, 0, 5), {}, ARRAYS[:1])
+    monkeypatch.setattr(checkpoints, "FORMAT", 1)
+    old = checkpoints.write(tmp_path, Position(1, 0, 5), {}, ARRAYS[:1])
+    monkeypatch.undo()
+    message = f"Expected a checkpoint of format 2. Received: format 1.*{old.name}"
+    with pytest.raises(checkpoints.FormatError, match=message) as error:
+        list(checkpoints.readable(checkpoints.newest(tmp_path)))
+    assert len(str(error.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("position", "done"),
     [(Position(0, 0, 5), 0), (Position(0, 5, 5), 5), (Position(1, 0, 5), 5), (POSITION, 19)],
@@ -256,7 +268,7 @@ def test_read_names_a_file_that_is_none_or_is_not_there(tmp_path):
     assert issubclass(CheckpointError, InputError)
 
 
-ABOUT = {"format": 1, "epoch": 2, "step": 3, "steps": 8, "config": {"seed": 0}}
+ABOUT = {"format": checkpoints.FORMAT, "epoch": 2, "step": 3, "steps": 8, "config": {"seed": 0}}
 
 
 def test_parse_gives_position_and_settings():
@@ -268,9 +280,13 @@ def test_parse_gives_position_and_settings():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 2}, "Expected a checkpoint of format 1. Received: format 2"),
-        ({"format": "1"}, "Expected a checkpoint of format 1"),
-        ({"format": True}, "Expected a checkpoint of format 1"),
+        (
+            {"format": 1},
+            "Expected a checkpoint of format 2. Received: format 1, of another version",
+        ),
+        ({"format": 3}, "Expected a checkpoint of format 2. Received: format 3"),
+        ({"format": "2"}, "Expected a checkpoint of format 2"),
+        ({"format": True}, "Expected a checkpoint of format 2"),
         ({"epoch": -1}, "epoch, step and steps as numbers"),
         ({"epoch": 1.0}, "epoch, step and steps as numbers"),
         ({"step": None}, "epoch, step and steps as numbers"),

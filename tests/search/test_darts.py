@@ -13,7 +13,7 @@ from numerics import assert_close, by_nested_tapes, floatx
 from darts_tf.errors import InputError
 from darts_tf.models.supernet import Supernet
 from darts_tf.search.darts import DARTS
-from darts_tf.training.optimizers import clip_then_decay
+from darts_tf.training.optimizers import SGD, Adam, clip_then_decay
 
 FEW = ("none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3")
 
@@ -22,17 +22,17 @@ def tiny(**changed):
     return Supernet(**{"channels": 2, "cells": 3, "classes": 3, "nodes": 2, **changed})
 
 
-def made_trainer(network, arch_optimizer=None, momentum=0.9, **settings):
+def made_trainer(network, arch_optimizer=None, momentum=0.9, sgd=SGD, **settings):
     trainer = DARTS(network, **settings)
     trainer.compile(
-        optimizer=keras.optimizers.SGD(0.025, momentum),
+        optimizer=sgd(0.025, momentum),
         arch_optimizer=arch_optimizer or keras.optimizers.SGD(0.1),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     rng = np.random.default_rng(7)
     for velocity in trainer.optimizer.momentums if momentum else []:
-        velocity.assign(0.01 * rng.normal(size=velocity.shape))
+        velocity.assign(0.4 * rng.normal(size=velocity.shape))
     return trainer
 
 
@@ -246,18 +246,19 @@ def test_train_step_is_algorithm_one(clip_norm):
         variable.assign(value)
     gradients = [np.asarray(g) for g in loss_gradients(network, train, network.network_weights)]
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    scale = 1.0 if clip_norm is None else clip_norm / norm
+    scale = 1.0 if clip_norm is None else clip_norm / (norm + 1e-6)
     assert scale <= 1
     expected = [w - 0.025 * (scale * g + 0.02 * w) for w, g in zip(weights, gradients, strict=True)]
     assert_close(after, expected, 1e-12)
 
 
 @pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("sgd", [SGD, keras.optimizers.SGD], ids=["ours", "keras"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_virtual_step_is_the_next_step_of_the_optimizer(momentum):
-    """Expects an unclipped step with the velocity, which contains the learning rate and stays."""
+def test_virtual_step_is_the_next_step_of_the_optimizer(momentum, sgd):
+    """Expects an unclipped step with the velocity, which contains the rate in Keras and stays."""
     network = Scaled()
-    trainer = made_trainer(network, momentum=momentum, weight_decay=0.02, clip_norm=1e-3)
+    trainer = made_trainer(network, momentum=momentum, weight_decay=0.02, clip_norm=1e-3, sgd=sgd)
     weights = [tf.constant(v) for v in values(network.network_weights)]
     gradients = [tf.cos(3 * w) for w in weights]
     velocities = values(trainer.optimizer.momentums) if momentum else []
@@ -267,8 +268,8 @@ def test_virtual_step_is_the_next_step_of_the_optimizer(momentum):
     assert_close(values(network.network_weights), virtual, 1e-8)
     by_hand = [w - 0.025 * (g + 0.02 * w) for w, g in zip(weights, gradients, strict=True)]
     if momentum:
-        moves = zip(by_hand, velocities, strict=True)
-        by_hand = [w + momentum * v for w, v in moves]
+        factor = momentum if sgd is keras.optimizers.SGD else -0.025 * momentum
+        by_hand = [w + factor * v for w, v in zip(by_hand, velocities, strict=True)]
     assert_close(virtual, by_hand, 1e-14)
 
 
@@ -325,14 +326,15 @@ def test_names_and_defaults_are_those_of_objects():
     by_name, by_object = DARTS(network), DARTS(network)
     by_name.compile(metrics=["accuracy"])
     by_object.compile(
-        keras.optimizers.SGD(0.025, 0.9),
-        keras.optimizers.Adam(3e-4, 0.5, 0.999),
+        SGD(0.025, 0.9),
+        Adam(3e-4, 0.5, 0.999),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         [keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
     for name in ("optimizer", "arch_optimizer"):
         first, second = (getattr(trainer, name).get_config() for trainer in (by_name, by_object))
         assert {**first, "name": ""} == {**second, "name": ""}
+        assert type(getattr(by_name, name)) is type(getattr(by_object, name))
     assert [m.name for m in by_name.metrics] == [m.name for m in by_object.metrics]
     pairs = [trainer.arch_gradients(train, valid) for trainer in (by_name, by_object)]
     assert_close(pairs[0][1], pairs[1][1], 1e-12)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from golden_data import OTHER_MOMENTA, SEARCHES, SMALL_SEARCH, values
+import tensorflow as tf
+from golden_data import (
+    ALPHAS,
+    FOLDER,
+    OTHER_MOMENTA,
+    SMALL_SEARCH,
+    TRAJECTORY,
+    Golden,
+    reference_trainer,
+    values,
+)
+from mostly_slow import mostly_slow
 from numerics import assert_close
 
-pytestmark = pytest.mark.usefixtures("graph_optimizer")
+from darts_tf.models.reference_weights import load_reference_weights
+from darts_tf.models.supernet import Supernet
 
 EXACT, DIFFERENCE = 1e-8, 1e-5
 GOLDEN_NAMES = {  # gradients of an estimator, its loss, and the supported tolerance
@@ -18,7 +30,6 @@ GOLDEN_NAMES = {  # gradients of an estimator, its loss, and the supported toler
         DIFFERENCE,
     ),
 }
-golden_searches = pytest.mark.parametrize("golden_search", SEARCHES, indirect=True)
 
 
 def assert_golden(estimate, golden, name):
@@ -27,6 +38,7 @@ def assert_golden(estimate, golden, name):
     assert_close(estimate[1], golden.alphas(numbers), tolerance)
 
 
+@pytest.mark.usefixtures("graph_optimizer")
 @pytest.mark.parametrize(
     ("golden_search", "name"),
     [
@@ -47,7 +59,9 @@ def test_arch_gradients_are_those_of_the_reference(golden_search, name):
     assert_golden(estimate, golden_search.golden, name)
 
 
-@golden_searches
+@pytest.mark.slow
+@pytest.mark.usefixtures("graph_optimizer")
+@pytest.mark.parametrize("golden_search", [SMALL_SEARCH, *OTHER_MOMENTA], indirect=True)
 def test_train_step_is_that_of_the_reference(golden_search, monkeypatch):
     """Compares the finite difference, and the alphas and weights after the step."""
     golden, supernet = golden_search.golden, golden_search.supernet
@@ -64,4 +78,37 @@ def test_train_step_is_that_of_the_reference(golden_search, monkeypatch):
     expected = golden.alphas("{}_after_step") + weights
     assert_close(after, expected, EXACT)
     moved, should = ([a - b for a, b in zip(x, before, strict=True)] for x in (after, expected))
-    assert_close(moved, should, 1e-5)  # Keras keeps Adam's beta in float32, whatever the dtype
+    assert_close(moved, should, DIFFERENCE)
+
+
+@pytest.mark.usefixtures("float64")
+@mostly_slow(1, "name", ["finite_difference", "first_order", "second_order"])
+def test_trajectory_is_that_of_the_reference(name):
+    """Compares alphas, loss and the weights' norm after each of 20 steps.
+
+    Steps have momentum, decay and clipping, and the learning rate decays.
+    """
+    golden = Golden(FOLDER / f"{TRAJECTORY}.npz")
+    meta, rates = golden.meta, golden["learning_rates"]
+    assert meta["arch_adam_epsilon"] == 1e-8  # the default of Adam
+    assert meta["steps"] == len(rates) == 20
+    assert rates[-1] < rates[0] / 2
+    supernet = Supernet(meta["channels"], meta["cells"], meta["classes"])
+    trainer = reference_trainer(supernet, meta, rates[0], arch_gradient=name)
+    load_reference_weights(
+        supernet, {**golden.section("weights"), **{each: golden[each] for each in ALPHAS}}
+    )
+    step = tf.function(trainer.train_step, autograph=False)
+    clipped = 0
+    for i, rate in enumerate(rates):
+        trainer.optimizer.learning_rate = rate
+        trainer.reset_metrics()
+        batches = [[tf.constant(golden[f"{k}_{h}"][i]) for k in "xy"] for h in ("train", "valid")]
+        loss = step(batches)["loss"]
+        norm = tf.linalg.global_norm(trainer.read(supernet.network_weights))
+        for actual, which in zip(
+            (*supernet.alphas, loss, norm), (*ALPHAS, "train_loss", "weights_norm"), strict=True
+        ):
+            assert_close(actual, golden[f"{name}/{which}"][i], EXACT)
+        clipped += float(trainer.gradient_norms()["gradient_norm"]) > meta["grad_clip"]
+    assert clipped > 10

@@ -243,4 +243,4 @@ def test_new_estimator_is_one_entry(monkeypatch, exact):
         (virtual,) = virtual_step([tf.zeros(2)], gradients)
     assert_close([virtual], [[-1.0, 0.0]], 1e-6)
     (slope,) = tape.gradient(virtual, gradients, output_gradients=tf.constant([-4.0, 0.0]))
-    assert_close([slope], [[0.0, 0.0] if exact else [0.5, 0.0]], 1e-6)
+    assert_close([slope], [[0.0, 0.0] if exact else [0.5, 0.0]], 1e-6, 2e-6)

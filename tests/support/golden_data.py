@@ -14,9 +14,11 @@ from numerics import floatx
 from darts_tf.models.reference_weights import load_reference_weights
 from darts_tf.models.supernet import Supernet
 from darts_tf.search.darts import DARTS
+from darts_tf.training.optimizers import SGD, Adam
 
 FOLDER = pathlib.Path(__file__).parents[1] / "golden"
 SMALL_SEARCH = "cnn_search_small"
+TRAJECTORY = "trajectory_small"
 OTHER_MOMENTA = ("cnn_search_zero_momentum", "cnn_search_momentum")
 SEARCHES = (
     SMALL_SEARCH,
@@ -63,26 +65,7 @@ class GoldenSearch:
         return Supernet(meta["channels"], meta["cells"], meta["classes"])
 
     def _new_trainer(self):
-        """Returns a trainer with the reference's settings, except for two constants.
-
-        PyTorch clips by the norm plus 1e-6. Its Adam adds epsilon to the root of the second moment
-        after the bias correction, Keras' before. Both are compensated at the first step.
-        """
-        meta, norm = self.golden.meta, self.golden["grad_norm_before_clip"]
-        trainer = DARTS(
-            self.supernet,
-            weight_decay=meta["weight_decay"],
-            clip_norm=meta["grad_clip"] * norm / (norm + 1e-6),
-            arch_weight_decay=meta["arch_weight_decay"],
-        )
-        beta_1, beta_2 = meta["arch_betas"]
-        epsilon = 1e-8 * (1 - beta_2) ** 0.5
-        trainer.compile(
-            optimizer=keras.optimizers.SGD(meta["eta"], meta["momentum"]),
-            arch_optimizer=keras.optimizers.Adam(meta["arch_lr"], beta_1, beta_2, epsilon),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        return trainer
+        return reference_trainer(self.supernet, self.golden.meta, self.golden.meta["eta"])
 
     def reset(self):
         """Restores the state in which the golden numbers were computed."""
@@ -93,11 +76,11 @@ class GoldenSearch:
                 if variable is not optimizer._learning_rate:
                     variable.assign(np.zeros(variable.shape))
         buffers = self.golden.section("momentum_buffer")
-        if buffers:  # the velocity in Keras contains the learning rate
+        if buffers:
             for velocity, buffer in zip(
                 self.trainer.optimizer.momentums, self.ours(buffers), strict=True
             ):
-                velocity.assign(-self.golden.meta["eta"] * buffer)
+                velocity.assign(buffer)
 
     def _state(self, **changed):
         alphas = {name: self.golden[name] for name in ALPHAS}
@@ -119,6 +102,30 @@ class GoldenSearch:
     def statistics(supernet) -> list[np.ndarray]:
         """Returns running means and variances of every normalization."""
         return values(v for v in supernet.variables if v.name.startswith("moving"))
+
+
+def reference_trainer(supernet: Supernet, meta: dict, rate: float, **settings) -> DARTS:
+    """Returns a compiled trainer with the reference's optimizers.
+
+    Args:
+        supernet: the supernet.
+        meta: settings, from a golden file.
+        rate: learning rate of the weights.
+        **settings: further arguments of `DARTS`.
+    """
+    trainer = DARTS(
+        supernet,
+        weight_decay=meta["weight_decay"],
+        clip_norm=meta["grad_clip"],
+        arch_weight_decay=meta["arch_weight_decay"],
+        **settings,
+    )
+    trainer.compile(
+        optimizer=SGD(rate, meta["momentum"]),
+        arch_optimizer=Adam(meta["arch_lr"], *meta["arch_betas"]),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return trainer
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from darts_tf.layers.normalization import BatchNormalization
 from darts_tf.models.supernet import Supernet
 from darts_tf.runtime.distribution import distributed
 from darts_tf.search.darts import DARTS
+from darts_tf.training.optimizers import SGD, Adam
 
 SMALL = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 IMAGES = 16
@@ -60,8 +61,8 @@ def made(strategy, estimator: str, *, frozen: bool = False, primitives=SMALL, **
                 layer.trainable = False
         trainer = DARTS(network, estimator, sync_batch_norm=not frozen, **settings)
         trainer.compile(
-            optimizer=keras.optimizers.SGD(0.025, 0.9),
-            arch_optimizer=keras.optimizers.Adam(3e-3, 0.5, 0.999),
+            optimizer=SGD(0.025, 0.9),
+            arch_optimizer=Adam(3e-3, 0.5, 0.999),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         )
@@ -69,7 +70,7 @@ def made(strategy, estimator: str, *, frozen: bool = False, primitives=SMALL, **
         for alphas in network.alphas:
             alphas.assign(rng.normal(size=alphas.shape))
         for velocity in trainer.optimizer.momentums:
-            velocity.assign(0.01 * rng.normal(size=velocity.shape))
+            velocity.assign(0.4 * rng.normal(size=velocity.shape))
         for variable, value in zip(moving(network) if frozen else [], statistics, strict=True):
             variable.assign(value)
     return trainer

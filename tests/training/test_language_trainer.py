@@ -65,7 +65,7 @@ def test_weights_step_with_both_regularisations(length):
     assert norm > 1e-2
     rate = length / STEPS
     expected = [
-        w - rate * (1e-2 / norm * g + 0.1 * w)
+        w - rate * (1e-2 / (norm + 1e-6) * g + 0.1 * w)
         for w, g in zip(values(weights), gradients, strict=True)
     ]
     results = trainer.train_step((tokens, targets))
