@@ -66,7 +66,6 @@ def measure(args) -> dict:
     from darts_tf.cli.startup import start_tensorflow
 
     start_tensorflow(on_text=True)
-    import keras
     import numpy as np
     import tensorflow as tf
 
@@ -89,13 +88,11 @@ def measure(args) -> dict:
         else:
             network = RecurrentSupernet(**sizes)
     settings = {"time_steps": args.time_steps, "weight_decay": 5e-7, "clip_norm": 0.25}
-    optimizers = {"optimizer": keras.optimizers.SGD(20.0)}
     if training:
         trainer = LanguageTrainer(network, args.batch_size, **settings)
     else:
         trainer = LanguageDARTS(network, args.batch_size, arch_gradient=name, **settings)
-        optimizers["arch_optimizer"] = keras.optimizers.Adam(3e-3)
-    trainer.compile(loss=cross_entropy, **optimizers)
+    trainer.compile(loss=cross_entropy)  # by default with the paper's optimizers
     marks.append(time.perf_counter())
     draw = np.random.default_rng(0)
     shape = (args.batch_size, args.time_steps)

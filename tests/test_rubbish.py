@@ -44,7 +44,10 @@ IMAGES = (
     Preprocessing(32, 32, 3, (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)).to_dict(),
     Preprocessing(8, 8, 1, (0.5,), (0.25,)).to_dict(),
 )
-CHECKPOINT = {"format": 1, "epoch": 2, "step": 3, "steps": 8, "config": {"seed": 0}}
+CHECKPOINT = {
+    **{"format": checkpoints.FORMAT, "epoch": 2, "step": 3, "steps": 8},
+    "config": {"seed": 0},
+}
 METRICS = ({"epoch": 0, "loss": 0.5, "genotype": "normal"}, {"epoch": 3, "loss": None})
 
 
