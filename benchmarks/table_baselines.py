@@ -21,8 +21,8 @@ from darts_tf.spaces.truth import DATASETS, NAS_BENCH_201, load_truth
 from darts_tf.studies.table_baselines import METHODS, accuracies, chosen_cells
 
 BUDGETS = ("time=12000s", "time=50000s", "time=200000s")
-"""Budgets of about 6, 27 and 110 cells of CIFAR-10. A Gaussian process over five times as many takes
-seconds per seed."""
+"""Budgets of about 6, 27 and 110 cells of CIFAR-10. A Gaussian process over five times as many
+takes seconds per seed."""
 
 EACH = "each"
 """Value of `--on`: a search of its own for every data set."""

@@ -6,12 +6,13 @@ import pytest
 from mostly_slow import mostly_slow
 
 from darts_tf.costs import formulas
+from darts_tf.costs.formulas import network_costs
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.layers.primitives import Primitive
 from darts_tf.models.counting import layer_of, size_of
 from darts_tf.spaces.cell import ALL_PRIMITIVES
 from darts_tf.spaces.genotype import Genotype
-from darts_tf.spaces.zoo import GENOTYPES
+from darts_tf.spaces.zoo import GENOTYPES, ZOO
 
 TARGETS = {
     "gray": Target(4, 3, 9, 8, image_channels=1, classes=7),
@@ -50,3 +51,33 @@ def test_an_operation_without_a_formula_is_not_guessed(monkeypatch):
     pairs = (("own", 0), ("skip_connect", 1))
     genotype = Genotype(pairs, (2,), pairs, (2,))
     assert formulas.network_costs(Target(4, 3, 8, 8), genotype) is None
+
+
+PUBLISHED = {
+    # by the papers' authors: parameters in millions, at the sizes of the papers
+    "PCDARTS_IMAGENET": (None, 5.3),
+    "DRNAS": (4.1, None),
+    "DRNAS_IMAGENET": (None, 5.7),
+    "SHAPLEY": (3.6, None),
+    "SHAPLEY_IMAGENET": (None, 5.4),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_newer_cells_of_the_zoo_have_the_published_parameters(name):
+    targets = Target(36, 20, 32, 32), Target(48, 14, 224, 224, "imagenet", 1000)
+    for target, millions in zip(targets, PUBLISHED[name], strict=True):
+        if millions:
+            params, _ = network_costs(target, GENOTYPES[name])
+            assert round(params / 1e6, 1) == millions
+    known = ZOO[name].cifar10_params, ZOO[name].imagenet_params
+    assert known == PUBLISHED[name]
+
+
+def test_networks_of_drnas_have_the_parameters_and_macs_of_the_authors_code():
+    on_cifar = network_costs(Target(36, 20, 32, 32), GENOTYPES["DRNAS"])
+    on_imagenet = network_costs(
+        Target(48, 14, 224, 224, "imagenet", 1000), GENOTYPES["DRNAS_IMAGENET"]
+    )
+    assert (on_cifar[0], round(on_cifar[1] / 1e6, 2)) == (4_099_294, 635.14)
+    assert (on_imagenet[0], round(on_imagenet[1] / 1e6, 2)) == (5_726_368, 624.41)

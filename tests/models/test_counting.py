@@ -28,12 +28,24 @@ PUBLISHED = {  # parameters on CIFAR-10 (36 channels, 20 cells) and ImageNet (48
     "AmoebaNet": (3_145_078, 4_627_360),
     "PCDARTS": (3_634_678, 5_270_560),
     "PDARTS": (3_433_798, 4_944_352),
+    "DRNAS": (4_099_294, 5_738_464),
+    "DRNAS_IMAGENET": (4_048_750, 5_726_368),
     # no published count at this size: these are the counts of the NumPy run below
     "AmoebaNet_C": (3_220_246, 4_570_720),
     "ENAS": (4_394_710, 6_267_424),
     "PNASNet": (4_481_110, 6_394_912),
+    "PCDARTS_IMAGENET": (3_721_510, 5_342_464),
+    "SHAPLEY": (3_603_358, 5_138_848),
+    "SHAPLEY_IMAGENET": (3_814_822, 5_423_872),
+    "OLES": (4_222_414, 5_736_544),
+    "OLES_CIFAR100": (2_587_942, 3_874_528),
 }
-MACS = {"DARTS_V1": (500.99e6, 505.86e6), "DARTS_V2": (528.36e6, 529_911_552)}
+MACS = {
+    "DARTS_V1": (500.99e6, 505.86e6),
+    "DARTS_V2": (528.36e6, 529_911_552),
+    "DRNAS": (635.14e6, 633_832_320),  # published: the first, and below the second
+    "DRNAS_IMAGENET": (617_938_560, 624.41e6),
+}
 AUXILIARY = (476_426, 1_260_776)
 
 
@@ -60,7 +72,7 @@ def test_zoo_is_covered():
 
 
 @mostly_slow(
-    (0, 1, 9),
+    (0, 1, len(GENOTYPES)),
     ("name", "stem", "size"),
     [
         *((name, "cifar", (9, 8)) for name in GENOTYPES),
