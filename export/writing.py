@@ -18,8 +18,10 @@ from darts_tf.export.folding import fold_normalizations
 from darts_tf.export.formats import FORMATS
 from darts_tf.export.images import Examples, check_images, in_batches, keras_logits
 from darts_tf.export.inference import computes_in_half, inference_copy
+from darts_tf.layers.primitives import Noise
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
 from darts_tf.models.network import Network
+from darts_tf.spaces.cell import NOISE
 
 FOLDED = parity.Bounds(difference=1e-5)
 """Bounds of the network with folded normalizations, which every format is written from."""
@@ -76,6 +78,7 @@ def export(
     """
     output = pathlib.Path(output).resolve()
     _check_arguments(network, classes, formats)
+    _check_draws(network)
     _check_images(images, labels, calibration, len(classes), preprocessing)
     folder.check_output(output, overwrite)
     version = folder.new_version(output, name, version)
@@ -128,6 +131,18 @@ def export(
         logits=lambda form, path: in_batches(form.open_logits(path), images),
         report=report,
     )
+
+
+def _check_draws(network: Network) -> None:
+    """Checks that the network draws nothing at random.
+
+    A converted model could only have one draw forever, and could not be compared with Keras.
+    """
+    if any(isinstance(layer, Noise) for layer in network._flatten_layers()):
+        raise InputError(
+            "Expected a network whose answers depend on its images alone. Received: one with the "
+            f"operation {NOISE}, which is for tests of searches"
+        )
 
 
 def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence[str]) -> None:

@@ -296,7 +296,53 @@ def test_spaces_of_robust_darts_are_there():
     assert SPACES["darts"].primitives == darts_tf.PRIMITIVES
     assert SPACES["s2"].primitives == ("skip_connect", "sep_conv_3x3")
     assert SPACES["s3"].primitives == ("none", "skip_connect", "sep_conv_3x3")
+    assert SPACES["s4"].primitives == ("noise", "sep_conv_3x3")
     assert {space.nodes for space in SPACES.values()} == {4}
+
+
+# cells that the authors found in S1, from the logs of their searches
+FOUND_IN_S1 = (
+    (
+        "dil_conv_3x3 0, dil_conv_5x5 1 | sep_conv_3x3 1, dil_conv_3x3 2 | "
+        "max_pool_3x3 0, sep_conv_3x3 2 | max_pool_3x3 1, dil_conv_3x3 2",
+        "max_pool_3x3 0, dil_conv_3x3 1 | max_pool_3x3 1, max_pool_3x3 0 | "
+        "dil_conv_5x5 3, dil_conv_3x3 2 | dil_conv_5x5 4, dil_conv_5x5 3",
+    ),
+    (
+        "skip_connect 0, skip_connect 1 | sep_conv_3x3 1, dil_conv_5x5 0 | "
+        "sep_conv_3x3 1, max_pool_3x3 0 | max_pool_3x3 1, dil_conv_3x3 4",
+        "max_pool_3x3 0, max_pool_3x3 1 | max_pool_3x3 1, max_pool_3x3 0 | "
+        "dil_conv_5x5 3, max_pool_3x3 1 | max_pool_3x3 1, dil_conv_5x5 2",
+    ),
+    (
+        "skip_connect 1, skip_connect 0 | skip_connect 1, skip_connect 2 | "
+        "skip_connect 1, skip_connect 3 | skip_connect 2, dil_conv_3x3 3",
+        "max_pool_3x3 1, max_pool_3x3 0 | skip_connect 2, max_pool_3x3 0 | "
+        "max_pool_3x3 0, sep_conv_3x3 1 | max_pool_3x3 0, skip_connect 3",
+    ),
+    (
+        "dil_conv_5x5 1, dil_conv_3x3 0 | skip_connect 2, skip_connect 1 | "
+        "skip_connect 2, max_pool_3x3 0 | max_pool_3x3 1, dil_conv_5x5 3",
+        "max_pool_3x3 0, max_pool_3x3 1 | max_pool_3x3 1, max_pool_3x3 0 | "
+        "max_pool_3x3 1, max_pool_3x3 0 | max_pool_3x3 1, max_pool_3x3 0",
+    ),
+)
+
+
+@pytest.mark.parametrize("cells", FOUND_IN_S1)
+def test_published_cells_of_s1_lie_in_it(cells):
+    space = SPACES["s1"]
+    for cell, candidates in zip(cells, space.candidates, strict=True):
+        for node, pairs in enumerate(cell.split(" | "), 2):
+            for name, source in (pair.split() for pair in pairs.split(", ")):
+                assert name in candidates[space.rows[int(source), node]]
+
+
+def test_s1_has_two_operations_per_edge():
+    assert SPACES["s1"].shapes == ((14, 2), (14, 2))
+    assert SPACES["s1"].primitives is None
+    # two of 2, 3, 4 and 5 edges, with one of two operations on each
+    assert SPACES["s1"].cells() == (4 * 12 * 24 * 40) ** 2
 
 
 def test_cells_of_a_space_are_counted():

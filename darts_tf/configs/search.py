@@ -21,8 +21,9 @@ class RelaxationConfig(ArchConfig):
 
     space: Literal[(*SPACES,)] = setting(DARTS, is_open=True)
     """Search space, the candidate operations per edge and the nodes per cell: `darts` is the
-    paper's, eight operations and four nodes; `s2` has only skip connections and 3x3 separable
-    convolutions, `s3` also `none` (Robust DARTS)."""
+    paper's, eight operations and four nodes. Those of Robust DARTS: `s1` has two operations per
+    edge, `s2` only skip connections and 3x3 separable convolutions, `s3` also `none`, `s4` such
+    convolutions and noise."""
     relaxation: Literal["softmax", "sigmoid", "gumbel"] = "softmax"
     """Mixture weights of an edge's operations: a softmax of its alphas, a sigmoid of each alpha
     (Fair DARTS), or one operation sampled in each step (GDAS), at a temperature that falls from 10

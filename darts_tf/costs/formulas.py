@@ -24,7 +24,7 @@ from darts_tf.costs.parts import (
     stacked_parts,
 )
 from darts_tf.costs.tables import CostTable
-from darts_tf.spaces.cell import ALL_PRIMITIVES, SKIP
+from darts_tf.spaces.cell import ALL_PRIMITIVES, NOISE, SKIP
 from darts_tf.spaces.genotype import Genotype
 
 _SEPARABLE = {
@@ -37,7 +37,7 @@ ROW_AND_COLUMN = "conv_7x1_1x7"
 
 CIFAR_STEM, IMAGENET_STEM = _STEMS = (f"{STEM}_cifar", f"{STEM}_imagenet")
 
-_KNOWN = frozenset((*ALL_PRIMITIVES, *_STEMS, PREPROCESS, RELU, ADD, CONCAT, CLASSIFIER))
+_KNOWN = frozenset((*ALL_PRIMITIVES, NOISE, *_STEMS, PREPROCESS, RELU, ADD, CONCAT, CLASSIFIER))
 """Names of the parts that have a formula."""
 
 

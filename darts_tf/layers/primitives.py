@@ -21,11 +21,13 @@ import tensorflow as tf
 
 from darts_tf import registry
 from darts_tf.errors import InputError
-from darts_tf.layers.normalization import built_normalization
+from darts_tf.layers.normalization import built_normalization, tracking
+from darts_tf.ops import dropout
 from darts_tf.ops.convolution import conv2d, depthwise
 from darts_tf.ops.images import fan_in_uniform, halved, pad, relu, spread
 from darts_tf.ops.matmul import pointwise
 from darts_tf.ops.pooling import avg_pool, max_pool
+from darts_tf.spaces.cell import NOISE
 
 
 def views(state: tf.Tensor, groups: int = 1) -> dict[str, tf.Tensor]:
@@ -288,6 +290,32 @@ class Zero(Primitive):
         return tf.zeros_like(x[:, :: self.stride, :: self.stride])
 
 
+class Noise(Primitive):
+    """`noise`: standard Gaussian noise in place of the input (Zela et al. 2020, space S4).
+
+    It is drawn in training and at inference, anew for every edge. The draws are a function of a
+    seed, a variable, which moves where running statistics do: in the training step of the weights.
+    So all other passes of a step of a search see the same noise, and evaluations are repeatable.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._seed = keras.random.SeedGenerator()
+
+    def call(self, x, scale=None, training=False):
+        """Returns noise of the shape `(batch, height / stride, width / stride, outputs)`.
+
+        outputs = groups * channels.
+        """
+        batch, height, width = tf.unstack(tf.shape(x)[:3])
+        outputs = self.groups * self.channels
+        shape = (batch, halved(height, self.stride), halved(width, self.stride), outputs)
+        (seed,) = dropout.seeds(self._seed, 1, move=training and tracking())
+        y = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
+        y = tf.ensure_shape(y, self.compute_output_shape(x.shape))
+        return y if scale is None else y * tf.cast(scale, y.dtype)
+
+
 class Identity(Primitive):
     """`skip_connect` at stride 1: the identity."""
 
@@ -349,6 +377,7 @@ _BUILT_IN = {
     "dil_conv_3x3": _separable(kernel_size=3, dilation=2),
     "dil_conv_5x5": _separable(kernel_size=5, dilation=2),
     "conv_7x1_1x7": Conv7x1And1x7,
+    NOISE: Noise,
 }
 
 PRIMITIVES = collections.ChainMap(registry.PRIMITIVES, _BUILT_IN)

@@ -7,12 +7,18 @@ import tensorflow as tf
 from darts_tf.runtime.distribution import replica
 
 
-def seeds(generator, count: int) -> list[tf.Tensor]:
-    """Returns seeds for `count` masks, derived from the next seed of a Keras `SeedGenerator`.
+def seeds(generator, count: int, move: bool = True) -> list[tf.Tensor]:
+    """Returns seeds for `count` draws, derived from the next seed of a Keras `SeedGenerator`.
 
     They are a pure function of the generator's state and of the replica's number.
+
+    Args:
+        generator: the generator.
+        count: number of seeds.
+        move: whether the generator moves on, so that the next call returns other seeds.
     """
-    seed = tf.cast(generator.next(), tf.int32)
+    seed = generator.next() if move else tf.convert_to_tensor(generator.state)
+    seed = tf.cast(seed, tf.int32)
     seed = tf.random.experimental.stateless_fold_in(seed, replica())
     return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 

@@ -8,7 +8,7 @@ from darts_tf.errors import InputError, gigabytes
 from darts_tf.ops.images import halved
 from darts_tf.runtime import memory
 from darts_tf.runtime.execution import has_gpu
-from darts_tf.spaces.cell import NONE, PRIMITIVES, SKIP, edges, reductions
+from darts_tf.spaces.cell import NOISE, NONE, PRIMITIVES, SKIP, edges, reductions
 from darts_tf.spaces.search_spaces import SPACES, Space
 
 FRAGMENTS = 1.1
@@ -19,7 +19,7 @@ PROGRAM = 1.0e9
 
 _KEPT, _OWN, _FLOAT = 6, 30, 4  # tensors per edge, tensors of a backward pass, bytes per number
 
-_KEPT_BY = {"dil_conv_3x3": 1, "dil_conv_5x5": 1, "conv_7x1_1x7": 1}
+_KEPT_BY = {"dil_conv_3x3": 1, "dil_conv_5x5": 1, "conv_7x1_1x7": 1, NOISE: 1}
 _KEPT_BY |= dict.fromkeys((NONE, SKIP, "max_pool_3x3", "avg_pool_3x3"), 0)
 _KEPT_USUALLY = 2
 """Tensors that a primitive keeps for the backward pass; a guess for users' primitives."""

@@ -39,6 +39,10 @@ Users can register others; see `known_primitives`."""
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
 
+NOISE = "noise"
+"""The operation that replaces its input by Gaussian noise (Zela et al. 2020, space S4). It tests
+whether a search avoids it: networks with it can be trained, but not exported."""
+
 SKIP = "skip_connect"
 """The identity operation; the cells of a collapsed search consist mostly of it."""
 
@@ -59,8 +63,8 @@ NODES = 4
 
 
 def known_primitives() -> tuple[str, ...]:
-    """Returns `ALL_PRIMITIVES` and the primitives that users have registered."""
-    return (*ALL_PRIMITIVES, *registry.PRIMITIVES)
+    """Returns `ALL_PRIMITIVES`, `NOISE` and the primitives that users have registered."""
+    return (*ALL_PRIMITIVES, NOISE, *registry.PRIMITIVES)
 
 
 def edges(nodes: int = NODES, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:

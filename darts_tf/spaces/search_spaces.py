@@ -17,6 +17,7 @@ from darts_tf.spaces.cell import (
     CELLS,
     INPUTS,
     NODES,
+    NOISE,
     NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
@@ -270,11 +271,41 @@ def _on_edges(cell, nodes: int):
 DARTS = "darts"
 """Name of the paper's space: four nodes, eight primitives."""
 
+_SHORT = {
+    **{"skip": SKIP, "max": "max_pool_3x3", "avg": "avg_pool_3x3", "sep3": "sep_conv_3x3"},
+    **{"dil3": "dil_conv_3x3", "dil5": "dil_conv_5x5"},
+}
+
+
+def _pairs(text: str) -> list[list[str]]:
+    """Returns the primitives of every edge, from a line per node with a pair for every source."""
+    return [[_SHORT[name] for name in pair.split("/")] for pair in text.split()]
+
+
+_S1 = {
+    "normal": _pairs("""
+        skip/dil3 skip/dil5
+        skip/dil5 skip/sep3 skip/dil3
+        max/skip  skip/sep3 skip/sep3 skip/dil3
+        skip/sep3 max/skip  skip/dil3 dil3/dil5 dil3/dil5
+    """),
+    "reduce": _pairs("""
+        max/avg   max/dil3
+        max/avg   max/avg   skip/dil5
+        max/avg   max/sep3  skip/dil3 skip/dil5
+        max/avg   max/avg   skip/dil5 skip/dil5 skip/dil5
+    """),
+}
+"""Candidates of space S1 as its authors published them: two on every edge, which remain when the
+least important ones of the paper's space are dropped (Zela et al. 2020, section 3)."""
+
 _BUILT_IN = {
     DARTS: checked_space(),
     # Zela et al. 2020, section 3: spaces in which DARTS' cells collapse
+    "s1": checked_space(**_S1),
     "s2": checked_space(primitives=(SKIP, "sep_conv_3x3")),
     "s3": checked_space(primitives=(NONE, SKIP, "sep_conv_3x3")),
+    "s4": checked_space(primitives=(NOISE, "sep_conv_3x3")),
 }
 
 SPACES = collections.ChainMap(registry.SPACES, _BUILT_IN)

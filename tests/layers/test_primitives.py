@@ -12,10 +12,12 @@ from numerics import assert_close, hessian_difference, hessian_product
 from numpy_reference import Reference, named_by_reference
 
 from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, ReLUConvBN
-from darts_tf.spaces.cell import ALL_PRIMITIVES
+from darts_tf.spaces.cell import ALL_PRIMITIVES, NOISE
 
 CHANNELS = 4
 SIZES = [(6, 8), (7, 5), (8, 7)]
+EXACT = [name for name in PRIMITIVES if name != NOISE]
+"""Primitives that are functions of their input; test_noise.py has the other."""
 GROUPED = [name for name in PRIMITIVES if name.startswith(("sep", "dil"))]
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -32,13 +34,13 @@ def built(name, stride, affine=False, groups=1, channels=CHANNELS):
 
 
 def test_primitives_are_those_of_the_space():
-    assert set(PRIMITIVES) == set(ALL_PRIMITIVES)
+    assert set(PRIMITIVES) == {*ALL_PRIMITIVES, NOISE}
 
 
 @pytest.mark.parametrize("affine", [False, True])
 @mostly_slow((1,), "size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.parametrize("name", EXACT)
 def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
     layer, x = built(name, stride, affine), drawn(2, *size, CHANNELS)
     reference = Reference(named_by_reference("op", layer), training=True)
@@ -50,7 +52,7 @@ def test_primitive_computes_what_the_reference_does(name, stride, size, affine):
         assert layer.elementwise(*size) == reference.elementwise
 
 
-@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.parametrize("name", EXACT)
 def test_pools_are_normalized_in_search_only(name):
     norms = [getattr(built(name, 1, affine), "norm", None) for affine in (False, True)]
     if name.endswith("pool_3x3"):
@@ -118,7 +120,7 @@ def weighted_cubes(layer):
 
 
 @mostly_slow((1,), "stride", [1, 2])
-@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.parametrize("name", EXACT)
 def test_second_derivative_is_exact_eagerly_and_in_a_graph(name, stride):
     """For the input and all weights; a pool once lost its second derivative only in graphs."""
     layer = built(name, stride)
@@ -175,7 +177,7 @@ def test_groups_of_a_factorized_reduce_read_the_same():
 @pytest.mark.parametrize("training", [False, True])
 @mostly_slow((1,), "affine", [False, True])
 @mostly_slow((1,), "stride", [1, 2])
-@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.parametrize("name", EXACT)
 def test_scale_is_a_factor_of_what_a_primitive_gives(name, stride, affine, training):
     layer, x = built(name, stride, affine), drawn(2, 7, 6, CHANNELS)
     if not layer.weightless:
@@ -185,7 +187,7 @@ def test_scale_is_a_factor_of_what_a_primitive_gives(name, stride, affine, train
         assert_close(scaled, plain * scale, 1e-12)
 
 
-@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.parametrize("name", EXACT)
 def test_weightless_primitives_have_no_trainable_weights(name):
     layer = built(name, 1)
     assert layer.weightless == (not layer.trainable_variables)
