@@ -53,13 +53,12 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
 
 
 @pytest.mark.slow
-def test_sampled_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path):
-    """Stops in the second epoch, whose temperature and rates differ from the first's."""
+@pytest.mark.parametrize("choice", [EVERYTHING, {"space": "s4"}], ids=["gumbel", "noise"])
+def test_random_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path, choice):
+    """Stops in the second epoch, whose temperature, rates and draws differ from the first's."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    search_images(config(whole, **EVERYTHING), dataset)
+    search_images(config(whole, **choice), dataset)
     with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):
-        search_images(
-            config(stopped, **EVERYTHING), dataset, callbacks=(Terminate(epoch=1, batch=0),)
-        )
-    search_images(config(stopped, **EVERYTHING, resume=True), dataset)
+        search_images(config(stopped, **choice), dataset, callbacks=(Terminate(epoch=1, batch=0),))
+    search_images(config(stopped, **choice, resume=True), dataset)
     assert_same_run(stopped, whole)
