@@ -62,11 +62,15 @@ def test_a_linear_recurrent_cell_is_said_in_words():
     )
 
 
+DEGENERATE = {"OLES_CIFAR100": "the normal cell is 5 of 8 skip connections"}
+"""Published cells that resemble those of a collapsed search."""
+
+
 @pytest.mark.parametrize("name", [*GENOTYPES, *RECURRENT_GENOTYPES])
-def test_no_published_cell_is_degenerate(name):
+def test_few_published_cells_are_degenerate(name):
     for zoo in (GENOTYPES, RECURRENT_GENOTYPES):
         if name in zoo:
-            assert describe_collapse(zoo[name]) == ""
+            assert describe_collapse(zoo[name]) == DEGENERATE.get(name, "")
 
 
 # Limits at derivation

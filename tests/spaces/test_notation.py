@@ -266,7 +266,7 @@ def test_name_that_a_log_repeats_does_not_choose():
         ),
         (CALL.replace("skip_connect", "none", 1), "is not listed in a genotype. Received: 'none'$"),
         (CALL.replace("'skip_connect'", "7"), r"Received: the primitive of normal\[1\]=7\.$"),
-        (CALL.replace("skip_connect", "noise"), "--plugin FILE"),
+        (CALL.replace("skip_connect", "mystery"), "--plugin FILE"),
         (COMPACT.replace("6", "7"), "operations 0 to 6. Received: operation=7"),
         (DICT.replace("'normal'", "'reduce'"), "Expected every key once"),
         (
@@ -285,7 +285,7 @@ def test_forms_that_are_no_genotype_are_refused_in_one_line(text, message):
     with pytest.raises(InputError, match=message) as error:
         parse(text)
     assert "\n" not in str(error.value)
-    assert ("--plugin" in str(error.value)) == ("noise" in text)
+    assert ("--plugin" in str(error.value)) == ("mystery" in text)
 
 
 def test_long_texts_of_brackets_are_refused_quickly():
