@@ -91,7 +91,7 @@ def genotype_table(rows: Sequence[Row], stem: str) -> list[list[str]]:
                 rounded(row.params / 1e6, 2),
                 rounded(row.macs / 1e6, 1),
                 rounded(known["macs_and_elementwise"] / 1e6, 1),
-                f"{known['gpu_days']:g}" if row.published else "",
+                "" if known["gpu_days"] is None else f"{known['gpu_days']:g}",
                 known["method"] or "",
                 accuracy_with_deviation(known["published_error"], known["published_deviation"]),
             ]

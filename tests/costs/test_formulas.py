@@ -58,8 +58,6 @@ PUBLISHED = {
     "PCDARTS_IMAGENET": (None, 5.3),
     "DRNAS": (4.1, None),
     "DRNAS_IMAGENET": (None, 5.7),
-    "SHAPLEY": (3.6, None),
-    "SHAPLEY_IMAGENET": (None, 5.4),
 }
 
 

@@ -110,12 +110,12 @@ def test_every_published_cell_says_where_it_is_from():
     for entry in (*ZOO.values(), *RECURRENT_ZOO.values()):
         assert entry.source
         assert entry.method
-        assert entry.gpu_days > 0
+        assert entry.gpu_days is None or entry.gpu_days > 0
     without = {
         n for n, entry in ZOO.items() if not entry.cifar10_error and not entry.imagenet_error
     }
-    assert without == {"OLES_CIFAR100"}
-    assert "no error" in ZOO["OLES_CIFAR100"].note
+    assert without == {"OLES_CIFAR100", "SHAPLEY_IMAGENET"}
+    assert all("error" in ZOO[name].note for name in without)
 
 
 def test_recurrent_cells_have_the_nodes_of_the_papers():
