@@ -92,16 +92,32 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
                 "edge may be left with only a skip connection. "
                 f"Received: stages={listed(self.stages)}"
             )
+        self._check_sampler()
         if self.relaxation not in SELECTIONS[self.selection].relaxations:
             raise InputError(
                 "Expected selection=perturbation with relaxation=softmax or sigmoid, which apply "
-                "all operations of an edge at once. Received: relaxation=gumbel"
+                f"all operations of an edge at once. Received: relaxation={self.relaxation}"
             )
-        if self.cost is not None and self.relaxation == "sigmoid":
+        if self.cost is not None and self.relaxation not in ("softmax", "gumbel"):
             raise InputError(
-                "Expected cost with relaxation=softmax or gumbel, which define probabilities. "
+                "Expected cost with relaxation=softmax or gumbel, whose probabilities it uses. "
                 f"Received: relaxation={self.relaxation}"
             )
+
+    def _check_sampler(self):
+        """Checks that nothing is asked for that the sampler of Dirichlet distributions lacks."""
+        missing = {
+            "jit_compile=on": self.jit_compile == "on",
+            "strategy=tpu": self.strategy == "tpu",
+            "eigenvalue": self.measures_eigenvalue,
+        }
+        for name, wanted in missing.items():
+            if wanted and self.relaxation == "dirichlet":
+                raise InputError(
+                    f"Expected {name} with another relaxation than dirichlet, whose sampler "
+                    "TensorFlow neither compiles with XLA nor differentiates twice. "
+                    "Received: relaxation=dirichlet"
+                )
 
     @property
     def may_grow(self) -> frozenset[str]:

@@ -12,6 +12,13 @@ from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, shown
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
+REGULARIZED = {
+    "beta-decay": ("softmax", "gumbel"),
+    "zero-one": ("sigmoid",),
+    "concentration": ("dirichlet",),
+}
+"""Relaxations that each regularizer is made for."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RelaxationConfig(ArchConfig):
@@ -24,16 +31,17 @@ class RelaxationConfig(ArchConfig):
     paper's, eight operations and four nodes. Those of Robust DARTS: `s1` has two operations per
     edge, `s2` only skip connections and 3x3 separable convolutions, `s3` also `none`, `s4` such
     convolutions and noise."""
-    relaxation: Literal["softmax", "sigmoid", "gumbel"] = "softmax"
+    relaxation: Literal["softmax", "sigmoid", "gumbel", "dirichlet"] = "softmax"
     """Mixture weights of an edge's operations: a softmax of its alphas, a sigmoid of each alpha
-    (Fair DARTS), or one operation sampled in each step (GDAS), at a temperature that falls from 10
-    to 0.1."""
-    regularizer: Literal["auto", "none", "beta-decay", "zero-one"] = "auto"
+    (Fair DARTS), one operation sampled in each step (GDAS), at a temperature that falls from 10 to
+    0.1, or weights sampled from a Dirichlet distribution (DrNAS)."""
+    regularizer: Literal["auto", "none", "beta-decay", "zero-one", "concentration"] = "auto"
     """Regularizer in the loss of the alphas: `beta-decay` keeps them small (beta-DARTS), for
-    softmax and gumbel; `zero-one` drives sigmoids to 0 or 1 (Fair DARTS), the default there."""
+    softmax and gumbel; `zero-one` drives sigmoids to 0 or 1 (Fair DARTS), the default there;
+    `concentration` keeps those of dirichlet near 1 (DrNAS), the default there."""
     regularizer_weight: float | None = setting(None, "zero or more")
     """Weight of the regularizer; that of beta-decay grows from 0 to it over the epochs. By default
-    the papers': 50 for beta-decay, 10 for zero-one."""
+    the papers': 50 for beta-decay, 10 for zero-one, 0.001 for concentration."""
     perturb: Literal["none", "random"] = "none"
     """Add uniform noise to the mixture weights in the update steps of the network's weights
     (SmoothDARTS); for softmax."""
@@ -51,12 +59,12 @@ class RelaxationConfig(ArchConfig):
     def __post_init__(self):
         super().__post_init__()
         _check_stages(self.stages, SPACES[self.space])
-        for name, only in (("beta-decay", ("softmax", "gumbel")), ("zero-one", ("sigmoid",))):
-            if self.regularizer == name and self.relaxation not in only:
-                raise InputError(
-                    f"Expected regularizer={name} with relaxation={' or '.join(only)}. "
-                    f"Received: relaxation={self.relaxation}"
-                )
+        fitting = REGULARIZED.get(self.regularizer)
+        if fitting and self.relaxation not in fitting:
+            raise InputError(
+                f"Expected regularizer={self.regularizer} with relaxation={' or '.join(fitting)}. "
+                f"Received: relaxation={self.relaxation}"
+            )
         if self.perturb != "none" and self.relaxation != "softmax":
             raise InputError(
                 f"Expected perturb={self.perturb} with relaxation=softmax. "
@@ -88,7 +96,7 @@ class RelaxationConfig(ArchConfig):
     def chosen_regularizer(self) -> str | None:
         """Name of the regularizer with "auto" resolved; None for none."""
         if self.regularizer == "auto":
-            return "zero-one" if self.relaxation == "sigmoid" else None
+            return {"sigmoid": "zero-one", "dirichlet": "concentration"}.get(self.relaxation)
         return None if self.regularizer == "none" else self.regularizer
 
 

@@ -34,7 +34,7 @@ class Selection:
     function: Callable | str
     needs_supernet: bool = False
     obeys_limits: bool = False
-    relaxations: tuple[str, ...] = ("softmax", "sigmoid", "gumbel")
+    relaxations: tuple[str, ...] = ("softmax", "sigmoid", "gumbel", "dirichlet")
 
     def __call__(self, context, alphas):
         """Returns the genotype that the rule chooses."""

@@ -3,7 +3,8 @@
 `RELAXATIONS` maps a name to a pure function `(alphas, temperature, seed) -> weights`; alphas and
 weights are `(edges, primitives)`. To add a relaxation, write a function, add it there, and add an
 entry to `derivation.STRENGTHS`, by which cells are derived. Relaxations in `SAMPLED` are random:
-they use a temperature and a seed. Without a seed, at inference, they draw nothing.
+they use a seed, and those in `TEMPERED` a temperature. Without a seed, at inference, they draw
+nothing.
 """
 
 from __future__ import annotations
@@ -45,16 +46,56 @@ def gumbel(alphas, temperature, seed=None):
 
 def gumbel_noise(shape, seed, dtype) -> tf.Tensor:
     """Returns -log(-log u) of u uniform in (0, 1), a pure function of the seed."""
+    return -tf.math.log(-log_uniform(shape, seed, dtype))
+
+
+def log_uniform(shape, seed, dtype) -> tf.Tensor:
+    """Returns log u of u uniform in (0, 1), a pure function of the seed."""
     least = np.finfo(dtype.as_numpy_dtype).tiny
-    uniform = tf.random.stateless_uniform(shape, seed, minval=least, maxval=1.0, dtype=dtype)
-    return -tf.math.log(-tf.math.log(uniform))
+    return tf.math.log(tf.random.stateless_uniform(shape, seed, least, 1.0, dtype))
 
 
-RELAXATIONS = {"softmax": softmax, "sigmoid": sigmoid, "gumbel": gumbel}
+def concentrations(alphas) -> tf.Tensor:
+    """Returns β = elu(α) + 1 > 0, the parameters of a Dirichlet distribution (Chen et al. 2021).
+
+    For negative α it is exp(α), without the cancellation of elu(α) + 1.
+    """
+    return tf.nn.relu(alphas) + tf.exp(tf.minimum(alphas, 0))
+
+
+def dirichlet(alphas, temperature=None, seed=None):
+    """Draws the weights of each edge from Dirichlet(elu(α) + 1) (Chen et al. 2021, DrNAS).
+
+    A row of the sample is g / Σg with independent g of Gamma(β). The logarithm of g is drawn, as
+    log h + log(u) / β with h of Gamma(β + 1) and uniform u (Marsaglia & Tsang 2000), so that
+    nothing underflows at small β. The gradient is the reparameterised one; that of h is implicit
+    (Figurnov et al. 2018). A second derivative along the alphas is not available.
+
+    Args:
+        alphas: `(edges, primitives)`.
+        temperature: not used.
+        seed: seed of the sample, int32, `(2,)`; None for the mean, β / Σβ.
+    """
+    del temperature
+    beta = concentrations(alphas)
+    if seed is None:
+        return beta / tf.reduce_sum(beta, -1, keepdims=True)
+    first, second = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    gamma = tf.random.stateless_gamma(beta.shape, first, alpha=beta + 1, dtype=beta.dtype)
+    return tf.nn.softmax(tf.math.log(gamma) + log_uniform(beta.shape, second, beta.dtype) / beta)
+
+
+RELAXATIONS = {"softmax": softmax, "sigmoid": sigmoid, "gumbel": gumbel, "dirichlet": dirichlet}
 """Relaxations by name: functions `(alphas, temperature, seed) -> weights`."""
 
-SAMPLED = ("gumbel",)
+SAMPLED = ("gumbel", "dirichlet")
 """Relaxations that draw a sample in every training step."""
+
+TEMPERED = ("gumbel",)
+"""Relaxations whose samples have a temperature."""
+
+UNCOMPILED = ("dirichlet",)
+"""Relaxations that XLA cannot compile, since it lacks a sampler of gamma distributions."""
 
 
 def random_smoothing(weights, radius, seed):

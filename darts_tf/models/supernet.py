@@ -11,7 +11,7 @@ from darts_tf.layers.cells import SearchCell
 from darts_tf.layers.graph_sharing import Shared
 from darts_tf.layers.heads import ClassifierHead
 from darts_tf.layers.normalization import tracking
-from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED
+from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED, TEMPERED
 from darts_tf.layers.stems import Stem, check_images
 from darts_tf.models.mixture import given_mixture
 from darts_tf.ops import dropout
@@ -37,7 +37,7 @@ class Supernet(keras.Model):
             all reduction cells the other. With partial channels there are two more of `(edges,)`
             for the edges as a whole, in the same order.
         network_weights: the other trainable variables, w in the paper.
-        temperature: of a relaxation that samples, a variable; None for others.
+        temperature: of a relaxation that has one, a variable; None for others.
         perturb_radius: of the perturbation, a variable; None without one.
         op_dropout_rate: of dropout on skip connections, a variable; None without it.
 
@@ -140,7 +140,8 @@ class Supernet(keras.Model):
         """Adds the seed and the scalars that random draws depend on, if there are any."""
         sampled, perturbed = self._sampled, self._config["perturb"] != "none"
         rate = self._config["op_dropout"]
-        self.temperature = self._scalar("temperature", 1.0) if sampled else None
+        tempered = self._config["relaxation"] in TEMPERED
+        self.temperature = self._scalar("temperature", 1.0) if tempered else None
         self.perturb_radius = self._scalar("perturb_radius", 0.0) if perturbed else None
         self.op_dropout_rate = self._scalar("op_dropout_rate", rate) if rate else None
         self._seed = keras.random.SeedGenerator() if sampled or perturbed or rate else None

@@ -165,6 +165,7 @@ WEIGHED = {
     "softmax": "the softmax of the edge's alphas",
     "sigmoid": "the sigmoid of its alpha",
     "gumbel": "the softmax of the edge's alphas; each step sampled one operation per edge from it",
+    "dirichlet": "the mean of the edge's Dirichlet distribution; each step sampled weights from it",
 }
 """Explanations of the weights, by relaxation."""
 

@@ -22,6 +22,7 @@ from darts_tf.data import (
     steps_per_epoch,
 )
 from darts_tf.errors import InputError, listed
+from darts_tf.layers.relaxations import UNCOMPILED
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
@@ -248,7 +249,7 @@ def build_trainer(
         arch_optimizer=arch_optimizer(config),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=compiles(config.jit_compile),
+        jit_compile=compiles(config.jit_compile) and config.relaxation not in UNCOMPILED,
     )
     return trainer
 

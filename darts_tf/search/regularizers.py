@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from darts_tf.layers.relaxations import concentrations
+
 
 def beta_decay(alphas):
     """Returns the mean of log Σ exp(α) over all edges (Ye et al. 2022, β-DARTS).
@@ -26,7 +28,15 @@ def zero_one(alphas):
     return -tf.reduce_mean(tf.square(tf.sigmoid(_of_operations(alphas)) - 0.5))
 
 
-REGULARIZERS = {"beta-decay": beta_decay, "zero-one": zero_one}
+def concentration(alphas):
+    """Returns ½ Σ (β - 1)², β = elu(α) + 1, over all alphas (Chen et al. 2021, DrNAS).
+
+    It is the squared distance to the concentration 1, that of uniformly distributed weights.
+    """
+    return tf.reduce_sum(tf.square(concentrations(_of_operations(alphas)) - 1)) / 2
+
+
+REGULARIZERS = {"beta-decay": beta_decay, "zero-one": zero_one, "concentration": concentration}
 """Regularisers by name."""
 
 

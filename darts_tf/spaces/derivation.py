@@ -242,7 +242,16 @@ def _sigmoid(alphas: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0, -alphas))
 
 
-STRENGTHS = {"softmax": _softmax, "sigmoid": _sigmoid, "gumbel": _softmax}
+def _dirichlet_mean(alphas: np.ndarray) -> np.ndarray:
+    """Returns β / Σβ with β = elu(α) + 1 (Chen et al. 2021, DrNAS)."""
+    beta = np.maximum(alphas, 0) + np.exp(np.minimum(alphas, 0))
+    return beta / beta.sum(axis=-1, keepdims=True)
+
+
+STRENGTHS = {
+    **{"softmax": _softmax, "sigmoid": _sigmoid, "gumbel": _softmax},
+    "dirichlet": _dirichlet_mean,
+}
 """Functions from alphas to weights of operations, by the name of the relaxation."""
 
 

@@ -71,10 +71,11 @@ def perturb_radius_at(config, epoch: int) -> float:
     return linear(epoch, config.epochs, FIRST_RADIUS, config.perturb_radius)
 
 
-WEIGHTS = {"beta-decay": 50.0, "zero-one": 10.0}
+WEIGHTS = {"beta-decay": 50.0, "zero-one": 10.0, "concentration": 1e-3}
 """Default weights of regularisers.
 
-For beta-decay the final weight (Ye et al. 2022), for zero-one the constant one (Chu et al. 2020).
+For beta-decay the final weight (Ye et al. 2022); constant ones for zero-one (Chu et al. 2020) and
+for concentration (Chen et al. 2021).
 """
 
 

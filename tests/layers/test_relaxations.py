@@ -16,11 +16,12 @@ from darts_tf.configs import SearchConfig
 from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError
 from darts_tf.layers.normalization import tracked_statistics
-from darts_tf.layers.relaxations import RELAXATIONS, gumbel, gumbel_noise
+from darts_tf.layers.relaxations import RELAXATIONS, dirichlet, gumbel, gumbel_noise
 from darts_tf.spaces.cell import PRIMITIVES
 from darts_tf.spaces.derivation import STRENGTHS, derive
 
 ALPHAS = np.random.default_rng(0).normal(size=(5, 4))
+BETA = np.where(ALPHAS > 0, ALPHAS, np.expm1(ALPHAS)) + 1  # elu(α) + 1
 SEED, OTHER = tf.constant([3, 1]), tf.constant([3, 2])
 
 
@@ -28,6 +29,7 @@ EXPECTED = {
     "softmax": softmaxed(ALPHAS),
     "sigmoid": 1 / (1 + np.exp(-ALPHAS)),
     "gumbel": np.eye(4)[ALPHAS.argmax(1)],
+    "dirichlet": BETA / BETA.sum(1, keepdims=True),
 }
 """At inference."""
 
@@ -80,6 +82,52 @@ def test_gumbel_has_the_gradient_of_the_relaxed_sample(temperature):
     assert_close(tape.gradient(sample, alphas, output_gradients=upstream), expected, 1e-12)
 
 
+SAMPLES = 40_000
+
+
+def sampled_rows(beta):
+    """Returns samples of a Dirichlet distribution, and the derivatives of their means."""
+    beta = np.asarray(beta)
+    alphas = tf.constant(np.tile(np.where(beta > 1, beta - 1, np.log(beta)), (SAMPLES, 1)))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(alphas)
+        parts = tf.unstack(dirichlet(alphas, seed=SEED), axis=1)
+    slopes = [tape.gradient(part, alphas).numpy() for part in parts]
+    return np.stack(parts, 1), np.array(slopes)
+
+
+@pytest.mark.parametrize("beta", [[0.4, 1.0, 1.0, 2.5], [0.03, 0.1, 0.05]])
+def test_dirichlet_sample_has_the_moments_and_slopes_of_its_distribution(beta):
+    """Mean m = β / B, variance m (1 - m) / (B + 1), dm_i/dβ_j = (δ_ij - m_i) / B, B = Σβ."""
+    sample, slopes = sampled_rows(beta)
+    total, mean = sum(beta), np.array(beta) / sum(beta)
+    np.testing.assert_allclose(sample.sum(1), 1, rtol=1e-12)
+    error = np.sqrt(mean * (1 - mean) / (total + 1) / SAMPLES)
+    assert (np.abs(sample.mean(0) - mean) < 4 * error).all()
+    np.testing.assert_allclose(sample.var(0), mean * (1 - mean) / (total + 1), rtol=0.05)
+    by_beta = (np.eye(len(beta)) - mean[:, None]) / total
+    by_alpha = by_beta * np.minimum(beta, 1)  # dβ/dα is 1 above 0, else exp(α) = β
+    deviation = slopes.std(1) / np.sqrt(SAMPLES)
+    assert (np.abs(slopes.mean(1) - by_alpha) < 4.5 * deviation).all()
+
+
+def test_dirichlet_sample_is_a_function_of_its_seed():
+    alphas = tf.constant(ALPHAS)
+    np.testing.assert_array_equal(dirichlet(alphas, seed=SEED), dirichlet(alphas, seed=SEED))
+    assert not np.array_equal(dirichlet(alphas, seed=SEED), dirichlet(alphas, seed=OTHER))
+
+
+def test_dirichlet_sample_and_slope_are_finite_at_tiny_concentrations():
+    """Gamma samples of shape 1e-4 are below the least float32; their ratios are not."""
+    alphas = tf.fill((50, 4), tf.math.log(1e-4))
+    with tf.GradientTape() as tape:
+        tape.watch(alphas)
+        sample = dirichlet(alphas, seed=SEED)
+        value = tf.reduce_sum(sample[:, 0])
+    assert np.isfinite(tape.gradient(value, alphas)).all()
+    assert_close(sample.numpy().max(1), np.ones(50), 1e-3)  # nearly all weight on one operation
+
+
 def test_derivation_ranks_edges_by_sigmoids():
     """All operations of one edge are strong: a softmax divides them, sigmoids do not."""
     alphas = np.full((5, len(PRIMITIVES)), -1.0)
@@ -98,7 +146,11 @@ def test_genotype_of_a_supernet_is_derived_by_its_relaxation():
     assert supernet.genotype() == derive(*alphas, relaxation="sigmoid")
 
 
-@pytest.mark.parametrize("relaxation", ["sigmoid", pytest.param("gumbel", marks=pytest.mark.slow)])
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("relaxation", ["sigmoid", *map(slow, ("gumbel", "dirichlet"))])
 def test_second_order_is_the_gradient_by_nested_tapes(relaxation):
     with floatx("float64"):
         trainer = made_trainer(tiny(relaxation, partial_channels=2))
@@ -154,7 +206,7 @@ def test_inference_draws_nothing():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"relaxation": "hard"}, "relaxation to be one of softmax, sigmoid, gumbel. Received: rel"),
+        ({"relaxation": "hard"}, "relaxation to be one of softmax, .*, dirichlet. Received: rel"),
         (
             {"relaxation": "softmax", "perturb": "all"},
             "perturb to be one of none, random. ",

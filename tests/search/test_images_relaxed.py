@@ -18,10 +18,12 @@ from darts_tf.spaces.search_spaces import SPACES
 
 pytestmark = pytest.mark.usefixtures("one_node")
 
+DRNAS = {"relaxation": "dirichlet", "arch_gradient": "second_order"}
 EVERYTHING = {"relaxation": "gumbel", "regularizer": "beta-decay", "op_dropout": 0.5}
 CHOICES = (
     {"relaxation": "sigmoid", "partial_channels": 2},
     {"perturb": "random", "op_dropout": 0.3},
+    {"relaxation": "dirichlet"},
 )
 
 
@@ -37,7 +39,7 @@ def config(folder, **fields):
 
 @pytest.mark.parametrize(
     "choice",
-    [CHOICES[0], pytest.param(CHOICES[1], marks=pytest.mark.slow)],
+    [CHOICES[0], *(pytest.param(choice, marks=pytest.mark.slow) for choice in CHOICES[1:])],
     ids=lambda choice: "-".join(choice),
 )
 def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice):
@@ -53,7 +55,9 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choice", [EVERYTHING, {"space": "s4"}], ids=["gumbel", "noise"])
+@pytest.mark.parametrize(
+    "choice", [EVERYTHING, DRNAS, {"space": "s4"}], ids=["gumbel", "dirichlet", "noise"]
+)
 def test_random_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path, choice):
     """Stops in the second epoch, whose temperature, rates and draws differ from the first's."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -24,12 +24,15 @@ EDGES = [np.random.default_rng(2).normal(size=3)] * 2
 ROWS = np.concatenate(ALPHAS)
 SIGMOIDS = 1 / (1 + np.exp(-ROWS))
 
+BETA = np.where(ROWS > 0, ROWS, np.expm1(ROWS)) + 1  # elu(α) + 1
+
 EXPECTED = {
     "beta-decay": (np.mean(np.log(np.exp(ROWS).sum(1))), softmaxed(ROWS) / 6),
     "zero-one": (
         -np.mean((SIGMOIDS - 0.5) ** 2),
         -2 / 24 * (SIGMOIDS - 0.5) * SIGMOIDS * (1 - SIGMOIDS),
     ),
+    "concentration": (np.sum((BETA - 1) ** 2) / 2, (BETA - 1) * np.minimum(BETA, 1)),
 }
 """Value and gradient; the gradient of β-DARTS is each edge's softmax over the number of edges."""
 
@@ -90,11 +93,12 @@ def test_trainer_refuses_an_unknown_regularizer():
         ({}, None),
         ({"relaxation": "gumbel"}, None),
         ({"relaxation": "sigmoid"}, "zero-one"),
+        ({"relaxation": "dirichlet"}, "concentration"),
         ({"relaxation": "sigmoid", "regularizer": "none"}, None),
         ({"regularizer": "beta-decay"}, "beta-decay"),
     ],
 )
-def test_fair_darts_regularizes_unless_told_otherwise(fields, chosen):
+def test_papers_regularizers_are_defaults_of_their_relaxations(fields, chosen):
     assert SearchConfig(workdir="run", **fields).chosen_regularizer == chosen
 
 
@@ -109,6 +113,14 @@ def test_fair_darts_regularizes_unless_told_otherwise(fields, chosen):
             {"relaxation": "gumbel", "regularizer": "zero-one"},
             "regularizer=zero-one with relaxation=sigmoid. Received: relaxation=gumbel",
         ),
+        (
+            {"regularizer": "concentration"},
+            "regularizer=concentration with relaxation=dirichlet. Received: relaxation=softmax",
+        ),
+        ({"relaxation": "dirichlet", "jit_compile": "on"}, "Expected jit_compile=on with another"),
+        ({"relaxation": "dirichlet", "stop_eigenvalue": True}, "Expected eigenvalue with another"),
+        ({"relaxation": "dirichlet", "cost": "params"}, "cost with relaxation=softmax or gumbel"),
+        ({"relaxation": "dirichlet", "selection": "perturbation"}, "Received: .*=dirichlet"),
         (
             {"relaxation": "sigmoid", "perturb": "random"},
             "perturb=random with relaxation=softmax. Received: relaxation=sigmoid",

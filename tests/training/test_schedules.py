@@ -76,11 +76,12 @@ def test_perturbation_grows_as_in_the_code_of_its_authors():
     assert by_epoch(schedules.perturb_radius_at, perturb_radius=0.03) == pytest.approx([0.03] * 50)
 
 
-def test_weight_of_beta_decay_grows_and_of_zero_one_does_not():
+def test_weight_of_beta_decay_grows_and_others_do_not():
     value_at = schedules.regularizer_weight_at
     grown = by_epoch(value_at, regularizer="beta-decay")
     assert grown == pytest.approx([50 * epoch / 50 for epoch in range(50)])
     assert by_epoch(value_at, relaxation="sigmoid") == [10.0] * 50
+    assert by_epoch(value_at, relaxation="dirichlet") == [1e-3] * 50
     scaled = by_epoch(value_at, regularizer="beta-decay", regularizer_weight=5.0)
     assert scaled == pytest.approx(np.asarray(grown) / 10)
     assert by_epoch(value_at, relaxation="sigmoid", regularizer_weight=0.0) == [0.0] * 50
