@@ -294,11 +294,12 @@ def _defaults(config_class, argv: Sequence[str], stored: Mapping[str, object]):
 def _suggested(
     config_class, argv: Sequence[str], stored: Mapping[str, object]
 ) -> dict[str, object]:
-    """Returns the settings of the preset, and those that follow the dataset."""
+    """Returns the settings of preset and method, and those that follow the dataset."""
     if not issubclass(config_class, RunConfig):
         return {}
     preset, dataset = _chosen(config_class, argv, stored)
-    fields = preset_fields(config_class, preset)
+    method = _value_of("--method", argv) or stored.get("method")
+    fields = preset_fields(config_class, preset, method)
     if dataset:
         fields["dataset"] = dataset
     if config_class.on_text or cli_help.wants_help(argv):

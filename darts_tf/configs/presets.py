@@ -6,8 +6,6 @@ sources have the preset `photos` by default.
 
 from __future__ import annotations
 
-from darts_tf.configs.estimators import ESTIMATORS
-
 # Liu et al. 2019, section 3.1 and appendix A.1: the paper's search on CIFAR-10
 _CIFAR10_SEARCH = {
     **{"dataset": "cifar10", "epochs": 50, "channels": 16, "cells": 8},
@@ -121,16 +119,3 @@ TEXT_TRAIN_PRESETS = {
     "tiny": {"epochs": 1, "batch_size": 8, "units": 16, "time_steps": 10, "limit": 2000},
 }
 """Presets of trainings on text: the fields that differ from `TextTrainConfig`'s defaults."""
-
-GRADIENTS = {
-    **{name: {"arch_gradient": name} for name in ESTIMATORS.maps[-1]},
-    "partial_channels": {"arch_gradient": "first_order", "partial_channels": 4},
-    "perturbation": {"arch_gradient": "first_order", "selection": "perturbation"},
-}
-"""Gradient-based search methods by name, with the settings that select them."""
-
-BASELINES = ("random", "evolution", "bayesian", "hyperband")
-"""Search methods without a supernet."""
-
-METHODS = (*GRADIENTS, *BASELINES)
-"""All search methods that `darts-tf compare` knows."""

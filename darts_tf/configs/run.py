@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from darts_tf.configs.base import Config, JobConfig, setting
 from darts_tf.configs.estimators import ESTIMATORS
+from darts_tf.configs.methods import PRESET_METHOD, Method
 from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, shown, unknown_name
 
@@ -27,6 +29,8 @@ class RunConfig(JobConfig):
 
     presets: ClassVar[dict[str, dict[str, object]]]
     """Presets of this kind of run: by name, the fields that differ from the defaults."""
+    search_methods: ClassVar[Mapping[str, Method]] = {}
+    """Methods of this kind of run, the values of `method`; their settings override the preset's."""
     dataset_with: ClassVar[tuple[str, ...]] = ()
     """Settings with which a dataset is needed; always if there are none."""
 
@@ -114,9 +118,10 @@ class RunConfig(JobConfig):
         self.profiled()
 
     def _apply_preset(self) -> None:
-        """Sets the fields that are not given to the values of the preset."""
+        """Sets the fields that are not given to the values of the preset and of the method."""
         given = self.__dict__.pop("_given")
-        for name, value in self.presets.get(str(self.preset), {}).items():
+        fields = preset_fields(type(self), str(self.preset), getattr(self, "method", None))
+        for name, value in fields.items():
             if name not in given:
                 object.__setattr__(self, name, value)
 
@@ -144,12 +149,12 @@ class RunConfig(JobConfig):
 
     @classmethod
     def from_preset(cls, preset: str, **fields):
-        """Returns the config of a preset; `fields` override the preset's values.
+        """Returns the config of a preset; `fields` override its values and those of a method.
 
         Raises:
-            InputError: the preset or a field is unknown, or a value is invalid.
+            InputError: the preset, the method or a field is unknown, or a value is invalid.
         """
-        return cls.from_dict({**preset_fields(cls, preset), **fields})
+        return cls.from_dict({**preset_fields(cls, preset, fields.get("method")), **fields})
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):
@@ -212,13 +217,26 @@ def _kinds(config_class: type[RunConfig]) -> list[type[RunConfig]]:
     return [*([config_class] if "kind" in vars(config_class) else []), *below]
 
 
-def preset_fields(config_class: type[RunConfig], preset: str) -> dict[str, object]:
-    """Returns the fields that a preset sets, including `preset` itself.
+def preset_fields(
+    config_class: type[RunConfig], preset: str, method: str | None = None
+) -> dict[str, object]:
+    """Returns the fields that a preset and a method set, including their own names.
+
+    Args:
+        config_class: the kind of run.
+        preset: a name in its `presets`.
+        method: a name in its `search_methods`, whose settings override the preset's, or
+            `PRESET_METHOD`; ignored by kinds of runs without methods.
 
     Raises:
-        InputError: the preset is unknown.
+        InputError: the preset or the method is unknown.
     """
-    presets = config_class.presets
+    presets, methods = config_class.presets, config_class.search_methods
     if preset not in presets:
         raise unknown_name("preset", preset, presets)
-    return {"preset": preset, **presets[preset]}
+    fields = {"preset": preset, **presets[preset]}
+    if not methods or method in (None, PRESET_METHOD):
+        return fields
+    if method not in methods:
+        raise unknown_name("method", method, methods)
+    return {**fields, **methods[method].settings, "method": method}

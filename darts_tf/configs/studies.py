@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 from darts_tf.configs.base import RANGES, JobConfig, counts, names, setting
 from darts_tf.configs.budgets import checked_allowance
 from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
-from darts_tf.configs.presets import METHODS, SEARCH_PRESETS, TRAIN_PRESETS
+from darts_tf.configs.methods import METHODS
+from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.ranges import assigned
 from darts_tf.configs.run import SeededConfig
 from darts_tf.errors import InputError, listed, unknown_name
@@ -109,6 +110,16 @@ class TuneConfig(SeededConfig, StudyConfig):
             raise InputError("Expected over to name a setting. Received: none")
 
 
+ALL_METHODS = "all"
+"""Stands for all methods in `compare --methods`."""
+
+
+def method_names(name: str, value):
+    """Splits names as `names` does, and replaces `ALL_METHODS` by all methods."""
+    value = names(name, value)
+    return METHODS if value == (ALL_METHODS,) else value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareConfig(RecipeConfig):
     """Compare genotypes, or search methods: sizes and, trained by one recipe, test accuracies."""
@@ -126,9 +137,11 @@ class CompareConfig(RecipeConfig):
     )
     """Cells to compare, separated by commas or spaces: folders of searches, files with genotypes,
     and names of published ones."""
-    methods: tuple[str, ...] = setting((), read=names, group="search method", common=True)
-    """Search methods to compare at equal cost, instead of genotypes: first_order, second_order,
-    finite_difference, partial_channels, perturbation, random, evolution, bayesian, hyperband."""
+    methods: tuple[str, ...] = setting((), read=method_names, group="search method", common=True)
+    """Search methods to compare at equal cost, instead of genotypes: those of `search --method`
+    (first_order, second_order, finite_difference, partial_channels, fair, gdas, drnas, beta_decay,
+    smooth_random, early_stop, perturbation, stages), and the baselines random, evolution, bayesian
+    and hyperband; or `all`."""
     budget: str = setting("time=10min", read=checked_allowance, group="budget", common=True)
     """With methods: time that each may spend on its search, for each seed."""
     against: str = setting("random", group="search method")

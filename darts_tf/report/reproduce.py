@@ -12,7 +12,7 @@ _FIRST, _NEVER = ("dataset", "preset"), ("workdir", "overwrite", "resume")
 
 
 def defaults_of(config) -> dict[str, object]:
-    """Returns the settings that a command has with only its preset set, without required ones.
+    """Returns the settings that a command has with only preset and method, without required ones.
 
     Args:
         config: settings of one of `configs.KINDS`.
@@ -22,7 +22,11 @@ def defaults_of(config) -> dict[str, object]:
         for field in dataclasses.fields(config)
         if field.default is not dataclasses.MISSING
     }
-    return defaults | (preset_fields(type(config), config.preset) if has_preset(config) else {})
+    if not has_preset(config):
+        return defaults
+    fields = preset_fields(type(config), config.preset, getattr(config, "method", None))
+    fields.pop("method", None)  # a command states it
+    return defaults | fields
 
 
 def differing(config) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig, TrainConfig
 from darts_tf.configs.budgets import parsed_allowance
-from darts_tf.configs.presets import GRADIENTS
+from darts_tf.configs.methods import GRADIENTS
 from darts_tf.configs.ranges import assigned
 from darts_tf.data import ImageDataset
 from darts_tf.errors import InputError, listed
@@ -36,7 +36,7 @@ def search_of(
 
     Args:
         config: of the comparison.
-        method: a name in `presets.GRADIENTS`.
+        method: a name in `methods.GRADIENTS`. Its settings override those of the comparison.
         folder: of the run.
         seed: of the run.
         epochs: of the run. Before the alphas move pass as many of them in proportion as by the
@@ -53,14 +53,14 @@ def search_of(
         )
     common = config.fields_shared_with(SearchConfig)
     shared = {name: common[name] for name in SHARED if name in common}
-    given = {**shared, **searched, **GRADIENTS[method]}
+    given = {**shared, **searched, **GRADIENTS[method].settings, "method": method}
     plain = SearchConfig.from_preset(config.preset, **given, workdir=folder, seed=seed)
     waits = plain.arch_from_epoch * epochs // plain.epochs
     return dataclasses.replace(plain, epochs=epochs, arch_from_epoch=waits)
 
 
 OF_IMAGES = ("dataset", "limit", "image_size", "max_bad_images")
-OWN = (*OF_IMAGES, "seed")
+OWN = (*OF_IMAGES, "seed", "method")
 """Settings of runs which a comparison has settings of its own for."""
 
 SHARED = (*OF_IMAGES, "precision", "jit_compile", "strategy", "devices", "deterministic")
@@ -74,7 +74,7 @@ def baseline_of(
 
     Args:
         config: of the comparison.
-        method: a name in `presets.BASELINES`.
+        method: a name in `methods.BASELINES`.
         folder: of the study.
         seed: of the study.
     """
@@ -96,6 +96,15 @@ def epochs_within(seconds: float, times: Sequence[float]) -> int:
     first, *each = times[:PROBED]
     rest = seconds - first - sum(times[PROBED:])
     return max(PROBED, 1 + int(rest // max(each)))
+
+
+def epoch_times(config: SearchConfig) -> list[float]:
+    """Returns the seconds of the epochs of a search that has ended.
+
+    Every stage of a search in stages has all epochs; their times are added, epoch by epoch.
+    """
+    stages = [config.stage(number).workdir for number in range(len(config.stages))]
+    return [sum(times) for times in zip(*map(times_of, stages or [config.workdir]), strict=False)]
 
 
 PROBE, SEARCH = "probe", "search"
@@ -176,10 +185,10 @@ def _diverging(report: Callable[[str], None], about: str) -> Iterator[None]:
 def _found(config, method, place: pathlib.Path, seed, seconds: float, find: Find, report) -> None:
     """Finds cells, and writes down what that has cost."""
     if method in GRADIENTS:
-        probe = place.parent / PROBE
-        if not (probe / files.RESULT).exists():
-            _finish(search_of(config, method, probe, config.seeds[0], PROBED), find, report)
-        epochs = epochs_within(seconds, times_of(probe))
+        probe = search_of(config, method, place.parent / PROBE, config.seeds[0], PROBED)
+        if not (probe.workdir / files.RESULT).exists():
+            _finish(probe, find, report)
+        epochs = epochs_within(seconds, epoch_times(probe))
         _finish(search_of(config, method, place, seed, epochs), find, report)
     else:
         _finish(baseline_of(config, method, place, seed), find, report)

@@ -106,7 +106,12 @@ OTHERS = {
     },
     **{"eigenvalue": True, "stop_eigenvalue": True, "stop_window": 2, "stop_factor": 2.0},
     **{"stop_from_epoch": 3, "stop_skips": 4, "discretisation_gap": True, "max_skips": 2},
-    **{"selection": "perturbation", "selection_epochs": 2, "selection_images": 9},
+    **{
+        "method": "second_order",
+        "selection": "perturbation",
+        "selection_epochs": 2,
+        "selection_images": 9,
+    },
     **{"budget": "macs=600M", "cost": "macs", "cost_weight": 0.5, "latency_threads": 2},
     **{
         "budget_channels": 8,

@@ -10,11 +10,18 @@ import pytest
 from darts_tf.cli.commands import compare as program
 from darts_tf.cli.main import main
 from darts_tf.configs import BaselineConfig, CompareConfig, SearchConfig
+from darts_tf.configs.methods import METHODS as METHOD_NAMES
 from darts_tf.runs import files
 from darts_tf.runs.metrics import append_metrics, append_time
 from darts_tf.runtime.signals import Diverged, Interrupted
 from darts_tf.spaces.zoo import GENOTYPES
-from darts_tf.studies.compare_methods import baseline_of, epochs_within, search_of
+from darts_tf.studies.compare_methods import (
+    baseline_of,
+    check_methods,
+    epoch_times,
+    epochs_within,
+    search_of,
+)
 from darts_tf.studies.tables import (
     MethodRow,
     method_notes,
@@ -116,10 +123,33 @@ def test_searches_differ_in_their_method_alone(tmp_path):
         for method, search in searches.items()
     }
     assert differing == {
-        "second_order": {"arch_gradient": "second_order"},
-        "perturbation": {"selection": "perturbation"},
-        "partial_channels": {"partial_channels": 4},
+        "second_order": {"arch_gradient": "second_order", "method": "second_order"},
+        "perturbation": {"selection": "perturbation", "method": "perturbation"},
+        "partial_channels": {"partial_channels": 4, "method": "partial_channels"},
     }
+
+
+def test_settings_of_a_method_override_those_of_the_comparison(tmp_path):
+    given = config(tmp_path, search="relaxation=gumbel,arch_gradient=second_order,channels=4")
+    search = search_of(given, "fair", tmp_path / "run", 3, 8)
+    assert (search.relaxation, search.arch_gradient) == ("sigmoid", "first_order")
+    assert search.channels == 4
+
+
+def test_all_stands_for_every_method(tmp_path):
+    assert config(tmp_path, methods="all").methods == METHOD_NAMES
+    check_methods(config(tmp_path, methods="all", search="channels=4"))
+
+
+def test_epoch_of_a_search_in_stages_takes_the_time_of_all_stages(tmp_path):
+    search = search_of(config(tmp_path), "stages", tmp_path / "run", 3, 2)
+    for number in range(3):
+        (search.stage(number).workdir).mkdir(parents=True)
+        for epoch in range(2):
+            append_time(search.stage(number).workdir, epoch, 10.0**number * (epoch + 1))
+    assert epoch_times(search) == [111.0, 222.0]
+    plain = dataclasses.replace(search, stages=(), workdir=search.stage(1).workdir)
+    assert epoch_times(plain) == [10.0, 20.0]
 
 
 def test_baselines_train_by_the_recipe_that_all_are_trained_by(tmp_path):
@@ -263,6 +293,9 @@ def test_overwrite_takes_a_comparison_of_methods_with_its_runs(tmp_path, jobs, c
     [
         (["--search", "chanels=4"], "Did you mean"),
         (["--search", "seed=3,limit=9"], "Received: seed, limit in search"),
+        (["--search", "method=fair"], "Received: method in search"),
+        (["--methods", "fiar,random"], "Did you mean 'fair'"),
+        (["--methods", "all,random"], "to be one of first_order, second_order"),
         (["--search", "channels=3", "--methods", "partial_channels,random"], "partial_channels"),
         (["--preset", "imagenet"], "preset"),
         (["--budget", "time=soon"], "Expected a budget as in"),
