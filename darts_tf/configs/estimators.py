@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 
 from darts_tf import registry
+from darts_tf.errors import InputError
 
 _HOME = "darts_tf.search.estimators"
 
@@ -27,6 +28,8 @@ class Estimator:
         exact: whether the function differentiates everything it calls. Estimators that are not
             exact get the virtual step of the reference code, which also clips the vector in the
             backward direction.
+        unrolled: whether it uses the virtual step. Estimators that are not unrolled return the
+            gradient of the validation loss at the current weights.
         passes: number of forward passes whose activations are in memory at the same time. A
             backward pass that is itself differentiated counts as one more.
         working_memory: peak memory of the backward passes themselves, as a multiple of one pass.
@@ -35,6 +38,7 @@ class Estimator:
 
     function: Callable | str
     exact: bool = True
+    unrolled: bool = True
     passes: int = 3
     working_memory: int = 2
     graph_bytes: float = 150e6
@@ -45,7 +49,9 @@ class Estimator:
 
 
 _BUILT_IN = {
-    "first_order": Estimator(f"{_HOME}:first_order", passes=1, working_memory=1, graph_bytes=90e6),
+    "first_order": Estimator(
+        f"{_HOME}:first_order", unrolled=False, passes=1, working_memory=1, graph_bytes=90e6
+    ),
     "second_order": Estimator(f"{_HOME}:second_order"),
     "finite_difference": Estimator(
         f"{_HOME}:finite_difference", exact=False, passes=2, graph_bytes=120e6
@@ -56,3 +62,16 @@ ESTIMATORS: collections.ChainMap[str, Estimator] = collections.ChainMap(
     registry.ESTIMATORS, _BUILT_IN
 )
 """Estimators by name, the values of `--arch-gradient`: built-in and registered by users."""
+
+
+def check_not_unrolled(name: str) -> None:
+    """Checks that an estimator suits the early stop of operations, which has no virtual step.
+
+    Raises:
+        InputError: the estimator is unrolled.
+    """
+    if ESTIMATORS[name].unrolled:
+        others = " or ".join(key for key, each in ESTIMATORS.items() if not each.unrolled)
+        raise InputError(
+            f"Expected stop_operations with arch_gradient={others}. Received: arch_gradient={name}"
+        )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from darts_tf.configs.base import count, setting
 from darts_tf.configs.costs import CostConfig, Stem
+from darts_tf.configs.estimators import check_not_unrolled
 from darts_tf.configs.methods import GRADIENTS, PRESET_METHOD
 from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
 from darts_tf.configs.run import RunConfig, SeededConfig
@@ -65,10 +66,10 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     method: Literal[(PRESET_METHOD, *GRADIENTS)] = setting(
         PRESET_METHOD, group="search method", common=True
     )
-    """Method of a paper, which sets other settings as a preset does: `fair` (Fair DARTS), `gdas`,
-    `drnas`, `beta_decay` (beta-DARTS), `smooth_random` (SmoothDARTS), `early_stop` (Robust DARTS),
-    `perturbation` (DARTS-PT), `stages` (P-DARTS), `partial_channels` (PC-DARTS), or one of the
-    three gradients of DARTS. By default the settings of the preset."""
+    """Method of a paper, which sets other settings as a preset does: `partial_channels` (PC-DARTS),
+    `fair` (Fair DARTS), `gdas`, `drnas`, `beta_decay` (beta-DARTS), `smooth_random` (SmoothDARTS),
+    `early_stop` (Robust DARTS), `oles`, `perturbation` (DARTS-PT), `stages` (P-DARTS), or one of
+    the three gradients of DARTS. By default the settings of the preset."""
     epochs: int = setting(12, "positive")
     """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")
@@ -102,6 +103,8 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
                 f"Received: stages={listed(self.stages)}"
             )
         self._check_sampler()
+        if self.stop_operations is not None:
+            check_not_unrolled(self.arch_gradient)
         if self.relaxation not in SELECTIONS[self.selection].relaxations:
             raise InputError(
                 "Expected selection=perturbation with relaxation=softmax or sigmoid, which apply "

@@ -199,3 +199,9 @@ class CollapseConfig(StoppingConfig, SelectionConfig):
     stop_skips: int | None = setting(None, "zero or more")
     """Stop when the normal cell has more skip connections than this, and keep the last genotype
     that does not."""
+    stop_operations: float | None = setting(None, "from 0 to below 1")
+    """Stop training the weights of an operation when the cosine of their gradients on training and
+    validation batches has a mean below this (OLES); 0.4 in the authors' code. For
+    arch_gradient=first_order."""
+    stop_operations_steps: int = setting(20, "positive")
+    """Number of steps in the means of stop_operations."""

@@ -86,6 +86,19 @@ class Primitive(keras.layers.Layer):
         """Returns the elementwise operations for one image: 2 per normalised, 1 per ReLU value."""
         return 0
 
+    def group_axis(self, weight: keras.Variable) -> int:
+        """Returns the axis of a weight along which the groups lie side by side."""
+        del weight
+        return 0
+
+    def grouped_weights(self) -> list[tuple[int, list[keras.Variable], tuple[int, ...]]]:
+        """Returns `(groups, weights, axes)`: groups lie side by side along an axis of each weight.
+
+        A primitive with separate layers for its groups has an entry for each layer.
+        """
+        weights = list(self.trainable_variables)
+        return [(self.groups, weights, tuple(map(self.group_axis, weights)))]
+
     def _add_pointwise(self, inputs, outputs, name):
         shape = (self.groups, inputs, outputs)
         return self.add_weight(shape=shape, initializer=fan_in_uniform(inputs), name=name)
@@ -211,6 +224,10 @@ class SeparableConv(Primitive):
             )
             self.pointwise.append(self._add_pointwise(channels, channels, f"pointwise_{i}"))
             self.norms.append(self._add_norm(f"norm_{i}"))
+
+    def group_axis(self, weight):
+        """Returns the axis of a weight along which the groups lie, see `Primitive`."""
+        return 2 if any(weight is kernel for kernel in self.depthwise) else 0
 
     def call(self, x, scale=None, training=False):
         """Returns `(batch, height / stride, width / stride, groups * channels)`."""

@@ -59,6 +59,11 @@ class SideBySide(Primitive):
         y = joined(parts) if len(parts) > 1 else parts[0]
         return y if scale is None else y * tf.cast(scale, y.dtype)
 
+    def grouped_weights(self):
+        """Returns the weights of every layer, which has one group, see `Primitive`."""
+        weights = [list(copy.trainable_variables) for copy in self.copies]
+        return [(1, own, (0,) * len(own)) for own in weights]
+
     def macs(self, height, width):
         """Returns the multiply-accumulates of all layers."""
         if self.rule:

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from darts_tf.configs.estimators import ESTIMATORS
+from darts_tf.configs.estimators import ESTIMATORS, check_not_unrolled
 from darts_tf.errors import InputError, shown
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import apply_summed
+from darts_tf.search.estimators import first_order_with_weights
+from darts_tf.search.operation_stopping import OperationStop
 from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.losses import with_example_count
 from darts_tf.training.optimizers import SGD, Adam, clip, clip_then_decay, clip_to_and_fro
@@ -44,6 +46,9 @@ class DARTS(Trainer):
             `cost_penalty.cost_penalty`; None for no penalty.
         regularizer: regulariser of the alphas, a name in `regularizers.REGULARIZERS`; None for no
             regulariser.
+        stop_operations: if not None, the least mean cosine at which the weights of an operation go
+            on learning, see `operation_stopping`; for estimators that are not unrolled.
+        stop_operations_steps: number of steps in such a mean.
 
     Attributes:
         regularizer_weight: variable, the regulariser's factor in the loss of the alphas; None
@@ -53,7 +58,8 @@ class DARTS(Trainer):
             a change, call `make_train_function(force=True)` to trace Keras' step again.
 
     Raises:
-        InputError: unknown `arch_gradient` or `regularizer`.
+        InputError: unknown `arch_gradient` or `regularizer`, or operations to stop with an unrolled
+            estimator.
     """
 
     def __init__(
@@ -67,6 +73,8 @@ class DARTS(Trainer):
         clip_virtual_step: bool = False,
         arch_penalty: Callable[[list[tf.Tensor]], list[tf.Tensor]] | None = None,
         regularizer: str | None = None,
+        stop_operations: float | None = None,
+        stop_operations_steps: int = 20,
     ):
         super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
         for name, value, known in (
@@ -81,6 +89,11 @@ class DARTS(Trainer):
         self.arch_weight_decay = arch_weight_decay
         self.clip_virtual_step = clip_virtual_step
         self.arch_penalty = arch_penalty
+        self.operation_stop = None
+        if stop_operations is not None:
+            check_not_unrolled(arch_gradient)
+            rule = stop_operations, stop_operations_steps
+            self.operation_stop = OperationStop(network, *rule, self.add_weight)
         self.regularizer = regularizer
         self.regularizer_weight = self._factor() if regularizer else None
         self.arch_loss = keras.metrics.Mean("arch_loss")
@@ -176,8 +189,14 @@ class DARTS(Trainer):
         return self.moves_alphas
 
     def results(self, training=True):
-        """Returns the metrics; `arch_loss` only in training steps that update the alphas."""
+        """Returns the metrics; `arch_loss` only in training steps that update the alphas.
+
+        `stopped_operations` is the number of operations that no longer learn, see
+        `stop_operations`.
+        """
         results = super().results(training)
+        if training and self.operation_stop:
+            results["stopped_operations"] = self.operation_stop.stopped()
         if not (training and self.moves_alphas):
             results.pop("arch_loss", None)
         return results
@@ -286,20 +305,46 @@ class DARTS(Trainer):
             start of the epoch.
         """
         train_batch, valid_batch = with_example_count(*data)
-        before, weights, numbers = self.snapshot(), self.read(self.weights_to_train), []
+        before, weights = self.snapshot(), self.read(self.weights_to_train)
+        numbers, descent = [], {}
         if self.moves_alphas:
-            numbers, train_batch = self._arch_step(weights, train_batch, valid_batch)
+            numbers, train_batch, descent = self._arch_step(weights, train_batch, valid_batch)
         others = list(zip(self.network.alphas, self._alphas(), strict=True))
-        return self.commit_or_undo(before, *self.weight_step(weights, train_batch, others, numbers))
+        step = self.weight_step(weights, train_batch, others, numbers, **descent)
+        return self.commit_or_undo(before, *step)
+
+    def _descend(self, gradients, weights, norm, finite, valid_gradients=None):
+        """Updates the weights, but for operations that have stopped.
+
+        Args:
+            gradients: as in `Trainer`.
+            weights: as in `Trainer`.
+            norm: as in `Trainer`.
+            finite: as in `Trainer`.
+            valid_gradients: gradients of the weights on the validation batch; None if the alphas
+                are not updated.
+        """
+        stop = self.operation_stop
+        if stop and valid_gradients:
+            norm = stop.observe(gradients, valid_gradients, norm, finite)
+        super()._descend(gradients, weights, norm, finite)
+        if stop:
+            stop.restore(self.weights_to_train, weights)
 
     def _arch_step(self, weights, train_batch, valid_batch):
         """Updates the alphas.
 
         Returns:
-            `([arch_loss, norm of its gradient], train_batch)`. The batch depends on the update, so
-            that the weights' pass starts after it.
+            `([arch_loss, norm of its gradient], train_batch, descent)`. The batch depends on the
+            update, so that the weights' pass starts after it. `descent` has arguments of
+            `_descend`.
         """
-        loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
+        descent = {}
+        if self.operation_stop:
+            parts = self.loss_of(valid_batch), weights, self._alphas(), valid_batch
+            loss, gradients, descent["valid_gradients"] = first_order_with_weights(*parts)
+        else:
+            loss, gradients = self.arch_gradients(train_batch, valid_batch, weights)
         if self.regularizer or self.arch_penalty:
             loss, gradients = self._penalized(loss, gradients)
         norm = tf.linalg.global_norm(gradients)
@@ -309,7 +354,7 @@ class DARTS(Trainer):
         self.norms["arch_gradient_norm"].update_state(norm)
         with tf.control_dependencies(gradients):  # else both passes use memory at the same time
             train_batch = tf.nest.map_structure(tf.identity, train_batch)
-        return [loss, norm], train_batch
+        return [loss, norm], train_batch, descent
 
     def _penalized(self, loss, gradients):
         """Adds regulariser and penalty, which depend only on the alphas, and their gradients."""

@@ -39,6 +39,16 @@ def first_order(loss, weights, alphas, train, valid, virtual_step):
     return valid_loss, gradients
 
 
+def first_order_with_weights(loss, weights, alphas, valid):
+    """Returns L_valid(w, α), ∇α L_valid(w, α) and ∇w L_valid(w, α), from one pass."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([weights, alphas])
+        value = loss(weights, alphas, valid)
+    of_weights, of_alphas = _gradient(tape, value, [weights, alphas])
+    valid_loss, *sums = all_sum([value, *of_alphas, *of_weights])
+    return valid_loss, sums[: len(alphas)], sums[len(alphas) :]
+
+
 def second_order(loss, weights, alphas, train, valid, virtual_step):
     """Returns the exact gradient of the unrolled loss (eq. 6).
 

@@ -243,6 +243,8 @@ def build_trainer(
         sync_batch_norm=config.sync_batch_norm,
         arch_penalty=penalty,
         regularizer=config.chosen_regularizer,
+        stop_operations=config.stop_operations,
+        stop_operations_steps=config.stop_operations_steps,
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum),

@@ -228,7 +228,7 @@ class Trainer(keras.Model):
         share = tf.reduce_sum(self.weighted(y, values)) / tf.cast(total, values.dtype)
         return share, outputs, [(v, value) for v, value in moved if value is not None]
 
-    def weight_step(self, weights, batch, others=(), numbers=()):
+    def weight_step(self, weights, batch, others=(), numbers=(), **descent):
         """Updates w ← w − ξ∇w L_train(w), if the loss and its gradient are finite.
 
         Args:
@@ -236,6 +236,7 @@ class Trainer(keras.Model):
             batch: a batch from `with_example_count`.
             others: pairs of a variable that is not trained here and its value.
             numbers: additional scalars that must be finite.
+            **descent: further arguments of the update of the weights.
 
         Returns:
             `(finite, moved)`: a boolean scalar, equal on all replicas, and the other variables that
@@ -253,7 +254,7 @@ class Trainer(keras.Model):
         loss, gradients, sums = summed[0], summed[1 : len(weights) + 1], summed[len(weights) + 1 :]
         norm = tf.linalg.global_norm(gradients)
         finite = tf.reduce_all([tf.math.is_finite(number) for number in (*numbers, loss, norm)])
-        self._descend(gradients, weights, norm, finite)
+        self._descend(gradients, weights, norm, finite, **descent)
         self.norms["gradient_norm"].update_state(norm)
         self.measure(batch[1], outputs)
         self.carry_state(outputs)

@@ -11,7 +11,7 @@ from mostly_slow import mostly_slow
 from numerics import assert_close, hessian_difference, hessian_product
 from numpy_reference import Reference, named_by_reference
 
-from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, ReLUConvBN
+from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, ReLUConvBN, views
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NOISE
 
 CHANNELS = 4
@@ -207,3 +207,24 @@ def test_kernels_start_uniform_in_one_over_root_of_fan_in(name, fan_ins):
         values = np.asarray(variable)
         assert 0.9 * bound < np.abs(values).max() <= bound
         assert values.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("name", [name for name in PRIMITIVES if name != "conv_7x1_1x7"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weights_of_a_group_change_the_channels_of_that_group_alone(name, stride):
+    layer = PRIMITIVES[name](2, stride, False, 3)
+    layer.build((None, None, None, 2))
+    view = views(drawn(2, 6, 6, 2), 3)[layer.reads]
+    before = np.asarray(layer(view, training=False)) if layer.trainable_variables else 0
+    for groups, weights, axes in layer.grouped_weights():
+        for weight, axis in zip(weights, axes, strict=True):
+            value = np.moveaxis(np.array(weight), axis, 0)
+            share = len(value) // groups
+            assert share * groups == len(value)
+            value[share : 2 * share] += 1
+            weight.assign(np.moveaxis(value, 0, axis))
+        if weights:
+            changed = np.asarray(layer(view, training=False)) != before
+            assert changed[..., 2:4].any()
+            assert not changed[..., :2].any()
+            assert not changed[..., 4:].any()

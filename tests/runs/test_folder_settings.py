@@ -105,7 +105,14 @@ OTHERS = {
         "stages": ("3:8:0", "4:5:0.5"),
     },
     **{"eigenvalue": True, "stop_eigenvalue": True, "stop_window": 2, "stop_factor": 2.0},
-    **{"stop_from_epoch": 3, "stop_skips": 4, "discretisation_gap": True, "max_skips": 2},
+    **{
+        "stop_from_epoch": 3,
+        "stop_skips": 4,
+        "stop_operations": 0.2,
+        "stop_operations_steps": 3,
+        "discretisation_gap": True,
+        "max_skips": 2,
+    },
     **{
         "method": "second_order",
         "selection": "perturbation",
@@ -133,7 +140,10 @@ def test_other_values_are_there_for_every_setting():
     assert set(OTHERS) > run_folder.MAY_DIFFER - elsewhere
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER - {"epochs"}))
+TESTED_ELSEWHERE = {"epochs", "stop_operations"}  # the latter needs another estimator
+
+
+@pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER - TESTED_ELSEWHERE))
 def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
     values = getattr(configs.SearchConfig(workdir=run), name), OTHERS[name]
     then, now = (re.escape(repr(files.plain(value))) for value in values)
@@ -142,6 +152,13 @@ def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
         rf"Received: {name}={now}$"
     )
     refused(message, run, resume=True, **{name: OTHERS[name]})
+
+
+def test_resume_without_the_stop_of_operations_is_refused(tmp_path):
+    options = {"stop_operations": 0.2, "arch_gradient": "first_order"}
+    folder = begin(tmp_path / "run", **options)
+    message = r"Expected stop_operations=0.2, with which.*Received: stop_operations=0.3$"
+    refused(message, folder, resume=True, **{**options, "stop_operations": 0.3})
 
 
 def test_resume_takes_more_epochs_and_stores_them_but_not_fewer(run):
