@@ -51,6 +51,7 @@ GRADIENTS: dict[str, Method] = {
     "smooth_random": _first_order("SmoothDARTS, Chen and Hsieh 2020", perturb="random"),
     "early_stop": _first_order("Robust DARTS, Zela et al. 2020", stop_eigenvalue=True),
     "oles": _first_order("OLES, Jiang et al. 2023", stop_operations=0.4),
+    "lambda": _first_order("Lambda-DARTS, Movahedi et al. 2023", alignment_weight=0.125),
     "perturbation": _first_order("DARTS-PT, Wang et al. 2021", selection="perturbation"),
     "stages": _first_order(
         "P-DARTS, Chen et al. 2019", stages=("5:8:0.1", "11:5:0.4", "17:3:0.7"), max_skips=2

@@ -47,6 +47,10 @@ class RelaxationConfig(ArchConfig):
     (SmoothDARTS); for softmax."""
     perturb_radius: float = setting(0.3, "zero or more")
     """Radius of the noise in the last epoch; it grows from 0.03 over the epochs."""
+    alignment_weight: float = setting(0.0, "zero or more")
+    """Weight of the layer alignment in the loss of the network's weights (Lambda-DARTS), so that
+    cells that share alphas agree about them; it grows from 0 over the epochs, and updates of the
+    weights take three times as long. 0 for none; 0.125 in the authors' code."""
     op_dropout: float = setting(0.0, "from 0 to below 1")
     """Dropout rate of skip connections (P-DARTS). It decreases over the epochs before
     arch_from_epoch, restarts there, and decreases again."""
@@ -64,6 +68,11 @@ class RelaxationConfig(ArchConfig):
             raise InputError(
                 f"Expected regularizer={self.regularizer} with relaxation={' or '.join(fitting)}. "
                 f"Received: relaxation={self.relaxation}"
+            )
+        if self.alignment_weight and self.perturb != "none":
+            raise InputError(
+                "Expected alignment_weight with perturb=none, since both move the mixture weights "
+                f"in the updates of the network's weights. Received: perturb={self.perturb}"
             )
         if self.perturb != "none" and self.relaxation != "softmax":
             raise InputError(

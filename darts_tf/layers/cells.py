@@ -7,6 +7,9 @@ primitives on all edges; `Cell` is the discrete one that a genotype describes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
 import keras
 import tensorflow as tf
 
@@ -15,6 +18,7 @@ from darts_tf.layers.mixed_op import MixedOp, PrunedMixedOp
 from darts_tf.layers.normalization import tracking
 from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, ReLUConvBN, views
 from darts_tf.ops.images import joined, shuffle, strided
+from darts_tf.runtime import switches
 from darts_tf.spaces.cell import INPUTS
 
 
@@ -35,6 +39,25 @@ def _dropout_of(source, op_dropout):
         return {}
     rate, seed = op_dropout
     return {"op_dropout": (rate, tf.random.experimental.stateless_fold_in(seed, source))}
+
+
+def offset_cells(
+    cells: Sequence[keras.layers.Layer], offsets: Sequence[tf.Tensor]
+) -> AbstractContextManager[None]:
+    """Context manager: adds arrays to the mixture weights of some cells, e.g. to differentiate.
+
+    Args:
+        cells: cells of a supernet.
+        offsets: `(edges, primitives)` for each of them.
+    """
+    pairs = zip(cells, offsets, strict=True)
+    return switches.CELL_OFFSETS.hold({id(cell): offset for cell, offset in pairs})
+
+
+def _offset(cell, weights):
+    """Returns the mixture weights of a cell with what `offset_cells` adds."""
+    offset = (switches.CELL_OFFSETS.value or {}).get(id(cell))
+    return weights if offset is None else weights + offset
 
 
 class SearchCell(keras.layers.Layer):
@@ -104,6 +127,7 @@ class SearchCell(keras.layers.Layer):
             `(batch, height, width, nodes * channels)`, half the size in a reduction cell.
         """
         states = _preprocessed(self, s0, s1, training)
+        weights = _offset(self, weights)
         arriving = {target: [] for _, target in self.rows}
         by_source = sorted(self.rows)
         order = [self.rows[edge] for edge in by_source]

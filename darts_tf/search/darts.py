@@ -10,11 +10,13 @@ import tensorflow as tf
 
 from darts_tf.configs.estimators import ESTIMATORS, check_not_unrolled
 from darts_tf.errors import InputError, shown
+from darts_tf.layers.cells import offset_cells
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.ops.autodiff import custom_gradient
 from darts_tf.ops.constants import filled
-from darts_tf.runtime.distribution import apply_summed
+from darts_tf.runtime.distribution import all_sum, apply_summed
 from darts_tf.search.estimators import first_order_with_weights
+from darts_tf.search.layer_alignment import aligned_cells, aligned_gradients
 from darts_tf.search.operation_stopping import OperationStop
 from darts_tf.search.regularizers import REGULARIZERS
 from darts_tf.training.losses import with_example_count
@@ -49,8 +51,11 @@ class DARTS(Trainer):
         stop_operations: if not None, the least mean cosine at which the weights of an operation go
             on learning, see `operation_stopping`; for estimators that are not unrolled.
         stop_operations_steps: number of steps in such a mean.
+        aligns_cells: if True, the weights descend the training loss minus the layer alignment, see
+            `layer_alignment`.
 
     Attributes:
+        alignment_weight: variable, the factor λ of the layer alignment; None without it.
         regularizer_weight: variable, the regulariser's factor in the loss of the alphas; None
             without a regulariser.
         derived: the latest derived genotype, set by callers; None before.
@@ -75,6 +80,7 @@ class DARTS(Trainer):
         regularizer: str | None = None,
         stop_operations: float | None = None,
         stop_operations_steps: int = 20,
+        aligns_cells: bool = False,
     ):
         super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
         for name, value, known in (
@@ -95,7 +101,10 @@ class DARTS(Trainer):
             rule = stop_operations, stop_operations_steps
             self.operation_stop = OperationStop(network, *rule, self.add_weight)
         self.regularizer = regularizer
-        self.regularizer_weight = self._factor() if regularizer else None
+        self.regularizer_weight = self._factor("regularizer_weight") if regularizer else None
+        self.aligned = aligned_cells(network) if aligns_cells else []
+        self.alignment_weight = self._factor("alignment_weight") if aligns_cells else None
+        self.alignment = keras.metrics.Mean("alignment") if aligns_cells else None
         self.arch_loss = keras.metrics.Mean("arch_loss")
         self.norms["arch_gradient_norm"] = keras.metrics.Mean("arch_gradient_norm")
         self.moves_alphas = True
@@ -169,8 +178,8 @@ class DARTS(Trainer):
 
     @property
     def metrics(self):
-        """Metrics of `Trainer`, and the mean loss of the alphas."""
-        return [*super().metrics, self.arch_loss]
+        """Metrics of `Trainer`, the mean loss of the alphas, and the mean layer alignment."""
+        return [*super().metrics, self.arch_loss, *([self.alignment] if self.aligned else [])]
 
     def _weights_to_train(self):
         return self.network.network_weights
@@ -199,6 +208,8 @@ class DARTS(Trainer):
             results["stopped_operations"] = self.operation_stop.stopped()
         if not (training and self.moves_alphas):
             results.pop("arch_loss", None)
+        if not training:
+            results.pop("alignment", None)
         return results
 
     def gradient_norms(self):
@@ -313,6 +324,44 @@ class DARTS(Trainer):
         step = self.weight_step(weights, train_batch, others, numbers, **descent)
         return self.commit_or_undo(before, *step)
 
+    def _gradients_at(self, weights, mapping, batch):
+        """Returns the results of `share_at`, and gradients, with the layer alignment if it is on.
+
+        The gradients are those of this replica's share, as in `Trainer`.
+        """
+        if not self.aligned:
+            return super()._gradients_at(weights, mapping, batch)
+        still = [tf.zeros_like(self._alphas_of(cell)) for cell in self.aligned]
+        results, gradients, slopes = self._offset_gradients(still, weights, mapping, batch)
+        after = [gradients]
+
+        def gradients_at(steps):
+            with tf.control_dependencies(after[-1]):  # one pass after the other, to save memory
+                later = tf.nest.map_structure(tf.identity, batch)
+            with tracked_statistics(False):
+                after.append(self._offset_gradients(steps, weights, mapping, later)[1])
+            return after[-1]
+
+        value, gradients = aligned_gradients(
+            gradients_at, gradients, all_sum(slopes), tf.convert_to_tensor(self.alignment_weight)
+        )
+        self.alignment.update_state(value)
+        return results, gradients
+
+    def _offset_gradients(self, offsets, weights, mapping, batch):
+        """Returns `share_at` with offsets of the aligned cells, and both gradients of the share."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([weights, offsets])
+            with offset_cells(self.aligned, offsets):
+                results = self.share_at(mapping, batch)
+        zero = tf.UnconnectedGradients.ZERO
+        sources = [weights, offsets]
+        gradients, slopes = tape.gradient(results[0], sources, unconnected_gradients=zero)
+        return results, gradients, [tf.convert_to_tensor(slope) for slope in slopes]  # of a gather
+
+    def _alphas_of(self, cell):
+        return self._alphas()[int(getattr(cell, "reduction", False))]
+
     def _descend(self, gradients, weights, norm, finite, valid_gradients=None):
         """Updates the weights, but for operations that have stopped.
 
@@ -370,10 +419,8 @@ class DARTS(Trainer):
         slopes = tape.gradient(value, alphas, unconnected_gradients=zero)
         return loss + value, [tf.add(*pair) for pair in zip(gradients, slopes, strict=True)]
 
-    def _factor(self):
-        return self.add_weight(
-            shape=(), initializer="ones", trainable=False, name="regularizer_weight"
-        )
+    def _factor(self, name):
+        return self.add_weight(shape=(), initializer="ones", trainable=False, name=name)
 
     def _alphas(self):
         return self.read(self.network.alphas)

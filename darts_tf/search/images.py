@@ -45,6 +45,7 @@ from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
 from darts_tf.training.optimizers import SGD, Adam
 from darts_tf.training.schedules import (
+    alignment_weight_at,
     op_dropout_at,
     perturb_radius_at,
     regularizer_weight_at,
@@ -245,6 +246,7 @@ def build_trainer(
         regularizer=config.chosen_regularizer,
         stop_operations=config.stop_operations,
         stop_operations_steps=config.stop_operations_steps,
+        aligns_cells=config.alignment_weight > 0,
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum),
@@ -264,6 +266,7 @@ def ramps(config: SearchConfig, trainer: DARTS) -> list[Ramp]:
         (network.perturb_radius, perturb_radius_at),
         (network.op_dropout_rate, op_dropout_at),
         (trainer.regularizer_weight, regularizer_weight_at),
+        (trainer.alignment_weight, alignment_weight_at),
     )
     return [
         Ramp(variable, functools.partial(value_at, config))

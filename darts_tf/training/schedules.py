@@ -86,6 +86,14 @@ def regularizer_weight_at(config, epoch: int) -> float:
     return linear(epoch, config.epochs, 0.0, weight) if name == "beta-decay" else weight
 
 
+def alignment_weight_at(config, epoch: int) -> float:
+    """Returns the weight of the layer alignment, linear from 0 to `alignment_weight`.
+
+    It has the final value in the last epoch, as in the authors' code (Movahedi et al. 2023).
+    """
+    return linear(epoch, max(1, config.epochs - 1), 0.0, config.alignment_weight)
+
+
 def op_dropout_at(config, epoch: int) -> float:
     """Returns the dropout rate on skip connections (Chen et al. 2019, P-DARTS, as in their code).
 

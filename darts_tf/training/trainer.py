@@ -243,11 +243,8 @@ class Trainer(keras.Model):
             change, each with its value before and after a finite step.
         """
         held = {id(v): (v, tf.convert_to_tensor(v)) for v in self.network.non_trainable_variables}
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            mapping = [*zip(self.weights_to_train, weights, strict=True), *others, *held.values()]
-            share, outputs, moved = self.share_at(mapping, batch)
-        gradients = tape.gradient(share, weights, unconnected_gradients=_ZERO)
+        mapping = [*zip(self.weights_to_train, weights, strict=True), *others, *held.values()]
+        (share, outputs, moved), gradients = self._gradients_at(weights, mapping, batch)
         moved = [(*held[id(v)], value) for v, value in moved if value is not held[id(v)][1]]
         statistics, rest = _floating(moved)
         summed = all_sum([share, *gradients, *(value for *_, value in statistics)])
@@ -260,6 +257,13 @@ class Trainer(keras.Model):
         self.carry_state(outputs)
         means = ((v, old, s / replicas()) for (v, old, _), s in zip(statistics, sums, strict=True))
         return finite, [*means, *rest]
+
+    def _gradients_at(self, weights, mapping, batch):
+        """Returns the results of `share_at`, and the gradients of this replica's share."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            results = self.share_at(mapping, batch)
+        return results, tape.gradient(results[0], weights, unconnected_gradients=_ZERO)
 
     def _descend(self, gradients, weights, norm, finite):
         settings = (self.clip_norm, self.weight_decay, norm)

@@ -108,6 +108,7 @@ OTHERS = {
     **{
         "stop_from_epoch": 3,
         "stop_skips": 4,
+        "alignment_weight": 0.5,
         "stop_operations": 0.2,
         "stop_operations_steps": 3,
         "discretisation_gap": True,
