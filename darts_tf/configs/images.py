@@ -67,10 +67,10 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
         PRESET_METHOD, group="search method", common=True
     )
     """Method of a paper, which sets other settings as a preset does: `partial_channels` (PC-DARTS),
-    `fair` (Fair DARTS), `gdas`, `drnas`, `beta_decay` (beta-DARTS), `smooth_random` (SmoothDARTS),
-    `early_stop` (Robust DARTS), `oles`, `lambda` (Lambda-DARTS), `perturbation` (DARTS-PT),
-    `stages` (P-DARTS), or one of the three gradients of DARTS. By default the settings of the
-    preset."""
+    `fair` (Fair DARTS), `gdas`, `drnas`, `beta_decay` (beta-DARTS), `smooth_random` and
+    `smooth_adversarial` (SmoothDARTS), `early_stop` (Robust DARTS), `oles`, `lambda`
+    (Lambda-DARTS), `perturbation` (DARTS-PT), `stages` (P-DARTS), or one of the three gradients of
+    DARTS. By default the settings of the preset."""
     epochs: int = setting(12, "positive")
     """Passes over the training data."""
     learning_rate_min: float = setting(0.001, "zero or more")

@@ -49,6 +49,7 @@ GRADIENTS: dict[str, Method] = {
     ),
     "beta_decay": _first_order("β-DARTS, Ye et al. 2022", regularizer="beta-decay"),
     "smooth_random": _first_order("SmoothDARTS, Chen and Hsieh 2020", perturb="random"),
+    "smooth_adversarial": _first_order("SmoothDARTS, Chen and Hsieh 2020", perturb="adversarial"),
     "early_stop": _first_order("Robust DARTS, Zela et al. 2020", stop_eigenvalue=True),
     "oles": _first_order("OLES, Jiang et al. 2023", stop_operations=0.4),
     "lambda": _first_order("Lambda-DARTS, Movahedi et al. 2023", alignment_weight=0.125),

@@ -42,11 +42,11 @@ class RelaxationConfig(ArchConfig):
     regularizer_weight: float | None = setting(None, "zero or more")
     """Weight of the regularizer; that of beta-decay grows from 0 to it over the epochs. By default
     the papers': 50 for beta-decay, 10 for zero-one, 0.001 for concentration."""
-    perturb: Literal["none", "random"] = "none"
-    """Add uniform noise to the mixture weights in the update steps of the network's weights
-    (SmoothDARTS); for softmax."""
+    perturb: Literal["none", "random", "adversarial"] = "none"
+    """Move the mixture weights in the update steps of the network's weights (SmoothDARTS): by
+    uniform noise, or to where the training loss is high, found in seven passes; for softmax."""
     perturb_radius: float = setting(0.3, "zero or more")
-    """Radius of the noise in the last epoch; it grows from 0.03 over the epochs."""
+    """Radius of this perturbation in the last epoch; it grows from 0.03 over the epochs."""
     alignment_weight: float = setting(0.0, "zero or more")
     """Weight of the layer alignment in the loss of the network's weights (Lambda-DARTS), so that
     cells that share alphas agree about them; it grows from 0 over the epochs, and updates of the

@@ -140,8 +140,8 @@ class CompareConfig(RecipeConfig):
     methods: tuple[str, ...] = setting((), read=method_names, group="search method", common=True)
     """Search methods to compare at equal cost, instead of genotypes: those of `search --method`
     (first_order, second_order, finite_difference, partial_channels, fair, gdas, drnas, beta_decay,
-    smooth_random, early_stop, oles, lambda, perturbation, stages), and the baselines random,
-    evolution, bayesian and hyperband; or `all`."""
+    smooth_random, smooth_adversarial, early_stop, oles, lambda, perturbation, stages), and the
+    baselines random, evolution, bayesian and hyperband; or `all`."""
     budget: str = setting("time=10min", read=checked_allowance, group="budget", common=True)
     """With methods: time that each may spend on its search, for each seed."""
     against: str = setting("random", group="search method")

@@ -101,8 +101,7 @@ UNCOMPILED = ("dirichlet",)
 def random_smoothing(weights, radius, seed):
     """Adds noise, uniform between -radius and radius, to softmax(α) (random smoothing).
 
-    As in the authors' code the results are made distributions again: they are clipped to [0, 1] and
-    divided by their sum. If all are clipped to 0, the largest gets weight 1.
+    The results are made distributions again, as in the authors' code.
 
     Args:
         weights: `(edges, primitives)`, each row a distribution.
@@ -110,12 +109,22 @@ def random_smoothing(weights, radius, seed):
         seed: seed of the noise, int32, `(2,)`.
     """
     draws = tf.random.stateless_uniform(weights.shape, seed, -1.0, 1.0, weights.dtype)
-    moved = weights + tf.cast(radius, weights.dtype) * draws
+    return to_distributions(weights + tf.cast(radius, weights.dtype) * draws)
+
+
+def to_distributions(moved):
+    """Makes each row a distribution: it is clipped to [0, 1] and divided by its sum.
+
+    If all of a row are clipped to 0, the largest gets weight 1.
+    """
     cut = tf.clip_by_value(moved, 0.0, 1.0)
     total = tf.reduce_sum(cut, -1, keepdims=True)
-    largest = tf.one_hot(tf.argmax(moved, -1), weights.shape[-1], dtype=weights.dtype)
+    largest = tf.one_hot(tf.argmax(moved, -1), moved.shape[-1], dtype=moved.dtype)
     return tf.where(total > 0, tf.math.divide_no_nan(cut, total), largest)
 
 
 PERTURBATIONS = {"random": random_smoothing}
 """Perturbations of mixture weights by name: functions `(weights, radius, seed) -> weights`."""
+
+ADVERSARIAL = "adversarial"
+"""Perturbation that depends on the loss, so that the trainer makes it, not the supernet."""

@@ -11,7 +11,13 @@ from darts_tf.layers.cells import SearchCell
 from darts_tf.layers.graph_sharing import Shared
 from darts_tf.layers.heads import ClassifierHead
 from darts_tf.layers.normalization import tracking
-from darts_tf.layers.relaxations import PERTURBATIONS, RELAXATIONS, SAMPLED, TEMPERED
+from darts_tf.layers.relaxations import (
+    ADVERSARIAL,
+    PERTURBATIONS,
+    RELAXATIONS,
+    SAMPLED,
+    TEMPERED,
+)
 from darts_tf.layers.stems import Stem, check_images
 from darts_tf.models.mixture import given_mixture
 from darts_tf.ops import dropout
@@ -54,7 +60,7 @@ class Supernet(keras.Model):
             is always the softmax.
         relaxation: of the choice of operations, a name in `relaxations.RELAXATIONS`.
         perturb: what moves the mixtures' weights in passes that track statistics, a name in
-            `relaxations.PERTURBATIONS`, or `"none"`.
+            `relaxations.PERTURBATIONS`, or `"none"`; with `"adversarial"` the trainer moves them.
         op_dropout: initial rate of dropout on skip connections; 0 leaves it out.
         edge_primitives: in place of `primitives` those of each edge of a normal cell and of each
             edge of a reduction, as many on every edge of a cell; None for the same on all.
@@ -197,8 +203,8 @@ class Supernet(keras.Model):
         weights = [
             relax(a, self.temperature, seed) for a, seed in zip(alphas[:2], noise, strict=True)
         ]
-        if self.perturb_radius is not None and seeds and tracking():  # in the weights' step alone
-            perturb, radius = PERTURBATIONS[self._config["perturb"]], self.perturb_radius
+        perturb, radius = PERTURBATIONS.get(self._config["perturb"]), self.perturb_radius
+        if perturb and seeds and tracking():  # in the weights' step alone
             weights = [perturb(w, radius, seed) for w, seed in zip(weights, seeds, strict=True)]
         return weights + [self._over_edges(a) for a in alphas[2:]]
 
@@ -223,7 +229,7 @@ class Supernet(keras.Model):
 def _check_mixture(relaxation, perturb, op_dropout):
     for name, value, known in (
         ("relaxation", relaxation, RELAXATIONS),
-        ("perturb", perturb, ("none", *PERTURBATIONS)),
+        ("perturb", perturb, ("none", *PERTURBATIONS, ADVERSARIAL)),
     ):
         if value not in known:
             raise InputError(

@@ -12,9 +12,11 @@ from darts_tf.configs.estimators import ESTIMATORS, check_not_unrolled
 from darts_tf.errors import InputError, shown
 from darts_tf.layers.cells import offset_cells
 from darts_tf.layers.normalization import tracked_statistics
-from darts_tf.ops.autodiff import custom_gradient
+from darts_tf.models.mixture import mixed_by
+from darts_tf.ops.autodiff import custom_gradient, weights_fixed
 from darts_tf.ops.constants import filled
 from darts_tf.runtime.distribution import all_sum, apply_summed
+from darts_tf.search.adversarial_smoothing import adversarial_smoothing
 from darts_tf.search.estimators import first_order_with_weights
 from darts_tf.search.layer_alignment import aligned_cells, aligned_gradients
 from darts_tf.search.operation_stopping import OperationStop
@@ -53,6 +55,9 @@ class DARTS(Trainer):
         stop_operations_steps: number of steps in such a mean.
         aligns_cells: if True, the weights descend the training loss minus the layer alignment, see
             `layer_alignment`.
+        attacks_mixture: if True, the weights descend the training loss at the worst mixture weights
+            in a neighbourhood, see `adversarial_smoothing`. The network needs `perturb_radius`,
+            `seed_state` and `mixture()`.
 
     Attributes:
         alignment_weight: variable, the factor λ of the layer alignment; None without it.
@@ -81,6 +86,7 @@ class DARTS(Trainer):
         stop_operations: float | None = None,
         stop_operations_steps: int = 20,
         aligns_cells: bool = False,
+        attacks_mixture: bool = False,
     ):
         super().__init__(network, weight_decay, clip_norm, sync_batch_norm)
         for name, value, known in (
@@ -102,6 +108,7 @@ class DARTS(Trainer):
             self.operation_stop = OperationStop(network, *rule, self.add_weight)
         self.regularizer = regularizer
         self.regularizer_weight = self._factor("regularizer_weight") if regularizer else None
+        self.attacks_mixture = attacks_mixture
         self.aligned = aligned_cells(network) if aligns_cells else []
         self.alignment_weight = self._factor("alignment_weight") if aligns_cells else None
         self.alignment = keras.metrics.Mean("alignment") if aligns_cells else None
@@ -325,10 +332,15 @@ class DARTS(Trainer):
         return self.commit_or_undo(before, *step)
 
     def _gradients_at(self, weights, mapping, batch):
-        """Returns the results of `share_at`, and gradients, with the layer alignment if it is on.
+        """Returns the results of `share_at`, and gradients of this replica's share, as `Trainer`.
 
-        The gradients are those of this replica's share, as in `Trainer`.
+        With an attack both are those at the attacked mixture weights; with the layer alignment the
+        gradients contain its own.
         """
+        if self.attacks_mixture:
+            mixture, batch = self._attacked(mapping, batch)
+            with mixed_by(mixture):
+                return super()._gradients_at(weights, mapping, batch)
         if not self.aligned:
             return super()._gradients_at(weights, mapping, batch)
         still = [tf.zeros_like(self._alphas_of(cell)) for cell in self.aligned]
@@ -347,6 +359,26 @@ class DARTS(Trainer):
         )
         self.alignment.update_state(value)
         return results, gradients
+
+    def _attacked(self, mapping, batch):
+        """Returns the worst mixture near that of the alphas, and a batch that is ready after it."""
+        mixture = self.network.mixture()
+        edges = [part for part in mixture if part.shape.rank == 1]  # are not perturbed
+
+        def gradient_at(parts):
+            with tf.GradientTape(watch_accessed_variables=False) as tape, weights_fixed(1):
+                tape.watch(parts)
+                with mixed_by([*parts, *edges]), tracked_statistics(False):
+                    share = self.share_at(mapping, batch)[0]
+            slopes = tape.gradient(share, parts, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return all_sum([tf.convert_to_tensor(slope) for slope in slopes])  # of a gather
+
+        seed = tf.cast(tf.convert_to_tensor(self.network.seed_state), tf.int32)
+        weights = mixture[: len(mixture) - len(edges)]
+        worst = adversarial_smoothing(gradient_at, weights, self.network.perturb_radius, seed)
+        with tf.control_dependencies(worst):
+            later = tf.nest.map_structure(tf.identity, batch)
+        return [*worst, *edges], later
 
     def _offset_gradients(self, offsets, weights, mapping, batch):
         """Returns `share_at` with offsets of the aligned cells, and both gradients of the share."""

@@ -22,7 +22,7 @@ from darts_tf.data import (
     steps_per_epoch,
 )
 from darts_tf.errors import InputError, listed
-from darts_tf.layers.relaxations import UNCOMPILED
+from darts_tf.layers.relaxations import ADVERSARIAL, UNCOMPILED
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
 from darts_tf.models.supernet import Supernet
@@ -247,6 +247,7 @@ def build_trainer(
         stop_operations=config.stop_operations,
         stop_operations_steps=config.stop_operations_steps,
         aligns_cells=config.alignment_weight > 0,
+        attacks_mixture=config.perturb == ADVERSARIAL,
     )
     trainer.compile(
         optimizer=SGD(config.learning_rate, config.momentum),

@@ -209,7 +209,7 @@ def test_inference_draws_nothing():
         ({"relaxation": "hard"}, "relaxation to be one of softmax, .*, dirichlet. Received: rel"),
         (
             {"relaxation": "softmax", "perturb": "all"},
-            "perturb to be one of none, random. ",
+            "perturb to be one of none, random, adversarial. ",
         ),
         ({"relaxation": "gumbel", "perturb": "random"}, "the relaxation softmax.*'gumbel'"),
         ({"relaxation": "softmax", "op_dropout": 1.0}, "op_dropout in .0, 1.. Received"),
