@@ -209,11 +209,14 @@ def check_methods(config: CompareConfig) -> None:
     """Tries out the settings of all methods before anything takes its time.
 
     Raises:
-        InputError: settings that cannot be.
+        InputError: settings that cannot be, with the name of the method.
     """
     for method in config.methods:
         place = config.workdir / method / f"{SEARCH}-{config.seeds[0]}"
-        if method in GRADIENTS:
-            search_of(config, method, place, config.seeds[0], PROBED)
-        else:
-            baseline_of(config, method, place, config.seeds[0])
+        try:
+            if method in GRADIENTS:
+                search_of(config, method, place, config.seeds[0], PROBED)
+            else:
+                baseline_of(config, method, place, config.seeds[0])
+        except InputError as error:
+            raise InputError(f"method {method}: {error}") from error

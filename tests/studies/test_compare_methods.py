@@ -297,6 +297,10 @@ def test_overwrite_takes_a_comparison_of_methods_with_its_runs(tmp_path, jobs, c
         (["--methods", "fiar,random"], "Did you mean 'fair'"),
         (["--methods", "all,random"], "to be one of first_order, second_order"),
         (["--search", "channels=3", "--methods", "partial_channels,random"], "partial_channels"),
+        (
+            ["--search", "space=s2", "--methods", "stages,random"],
+            "method stages: Expected stages as",
+        ),
         (["--preset", "imagenet"], "preset"),
         (["--budget", "time=soon"], "Expected a budget as in"),
         (["--genotypes", "DARTS_V2"], "one of genotypes and methods"),
