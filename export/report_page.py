@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from darts_tf.report.html import details, facts, page, table, text
 from darts_tf.runtime.numbers import rounded
-from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.genotype import CELL_TITLES, cell_table
+from darts_tf.spaces.genotype import cell_table
+from darts_tf.spaces.notation import genotype_of
 
 Row = Sequence[object]
 
@@ -163,7 +163,7 @@ def _image_facts(report: Mapping) -> Facts:
         ("image", f"{size}, values {image['range'][0]} to {image['range'][1]}"),
         ("classes", f"{report['classes']:,}"),
     )
-    cells = [_cell(report["genotype"], cell, f"{cell}_concat") for cell in CELLS]
+    cells = _cells(report)
     how = (
         ("compared on", _used(report, "check", "images")),
         ("calibrated on", _used(report, "calibration", "images")),
@@ -181,7 +181,7 @@ def _text_facts(report: Mapping) -> Facts:
         ("vocabulary", f"{report['vocabulary']:,} words"),
         ("words", _SPLITTING.get(report["splitting"], report["splitting"])),
     )
-    cells = [_cell(report["genotype"], "recurrent", "concat")]
+    cells = _cells(report)
     streams = report["check_streams"]
     how = (
         ("compared on", f"{_used(report, 'check', 'words')}, in {streams} streams"),
@@ -199,9 +199,10 @@ _MEASURES = (
 _SPLITTING = {"spaces": "split at white space", "pydoc": "lower case, punctuation split off"}
 
 
-def _cell(genotype: Mapping, cell: str, concat: str):
-    header, rows = cell_table(cell, genotype[cell], genotype[concat])
-    return CELL_TITLES[cell], header, rows
+def _cells(report: Mapping) -> list[tuple]:
+    """Returns title, header and rows of the table of each cell."""
+    genotype = genotype_of(report["genotype"])
+    return [(cell.title, *cell_table(cell)) for cell in genotype.cells]
 
 
 def _used(report: Mapping, use: str, things: str) -> str:

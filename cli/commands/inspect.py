@@ -24,14 +24,17 @@ from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runtime.numbers import rounded
 from darts_tf.search.target import target_of_run
-from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
-from darts_tf.spaces.notation import to_nni, to_python
+from darts_tf.spaces.genotype import DiscreteCell, Genotype, RecurrentGenotype, cell_table
+from darts_tf.spaces.notation import to_edge_notation, to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
 
 CHANNELS = 16
 """Default number of channels of the states that a primitive is shown on."""
 
-NOTATIONS = {"python": to_python, "nni": to_nni, "json": lambda genotype: genotype.to_json()}
+NOTATIONS = {
+    **{"python": to_python, "nni": to_nni, "nas-bench-201": to_edge_notation},
+    "json": lambda genotype: genotype.to_json(),
+}
 """Functions that write a genotype, by the name of the notation."""
 
 
@@ -44,7 +47,7 @@ def run(config: InspectConfig) -> int:
         _show_primitive(config.primitive, config.channels or CHANNELS)
         return 0
     genotype = load_genotype(config.genotype, recurrent=config.recurrent or None)
-    recurrent = isinstance(genotype, RecurrentGenotype)
+    recurrent = genotype.on_text
     folder = None if recurrent else _run_of(config.genotype)
     target = target_of_run(folder) if folder else None
     config = config.completed(recurrent, _settings(target, config))
@@ -110,7 +113,7 @@ def _show_network(genotype: Genotype, config: InspectConfig, of_run: Target | No
     target = checked_target(Target(*sizes, config.image_channels))
     costs, peaks = genotype_costs(target, genotype), peak_memory(target, genotype)
     console = Console()
-    console.print(_cell_table("normal", genotype), _cell_table("reduce", genotype))
+    console.print(*map(_cell_table, genotype.cells))
     console.print(_cost_table(costs, peaks, size))
     console.print(f"network: {target}{_origin(target, of_run)}")
     params, macs, elementwise = (
@@ -137,10 +140,9 @@ def _origin(target: Target, of_run: Target | None) -> str:
     return ""
 
 
-def _cell_table(cell: str, genotype: Genotype | RecurrentGenotype) -> Table:
-    concat = "concat" if cell == "recurrent" else f"{cell}_concat"
-    header, rows = cell_table(cell, getattr(genotype, cell), getattr(genotype, concat))
-    table = Table(*header, title=CELL_TITLES[cell])
+def _cell_table(cell: DiscreteCell) -> Table:
+    header, rows = cell_table(cell)
+    table = Table(*header, title=cell.title)
     for row in rows:
         table.add_row(*row)
     return table
@@ -167,6 +169,6 @@ def _show_language_model(genotype: RecurrentGenotype, config: InspectConfig) -> 
     for part in parts:
         table.add_row(part.name, f"{part.params:,}", f"{part.macs:,}")
     console = Console()
-    console.print(_cell_table("recurrent", genotype), table)
+    console.print(*map(_cell_table, genotype.cells), table)
     console.print(f"parameters {sum(part.params for part in parts):,}")
     console.print(f"MACs {sum(part.macs for part in parts):,} a word (matrix products)")

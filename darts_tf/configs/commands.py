@@ -198,8 +198,9 @@ class InspectConfig(Config):
     """Size of a recurrent cell's hidden state and of the word embedding; by default 850."""
     vocabulary: int | None = setting(None, "positive")
     """Vocabulary size of the recurrent cell's language model; by default 10000."""
-    notation: Literal["python", "nni", "json"] | None = None
-    """Print only the genotype, in the notation of the authors' code, NNI or darts-tf."""
+    notation: Literal["python", "nni", "nas-bench-201", "json"] | None = None
+    """Print only the genotype, in the notation of the authors' code, NNI, NAS-Bench-201 or
+    darts-tf."""
     picture: pathlib.Path | None = setting(None, names="file to write")
     """New file for a drawing of the cells: .svg, .png, .pdf or .gif; see `darts-tf plot`."""
 

@@ -106,7 +106,7 @@ def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -
     Raises:
         InputError: the table lacks parts, or the topology of the cells is not that of DARTS.
     """
-    space.check_darts_cells()
+    space.check_genotypes(Genotype)
     stacked = places(target, (space.nodes,) * 2, (space.nodes,) * 2)
     constant = collections.Counter(ends(target, stacked[-1]))
     on_edges = []

@@ -20,6 +20,7 @@ from darts_tf.layers.primitives import PRIMITIVES, FactorizedReduce, Identity, R
 from darts_tf.ops.images import joined, shuffle, strided
 from darts_tf.runtime import switches
 from darts_tf.spaces.cell import INPUTS
+from darts_tf.spaces.genotype import Genotype
 
 
 def preprocess(channels: int, reduce: bool, affine: bool) -> keras.layers.Layer:
@@ -78,7 +79,7 @@ class SearchCell(keras.layers.Layer):
 
     def __init__(self, channels, reduction, reduction_previous, space, partial=1, shared=None):
         super().__init__(autocast=False)  # the alphas stay in float32
-        space.check_darts_cells()
+        space.check_genotypes(Genotype)
         self.channels = channels
         self.reduction = reduction
         self.nodes = space.nodes

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from darts_tf.plots.legend import Entry, legend_of
 from darts_tf.plots.sketches import Name, of_genotype
-from darts_tf.report.alpha_maps import TITLES
 from darts_tf.report.html import details, table, text
-from darts_tf.spaces.cell import CELLS
-from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, cell_table
+from darts_tf.spaces.genotype import CELL_TITLES, AnyGenotype, cell_table
 
 MOST_SCALE = 1.7
 """Most pixels a point of drawings."""
@@ -19,7 +17,7 @@ TALLEST = 800
 
 
 @functools.lru_cache(maxsize=64)
-def drawn(genotype: Genotype | RecurrentGenotype) -> str:
+def drawn(genotype: AnyGenotype) -> str:
     """Returns drawings of a genotype's cells, and tables of their edges in a closed section.
 
     All cells have one scale, with which the widest fills a narrow screen. Cells that are the same
@@ -67,10 +65,7 @@ def _name(name: Name) -> str:
     return f"{text(name[0])}<sub>{text(name[1])}</sub>"
 
 
-def _tables(genotype: Genotype | RecurrentGenotype) -> Iterable[str]:
-    if isinstance(genotype, RecurrentGenotype):
-        yield table(*cell_table("recurrent", genotype.recurrent, genotype.concat))
-        return
-    for cell in CELLS:
-        pairs, concat = getattr(genotype, cell), getattr(genotype, f"{cell}_concat")
-        yield f"<h3>{TITLES[cell]}</h3>" + table(*cell_table(cell, pairs, concat))
+def _tables(genotype: AnyGenotype) -> Iterable[str]:
+    for cell in genotype.cells:
+        heading = f"<h3>{cell.title.capitalize()}</h3>" if len(genotype.cells) > 1 else ""
+        yield heading + table(*cell_table(cell))

@@ -12,7 +12,7 @@ from darts_tf.report.run import Run
 from darts_tf.runs import files
 from darts_tf.runs.soundness import describe_decisions
 from darts_tf.spaces.collapse import BOUNDED, describe_collapse
-from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.genotype import CELL_TITLES
 
 GREW = 1.3
 """Growth of the dominant eigenvalue above which it is a warning, as in Robust DARTS."""
@@ -148,7 +148,7 @@ def signs(run: Run) -> list[Sign]:
 
 
 def _cells(run: Run) -> str:
-    return "cell" if isinstance(run.genotype, RecurrentGenotype) else "cells"
+    return "cell" if run.genotype and len(run.genotype.cells) == 1 else "cells"
 
 
 def _verb(run: Run) -> str:
@@ -161,12 +161,13 @@ def _values(run: Run, name: str) -> list[float]:
 
 
 def _skips(run: Run) -> Sign | None:
-    values = _values(run, "skips_normal")
-    if not values or not run.genotype:
+    cell = run.genotype.cells[0] if run.genotype else None
+    values = _values(run, f"skips_{cell.kind}") if cell else []
+    if not values:
         return None
-    edges = len(run.genotype.normal)
+    edges = len(cell.pairs)
     return Sign(
-        f"Skip connections in the normal cell, by the alphas: {values[0]:g} of {edges} after the "
+        f"Skip connections in the {cell.title}, by the alphas: {values[0]:g} of {edges} after the "
         f"first epoch, {values[-1]:g} after the last, {max(values):g} at most.",
         bad=values[-1] > edges / 2,
     )
@@ -181,7 +182,8 @@ def _entropy(run: Run) -> Sign | None:
         if values and candidates > 1:
             most = math.log(candidates)
             shares.append(values[-1] / most)
-            parts.append(f"{values[-1]:.2f} nats (at most {most:.2f}) in the {cell.name} cell")
+            title = CELL_TITLES[cell.name]
+            parts.append(f"{values[-1]:.2f} nats (at most {most:.2f}) in the {title}")
     if not parts:
         return None
     decided = describe_decisions(max(shares))

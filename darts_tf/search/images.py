@@ -39,7 +39,7 @@ from darts_tf.search.perturbation_selection import SelectionSettings, check_alon
 from darts_tf.search.plan import Plan, run_plan
 from darts_tf.search.selection import Context, check_rule, choose, rule_of_epochs
 from darts_tf.search.target import costs_of, target_of, within_budget
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import EdgeGenotype, Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
@@ -128,7 +128,7 @@ def plan_images(
     steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
     operations = space.columns[0] if space else None
     space = space or SPACES[config.space]
-    space.check_darts_cells()
+    space.check_genotypes(Genotype, EdgeGenotype)
     check_memory(config, preprocessing.height, preprocessing.width, operations)
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
     target = target_of(config, config.preset, len(dataset.classes), *sizes)

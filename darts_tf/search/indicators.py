@@ -15,7 +15,6 @@ import numpy as np
 from darts_tf.models.mixture import Mixture, projected
 from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
 from darts_tf.search.eigenvalues import largest_eigenvalue
-from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.collapse import count_skips
 from darts_tf.spaces.derivation import mean_entropy
 
@@ -38,7 +37,7 @@ def skips(network, probes: Probes) -> dict[str, float]:
     """Counts the skip connections in the cells derived from the alphas, without a limit on them."""
     del probes
     genotype = network.genotype()
-    return {f"skips_{cell}": count_skips(getattr(genotype, cell)) for cell in CELLS}
+    return {f"skips_{cell.kind}": count_skips(cell.pairs) for cell in genotype.cells}
 
 
 def entropy(network, probes: Probes) -> dict[str, float]:

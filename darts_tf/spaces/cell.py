@@ -32,9 +32,13 @@ PRIMITIVES = (
 )
 """Candidate operations of every edge in a search, in the order of the columns of the alphas."""
 
-ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7")
-"""Built-in operations of networks: those of a search, and two more that older cells of the zoo use.
-Users can register others; see `known_primitives`."""
+EDGE_PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""Candidate operations of every edge in the space of NAS-Bench-201 (Dong and Yang 2020, section
+2.1), in the order of the columns of the alphas and of the benchmark's tables."""
+
+ALL_PRIMITIVES = (*PRIMITIVES, "sep_conv_7x7", "conv_7x1_1x7", "nor_conv_1x1", "nor_conv_3x3")
+"""Built-in operations of networks: those of the searches, and two more that older cells of the zoo
+use. Users can register others; see `known_primitives`."""
 
 NONE = "none"
 """The operation that stands for "no edge": it is searched over, but never derived."""
@@ -168,7 +172,7 @@ def unknown_primitive(kind: str, name, known: tuple[str, ...]) -> InputError:
 
     Users can register primitives, but neither activations nor `NONE`.
     """
-    if name == NONE and known != ACTIVATIONS:
+    if name == NONE and NONE not in known and known != ACTIVATIONS:
         return InputError(
             f"Expected {kind} to be an operation: an edge that is left out is not listed in a "
             f"genotype. Received: {shown(name)}"

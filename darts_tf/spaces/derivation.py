@@ -9,7 +9,6 @@ import numpy as np
 from darts_tf.errors import InputError
 from darts_tf.spaces.cell import (
     CELLS,
-    INPUTS,
     NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
@@ -19,7 +18,7 @@ from darts_tf.spaces.cell import (
     nodes_of,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype, Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import Space, recurrent_space, space_of
 
 NEVER, LEFT_OUT = -2.0, -1.0
@@ -69,10 +68,11 @@ def derive(
         space_of_alphas(cell, alphas, primitives, edge_primitives)
         for cell, alphas in enumerate((alphas_normal, alphas_reduce))
     )
-    return _genotype(
+    cells = (
         derive_cell(normal, 0, alphas_normal, edges_normal, relaxation, max_skips),
         derive_cell(reduce, 1, alphas_reduce, edges_reduce, relaxation),
     )
+    return Genotype.of_pairs(cells)
 
 
 def space_of_alphas(cell: int, alphas, primitives=PRIMITIVES, edge_primitives=None) -> Space:
@@ -95,29 +95,34 @@ def space_of_alphas(cell: int, alphas, primitives=PRIMITIVES, edge_primitives=No
 
 def derive_genotype(
     space: Space, alphas: Sequence, relaxation: str = "softmax", max_skips: int | None = None
-) -> Genotype:
+) -> AnyGenotype:
     """Derives discrete cells from the alphas of a search in a space; see `derive`.
+
+    Where nodes keep all their edges, as in NAS-Bench-201, every edge has its strongest operation,
+    `none` among them if the space allows it.
 
     Args:
         space: search space.
-        alphas: arrays of a supernet: `(edges, primitives)` of the normal and of the reduction cell,
-            and `(edges,)` of both if edges have alphas of their own.
+        alphas: arrays of a supernet: `(edges, primitives)` of each kind of cell, and `(edges,)` of
+            each if edges have alphas of their own.
         relaxation: see `derive`.
-        max_skips: see `derive`.
+        max_skips: maximum number of skip connections in the first kind of cell; see `derive`.
 
     Raises:
         InputError: see `derive`; or a genotype cannot represent the cells of the space.
     """
-    space.check_darts_cells()
-    over_edges = alphas[2:] or (None, None)
-    return _genotype(
-        derive_cell(space, 0, alphas[0], over_edges[0], relaxation, max_skips),
-        derive_cell(space, 1, alphas[1], over_edges[1], relaxation),
+    kinds = len(space.kinds)
+    if len(alphas) not in (kinds, 2 * kinds):
+        raise InputError(f"Expected {kinds} or {2 * kinds} arrays. Received: {len(alphas)}")
+    over_edges = alphas[kinds:] or (None,) * kinds
+    return space.genotype(
+        [
+            derive_cell(
+                space, i, alphas[i], over_edges[i], relaxation, max_skips if i == 0 else None
+            )
+            for i in range(kinds)
+        ]
     )
-
-
-def _genotype(normal: Pairs, reduce: Pairs) -> Genotype:
-    return Genotype(normal, _all_nodes(normal), reduce, _all_nodes(reduce))
 
 
 def derive_recurrent(
@@ -138,7 +143,7 @@ def derive_recurrent(
     """
     alphas = _checked_alphas("alphas", alphas, (None, len(primitives)))
     space = recurrent_space(recurrent_nodes_of(len(alphas)), primitives)
-    return RecurrentGenotype(derive_cell(space, 0, alphas), tuple(range(1, space.nodes + 1)))
+    return derive_genotype(space, [alphas])
 
 
 def derive_cell(
@@ -296,10 +301,6 @@ def mean_entropy(alphas) -> float:
     # from logarithms, so that a weight too small for a float64 adds 0 instead of NaN
     logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return float(-(np.exp(logarithms) * logarithms).sum(axis=1).mean())
-
-
-def _all_nodes(pairs: Pairs) -> tuple[int, ...]:
-    return tuple(range(INPUTS, INPUTS + len(pairs) // 2))
 
 
 def _checked_alphas(name: str, alphas, shape: tuple[int | None, ...]) -> np.ndarray:

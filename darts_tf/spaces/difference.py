@@ -6,13 +6,10 @@ import dataclasses
 
 from darts_tf.errors import InputError, listed
 from darts_tf.spaces.cell import Pairs
-from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype, edge_words
+from darts_tf.spaces.genotype import CELL_TITLES, AnyGenotype, edge_words
 
 SAME = "cells as before"
 """Description of two equal genotypes."""
-
-_CELLS = {Genotype: {"normal": (2, 2), "reduce": (2, 2)}, RecurrentGenotype: {"recurrent": (1, 1)}}
-"""Cells of each kind of genotype: the number of the first node, and the pairs per node."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +17,7 @@ class Change:
     """Replacement of an edge by another one.
 
     Attributes:
-        cell: `normal`, `reduce` or `recurrent`.
+        cell: a key of `genotype.CELL_KINDS`.
         node: number of the state that both edges lead to.
         before: primitive and input state of the old edge.
         after: primitive and input state of the new edge.
@@ -37,9 +34,7 @@ class Change:
         return f"{self.cell} node {self.node}: {before} -> {after}"
 
 
-def changes(
-    before: Genotype | RecurrentGenotype, after: Genotype | RecurrentGenotype
-) -> tuple[Change, ...]:
+def changes(before: AnyGenotype, after: AnyGenotype) -> tuple[Change, ...]:
     """Returns the edges that differ, cell by cell and node by node.
 
     The order of a node's edges, which only ranks their strengths, is not compared.
@@ -47,40 +42,34 @@ def changes(
     Raises:
         InputError: the genotypes differ in their kinds of cells or numbers of nodes.
     """
-    cells = _CELLS[type(before)]
-    if [_size(before, cell) for cell in cells] != [_size(after, cell) for cell in cells]:
+    if _sizes(before) != _sizes(after):
         raise InputError(
             f"Expected two genotypes with the same nodes. Received: {before!r} and {after!r}"
         )
     differences = []
-    for cell, (first, each) in cells.items():
-        pairs = getattr(before, cell), getattr(after, cell)
-        for place in range(0, len(pairs[0]), each):
-            node = first + place // each
-            ends = (part[place : place + each] for part in pairs)
-            differences += [Change(cell, node, *edges) for edges in _replaced(*ends)]
+    for old, new in zip(before.cells, after.cells, strict=True):
+        for node, ends in enumerate(zip(old.nodes, new.nodes, strict=True), old.inputs):
+            differences += [Change(old.kind, node, *edges) for edges in _replaced(*ends)]
     return tuple(differences)
 
 
-def describe_changes(
-    before: Genotype | RecurrentGenotype, after: Genotype | RecurrentGenotype, most: int = 3
-) -> str:
+def describe_changes(before: AnyGenotype, after: AnyGenotype, most: int = 3) -> str:
     """Describes the edges that differ in one line, at most `most` of them; `SAME` if none does."""
     differences = changes(before, after)
     if not differences:
         return SAME
-    edges = sum(_size(before, cell) for cell in _CELLS[type(before)])
+    edges = sum(len(cell.pairs) for cell in before.cells)
     named = "; ".join(map(str, differences[:most]))
     more = f"; and {len(differences) - most} more" if len(differences) > most else ""
     return f"{len(differences)} of {edges} edges changed: {named}{more}"
 
 
-def count_changes(before: Genotype | RecurrentGenotype, after) -> str:
+def count_changes(before: AnyGenotype, after: AnyGenotype) -> str:
     """Says how many edges differ and at which nodes, in a short line; `SAME` if none does."""
     differences = changes(before, after)
     if not differences:
         return SAME
-    edges = sum(_size(before, cell) for cell in _CELLS[type(before)])
+    edges = sum(len(cell.pairs) for cell in before.cells)
     places = []
     for cell in dict.fromkeys(each.cell for each in differences):
         nodes = sorted({each.node for each in differences if each.cell == cell})
@@ -88,8 +77,9 @@ def count_changes(before: Genotype | RecurrentGenotype, after) -> str:
     return f"{len(differences)} of {edges} edges changed: {'; '.join(places)}"
 
 
-def _size(genotype, cell: str) -> int:
-    return len(getattr(genotype, cell, ()))
+def _sizes(genotype: AnyGenotype) -> list[tuple[str, int]]:
+    """Returns the kind and the number of nodes of every cell."""
+    return [(cell.kind, len(cell.nodes)) for cell in genotype.cells]
 
 
 def _replaced(before: Pairs, after: Pairs) -> list[tuple]:

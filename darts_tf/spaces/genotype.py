@@ -6,9 +6,11 @@ A genotype is data: it is parsed and checked, never evaluated.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
+from typing import ClassVar, NamedTuple
 
 from darts_tf import registry
 from darts_tf.errors import InputError, shown
@@ -23,6 +25,7 @@ from darts_tf.spaces.cell import (
     Pairs,
     is_integer,
     known_primitives,
+    nodes_of,
     unknown_primitive,
 )
 
@@ -33,8 +36,100 @@ FILE = "genotype.json"
 """Name of the file of a genotype in the folder of a run or of an export."""
 
 
+class CellKind(NamedTuple):
+    """What all cells of one kind have in common.
+
+    Attributes:
+        title: name in texts for people.
+        inputs: number of input states, which come before the nodes.
+        output: how the output is made of nodes, one of `search_spaces.OUTPUTS`.
+    """
+
+    title: str
+    inputs: int
+    output: str
+
+
+CELL_KINDS = {
+    "normal": CellKind("normal cell", INPUTS, "concat"),
+    "reduce": CellKind("reduction cell", INPUTS, "concat"),
+    "recurrent": CellKind("recurrent cell", 1, "mean"),
+    "cell": CellKind("cell", 1, "last"),
+}
+"""Kinds of cells by the name that fields, files and metrics have."""
+
+CELL_TITLES = {name: kind.title for name, kind in CELL_KINDS.items()}
+"""Names of the cells of genotypes in texts for people."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscreteCell:
+    """A cell of a genotype, in the one form that pictures, tables, texts and costs read.
+
+    Attributes:
+        kind: key of `CELL_KINDS`.
+        nodes: (operation, input state) pairs of every node.
+        concat: nodes that form the output.
+    """
+
+    kind: str
+    nodes: tuple[Pairs, ...]
+    concat: tuple[int, ...]
+
+    @property
+    def title(self) -> str:
+        """Name in texts for people."""
+        return CELL_KINDS[self.kind].title
+
+    @property
+    def inputs(self) -> int:
+        """Number of input states; the first node is the state with this number."""
+        return CELL_KINDS[self.kind].inputs
+
+    @property
+    def pairs(self) -> Pairs:
+        """The (operation, input state) pairs of all nodes, in order."""
+        return tuple(itertools.chain.from_iterable(self.nodes))
+
+    @property
+    def edges(self) -> tuple[tuple[str, int, int], ...]:
+        """The (operation, source, target) triples of all nodes, in order."""
+        numbered = enumerate(self.nodes, self.inputs)
+        return tuple((*pair, target) for target, pairs in numbered for pair in pairs)
+
+
+def _grouped(kind: str, pairs: Pairs, each: int, concat: tuple[int, ...]) -> DiscreteCell:
+    """Returns a cell of pairs, with `each` of them per node."""
+    nodes = tuple(pairs[i : i + each] for i in range(0, len(pairs), each))
+    return DiscreteCell(kind, nodes, concat)
+
+
 class _Genotype:
-    """Base class of genotypes: conversion to and from JSON, and the picture in notebooks."""
+    """Base class of genotypes: their cells, JSON, and the picture in notebooks.
+
+    Attributes:
+        kinds: kinds of the cells, keys of `CELL_KINDS`, in the order of the alphas.
+        on_text: whether the cells are those of language models, not of networks on images.
+        abbreviates: whether metrics have operations in a short form, see `abbreviated`.
+        fewest_cells: smallest number of cells of a network.
+        usual_sizes: settings of the network in the paper, which commands have as defaults.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    on_text: ClassVar[bool] = False
+    abbreviates: ClassVar[bool] = True
+    fewest_cells: ClassVar[int] = 3
+    usual_sizes: ClassVar[dict[str, int]] = {"channels": 36, "cells": 20}
+
+    @property
+    def cells(self) -> tuple[DiscreteCell, ...]:
+        """The cells, one of each kind."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_pairs(cls, cells):
+        """Creates a genotype from the pairs of each kind of cell; all nodes form the output."""
+        raise NotImplementedError
 
     def _repr_svg_(self) -> str:
         """Returns the drawing of the cells that notebooks show; see `plot_genotype`."""
@@ -107,6 +202,23 @@ class Genotype(_Genotype):
     reduce_concat: tuple[int, ...]
     """Nodes that are concatenated to the reduction cell's output."""
 
+    kinds = CELLS
+
+    @property
+    def cells(self) -> tuple[DiscreteCell, ...]:
+        """The normal and the reduction cell."""
+        return tuple(
+            _grouped(cell, getattr(self, cell), 2, getattr(self, f"{cell}_concat"))
+            for cell in CELLS
+        )
+
+    @classmethod
+    def of_pairs(cls, cells):
+        """Creates a genotype from the pairs of both cells; all nodes form the output."""
+        normal, reduce = cells
+        concats = [tuple(range(INPUTS, INPUTS + len(pairs) // 2)) for pairs in (normal, reduce)]
+        return cls(normal, concats[0], reduce, concats[1])
+
     def __post_init__(self):
         for cell in CELLS:
             pairs = checked_pairs(cell, getattr(self, cell))
@@ -150,6 +262,20 @@ class RecurrentGenotype(_Genotype):
     concat: tuple[int, ...]
     """Nodes whose mean is the new hidden state."""
 
+    kinds = ("recurrent",)
+    on_text = True
+
+    @property
+    def cells(self) -> tuple[DiscreteCell, ...]:
+        """The recurrent cell."""
+        return (_grouped("recurrent", self.recurrent, 1, self.concat),)
+
+    @classmethod
+    def of_pairs(cls, cells):
+        """Creates a genotype from the pairs of the cell; all nodes form the output."""
+        (pairs,) = cells
+        return cls(pairs, tuple(range(1, len(pairs) + 1)))
+
     def __post_init__(self):
         pairs = checked_recurrent("recurrent", self.recurrent)
         concat = checked_concat("concat", self.concat, len(pairs), first=1)
@@ -162,12 +288,77 @@ class RecurrentGenotype(_Genotype):
         return f"{nodes} -> {' '.join(map(str, self.concat))}"
 
 
-def abbreviated(genotype: Genotype | RecurrentGenotype) -> str:
+@dataclasses.dataclass(frozen=True)
+class EdgeGenotype(_Genotype):
+    """A cell with one operation on every edge, as in NAS-Bench-201 (Dong and Yang 2020, sec. 2.1).
+
+    State 0 is the cell's input, states 1, 2, ... are nodes. Every node adds the edges from all
+    earlier states, and the last node is the output. `none` is the operation of an edge that adds
+    nothing. Lists are converted to tuples.
+
+    `str(genotype)` is the benchmark's notation: nodes are separated by `+`, and the number after
+    `~` is the state that an operation reads. `load_genotype` reads it. Notebooks show the cell as
+    a picture.
+
+    Example:
+        >>> genotype = EdgeGenotype(("nor_conv_3x3", "none", "skip_connect"))
+        >>> print(genotype)
+        |nor_conv_3x3~0|+|none~0|skip_connect~1|
+
+    Raises:
+        InputError: an unknown operation, or a number of operations that no number of nodes has.
+    """
+
+    operations: tuple[str, ...]
+    """Operations of the edges in the order of the alphas' rows: 0 -> 1, 0 -> 2, 1 -> 2, 0 -> 3,
+    1 -> 3, 2 -> 3, ..., see `cell.edges(nodes, inputs=1)`."""
+
+    kinds = ("cell",)
+    abbreviates = False
+    fewest_cells = 1
+    usual_sizes: ClassVar[dict[str, int]] = {"channels": 16, "cells": 5}
+
+    def __post_init__(self):
+        operations = checked_operations("operations", self.operations)
+        object.__setattr__(self, "operations", operations)
+
+    @property
+    def cells(self) -> tuple[DiscreteCell, ...]:
+        """The cell."""
+        names = iter(self.operations)
+        nodes = nodes_of(len(self.operations), inputs=1)
+        by_node = tuple(
+            tuple((next(names), source) for source in range(target))
+            for target in range(1, nodes + 1)
+        )
+        return (DiscreteCell("cell", by_node, (nodes,)),)
+
+    @classmethod
+    def of_pairs(cls, cells):
+        """Creates a genotype from the (operation, source) pairs of all edges, in order."""
+        (pairs,) = cells
+        return cls(tuple(operation for operation, _ in pairs))
+
+    def __str__(self) -> str:
+        """Writes the benchmark's notation."""
+        (cell,) = self.cells
+        nodes = ("".join(f"{name}~{source}|" for name, source in node) for node in cell.nodes)
+        return "+".join(f"|{node}" for node in nodes)
+
+
+AnyGenotype = Genotype | RecurrentGenotype | EdgeGenotype
+"""All kinds of genotypes."""
+
+
+def abbreviated(genotype: AnyGenotype) -> str:
     """Returns `str(genotype)` with abbreviated built-in operations: `sep3 0` for `sep_conv_3x3 0`.
 
     The file `metrics.jsonl` holds genotypes in this form since its first version, so that lines of
-    resumed runs compare equal. Texts for people have full names.
+    resumed runs compare equal. Texts for people have full names, and so have genotypes whose
+    notation is that of other tools.
     """
+    if not genotype.abbreviates:
+        return str(genotype)
     return re.sub(r"\b[a-z]+(?:_[a-z0-9]+)+", lambda match: _abbreviation(match[0]), str(genotype))
 
 
@@ -178,23 +369,14 @@ def _abbreviation(primitive: str) -> str:
     return word + size
 
 
-CELL_TITLES = {
-    "normal": "normal cell",
-    "reduce": "reduction cell",
-    "recurrent": "recurrent cell",
-}
-"""Names of the cells of genotypes in texts for people."""
-
-
 def state_words(cell: str, state: int) -> str:
     """Returns the name of a state in texts for people: `input 0`, `node 2`.
 
     Args:
-        cell: a key of `CELL_TITLES`.
+        cell: a key of `CELL_KINDS`.
         state: number of the state in genotypes.
     """
-    inputs = 1 if cell == "recurrent" else INPUTS
-    return f"{'input' if state < inputs else 'node'} {state}"
+    return f"{'input' if state < CELL_KINDS[cell].inputs else 'node'} {state}"
 
 
 def edge_words(cell: str, primitive: str, source: int) -> str:
@@ -202,53 +384,56 @@ def edge_words(cell: str, primitive: str, source: int) -> str:
     return f"{primitive} from {state_words(cell, source)}"
 
 
-def cells_in_words(genotype: Genotype | RecurrentGenotype) -> str:
+_OUTPUTS = {"concat": "channels of nodes", "mean": "mean of nodes", "last": "node"}
+"""The output of a cell in texts for people, by how it is made."""
+
+_LEGENDS = {
+    "concat": (
+        "A node adds what its two operations make of earlier states. Inputs 0 and 1 are",
+        "the outputs of the cell before the last one and of the last one.",
+    ),
+    "mean": (
+        "A node applies its activation to a gated mixture of one earlier state. Input 0",
+        "is made of the word and of the hidden state before.",
+    ),
+    "last": (
+        "A node adds what its operations make of earlier states; edges with none are left",
+        "out. Input 0 is the output of the layer before.",
+    ),
+}
+"""Explanations of cells in texts for people, by how their output is made."""
+
+
+def cells_in_words(genotype: AnyGenotype) -> str:
     """Returns the cells as text for people, a line for each node, with a legend below."""
-    recurrent = isinstance(genotype, RecurrentGenotype)
-    count, first = (1, 1) if recurrent else (2, INPUTS)
     lines = []
-    for cell in ("recurrent",) if recurrent else CELLS:
-        pairs = getattr(genotype, cell)
-        concat = genotype.concat if recurrent else getattr(genotype, f"{cell}_concat")
-        lines.append(CELL_TITLES[cell])
-        for node in range(first, first + len(pairs) // count):
-            own = pairs[count * (node - first) :][:count]
-            lines.append(f"  node {node} = {' + '.join(edge_words(cell, *pair) for pair in own)}")
-        joined = "mean" if recurrent else "channels"
-        lines.append(f"  output = {joined} of nodes {', '.join(map(str, concat))}")
-    legend = _LEGEND_RECURRENT if recurrent else _LEGEND
-    return "\n".join([*lines, *legend])
+    for cell in genotype.cells:
+        lines.append(cell.title)
+        for number, pairs in enumerate(cell.nodes, cell.inputs):
+            terms = [edge_words(cell.kind, *pair) for pair in pairs if pair[0] != NONE]
+            lines.append(f"  node {number} = {' + '.join(terms) or 'zero'}")
+        output = CELL_KINDS[cell.kind].output
+        lines.append(f"  output = {_OUTPUTS[output]} {', '.join(map(str, cell.concat))}")
+    return "\n".join([*lines, *_LEGENDS[output]])
 
 
-_LEGEND = (
-    "A node adds what its two operations make of earlier states. Inputs 0 and 1 are",
-    "the outputs of the cell before the last one and of the last one.",
-)
-_LEGEND_RECURRENT = (
-    "A node applies its activation to a gated mixture of one earlier state. Input 0",
-    "is made of the word and of the hidden state before.",
-)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
-def cell_table(cell: str, pairs, concat) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def cell_table(cell: DiscreteCell) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Returns a cell as a table for people, a row for each node.
-
-    Args:
-        cell: a key of `CELL_TITLES`.
-        pairs: (operation, input state) pairs of the cell.
-        concat: states that form its output.
 
     Returns:
         The header and the rows.
     """
-    recurrent = cell == "recurrent"
-    count, first = (1, 1) if recurrent else (2, INPUTS)
-    edges = ("edge",) if recurrent else ("first edge", "second edge")
+    most = max(map(len, cell.nodes))
+    ordinals = (*_ORDINALS, *(f"{number}th" for number in range(len(_ORDINALS) + 1, most + 1)))
+    edges = ("edge",) if most == 1 else tuple(f"{each} edge" for each in ordinals[:most])
     rows = []
-    for node in range(first, first + len(pairs) // count):
-        own = pairs[count * (node - first) :][:count]
-        texts = (edge_words(cell, *pair) for pair in own)
-        rows.append((f"node {node}", *texts, "yes" if node in concat else "no"))
+    for number, pairs in enumerate(cell.nodes, cell.inputs):
+        texts = [edge_words(cell.kind, *pair) for pair in pairs]
+        texts += [""] * (most - len(texts))
+        rows.append((f"node {number}", *texts, "yes" if number in cell.concat else "no"))
     return ("node", *edges, "in the output"), rows
 
 
@@ -287,6 +472,26 @@ def checked_recurrent(name: str, pairs) -> Pairs:
     return tuple(
         _checked_pair(f"{name}[{i}]", pair, i, ACTIVATIONS) for i, pair in enumerate(pairs)
     )
+
+
+def checked_operations(name: str, operations) -> tuple[str, ...]:
+    """Returns the operations of all edges of a cell of one input, checked and as a tuple.
+
+    Raises:
+        InputError: not 1, 3, 6, 10, ... operations, or an unknown one.
+    """
+    is_list = isinstance(operations, list | tuple)
+    count = len(operations) if is_list else 0
+    if count not in itertools.accumulate(range(1, count + 1)):
+        raise InputError(
+            f"Expected {name} to hold an operation for every edge of a cell: 1 for one node, 3 for "
+            f"two, 6 for three. Received: {count if is_list else shown(operations)}"
+        )
+    known = known_primitives()
+    for i, operation in enumerate(operations):
+        if operation not in known:
+            raise unknown_primitive(f"{name}[{i}]", operation, known)
+    return tuple(map(str, operations))
 
 
 def _checked_pair(place: str, pair, last: int, known: tuple[str, ...]) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """Genotypes in the notations of other tools.
 
 Read are the authors' Python notation in its many forms (scripts, lines of logs, dicts, nested
-pairs), NNI's JSON and NASLib's tuples. Text is parsed and checked, never evaluated.
+pairs), NNI's JSON, NASLib's tuples and NAS-Bench-201's notation of a cell. Text is parsed and
+checked, never evaluated.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from darts_tf.errors import InputError, first_line, listed, shown
 from darts_tf.runtime.strict_json import parse_json
 from darts_tf.spaces.cell import (
     CELLS,
+    EDGE_PRIMITIVES,
     INPUTS,
     NODES,
     PRIMITIVES,
     is_integer,
     known_primitives,
+    unknown_primitive,
 )
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype, RecurrentGenotype
 
 LONGEST = 100_000
 """Maximum number of characters of a text in Python notation."""
@@ -40,13 +43,13 @@ _NO_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 """Errors of the evaluation of an expression that is no literal."""
 
 
-def parse(text: str | bytes, name: str | None = None) -> Genotype | RecurrentGenotype:
+def parse(text: str | bytes, name: str | None = None) -> AnyGenotype:
     """Parses a genotype in any supported notation, which is recognized by the form of the text.
 
     Args:
-        text: JSON of this library, of NNI or of NASLib; Python: `Genotype(...)`, a dict of its
-            fields or NASLib's tuples, or assignments of these; or a log with such calls or dicts.
-            Bytes are UTF-8, UTF-16 or UTF-32.
+        text: JSON of this library, of NNI or of NASLib; a cell in NAS-Bench-201's notation; Python:
+            `Genotype(...)`, a dict of its fields or NASLib's tuples, or assignments of these; or a
+            log with such calls or dicts. Bytes are UTF-8, UTF-16 or UTF-32.
         name: chooses one of several genotypes of a Python text or log: the name that it is
             assigned to, or its number in the order of the text, from 1; `-1` is the last.
 
@@ -57,17 +60,23 @@ def parse(text: str | bytes, name: str | None = None) -> Genotype | RecurrentGen
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "replace")
     text = text.removeprefix("\ufeff")
+    if is_edge_notation(text):
+        return from_edge_notation(text)
     try:
         plain = parse_json(text)
     except InputError as error:
         if not isinstance(error.__cause__, json.JSONDecodeError):
             raise
         return _from_python(text, name, error)
-    return _from_plain(plain)
+    return genotype_of(plain)
 
 
-def _from_plain(value) -> Genotype | RecurrentGenotype:
-    """Returns the genotype of a parsed literal: a dict of fields, NNI's keys, NASLib's lists."""
+def genotype_of(value) -> AnyGenotype:
+    """Returns the genotype of a parsed literal: a dict of fields, NNI's keys, NASLib's lists.
+
+    Raises:
+        InputError: see `parse`.
+    """
     if _is_compact(value):
         return _from_naslib(value)
     if isinstance(value, dict):
@@ -76,8 +85,9 @@ def _from_plain(value) -> Genotype | RecurrentGenotype:
         for kind, read in _NNI.items():
             if any(re.fullmatch(kind, key) for key in value):
                 return read(value)
-        if "recurrent" in value:
-            return RecurrentGenotype.from_fields(value)
+        for fields in (RecurrentGenotype, EdgeGenotype):
+            if next(iter(fields.__dataclass_fields__)) in value:
+                return fields.from_fields(value)
         value = _flat_fields(value)
     return Genotype.from_fields(value)
 
@@ -141,8 +151,17 @@ def _primitive(name):
 # Python
 
 
-def to_python(genotype: Genotype | RecurrentGenotype) -> str:
-    """Returns the call that creates this genotype in the authors' code."""
+def to_python(genotype: AnyGenotype) -> str:
+    """Returns the call that creates this genotype in the authors' code.
+
+    Raises:
+        InputError: their code has no such cells.
+    """
+    if isinstance(genotype, EdgeGenotype):
+        raise InputError(
+            "Expected cells of DARTS, the only ones that its authors' code has. "
+            "Received: a cell with an operation on every edge"
+        )
     fields = vars(genotype).items()
     texts = (f"{name}={list(value)!r}" for name, value in fields)
     return f"Genotype({', '.join(texts)})\n"
@@ -182,7 +201,7 @@ def _from_python(text: str, name: str | None, not_json: InputError):
     else:
         cells = _assigned(body)
         if not cells and _looks_like_json(text):
-            return _from_plain(_literal_in(body, not_json))
+            return genotype_of(_literal_in(body, not_json))
         same_name = slice(-1, None)  # an assignment replaces earlier ones
     if name is None:
         chosen = cells
@@ -330,7 +349,7 @@ def _bracketed(text: str, start: int, end: int) -> str | None:
 
 def _from_node(node: ast.expr):
     """Returns the genotype of an expression that `_is_cells` accepts."""
-    return _from_plain(_fields(node) if isinstance(node, ast.Call) else _value(node))
+    return genotype_of(_fields(node) if isinstance(node, ast.Call) else _value(node))
 
 
 def _fields(call: ast.Call) -> dict[str, object]:
@@ -410,7 +429,78 @@ def _from_naslib(cells: Sequence[Sequence[tuple[int, int]]]) -> Genotype:
                     f"Received: operation={shown(operation)}"
                 )
     normal, reduce = ([(PRIMITIVES[1 + op], source) for source, op in cell] for cell in cells)
-    return _all_nodes(normal, reduce)
+    return Genotype.of_pairs((normal, reduce))
+
+
+# NAS-Bench-201
+
+
+def is_edge_notation(text: str) -> bool:
+    """Returns whether a text is meant as a cell in NAS-Bench-201's notation."""
+    return text.lstrip().startswith("|")
+
+
+def to_edge_notation(genotype: AnyGenotype) -> str:
+    """Returns a line with the cell in NAS-Bench-201's notation.
+
+    Raises:
+        InputError: a genotype of another kind.
+    """
+    if not isinstance(genotype, EdgeGenotype):
+        raise InputError(
+            "Expected a cell with an operation on every edge, the only one that NAS-Bench-201 has. "
+            f"Received: a {' and a '.join(cell.title for cell in genotype.cells)}"
+        )
+    return f"{genotype}\n"
+
+
+def from_edge_notation(text: str) -> EdgeGenotype:
+    """Parses a cell in NAS-Bench-201's notation, `|OPERATION~STATE|+|OPERATION~STATE|...|`.
+
+    The edges of a node may be in any order.
+
+    Raises:
+        InputError: another form, a node that does not have one edge from every earlier state, or
+            an unknown operation.
+    """
+    operations = []
+    for number, node in enumerate(text.strip().split("+"), 1):
+        match = re.fullmatch(r"\s*\|((?:[^|~]*~[^|~]*\|)+)\s*", node)
+        if not match:
+            raise InputError(
+                f"Expected node {number} as |OPERATION~STATE|...|, nodes separated by +. "
+                f"Received: {shown(node)}"
+            )
+        edges = [edge.split("~") for edge in match[1][:-1].split("|")]
+        sources = [source.strip() for _, source in edges]
+        if sorted(sources) != sorted(map(str, range(number))):
+            states = listed(map(str, range(number)))
+            raise InputError(
+                f"Expected node {number} to have one edge from each of the states {states}. "
+                f"Received: {shown(node)}, edges from {listed(sources)}"
+            )
+        by_source = {int(source): name.strip() for name, source in edges}
+        for source in range(number):
+            name = by_source[source]
+            if name not in known_primitives():
+                place = f"the operation from {source} to {number}"
+                raise unknown_primitive(place, name, known_primitives())
+            operations.append(name)
+    return EdgeGenotype(tuple(operations))
+
+
+def edge_digits(genotype: EdgeGenotype) -> str:
+    """Returns the operations of all edges as indices in `EDGE_PRIMITIVES`: `333133`.
+
+    Tables of NAS-Bench-201 have them as keys.
+
+    Raises:
+        InputError: an operation that the benchmark does not have.
+    """
+    for name in genotype.operations:
+        if name not in EDGE_PRIMITIVES:
+            raise unknown_primitive("operation", name, EDGE_PRIMITIVES)
+    return "".join(str(EDGE_PRIMITIVES.index(name)) for name in genotype.operations)
 
 
 # NNI
@@ -422,17 +512,17 @@ _OLD_NAMES = {
 """Primitives by their names in NNI 1 and 2 (`sepconv3x3`, `maxpool`, ...), in NNI's order."""
 
 
-def to_nni(genotype: Genotype | RecurrentGenotype) -> str:
+def to_nni(genotype: AnyGenotype) -> str:
     """Returns JSON of the cells as NNI 3 writes an architecture of its DARTS space.
 
     Raises:
-        InputError: the cell is recurrent, has another size or an operation that NNI's space does
-            not have, or its output is not all of its nodes.
+        InputError: there is no normal and reduction cell, a cell has another size or an operation
+            that NNI's space does not have, or its output is not all of its nodes.
     """
-    if isinstance(genotype, RecurrentGenotype):
+    if genotype.kinds != CELLS:
         raise InputError(
-            "Expected cells for images, the only ones that NNI's DARTS space has. "
-            "Received: a recurrent cell"
+            "Expected a normal and a reduction cell for images, the only ones that NNI's DARTS "
+            f"space has. Received: a {genotype.cells[0].title}"
         )
     nodes = tuple(range(INPUTS, INPUTS + NODES))
     written = {}
@@ -463,7 +553,7 @@ def _from_nni(fields: Mapping[str, object]) -> Genotype:
                 source = source[0] if isinstance(source, list) and len(source) == 1 else source
                 pairs.append((_field(fields, f"{cell}/op_{place}"), source))
         cells[cell] = pairs
-    return _all_nodes(**cells)
+    return Genotype.of_pairs([cells[cell] for cell in CELLS])
 
 
 def _from_old_nni(fields: Mapping[str, object]) -> Genotype:
@@ -480,17 +570,11 @@ def _from_old_nni(fields: Mapping[str, object]) -> Genotype:
                     raise InputError(f"Expected edges of node {node}. Received: {shown(edge)}")
                 pairs.append((_old_primitive(_field(fields, key)), int(source[1])))
         cells[cell] = pairs
-    return _all_nodes(**cells)
+    return Genotype.of_pairs([cells[cell] for cell in CELLS])
 
 
 _NNI = {r"(normal|reduce)/op_.*": _from_nni, r"(normal|reduce)_n\d+_switch": _from_old_nni}
 """Readers of NNI's JSON, by a regular expression that one of its keys matches."""
-
-
-def _all_nodes(normal, reduce) -> Genotype:
-    concats = (tuple(range(INPUTS, INPUTS + len(pairs) // 2)) for pairs in (normal, reduce))
-    normal_concat, reduce_concat = concats
-    return Genotype(normal, normal_concat, reduce, reduce_concat)
 
 
 def _nodes(fields: Mapping[str, object], pattern: str) -> list[str]:

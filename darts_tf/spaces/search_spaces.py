@@ -9,12 +9,12 @@ import collections
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from darts_tf import registry
 from darts_tf.errors import InputError, listed, shown
 from darts_tf.spaces.cell import (
-    CELLS,
+    EDGE_PRIMITIVES,
     INPUTS,
     NODES,
     NOISE,
@@ -27,6 +27,7 @@ from darts_tf.spaces.cell import (
     known_primitives,
     unknown_primitive,
 )
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype, RecurrentGenotype
 
 MOST_NODES = 12
 """Maximum number of nodes of a registered space; its cells have 90 edges."""
@@ -55,6 +56,8 @@ class Space:
             one operation; None for all edges.
         allow_none: whether a derived cell may have `none` on an edge.
         output: output of a cell, one of `OUTPUTS`.
+        normalized_pools: whether pools are normalized in a search, as in DARTS; those of
+            NAS-Bench-201 are not.
 
     Raises:
         InputError: an invalid topology, or candidates for another number of edges.
@@ -66,6 +69,7 @@ class Space:
     edges_per_node: int | None = 2
     allow_none: bool = False
     output: str = "concat"
+    normalized_pools: bool = True
 
     def __post_init__(self):
         if self.inputs not in (1, 2):
@@ -142,41 +146,129 @@ class Space:
             total *= sum(map(math.prod, itertools.combinations(counts[into], kept)))
         return total
 
-    def check_darts_cells(self) -> None:
-        """Checks that genotypes and networks can represent the cells of the space.
+    @property
+    def genotype_class(self) -> type[AnyGenotype]:
+        """The class of the genotypes that are derived in this space.
 
         Raises:
-            InputError: the topology is not that of DARTS' cells, or there are not two kinds of
-                cells.
+            InputError: no genotypes and networks have cells of this topology.
         """
-        topology = {name: getattr(self, name) for name in _DARTS_TOPOLOGY}
-        if topology != _DARTS_TOPOLOGY or len(self.candidates) != len(CELLS):
-            wanted = ", ".join(f"{name}={value}" for name, value in _DARTS_TOPOLOGY.items())
-            received = ", ".join(f"{name}={value}" for name, value in topology.items())
-            raise InputError(
-                f"Expected a space of normal and reduction cells with {wanted}: genotypes and "
-                f"networks have no others. Received: {len(self.candidates)} kinds of cells with "
-                f"{received}"
-            )
+        for genotype_class, topology in _TOPOLOGIES.items():
+            alike = all(getattr(self, name) == value for name, value in topology.items())
+            if alike and len(self.candidates) == len(genotype_class.kinds):
+                return genotype_class
+        raise self._unlike(*_TOPOLOGIES)
+
+    def check_genotypes(self, *classes: type[AnyGenotype]) -> None:
+        """Checks that the genotypes that are derived in this space are of one of these classes.
+
+        Raises:
+            InputError: they are not.
+        """
+        if self.genotype_class not in classes:
+            raise self._unlike(*classes)
+
+    def _unlike(self, *classes: type[AnyGenotype]) -> InputError:
+        """Returns the error of a space that has no genotypes of these classes."""
+        wanted = ", or ".join(
+            f"{_KINDS[each]} with {_listed(_TOPOLOGIES[each])}" for each in classes
+        )
+        received = _listed({name: getattr(self, name) for name in _TOPOLOGIES[Genotype]})
+        return InputError(
+            f"Expected a space of {wanted}: genotypes and networks have no others. "
+            f"Received: {len(self.candidates)} kinds of cells with {received}"
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of cells, keys of `genotype.CELL_KINDS`.
+
+        Raises:
+            InputError: see `genotype_class`.
+        """
+        return self.genotype_class.kinds
+
+    def genotype(self, cells: Sequence) -> AnyGenotype:
+        """Returns the genotype of derived cells.
+
+        Args:
+            cells: (primitive, source) pairs of each kind of cell, see `derivation.derive_cell`.
+
+        Raises:
+            InputError: see `genotype_class`.
+        """
+        return self.genotype_class.of_pairs(cells)
 
     def of_supernet(self) -> dict[str, object]:
-        """Returns the keyword arguments of a `Supernet` of this space.
+        """Returns the keyword arguments with which a supernet of this space is made.
 
         Raises:
-            InputError: see `check_darts_cells`.
+            InputError: see `genotype_class`.
         """
-        self.check_darts_cells()
+        if self.genotype_class is EdgeGenotype:
+            return {"space": self}
         if self.primitives:
             return {"nodes": self.nodes, "primitives": self.primitives}
         return {"nodes": self.nodes, "edge_primitives": self.candidates}
 
+    def to_dict(self) -> dict[str, object]:
+        """Returns the space as a JSON object."""
+        return dataclasses.asdict(self)
 
-_DARTS_TOPOLOGY = {
-    field.name: field.default
-    for field in dataclasses.fields(Space)
-    if field.default is not dataclasses.MISSING
+    @classmethod
+    def from_dict(cls, fields) -> Space:
+        """Restores a space from the result of `to_dict`.
+
+        Raises:
+            InputError: missing or unknown fields, unknown primitives, or see the class.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or sorted(fields) != sorted(names):
+            received = sorted(fields) if isinstance(fields, dict) else fields
+            raise InputError(
+                f"Expected the fields {', '.join(names)} of a search space. "
+                f"Received: {shown(received)}"
+            )
+        if not isinstance(fields["nodes"], int) or not 1 <= fields["nodes"] <= MOST_NODES:
+            raise InputError(
+                f"Expected nodes to be an integer from 1 to {MOST_NODES}. "
+                f"Received: {shown(fields['nodes'])}"
+            )
+        candidates = tuple(tuple(tuple(row) for row in cell) for cell in fields["candidates"])
+        _check_names(candidates)
+        return cls(**{**fields, "candidates": candidates})
+
+
+_TOPOLOGIES: dict[type[AnyGenotype], dict[str, object]] = {
+    Genotype: {"inputs": INPUTS, "edges_per_node": 2, "allow_none": False, "output": "concat"},
+    EdgeGenotype: {"inputs": 1, "edges_per_node": None, "output": "last"},
+    RecurrentGenotype: {"inputs": 1, "edges_per_node": 1, "allow_none": False, "output": "mean"},
 }
-"""The topology of DARTS' cells, by field of `Space`."""
+"""The topology of the cells that each class of genotypes represents, by field of `Space`."""
+
+_KINDS = {
+    Genotype: "normal and reduction cells",
+    EdgeGenotype: "one cell",
+    RecurrentGenotype: "a recurrent cell",
+}
+
+
+def _listed(topology: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in topology.items())
+
+
+def _check_names(candidates: Candidates) -> None:
+    """Checks the names of primitives, and that every edge has an operation to choose.
+
+    Raises:
+        InputError: an unknown name, or only `none` on an edge.
+    """
+    for names in (names for cell in candidates for names in cell):
+        for name in names:
+            if name not in known_primitives():
+                raise unknown_primitive("primitive", name, known_primitives())
+        if not set(names) - {NONE}:
+            raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
 
 
 def space_of(
@@ -206,12 +298,7 @@ def space_of(
             f"Expected primitives of the {rows} edges of two cells, as many on every edge of a "
             f"cell. Received: {[[len(names) for names in cell] for cell in candidates]} of them"
         )
-    for names in (names for cell in candidates for names in cell):
-        for name in names:
-            if name not in known_primitives():
-                raise unknown_primitive("primitive", name, known_primitives())
-        if not set(names) - {NONE}:
-            raise InputError(f"Expected another primitive beside none. Received: {listed(names)}")
+    _check_names(candidates)
     return Space(nodes, candidates)
 
 
@@ -268,6 +355,24 @@ def _on_edges(cell, nodes: int):
     return cell
 
 
+def edge_space(
+    nodes: int = 3, primitives: Iterable[str] = EDGE_PRIMITIVES, allow_none: bool = True
+) -> Space:
+    """Returns the space of cells with an operation on every edge: by default NAS-Bench-201.
+
+    Args:
+        nodes: number of nodes.
+        primitives: names of the candidates on every edge.
+        allow_none: whether a derived cell may have `none` on an edge.
+    """
+    return Space(
+        nodes,
+        ((tuple(primitives),) * len(edges(nodes, inputs=1)),),
+        **{"inputs": 1, "edges_per_node": None, "allow_none": allow_none, "output": "last"},
+        normalized_pools=False,
+    )
+
+
 DARTS = "darts"
 """Name of the paper's space: four nodes, eight primitives."""
 
@@ -299,6 +404,9 @@ _S1 = {
 """Candidates of space S1 as its authors published them: two on every edge, which remain when the
 least important ones of the paper's space are dropped (Zela et al. 2020, section 3)."""
 
+NAS_BENCH_201 = "nas-bench-201"
+"""Name of the space of NAS-Bench-201: one cell of three nodes, an operation on every edge."""
+
 _BUILT_IN = {
     DARTS: checked_space(),
     # Zela et al. 2020, section 3: spaces in which DARTS' cells collapse
@@ -306,6 +414,8 @@ _BUILT_IN = {
     "s2": checked_space(primitives=(SKIP, "sep_conv_3x3")),
     "s3": checked_space(primitives=(NONE, SKIP, "sep_conv_3x3")),
     "s4": checked_space(primitives=(NOISE, "sep_conv_3x3")),
+    # Dong and Yang 2020, section 2.1
+    NAS_BENCH_201: edge_space(),
 }
 
 SPACES = collections.ChainMap(registry.SPACES, _BUILT_IN)

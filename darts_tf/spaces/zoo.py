@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from darts_tf.errors import InputError, listed, nearest, shown
 from darts_tf.runtime.inputs import not_there, similar
-from darts_tf.spaces.genotype import FILE, Genotype, RecurrentGenotype
-from darts_tf.spaces.notation import parse
+from darts_tf.spaces.cell import EDGE_PRIMITIVES
+from darts_tf.spaces.genotype import FILE, AnyGenotype, Genotype, RecurrentGenotype
+from darts_tf.spaces.notation import edge_digits, from_edge_notation, is_edge_notation, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -317,14 +318,14 @@ NOT_EXPRESSIBLE = {
 
 def load_genotype(
     path_or_name: str | os.PathLike[str], recurrent: bool | None = False
-) -> Genotype | RecurrentGenotype:
+) -> AnyGenotype:
     """Returns a genotype of the zoo by name, or reads one from a file in any supported notation.
 
     Args:
         path_or_name: a name in `GENOTYPES`, or in `RECURRENT_GENOTYPES`; the path of a file with a
             genotype, or of a run's folder, which has one; or, for a file with several, its path, a
             colon and the name in the file or a number: `genotypes.py:DARTS_V2`, `search.log:-1` for
-            the last.
+            the last. Or a cell of NAS-Bench-201 itself, `|nor_conv_3x3~0|+|none~0|...|`.
         recurrent: whether a recurrent cell is expected. None accepts a file of either kind, and
             looks names up in `GENOTYPES`.
 
@@ -334,6 +335,10 @@ def load_genotype(
     known = RECURRENT_GENOTYPES if recurrent else GENOTYPES
     if path_or_name in known:
         return known[path_or_name]
+    if is_edge_notation(str(path_or_name)):
+        if recurrent:
+            raise _of_other_kind(recurrent)
+        return from_edge_notation(str(path_or_name))
     path, name = pathlib.Path(path_or_name), None
     if os.path.isdir(path):
         path = _file_in(path)
@@ -343,7 +348,7 @@ def load_genotype(
             raise _unknown(str(path_or_name), known, bool(recurrent))
     try:
         genotype = parse(pathlib.Path(path).read_bytes(), name)
-        if recurrent not in (None, isinstance(genotype, RecurrentGenotype)):
+        if recurrent not in (None, genotype.on_text):
             raise _of_other_kind(recurrent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -356,8 +361,13 @@ def short_name(path_or_name: str | os.PathLike[str]) -> str:
     Args:
         path_or_name: as `load_genotype` takes it. One of several that is chosen by its number is
             named after the file: `search-2` for `search.log:2`, `search-last` for `search.log:-1`.
+            A cell in NAS-Bench-201's notation is named after its operations: `cell-333133`.
     """
     text = os.fspath(path_or_name)
+    if is_edge_notation(text):
+        genotype = from_edge_notation(text)
+        listed_there = set(genotype.operations) <= set(EDGE_PRIMITIVES)
+        return f"cell-{edge_digits(genotype) if listed_there else '-'.join(genotype.operations)}"
     path, _, name = text.rpartition(":")
     if not path or os.path.isfile(text):
         return pathlib.Path(text).stem
@@ -384,7 +394,7 @@ def _file_in(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _of_other_kind(recurrent: bool) -> InputError:
-    kinds = ("a normal and a reduction cell, for images", "a recurrent cell, for text")
+    kinds = ("cells for images", "a recurrent cell, for text")
     wanted, received = kinds[recurrent], kinds[not recurrent]
     return InputError(f"Expected {wanted}. Received: {received}")
 

@@ -100,7 +100,7 @@ def test_a_file_tells_its_kind_and_a_name_that_of_images(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--notation", "nni"], "Expected cells for images.* Received: a recurrent cell$"),
+        (["--notation", "nni"], "reduction cell for images.* Received: a recurrent cell$"),
         (["--stem", "cifar"], "Expected settings of the language model .* Received: --stem, of a"),
         (["--image-size", 32, "--notation", "json"], "Received: --image-size, of a network for im"),
         (["--units", 0], "Expected units to be positive. Received: units=0"),
@@ -122,7 +122,7 @@ def test_cells_for_images_are_no_recurrent_ones(capsys, tmp_path):
     )
     (tmp_path / "cells.json").write_text(load_genotype("PDARTS").to_json())
     line = refused(capsys, "--genotype", tmp_path / "cells.json", "--recurrent")
-    assert "Expected a recurrent cell, for text. Received: a normal and a reduction cell" in line
+    assert "Expected a recurrent cell, for text. Received: cells for images" in line
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -130,7 +130,7 @@ def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
     workdir = ["--workdir", str(tmp_path / "run"), "--preset", "tiny"]
     cell = str(searched / files.GENOTYPE)
     line = one_line_of_wrong_use(capfd, ["train", "--genotype", cell, *workdir])
-    assert "Expected a normal and a reduction cell, for images. Received: a recurrent cell" in line
+    assert "Expected cells for images. Received: a recurrent cell" in line
     on_text = ["train", "--dataset", str(text), *workdir]
     line = one_line_of_wrong_use(capfd, [*on_text, "--genotype", "PDARTS"])
     assert "PDARTS: Expected a recurrent cell, for text. Received: a normal and a reduct" in line

@@ -226,10 +226,10 @@ def test_derive_rejects_what_are_no_alphas(alphas, message):
 
 def test_cells_have_one_table_for_people():
     genotype = GENOTYPES["DARTS_V2"]
-    header, rows = cell_table("normal", genotype.normal, genotype.normal_concat)
+    header, rows = cell_table(genotype.cells[0])
     assert header == ("node", "first edge", "second edge", "in the output")
     assert rows[-1] == ("node 5", "skip_connect from input 0", "dil_conv_3x3 from node 2", "yes")
-    header, rows = cell_table("recurrent", (("tanh", 0), ("relu", 1)), (2,))
+    header, rows = cell_table(RecurrentGenotype((("tanh", 0), ("relu", 1)), (2,)).cells[0])
     assert header == ("node", "edge", "in the output")
     assert rows == [("node 1", "tanh from input 0", "no"), ("node 2", "relu from node 1", "yes")]
 

@@ -151,7 +151,7 @@ def test_cell_that_nni_cannot_express_is_refused(name):
 
 
 def test_recurrent_cell_has_no_form_of_nni():
-    with pytest.raises(InputError, match="Expected cells for images.* Received: a recurrent cell"):
+    with pytest.raises(InputError, match="reduction cell for images.* Received: a recurrent cell"):
         to_nni(RECURRENT_GENOTYPES["ENAS"])
 
 

@@ -13,6 +13,7 @@ from darts_tf.errors import InputError
 from darts_tf.layers.cells import SearchCell
 from darts_tf.spaces.cell import PRIMITIVES, RECURRENT_PRIMITIVES, edges
 from darts_tf.spaces.derivation import derive, derive_cell, derive_genotype, strengths
+from darts_tf.spaces.genotype import EdgeGenotype, Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space, recurrent_space, space_of
 
 FIVE = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "avg_pool_3x3")
@@ -103,6 +104,11 @@ def test_derivation_in_a_space_is_that_of_its_candidates(name):
     space = SPACES[name]
     alphas = [np.random.default_rng(i).normal(size=shape) for i, shape in enumerate(space.shapes)]
     genotype = derive_genotype(space, alphas)
+    if space.genotype_class is not Genotype:
+        columns = alphas[0].argmax(axis=1)
+        names = [row[column] for row, column in zip(*space.candidates, columns, strict=True)]
+        assert genotype == EdgeGenotype(tuple(names))
+        return
     assert genotype == derive(*alphas, edge_primitives=space.candidates)
     if space.primitives:  # the same on all edges
         assert genotype == derive(*alphas, primitives=space.primitives)

@@ -170,7 +170,9 @@ def test_short_name_is_that_of_the_genotype_or_of_its_file(text, name):
 def test_load_genotype_refuses_a_recurrent_cell(tmp_path):
     path = tmp_path / "cell.json"
     RECURRENT_GENOTYPES["DARTS_V1"].save(path)
-    with pytest.raises(InputError, match="json: Expected a normal.*a recurrent cell, for text$"):
+    with pytest.raises(
+        InputError, match="json: Expected cells for images.*a recurrent cell, for text$"
+    ):
         load_genotype(path)
     assert load_genotype(path, recurrent=True) == RECURRENT_GENOTYPES["DARTS_V1"]
 

@@ -117,7 +117,7 @@ def test_recurrent_cell_is_refused_before_anything_is_written(tmp_path, capsys):
     RECURRENT_GENOTYPES["DARTS_V2"].save(path)
     words = ["--genotypes", f"DARTS_V2,{path}", "--workdir", str(tmp_path / "run")]
     assert main(["compare", *words]) == 2
-    expected = "Expected a normal and a reduction cell, for images. Received: a recurrent cell"
+    expected = "Expected cells for images. Received: a recurrent cell"
     assert capsys.readouterr().err == f"darts-tf: error: {path}: {expected}, for text\n"
     assert not (tmp_path / "run").exists()
 
