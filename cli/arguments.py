@@ -299,7 +299,8 @@ def _suggested(
         return {}
     preset, dataset = _chosen(config_class, argv, stored)
     method = _value_of("--method", argv) or stored.get("method")
-    fields = preset_fields(config_class, preset, method)
+    of_cells = {n: _value_of(f"--{n}", argv) or stored.get(n, "") for n in ("space", "genotype")}
+    fields = preset_fields(config_class, preset, method, of_cells)
     if dataset:
         fields["dataset"] = dataset
     if config_class.on_text or cli_help.wants_help(argv):

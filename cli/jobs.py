@@ -28,7 +28,7 @@ from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.stages import search_as_asked
 from darts_tf.search.text import search_text as search_on_text
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, cells_in_words
+from darts_tf.spaces.genotype import AnyGenotype, RecurrentGenotype, cells_in_words
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training import text as text_training
@@ -100,7 +100,7 @@ def begin(command: str, config) -> None:
     output.event("start", command=command, run=config.workdir, settings=config.to_dict())
 
 
-def end_of_search(command: str, config, genotype: Genotype | RecurrentGenotype) -> None:
+def end_of_search(command: str, config, genotype: AnyGenotype) -> None:
     """Prints the resulting cells, the path of their file, and possible next commands."""
     path = config.workdir / files.GENOTYPE
     cells = dataclasses.asdict(genotype)
@@ -184,7 +184,7 @@ def introduced(load: Callable[[], Dataset]) -> Dataset:
     return dataset
 
 
-def search_with_progress(config: SearchConfig) -> Genotype:
+def search_with_progress(config: SearchConfig) -> AnyGenotype:
     """Searches with a line per epoch on standard output."""
     dataset = introduced(lambda: dataset_of(config))
     say_steps(config, dataset.train.size // 2)

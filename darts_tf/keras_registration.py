@@ -13,7 +13,9 @@ import sys
 PACKAGE = "darts_tf"
 SAVED = {
     "Network": "models.network",
+    "StagedNetwork": "models.network",
     "Supernet": "models.supernet",
+    "StagedSupernet": "models.supernet",
     "LanguageModel": "models.language_model",
     "RecurrentSupernet": "models.recurrent_supernet",
     "RecurrentCell": "layers.recurrent_cells",

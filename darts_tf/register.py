@@ -14,14 +14,17 @@ from darts_tf import plugins, registry
 from darts_tf.configs.estimators import ESTIMATORS, Estimator
 from darts_tf.configs.selections import SELECTIONS, Selection
 from darts_tf.configs.text_datasets import EMBEDDED_TEXTS
-from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM
+from darts_tf.costs.parts import ADD, CLASSIFIER, CONCAT, FINAL, PREPROCESS, REDUCTION, RELU, STEM
 from darts_tf.errors import InputError, shown
 from darts_tf.search.selection import by_users_rule
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NODES, NOISE
 from darts_tf.spaces.search_spaces import SPACES, checked_space
 
 TAKEN = {
-    "primitive": (*ALL_PRIMITIVES, NOISE, ADD, CLASSIFIER, CONCAT, PREPROCESS, RELU, STEM),
+    "primitive": (
+        *(*ALL_PRIMITIVES, NOISE),
+        *(ADD, CLASSIFIER, CONCAT, FINAL, PREPROCESS, REDUCTION, RELU, STEM),
+    ),
     "space": tuple(SPACES.maps[-1]),
     "dataset": ("digits", *EMBEDDED_TEXTS),
     "estimator": tuple(ESTIMATORS.maps[-1]),

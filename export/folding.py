@@ -13,9 +13,15 @@ import keras
 import tensorflow as tf
 
 from darts_tf.layers.normalization import BatchNormalization
-from darts_tf.layers.primitives import Conv7x1And1x7, FactorizedReduce, ReLUConvBN, SeparableConv
+from darts_tf.layers.primitives import (
+    Conv7x1And1x7,
+    FactorizedReduce,
+    NormalizedConv,
+    ReLUConvBN,
+    SeparableConv,
+)
 from darts_tf.layers.stems import Stem
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 
 KERNELS = {
     Stem: ("kernels",),
@@ -23,6 +29,7 @@ KERNELS = {
     FactorizedReduce: ("kernel_even", "kernel_odd"),
     SeparableConv: ("pointwise",),
     Conv7x1And1x7: ("kernel_column",),
+    NormalizedConv: ("kernel",),
 }
 """Attributes with the kernels directly before each layer's normalization.
 
@@ -43,17 +50,19 @@ class Shift:
         return tf.nn.bias_add(x, self.values)
 
 
-def fold_normalizations(network: Network) -> None:
+def fold_normalizations(network: GenotypeNetwork) -> None:
     """Folds all normalizations in place.
 
     Results at inference stay the same up to rounding; the network can no longer be trained.
     """
-    for layer in _layers(network):
+    for layer in network.parts:
         fold(layer)
 
 
 def fold(layer: keras.layers.Layer) -> None:
     """Folds the normalizations of one layer in place; layers not in `KERNELS` stay unchanged."""
+    for block in getattr(layer, "blocks", ()):
+        fold(block)
     names = KERNELS.get(type(layer), ())
     if names and hasattr(layer, "norms"):
         kernels = getattr(layer, *names)
@@ -61,11 +70,6 @@ def fold(layer: keras.layers.Layer) -> None:
         layer.norms = [_fold([kernel], norm) for kernel, norm in pairs]
     elif names:
         layer.norm = _fold([getattr(layer, name) for name in names], layer.norm)
-
-
-def _layers(network: Network) -> list[keras.layers.Layer]:
-    cells = ((cell.preprocess0, cell.preprocess1, *cell.ops) for cell in network.cells)
-    return [network.stem, *(layer for cell in cells for layer in cell)]
 
 
 def _fold(kernels: Sequence[keras.Variable], norm: BatchNormalization) -> Shift:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from darts_tf.data.preprocessing import Preprocessing
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 from darts_tf.runtime.execution import dtype_policy
 
 HALF = ("float16", "bfloat16")
 
 
-def inference_copy(network: Network, dtype: str = "float32") -> Network:
+def inference_copy(network: GenotypeNetwork, dtype: str = "float32") -> GenotypeNetwork:
     """Returns a copy that computes in `dtype`, without auxiliary head and drop path.
 
     Mixed-precision networks store their weights in float32, so the copy loses no precision.
@@ -21,17 +20,17 @@ def inference_copy(network: Network, dtype: str = "float32") -> Network:
     without = {"auxiliary": False, "drop_path": 0.0}
     with dtype_policy(dtype):
         copy = type(network).from_config({**network.get_config(), **without})
-    for target, source in zip(_parts(copy), _parts(network), strict=True):
+    for target, source in zip(copy.parts, network.parts, strict=True):
         target.set_weights(source.get_weights())
     return copy
 
 
-def computes_in_half(network: Network) -> bool:
+def computes_in_half(network: GenotypeNetwork) -> bool:
     """Returns whether any part of the network computes with 16 bits."""
-    return any(part.compute_dtype in HALF for part in (network, *_parts(network)))
+    return any(part.compute_dtype in HALF for part in (network, *network.parts))
 
 
-def frozen_logits(network: Network, preprocessing: Preprocessing, batch: int | None):
+def frozen_logits(network: GenotypeNetwork, preprocessing: Preprocessing, batch: int | None):
     """Returns a graph function with constant weights, which needs neither Keras nor the network.
 
     Args:
@@ -56,8 +55,3 @@ def frozen_logits(network: Network, preprocessing: Preprocessing, batch: int | N
 def image_shape(preprocessing: Preprocessing, batch: int | None) -> tuple[int | None, ...]:
     """Returns the input shape `(batch, height, width, channels)`."""
     return (batch, preprocessing.height, preprocessing.width, preprocessing.channels)
-
-
-def _parts(network: Network) -> list[keras.layers.Layer]:
-    """Returns the parts used at inference, in one order for a given genotype and depth."""
-    return [network.stem, *network.cells, network.head]

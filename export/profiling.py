@@ -71,7 +71,7 @@ def profile(
         report: called with lines of progress.
         space: search space of the cells.
     """
-    parts = all_parts(target, space.nodes, space.all_primitives)
+    parts = all_parts(target, space)
     draw = np.random.default_rng(2019)
     networks = [
         derive_genotype(space, [draw.normal(size=shape) for shape in space.shapes])
@@ -115,8 +115,8 @@ def write_network(target: Target, genotype: Genotype, path: pathlib.Path) -> Non
         *(genotype, target.channels, target.cells, target.classes),
         **{"stem": target.stem, "image_channels": target.image_channels, "auxiliary": False},
     )
-    for cell in network.cells:
-        as_if_trained(cell)
+    for layer in network.parts[1:-1]:
+        as_if_trained(layer)
     fold_normalizations(network)
     size = (target.height, target.width, target.image_channels)
     labels = tuple(f"class {i}" for i in range(target.classes))

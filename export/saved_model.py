@@ -14,7 +14,7 @@ from darts_tf.errors import InputError
 from darts_tf.export import folder, warmup
 from darts_tf.export.images import Examples
 from darts_tf.export.inference import frozen_logits, image_shape
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 
 SIGNATURE = "serving_default"
 BEST = 5
@@ -27,7 +27,7 @@ _METHODS = {"classify": "tensorflow/serving/classify"}
 
 
 def write(
-    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+    network: GenotypeNetwork, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
 ) -> None:
     """Writes a version's folder with three signatures, labels, preprocessing and warm-up requests.
 

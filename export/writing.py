@@ -20,7 +20,7 @@ from darts_tf.export.images import Examples, check_images, in_batches, keras_log
 from darts_tf.export.inference import computes_in_half, inference_copy
 from darts_tf.layers.primitives import Noise
 from darts_tf.models.counting import count_elementwise, count_macs, count_params
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 from darts_tf.spaces.cell import NOISE
 
 FOLDED = parity.Bounds(difference=1e-5)
@@ -28,7 +28,7 @@ FOLDED = parity.Bounds(difference=1e-5)
 
 
 def export(
-    network: Network,
+    network: GenotypeNetwork,
     preprocessing: Preprocessing,
     classes: Sequence[str],
     output: str | os.PathLike[str],
@@ -133,7 +133,7 @@ def export(
     )
 
 
-def _check_draws(network: Network) -> None:
+def _check_draws(network: GenotypeNetwork) -> None:
     """Checks that the network draws nothing at random.
 
     A converted model could only have one draw forever, and could not be compared with Keras.
@@ -145,7 +145,9 @@ def _check_draws(network: Network) -> None:
         )
 
 
-def _check_arguments(network: Network, classes: Sequence[str], formats: Sequence[str]) -> None:
+def _check_arguments(
+    network: GenotypeNetwork, classes: Sequence[str], formats: Sequence[str]
+) -> None:
     pipeline.check_formats(formats, FORMATS)
     for name in formats:
         FORMATS[name].check()
@@ -185,7 +187,7 @@ def _usable(formats: Sequence[str], calibration) -> tuple[list[str], dict[str, s
     return [name for name in formats if name not in skipped], dict.fromkeys(skipped, reason)
 
 
-def _summary(network: Network, preprocessing: Preprocessing, classes) -> dict:
+def _summary(network: GenotypeNetwork, preprocessing: Preprocessing, classes) -> dict:
     size = (preprocessing.height, preprocessing.width)
     return {
         "versions": pipeline.versions(),

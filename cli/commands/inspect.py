@@ -20,11 +20,12 @@ from darts_tf.errors import InputError, unknown_name
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
 from darts_tf.models.counting import checked_target, genotype_costs
+from darts_tf.models.network import check_stack
 from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runtime.numbers import rounded
 from darts_tf.search.target import target_of_run
-from darts_tf.spaces.genotype import DiscreteCell, Genotype, RecurrentGenotype, cell_table
+from darts_tf.spaces.genotype import AnyGenotype, DiscreteCell, RecurrentGenotype, cell_table
 from darts_tf.spaces.notation import to_edge_notation, to_nni, to_python
 from darts_tf.spaces.zoo import load_genotype
 
@@ -50,7 +51,7 @@ def run(config: InspectConfig) -> int:
     recurrent = genotype.on_text
     folder = None if recurrent else _run_of(config.genotype)
     target = target_of_run(folder) if folder else None
-    config = config.completed(recurrent, _settings(target, config))
+    config = config.completed(genotype, _settings(target, config))
     if config.picture:
         check_picture("picture", config.picture, PICTURES)
     if config.notation:
@@ -102,7 +103,8 @@ def _settings(target: Target | None, config: InspectConfig) -> dict[str, object]
     return {name: getattr(target, name) for name in names}
 
 
-def _show_network(genotype: Genotype, config: InspectConfig, of_run: Target | None) -> None:
+def _show_network(genotype: AnyGenotype, config: InspectConfig, of_run: Target | None) -> None:
+    check_stack(type(genotype), config.cells, config.stem)
     if config.image_size is None and of_run and config.stem == of_run.stem:
         size = (of_run.height, of_run.width)
     else:
@@ -115,7 +117,7 @@ def _show_network(genotype: Genotype, config: InspectConfig, of_run: Target | No
     console = Console()
     console.print(*map(_cell_table, genotype.cells))
     console.print(_cost_table(costs, peaks, size))
-    console.print(f"network: {target}{_origin(target, of_run)}")
+    console.print(f"network: {target}{_origin(genotype, target, of_run)}")
     params, macs, elementwise = (
         sum(getattr(component, name) for component in costs)
         for name in ("params", "macs", "elementwise")
@@ -130,12 +132,12 @@ def _show_network(genotype: Genotype, config: InspectConfig, of_run: Target | No
     )
 
 
-def _origin(target: Target, of_run: Target | None) -> str:
+def _origin(genotype: AnyGenotype, target: Target, of_run: Target | None) -> str:
     """Says where the size of a network comes from."""
     if of_run == target:
         return ", as darts-tf train makes it"
-    papers = ("channels", "cells", "stem")
-    if of_run is None and all(getattr(target, name) == OF_IMAGES[name] for name in papers):
+    papers = {**genotype.usual_sizes, "stem": OF_IMAGES["stem"]}
+    if of_run is None and all(getattr(target, name) == papers[name] for name in papers):
         return ", the papers' for CIFAR-10"
     return ""
 

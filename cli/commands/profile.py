@@ -20,7 +20,7 @@ def run(config: ProfileConfig) -> int:
     check_output_file("output", config.output, overwrite=True)
     target = target_of(config)
     space = SPACES[config.space]
-    parts = all_parts(target, space.nodes, space.all_primitives)
+    parts = all_parts(target, space)
     output.say(f"{len(parts)} parts of every network of {target}, as TFLite models")
     with startup.held_stderr():
         costs, factor = profiling.profile(target, config.threads, config.seconds, output.say, space)

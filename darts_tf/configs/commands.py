@@ -12,6 +12,7 @@ from darts_tf.configs.costs import BudgetConfig, Stem
 from darts_tf.configs.run import SeededConfig
 from darts_tf.configs.search import SelectionConfig
 from darts_tf.errors import InputError
+from darts_tf.spaces.genotype import AnyGenotype
 
 ModelFormat = Literal[
     "saved_model", "tflite", "tflite_float16", "tflite_weight_int8", "tflite_int8", "web"
@@ -138,10 +139,11 @@ class PredictConfig(Config):
 
 
 OF_IMAGES = {
-    **{"channels": 36, "cells": 20, "classes": None, "stem": "cifar", "image_size": None},
+    **{"channels": None, "cells": None, "classes": None, "stem": "cifar", "image_size": None},
     **{"image_channels": 3, "max_macs": None},
 }
-"""Settings of `inspect` for a network on images, with their defaults."""
+"""Settings of `inspect` for a network on images, with their defaults; channels and cells are by
+default the genotype's `usual_sizes`."""
 OF_TEXT = {"units": 850, "vocabulary": 10_000}
 """Settings of `inspect` for a language model; the defaults are those published for PTB."""
 
@@ -172,17 +174,19 @@ class InspectConfig(Config):
     """Show a genotype: its cells, parameters and multiply-adds; or check a primitive."""
 
     genotype: str | None = setting(None, place="GENOTYPE", names="genotype of any kind")
-    """Cells to show: the folder of a run, a file with a genotype, or the name of a published
-    one."""
+    """Cells to show: the folder of a run, a file with a genotype, the name of a published one, or a
+    cell of NAS-Bench-201 as |OPERATION~STATE|+|...|."""
     primitive: str | None = None
     """Primitive to check instead of a genotype, such as your own from --plugin FILE: shows its
     costs, exports it as TFLite files and compares these with Keras."""
     recurrent: bool = False
     """The name refers to a recurrent cell; not needed for a file."""
     channels: int | None = setting(None, "positive")
-    """Channels of the first cell; by default those of the run's network, or the papers' 36."""
-    cells: int | None = setting(None, "3 or more")
-    """Cells of the network; by default those of the run's network, or the papers' 20."""
+    """Channels of the first cell; by default those of the run's network, or the papers' 36, or
+    NAS-Bench-201's 16."""
+    cells: int | None = setting(None, "positive")
+    """Cells of the network, 3 or more; by default those of the run's network, or the papers' 20.
+    For a cell of NAS-Bench-201 the cells of each of three stages, the benchmark's 5."""
     classes: int | None = setting(None, "positive")
     """Classes of the network; by default 10, or 1000 with the ImageNet stem."""
     stem: Stem | None = None
@@ -217,17 +221,18 @@ class InspectConfig(Config):
             )
 
     def completed(
-        self, recurrent: bool, of_run: Mapping[str, object] | None = None
+        self, cells: AnyGenotype, of_run: Mapping[str, object] | None = None
     ) -> InspectConfig:
         """Returns a copy with the defaults of a language model or of a network on images.
 
         Args:
-            recurrent: whether the genotype is that of a recurrent cell.
+            cells: the genotype.
             of_run: settings of the run that has the genotype, which go before the defaults.
 
         Raises:
             InputError: a setting of the other kind of network is not None.
         """
+        recurrent = cells.on_text
         own, others = (OF_TEXT, OF_IMAGES) if recurrent else (OF_IMAGES, OF_TEXT)
         foreign = [name for name in others if getattr(self, name) is not None]
         if foreign:
@@ -239,7 +244,7 @@ class InspectConfig(Config):
                 f"Expected settings of {wanted}: {_flags(own)}. "
                 f"Received: {_flags(foreign)}, of {received}{hint}"
             )
-        defaults = {**own, **(of_run or {})}
+        defaults = {**own, **cells.usual_sizes, **(of_run or {})}
         missing = {name: defaults[name] for name in own if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 

@@ -26,8 +26,9 @@ class BudgetConfig(Config):
     budget_channels: int | None = setting(None, "positive")
     """Channels of the budget's network; its channels, cells and stem are by default those of
     `darts-tf train` with the search's preset."""
-    budget_cells: int | None = setting(None, "3 or more")
-    """Number of cells of the budget's network."""
+    budget_cells: int | None = setting(None, "positive")
+    """Number of cells of the budget's network, 3 or more; in the space of NAS-Bench-201 those of
+    each stage."""
     budget_stem: Stem | None = None
     """First layers of the budget's network."""
     budget_image_size: int | None = setting(None, "8 or more")
@@ -78,8 +79,9 @@ class ProfileConfig(Config):
     """File for the table."""
     channels: int = setting(16, "positive")
     """Channels of the network's first cell."""
-    cells: int = setting(5, "3 or more")
-    """Number of cells of the network."""
+    cells: int = setting(5, "positive")
+    """Number of cells of the network, 3 or more; in the space of NAS-Bench-201 those of each
+    stage."""
     stem: Stem = "cifar"
     """First layers: `cifar` keeps the image size, `imagenet` divides it by eight."""
     image_size: int | None = setting(None, "8 or more")

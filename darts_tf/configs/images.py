@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 from darts_tf.configs.base import count, setting
 from darts_tf.configs.costs import CostConfig, Stem
 from darts_tf.configs.estimators import check_not_unrolled
 from darts_tf.configs.methods import GRADIENTS, PRESET_METHOD
-from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
+from darts_tf.configs.presets import (
+    SEARCH_PRESETS,
+    STAGED_SEARCH,
+    STAGED_TRAIN,
+    TRAIN_PRESETS,
+    TRAINED_BY,
+)
 from darts_tf.configs.run import RunConfig, SeededConfig
 from darts_tf.configs.search import CollapseConfig, RelaxationConfig
 from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, listed, shown
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype
+from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.zoo import load_genotype
 
 SearchPreset = Literal["digits", "photos", "cifar10", "pc-darts", "p-darts", "tiny"]
 TrainPreset = Literal[
@@ -77,14 +87,16 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     """Final learning rate of the schedule."""
     channels: int = setting(8, "positive", group="size and time", common=True)
     """Channels of the supernet's first cell."""
-    cells: int = setting(3, "3 or more", group="size and time", common=True)
-    """Cells of the supernet; those at one and two thirds of the depth are reduction cells."""
+    cells: int = setting(3, "positive", group="size and time", common=True)
+    """Cells of the supernet, 3 or more; those at one and two thirds of the depth are reduction
+    cells. In the space of NAS-Bench-201 the cells of each of three stages, 1 by default."""
     partial_channels: int = setting(1, "positive", group="search method", common=True)
     """Apply the mixed operations to 1/k of every state's channels, for this k, and pass the others
     through unchanged (PC-DARTS): less memory and time."""
 
     def __post_init__(self):
         super().__post_init__()
+        check_cells("cells", self.cells, SPACES[self.space].genotype_class)
         if self.channels % self.partial_channels:
             raise InputError(
                 "Expected channels to be a multiple of partial_channels. Received: "
@@ -131,6 +143,13 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
                     "TensorFlow neither compiles with XLA nor differentiates twice. "
                     "Received: relaxation=dirichlet"
                 )
+
+    @classmethod
+    def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
+        """Returns the fields of a preset that follow the search space."""
+        space = SPACES.get(given.get("space"))
+        staged = space is not None and space.genotype_class is EdgeGenotype
+        return dict(STAGED_SEARCH.get(preset, {})) if staged else {}
 
     @property
     def may_grow(self) -> frozenset[str]:
@@ -203,8 +222,55 @@ class TrainConfig(SeededConfig, RecipeConfig):
         place="GENOTYPE",
         names="genotype",
     )
-    """Cells to train: the folder of a search, a file with a genotype, or the name of a published
-    one."""
+    """Cells to train: the folder of a search, a file with a genotype, the name of a published one,
+    or a cell of NAS-Bench-201 as |OPERATION~STATE|+|...|."""
+    cells: int = setting(5, "positive", group="size and time", common=True)
+    """Cells of the network, 3 or more; those at one and two thirds of the depth are reduction
+    cells. For a cell of NAS-Bench-201 the cells of each of three stages, 1 by default."""
     validation_split: float = setting(0.0, "from 0 to below 1", group="data and folder")
     """Hold out this fraction of the training images and evaluate on them instead of the test
     split, e.g. to select a genotype by the result."""
+
+    @classmethod
+    def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
+        """Returns the fields of a preset that follow the genotype."""
+        fields = STAGED_TRAIN.get(preset, {})
+        if not fields or fields.keys() <= given.keys():
+            return {}
+        try:
+            genotype = load_genotype(given.get("genotype", ""))
+        except InputError:  # reported when the genotype is needed
+            return {}
+        return dict(fields) if isinstance(genotype, EdgeGenotype) else {}
+
+
+def check_cells(name: str, cells: int | None, genotype_class: type[AnyGenotype]) -> None:
+    """Checks the number of cells of a network or supernet.
+
+    Args:
+        name: name of the setting.
+        cells: its value; None for the default.
+        genotype_class: class of the genotypes.
+
+    Raises:
+        InputError: too few cells.
+    """
+    if cells is not None and cells < genotype_class.fewest_cells:
+        raise InputError(
+            f"Expected {name} to be {genotype_class.fewest_cells} or more. Received: {name}={cells}"
+        )
+
+
+def training_recipe(preset: str, genotype_class: type[AnyGenotype]) -> dict[str, object]:
+    """Returns the training settings for cells that were searched with a preset.
+
+    They are those of the preset of this name, or else the one that belongs to it.
+
+    Args:
+        preset: preset of a search.
+        genotype_class: class of the genotypes that the search derives.
+    """
+    name = TRAINED_BY.get(preset, preset)
+    staged = STAGED_TRAIN.get(name, {}) if genotype_class is EdgeGenotype else {}
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    return defaults | TrainConfig.presets.get(name, {}) | staged

@@ -83,6 +83,25 @@ TRAIN_PRESETS = {
 }
 """Presets of trainings: the fields that differ from the defaults of `TrainConfig`."""
 
+STAGED_SEARCH = {
+    **dict.fromkeys(("digits", "photos", "tiny"), {"cells": 1}),
+    # Dong and Yang 2020, section 2.2 and appendix: the benchmark's network
+    **dict.fromkeys(("cifar10", "pc-darts"), {"cells": 5}),
+}
+"""Fields that presets of searches set in the space of NAS-Bench-201, besides their own: `cells` are
+those of each of three stages there."""
+
+# Dong and Yang 2020, table 2: the training of all cells of the benchmark
+_BENCHMARK = {
+    **{"epochs": 200, "batch_size": 256, "learning_rate": 0.1, "weight_decay": 5e-4},
+    **{"channels": 16, "cells": 5, "auxiliary": False, "drop_path": 0.0, "cutout": 0},
+}
+STAGED_TRAIN = {
+    **dict.fromkeys(("digits", "photos", "tiny"), {"cells": 1}),
+    **dict.fromkeys(("cifar10", "pc-darts"), _BENCHMARK),
+}
+"""Fields that presets of trainings set for cells of NAS-Bench-201, besides their own."""
+
 TRAINED_BY = {"p-darts": "cifar10"}
 """Presets of trainings for the cells of a search, where the search's own is none of a training."""
 

@@ -119,11 +119,23 @@ class RunConfig(JobConfig):
 
     def _apply_preset(self) -> None:
         """Sets the fields that are not given to the values of the preset and of the method."""
-        given = self.__dict__.pop("_given")
-        fields = preset_fields(type(self), str(self.preset), getattr(self, "method", None))
+        names = self.__dict__.pop("_given")
+        given = {name: getattr(self, name) for name in names}
+        method = getattr(self, "method", None)
+        fields = preset_fields(type(self), str(self.preset), method, given)
         for name, value in fields.items():
             if name not in given:
                 object.__setattr__(self, name, value)
+
+    @classmethod
+    def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
+        """Returns the fields of a preset that follow the kind of cells.
+
+        Args:
+            preset: name of the preset.
+            given: fields that are set otherwise, by name.
+        """
+        return {}
 
     @property
     def last_folder(self) -> pathlib.Path:
@@ -154,7 +166,8 @@ class RunConfig(JobConfig):
         Raises:
             InputError: the preset, the method or a field is unknown, or a value is invalid.
         """
-        return cls.from_dict({**preset_fields(cls, preset, fields.get("method")), **fields})
+        method = fields.get("method")
+        return cls.from_dict({**preset_fields(cls, preset, method, fields), **fields})
 
     @classmethod
     def from_dict(cls, values: dict[str, object]):
@@ -218,7 +231,10 @@ def _kinds(config_class: type[RunConfig]) -> list[type[RunConfig]]:
 
 
 def preset_fields(
-    config_class: type[RunConfig], preset: str, method: str | None = None
+    config_class: type[RunConfig],
+    preset: str,
+    method: str | None = None,
+    given: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Returns the fields that a preset and a method set, including their own names.
 
@@ -227,6 +243,7 @@ def preset_fields(
         preset: a name in its `presets`.
         method: a name in its `search_methods`, whose settings override the preset's, or
             `PRESET_METHOD`; ignored by kinds of runs without methods.
+        given: fields that are set otherwise, which may name the kind of cells.
 
     Raises:
         InputError: the preset or the method is unknown.
@@ -234,7 +251,8 @@ def preset_fields(
     presets, methods = config_class.presets, config_class.search_methods
     if preset not in presets:
         raise unknown_name("preset", preset, presets)
-    fields = {"preset": preset, **presets[preset]}
+    of_cells = config_class.fields_of_cells(preset, given or {})
+    fields = {"preset": preset, **presets[preset], **of_cells}
     if not methods or method in (None, PRESET_METHOD):
         return fields
     if method not in methods:

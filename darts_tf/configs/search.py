@@ -30,7 +30,8 @@ class RelaxationConfig(ArchConfig):
     """Search space, the candidate operations per edge and the nodes per cell: `darts` is the
     paper's, eight operations and four nodes. Those of Robust DARTS: `s1` has two operations per
     edge, `s2` only skip connections and 3x3 separable convolutions, `s3` also `none`, `s4` such
-    convolutions and noise."""
+    convolutions and noise. `nas-bench-201` is one cell of three nodes with an operation on every
+    edge, five to choose from, in a network of three stages."""
     relaxation: Literal["softmax", "sigmoid", "gumbel", "dirichlet"] = "softmax"
     """Mixture weights of an edge's operations: a softmax of its alphas, a sigmoid of each alpha
     (Fair DARTS), one operation sampled in each step (GDAS), at a temperature that falls from 10 to
@@ -120,23 +121,24 @@ def _parsed(stage: str) -> tuple[int, int, float]:
 
 
 def _check_stages(stages: tuple[str, ...], space: Space):
-    normal, reduce = space.columns
-    if stages and normal != reduce:
+    first, *others = space.columns
+    if stages and others not in ([], [first]):
         raise InputError(
             "Expected a space with as many operations on all edges for stages. "
-            f"Received: {normal} in normal cells, {reduce} in reductions"
+            f"Received: {first} in normal cells, {others[0]} in reductions"
         )
+    fewest = space.genotype_class.fewest_cells
     try:
         parsed = [_parsed(stage) for stage in stages]
     except ValueError:
         parsed = [(0, 0, 0.0)]
     operations = [count for _, count, _ in parsed]
-    fine = all(cells >= 3 and count >= 2 and 0 <= rate < 1 for cells, count, rate in parsed)
+    fine = all(cells >= fewest and count >= 2 and 0 <= rate < 1 for cells, count, rate in parsed)
     falling = operations == sorted(operations, reverse=True)
-    if stages and not (fine and falling and operations[0] == normal):
+    if stages and not (fine and falling and operations[0] == first):
         raise InputError(
-            "Expected stages as cells:operations:op_dropout, 3 cells or more and fewer operations "
-            f"from stage to stage, {normal} in the first and 2 at least. "
+            f"Expected stages as cells:operations:op_dropout, {fewest} cells or more and fewer "
+            f"operations from stage to stage, {first} in the first and 2 at least. "
             f"Received: stages={','.join(stages)}"
         )
 

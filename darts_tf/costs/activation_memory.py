@@ -2,7 +2,9 @@
 
 The parts of a network run in order, one at a time: the stem's convolutions; in every cell the
 preprocessing of both inputs, then node by node its two primitives and their sum, then the
-concatenation; global average pooling and the dense layer. Each part reads tensors and produces one.
+concatenation; global average pooling and the dense layer. In NAS-Bench-201's network cells have
+neither preprocessing nor concatenation, and the residual reductions and the final normalization are
+parts, too. Each part reads tensors and produces one.
 A tensor is alive from the part that produces it to the last part that reads it. The memory of a
 part is that of all tensors alive while it runs: its inputs, its output, and tensors that later
 parts still need.
@@ -20,9 +22,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from darts_tf.costs.formulas import stem_layers
-from darts_tf.costs.parts import Place, Target, ends, places_of
-from darts_tf.spaces.cell import INPUTS, SKIP, Pairs
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.costs.parts import REDUCTION, Component, EdgePlace, Place, Target, skeleton_of
+from darts_tf.spaces.cell import INPUTS, NONE, SKIP
+from darts_tf.spaces.genotype import AnyGenotype, DiscreteCell
 
 BYTES = 4
 """Bytes of a float32."""
@@ -56,7 +58,7 @@ def alive(tensors: Sequence[Made]) -> list[int]:
     return [sum(tensors[j].size for j in range(i + 1) if last[j] >= i) for i in range(len(tensors))]
 
 
-def peak_memory(target: Target, genotype: Genotype) -> list[int]:
+def peak_memory(target: Target, genotype: AnyGenotype) -> list[int]:
     """Returns the peak bytes of activations in each component, from the stem on.
 
     The bytes are for one image in float32 at inference; their maximum is the peak of the network.
@@ -74,49 +76,88 @@ def peak_memory(target: Target, genotype: Genotype) -> list[int]:
     return peaks
 
 
-def _tensors(target: Target, genotype: Genotype) -> list[Made]:
+def _tensors(target: Target, genotype: AnyGenotype) -> list[Made]:
     """Lists the tensors of a network in the order of production, starting with the image."""
-    stacked = places_of(target, genotype)
-    stem, classifier = ends(target, stacked[-1])
+    stem, *stacked, classifier = skeleton_of(target, genotype)
     tensors = [Made(target.height * target.width * target.image_channels, ())]
-    for channels, places in stem_layers(stem):
+    for channels, places in stem_layers(*stem.parts):
         tensors.append(Made(channels * places, (len(tensors) - 1,)))
     s1 = len(tensors) - 1
     s0 = s1 - 1 if s1 > 1 else s1  # the cifar stem makes one state, which is both inputs
-    for i, place in enumerate(stacked, 1):
-        normal = genotype.normal, genotype.normal_concat
-        pairs, concat = (genotype.reduce, genotype.reduce_concat) if place.reduction else normal
-        tensors += _of_cell(place, pairs, concat, len(tensors), (s0, s1), i)
-        s0, s1 = s1, len(tensors) - 1
-    within = len(stacked) + 1
-    tensors.append(Made(classifier.inputs, (s1,), within))
-    tensors.append(Made(classifier.channels, (len(tensors) - 1,), within))
+    for i, each in enumerate(stacked, 1):
+        if isinstance(each, Component):
+            tensors += _of_layer(each, len(tensors), s1, i)
+            s1 = len(tensors) - 1
+        elif isinstance(each, EdgePlace):
+            made, s1 = _of_edge_cell(each, genotype.cells[each.kind], len(tensors), s1, i)
+            tensors += made
+        else:
+            tensors += _of_cell(each, genotype.cells[each.kind], len(tensors), (s0, s1), i)
+            s0, s1 = s1, len(tensors) - 1
+    within, (part,) = len(stacked) + 1, classifier.parts
+    tensors.append(Made(part.inputs, (s1,), within))
+    tensors.append(Made(part.channels, (len(tensors) - 1,), within))
     return tensors
 
 
+def _of_layer(layer: Component, first: int, source: int, within: int) -> Iterator[Made]:
+    """Yields the tensors that a layer between cells produces; see `_of_cell`."""
+    (part,) = layer.parts
+    output = math.prod(layer.size) * layer.channels
+    yield Made(output, (source,), within)
+    if part.name == REDUCTION:  # the first convolution has been made
+        yield Made(output, (first,), within)
+        yield Made(math.prod(layer.size) * part.inputs, (source,), within)
+        yield Made(output, (first + 2,), within)
+        yield Made(output, (first + 1, first + 3), within)
+
+
+def _of_edge_cell(
+    place: EdgePlace, cell: DiscreteCell, first: int, source: int, within: int
+) -> tuple[list[Made], int]:
+    """Returns the tensors that a cell produces, and the index of its output; see `_of_cell`.
+
+    A node with a single operation is the output of this operation.
+    """
+    size = math.prod(place.size) * place.channels
+    made, states = [], [source]
+    for pairs in cell.nodes:
+        branches = []
+        for primitive, state in pairs:
+            if primitive == SKIP:
+                branches.append(states[state])
+            elif primitive != NONE:
+                made.append(Made(size, (states[state],), within))
+                branches.append(first + len(made) - 1)
+        if len(branches) != 1:
+            made.append(Made(size, tuple(branches), within))
+            branches = [first + len(made) - 1]
+        states += branches
+    return made, states[-1]
+
+
 def _of_cell(
-    place: Place, pairs: Pairs, concat, first: int, inputs: tuple[int, int], within: int
+    place: Place, cell: DiscreteCell, first: int, inputs: tuple[int, int], within: int
 ) -> Iterator[Made]:
     """Yields the tensors that a cell produces.
 
     Args:
         place: place of the cell in the network.
-        pairs: operations of the cell, two for each node.
-        concat: states that form its output.
+        cell: the cell.
         first: index of the cell's first tensor.
         inputs: indices of the outputs of the two previous cells.
         within: see `Made`.
     """
     places = itertools.count(first)
     state = math.prod(place.sizes[1]) * place.channels
-    output = math.prod(place.output) * place.channels
+    output = math.prod(place.size) * place.channels
     states = []
     for source in inputs:
         yield Made(state, (source,), within)
         states.append(next(places))
-    for node in range(0, len(pairs), 2):
+    for pairs in cell.nodes:
         branches = []
-        for primitive, source in pairs[node : node + 2]:
+        for primitive, source in pairs:
             if primitive == SKIP and not (place.reduction and source < INPUTS):
                 branches.append(states[source])
             else:
@@ -124,4 +165,4 @@ def _of_cell(
                 branches.append(next(places))
         yield Made(output, tuple(branches), within)
         states.append(next(places))
-    yield Made(len(concat) * output, tuple(states[i] for i in concat), within)
+    yield Made(len(cell.concat) * output, tuple(states[i] for i in cell.concat), within)

@@ -16,7 +16,9 @@ from darts_tf.costs.parts import (
     ADD,
     CLASSIFIER,
     CONCAT,
+    FINAL,
     PREPROCESS,
+    REDUCTION,
     RELU,
     STEM,
     Part,
@@ -25,7 +27,7 @@ from darts_tf.costs.parts import (
 )
 from darts_tf.costs.tables import CostTable
 from darts_tf.spaces.cell import ALL_PRIMITIVES, NOISE, SKIP
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 
 _SEPARABLE = {
     **{f"sep_conv_{size}x{size}": (size, 2) for size in (3, 5, 7)},
@@ -33,11 +35,15 @@ _SEPARABLE = {
 }
 """Size of the depthwise kernel, and number of times the sequence is applied."""
 
+_NORMALIZED_CONVOLUTIONS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+"""Size of the kernel."""
+
 ROW_AND_COLUMN = "conv_7x1_1x7"
 
 CIFAR_STEM, IMAGENET_STEM = _STEMS = (f"{STEM}_cifar", f"{STEM}_imagenet")
 
-_KNOWN = frozenset((*ALL_PRIMITIVES, NOISE, *_STEMS, PREPROCESS, RELU, ADD, CONCAT, CLASSIFIER))
+_LAYERS = (*_STEMS, PREPROCESS, RELU, ADD, CONCAT, REDUCTION, FINAL, CLASSIFIER)
+_KNOWN = frozenset((*ALL_PRIMITIVES, NOISE, *_LAYERS))
 """Names of the parts that have a formula."""
 
 
@@ -139,7 +145,7 @@ def part_cost(part: Part) -> PartCost | None:
 
 
 def component_costs(
-    target: Target, genotype: Genotype, cost_of: Callable[[Part], PartCost | None] = part_cost
+    target: Target, genotype: AnyGenotype, cost_of: Callable[[Part], PartCost | None] = part_cost
 ) -> list[Cost] | None:
     """Returns the cost of every component of a network, from the stem to the classifier.
 
@@ -162,7 +168,7 @@ def component_costs(
     return rows
 
 
-def network_costs(target: Target, genotype: Genotype) -> tuple[int, int] | None:
+def network_costs(target: Target, genotype: AnyGenotype) -> tuple[int, int] | None:
     """Returns the parameters of a network and its multiply-accumulates for one image.
 
     Args:
@@ -234,6 +240,11 @@ def _kernels(part: Part) -> list[tuple[int, int, int, int]]:
     if part.name in _SEPARABLE:
         size, rounds = _SEPARABLE[part.name]
         return [(1, channels, size**2, places), (channels, channels, 1, places)] * rounds
+    if part.name in _NORMALIZED_CONVOLUTIONS:
+        return [(inputs, channels, _NORMALIZED_CONVOLUTIONS[part.name] ** 2, places)]
+    if part.name == REDUCTION:
+        main = [(inputs, channels, 9, places), (channels, channels, 9, places)]
+        return [*main, (inputs, channels, 1, places)]
     if part.name == ROW_AND_COLUMN:
         along_columns = (channels, channels, 7, part.height * _divided(part.width, part.stride))
         return [along_columns, (channels, channels, 7, places)]
@@ -256,7 +267,9 @@ def _normalized(part: Part) -> list[tuple[int, int]]:
     one = (part.channels, _places(part))
     if part.name in _SEPARABLE:
         return [one] * _SEPARABLE[part.name][1]
-    return [one] if _is_pointwise(part) or part.name == ROW_AND_COLUMN else []
+    if part.name == REDUCTION:
+        return [one] * 2
+    return [one] if _is_pointwise(part) or part.name in _NORMALIZED_ONCE else []
 
 
 def _rectified(part: Part) -> int:
@@ -266,7 +279,13 @@ def _rectified(part: Part) -> int:
         return sum(channels * places for channels, places in stem_layers(part)[:-1])
     if part.name in _SEPARABLE:
         return read + (_SEPARABLE[part.name][1] - 1) * part.channels * _places(part)
-    return read if _is_pointwise(part) or part.name == ROW_AND_COLUMN else 0
+    if part.name == REDUCTION:
+        return read + part.channels * _places(part)
+    return read if _is_pointwise(part) or part.name in _NORMALIZED_ONCE else 0
+
+
+_NORMALIZED_ONCE = (ROW_AND_COLUMN, *_NORMALIZED_CONVOLUTIONS, FINAL)
+"""Parts with one ReLU of the input's size and one normalization."""
 
 
 def stem_layers(part: Part) -> list[tuple[int, int]]:

@@ -1,22 +1,21 @@
 """Tables of the costs of parts, and arrays of the costs of operations per edge for a search.
 
-In a network of given channels, cells and images, the operation on every edge of the normal cell
-adds a cost, summed over all normal cells; likewise for the reduction cell. All other costs are
-constant: stem, preprocessing, sums, classifier. Costs are integers, so that sums are exact.
+In a network of given channels, cells and images, the operation on every edge of a kind of cell adds
+a cost, summed over all cells of that kind. All other costs are constant: stem, preprocessing, sums,
+classifier. Costs are integers, so that sums are exact.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from darts_tf.costs.parts import Part, Target, ends, parts_of, places
+from darts_tf.costs.parts import Component, Part, Target, parts_of, skeleton_in
 from darts_tf.errors import InputError, listed
-from darts_tf.spaces.cell import INPUTS, Pairs
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype, DiscreteCell
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 
@@ -58,40 +57,37 @@ class CostTable:
 
 @dataclasses.dataclass(frozen=True)
 class CellCosts:
-    """Costs that every operation on every edge of the two cells adds to a network.
+    """Costs that every operation on every edge of a cell adds to a network.
 
     Attributes:
         metric: a key of `budgets.UNITS`.
         constant: cost of the parts that all networks of one target share.
-        normal: `(edges, primitives)` array: the cost of every primitive on every edge, summed over
-            all normal cells.
-        reduce: `(edges, primitives)` array, summed over all reduction cells.
+        tables: `(edges, primitives)` array for each kind of cell: the cost of every primitive on
+            every edge, summed over all cells of that kind.
         space: search space of the cells, which names the columns.
     """
 
     metric: str
     constant: int
-    normal: np.ndarray
-    reduce: np.ndarray
+    tables: Sequence[np.ndarray]
     space: Space
 
     def names(self, cell: int) -> np.ndarray:
-        """Returns the names of the columns of `normal` or `reduce`, by row: `(edges, primitives)`.
+        """Returns the names of the columns of a table, by row: `(edges, primitives)`.
 
         Args:
-            cell: 0 for `normal`, 1 for `reduce`.
+            cell: index of the kind of cell.
         """
         return np.array(self.space.candidates[cell])
 
-    def total(self, genotype: Genotype) -> int:
+    def total(self, genotype: AnyGenotype) -> int:
         """Returns the cost of the network of a genotype."""
-        cells = ((genotype.normal, self.normal), (genotype.reduce, self.reduce))
-        sums = (self._cell(*cell, self.space.candidates[i]) for i, cell in enumerate(cells))
-        return self.constant + sum(sums)
+        cells = zip(genotype.cells, self.tables, self.space.candidates, strict=True)
+        return self.constant + sum(self._cell(*cell) for cell in cells)
 
-    def _cell(self, pairs: Pairs, costs: np.ndarray, names) -> int:
+    def _cell(self, cell: DiscreteCell, costs: np.ndarray, names) -> int:
         rows = self.space.rows
-        places = ((rows[source, INPUTS + i // 2], name) for i, (name, source) in enumerate(pairs))
+        places = ((rows[source, target], name) for name, source, target in cell.edges)
         return sum(int(costs[row, names[row].index(name)]) for row, name in places)
 
 
@@ -104,26 +100,28 @@ def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -
         space: search space.
 
     Raises:
-        InputError: the table lacks parts, or the topology of the cells is not that of DARTS.
+        InputError: the table lacks parts, or the space has cells that no networks on images have.
     """
-    space.check_genotypes(Genotype)
-    stacked = places(target, (space.nodes,) * 2, (space.nodes,) * 2)
-    constant = collections.Counter(ends(target, stacked[-1]))
+    constant: collections.Counter[Part] = collections.Counter()
     on_edges = []
-    for place in stacked:
-        constant.update(place.fixed())
-        choices = zip(space.edges, space.candidates[place.reduction], strict=True)
-        on_edges.append([[place.edge(name, edge[0]) for name in names] for edge, names in choices])
-    wanted = [*constant, *(part for place in on_edges for row in place for part in row if part)]
-    table.check(dict.fromkeys(wanted), target)
+    for each in skeleton_in(target, space):
+        if isinstance(each, Component):
+            constant.update(each.parts)
+            continue
+        constant.update(each.fixed())
+        choices = zip(space.edges, space.candidates[each.kind], strict=True)
+        rows = [[each.edge(name, edge[0]) for name in names] for edge, names in choices]
+        on_edges.append((each.kind, rows))
+    on_any = (part for _, rows in on_edges for row in rows for part in row if part)
+    table.check(dict.fromkeys([*constant, *on_any]), target)
     sums = [np.zeros(shape, np.int64) for shape in space.shapes]
-    for place, rows in zip(stacked, on_edges, strict=True):
+    for kind, rows in on_edges:
         costs = [[table.costs[part] if part else 0 for part in row] for row in rows]
-        sums[place.reduction] += np.array(costs, np.int64)
-    return CellCosts(table.metric, table.total(constant), *sums, space)
+        sums[kind] += np.array(costs, np.int64)
+    return CellCosts(table.metric, table.total(constant), tuple(sums), space)
 
 
-def network_cost(table: CostTable, target: Target, genotype: Genotype) -> int:
+def network_cost(table: CostTable, target: Target, genotype: AnyGenotype) -> int:
     """Returns the cost of the network of a genotype with any nodes and primitives.
 
     Raises:

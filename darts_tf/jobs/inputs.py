@@ -23,7 +23,7 @@ from darts_tf.data.user_dataset import ARRAYS
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.images import dataset_of
 
@@ -103,7 +103,7 @@ class Cells(NamedTuple):
         data: the data of the search that found them; None if unknown.
     """
 
-    genotype: Genotype | RecurrentGenotype
+    genotype: AnyGenotype
     text: str | None
     data: Any
 
@@ -118,7 +118,7 @@ def cells_of(source, on_text: bool = False) -> Cells:
     Raises:
         InputError: something else, or a folder without a genotype.
     """
-    if isinstance(source, Genotype | RecurrentGenotype):
+    if isinstance(source, AnyGenotype):
         return Cells(source, None, None)
     if hasattr(source, "genotype") and hasattr(source, "workdir"):
         text = str(pathlib.Path(source.workdir) / files.GENOTYPE)

@@ -13,7 +13,7 @@ from darts_tf.report.page import write_report
 from darts_tf.runs import files
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runs.soundness import doubts_of
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.zoo import load_genotype
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Result:
         data: the data that the run was given; None for arrays of another program.
     """
 
-    genotype: Genotype | RecurrentGenotype
+    genotype: AnyGenotype
     history: Mapping[str, list]
     workdir: pathlib.Path
     config: RunConfig

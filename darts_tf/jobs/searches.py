@@ -16,7 +16,7 @@ from darts_tf.runs.alphas import load_alphas, supernet_settings
 from darts_tf.search.reselection import choose_again
 from darts_tf.search.stages import search_as_asked
 from darts_tf.search.text import search_text
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ def search_cells(
 
 def find_cells(
     config, dataset, say: Lines, callbacks: Sequence[keras.callbacks.Callback] = ()
-) -> Genotype | RecurrentGenotype:
+) -> AnyGenotype:
     """Runs a search, new or resumed by its settings.
 
     Args:

@@ -32,7 +32,6 @@ from darts_tf.jobs.progress import Lines
 from darts_tf.jobs.results import Result, fields_of
 from darts_tf.jobs.searches import Search, say_data
 from darts_tf.runs import files
-from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training import images, text
 
 BATCH = 256
@@ -138,7 +137,7 @@ def train_network(
 
 def _check_kind(config: TrainConfig | TextTrainConfig, cells: Cells) -> None:
     """Refuses cells for images on a text, and recurrent cells on images."""
-    recurrent = isinstance(cells.genotype, RecurrentGenotype)
+    recurrent = cells.genotype.on_text
     if recurrent != config.on_text:
         cell, data = ("a recurrent cell", "images") if recurrent else ("cells for images", "a text")
         raise InputError(

@@ -43,6 +43,22 @@ class ClassifierHead(keras.layers.Layer):
         return tf.matmul(tf.reduce_mean(x, (1, 2)), self.kernel) + self.bias
 
 
+class FinalNormalization(keras.layers.Layer):
+    """Normalisation and ReLU after the last cell of NAS-Bench-201's network.
+
+    Args:
+        channels: channels of the features.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = built_normalization(channels, True, "norm")
+
+    def call(self, x, training=False):
+        """Maps `(batch, height, width, channels)` to the same shape."""
+        return tf.nn.relu(self.norm(x, training=training))
+
+
 class AuxiliaryHead(keras.layers.Layer):
     """Second classifier on the features after the second reduction, for training only.
 

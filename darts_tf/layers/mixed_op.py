@@ -27,6 +27,7 @@ class MixedOp(keras.layers.Layer):
         primitives: names of the candidates, in the order of the alphas' columns.
         partial: only the first 1/partial of the channels is mixed, the others bypass the
             operations (Xu et al. 2020, section 3.1).
+        normalized_pools: whether pools are normalised, as in DARTS.
 
     Attributes:
         kind: a key; mixed operations with equal keys have the same graph.
@@ -39,14 +40,16 @@ class MixedOp(keras.layers.Layer):
         edges: int,
         primitives: tuple[str, ...],
         partial: int = 1,
+        normalized_pools: bool = True,
     ):
         super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
         self.edges = edges
         self.primitives = primitives
-        self.kind = (channels, stride, edges, primitives, partial)
+        self.kind = (channels, stride, edges, primitives, partial, normalized_pools)
         self.stride = stride
         self.partial = partial
+        self.normalized_pools = normalized_pools
         self.mixed = channels // partial
         self.ops = self._candidates()
 
@@ -56,7 +59,10 @@ class MixedOp(keras.layers.Layer):
     def _primitive(self, name, edges):
         """Makes a primitive for `edges` edges, or for one edge if it has no weights."""
         op = PRIMITIVES[name](self.mixed, self.stride, False, edges)
-        return PRIMITIVES[name](self.mixed, self.stride, False) if op.weightless else op
+        if not op.weightless:
+            return op
+        # as in a discrete network, pools are normalised in neither
+        return PRIMITIVES[name](self.mixed, self.stride, not self.normalized_pools)
 
     def build(self, input_shape):
         """Builds every candidate."""
@@ -133,12 +139,18 @@ class PrunedMixedOp(MixedOp):
         primitives: names of the candidates of each edge, the same number on all edges, in the
             order of the alphas' columns.
         partial: as in `MixedOp`.
+        normalized_pools: as in `MixedOp`.
     """
 
     def __init__(
-        self, channels: int, stride: int, primitives: tuple[tuple[str, ...], ...], partial: int = 1
+        self,
+        channels: int,
+        stride: int,
+        primitives: tuple[tuple[str, ...], ...],
+        partial: int = 1,
+        normalized_pools: bool = True,
     ):
-        super().__init__(channels, stride, len(primitives), primitives, partial)
+        super().__init__(channels, stride, len(primitives), primitives, partial, normalized_pools)
 
     def _candidates(self):
         names = list(dict.fromkeys(name for row in self.primitives for name in row))

@@ -24,7 +24,7 @@ from darts_tf.errors import InputError
 from darts_tf.layers.normalization import built_normalization, tracking
 from darts_tf.ops import dropout
 from darts_tf.ops.convolution import conv2d, depthwise
-from darts_tf.ops.images import fan_in_uniform, halved, pad, relu, spread
+from darts_tf.ops.images import add_kernel, fan_in_uniform, halved, pad, relu, spread
 from darts_tf.ops.matmul import pointwise
 from darts_tf.ops.pooling import avg_pool, max_pool
 from darts_tf.spaces.cell import NOISE
@@ -191,6 +191,51 @@ class FactorizedReduce(Primitive):
         """Counts elementwise operations, see `Primitive`."""
         rectified = height * width * self.kernel_even.shape[1]
         return rectified + 2 * halved(height, 2) * halved(width, 2) * self.channels
+
+
+class NormalizedConv(Primitive):
+    """`nor_conv_1x1` and `nor_conv_3x3`: ReLU, convolution without bias, normalisation.
+
+    Dong and Yang 2020, section 2.1. The input may have any number of channels; all groups read the
+    same input, so that they are one convolution.
+
+    Args:
+        kernel_size: rows and columns of the kernel.
+    """
+
+    reads = "rectified"
+
+    def __init__(self, *args, kernel_size: int, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape):
+        """Creates kernel and normalisation."""
+        outputs = self.groups * self.channels
+        self.kernel = add_kernel(self, self.kernel_size, input_shape[-1], outputs, "kernel")
+        self.norm = self._add_norm("norm")
+
+    def call(self, x, scale=None, training=False):
+        """Maps `(batch, height, width, any)` to `(batch, rows, columns, groups * channels)`.
+
+        rows = height / stride and columns = width / stride, rounded up.
+        """
+        if self.stride == 1:
+            x = conv2d(x, self.kernel, 1, "SAME")
+        else:
+            x = conv2d(pad(x, (self.kernel_size,) * 2), self.kernel, self.stride, "VALID")
+        return self.norm(x, scale=scale, training=training)
+
+    def macs(self, height, width):
+        """Counts one multiply-accumulate per weight and position of the output."""
+        positions = halved(height, self.stride) * halved(width, self.stride)
+        return positions * math.prod(self.kernel.shape)
+
+    def elementwise(self, height, width):
+        """Counts elementwise operations, see `Primitive`."""
+        positions = halved(height, self.stride) * halved(width, self.stride)
+        rectified = height * width * self.kernel.shape[2]
+        return rectified + 2 * positions * self.groups * self.channels
 
 
 class SeparableConv(Primitive):
@@ -395,6 +440,8 @@ _BUILT_IN = {
     "dil_conv_5x5": _separable(kernel_size=5, dilation=2),
     "conv_7x1_1x7": Conv7x1And1x7,
     NOISE: Noise,
+    "nor_conv_1x1": functools.partial(NormalizedConv, kernel_size=1),
+    "nor_conv_3x3": functools.partial(NormalizedConv, kernel_size=3),
 }
 
 PRIMITIVES = collections.ChainMap(registry.PRIMITIVES, _BUILT_IN)

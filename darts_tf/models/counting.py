@@ -13,15 +13,15 @@ import keras
 
 from darts_tf.costs import formulas
 from darts_tf.costs.formulas import Cost, PartCost, component_costs, word_costs
-from darts_tf.costs.parts import CLASSIFIER, PREPROCESS, STEM, Part, Target
+from darts_tf.costs.parts import CLASSIFIER, FINAL, PREPROCESS, REDUCTION, STEM, Part, Target
 from darts_tf.costs.tables import CostTable
 from darts_tf.errors import InputError
-from darts_tf.layers.cells import preprocess
-from darts_tf.layers.heads import ClassifierHead
+from darts_tf.layers.cells import ResidualReduction, preprocess
+from darts_tf.layers.heads import ClassifierHead, FinalNormalization
 from darts_tf.layers.primitives import PRIMITIVES
 from darts_tf.layers.stems import MINIMUM_CHANNELS, Stem, check_image_size
 from darts_tf.models.language_model import RecurrentModel
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 
 
 def count_params(model: keras.Model) -> int:
@@ -67,19 +67,12 @@ def count_elementwise(network: keras.Model, image_size: int | tuple[int, int] = 
 def costs(network: keras.Model, image_size: int | tuple[int, int] = 32) -> list[Cost]:
     """Returns the cost of the stem, of every cell and of the classifier of a network."""
     height, width = (image_size,) * 2 if isinstance(image_size, int) else image_size
-    target = Target(
-        channels=network.cells[0].channels,
-        cells=len(network.cells),
-        height=height,
-        width=width,
-        stem=network.stem_kind,
-        classes=network.head.classes,
-        image_channels=network.image_channels,
-    )
-    return genotype_costs(target, network.genotype)
+    names = ("channels", "cells", "stem", "classes", "image_channels")
+    sizes = {name: network.sizes[name] for name in names}
+    return genotype_costs(Target(height=height, width=width, **sizes), network.genotype)
 
 
-def genotype_costs(target: Target, genotype: Genotype) -> list[Cost]:
+def genotype_costs(target: Target, genotype: AnyGenotype) -> list[Cost]:
     """Returns the cost of every component of a genotype's network, without building it.
 
     Args:
@@ -123,10 +116,18 @@ def _new_layer(part: Part):
         return PRIMITIVES[part.name](part.channels, part.stride, True)
     if part.name == PREPROCESS:
         return preprocess(part.channels, part.stride == 2, affine=True)
-    if part.name == CLASSIFIER:
-        return ClassifierHead(part.channels)
+    if part.name in _LAYERS:
+        return _LAYERS[part.name](part.channels)
     kind, _, stem = part.name.partition("_")
     return Stem(stem, part.channels) if kind == STEM else None
+
+
+_LAYERS = {
+    CLASSIFIER: ClassifierHead,
+    REDUCTION: ResidualReduction,
+    FINAL: FinalNormalization,
+}
+"""Layers with the number of output channels as their only argument."""
 
 
 def part_cost(part: Part) -> PartCost:

@@ -14,6 +14,8 @@ import keras
 from darts_tf.errors import InputError, first_line, shown
 from darts_tf.runtime.archives import check_archive, check_ratio
 from darts_tf.runtime.strict_json import parse_json
+from darts_tf.spaces.cell import ALL_PRIMITIVES
+from darts_tf.spaces.collapse import WEIGHTLESS
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 """Files in a `.keras` archive."""
@@ -23,6 +25,9 @@ LARGEST = 2**31
 
 BYTES_A_WEIGHT, BYTES_A_CELL = 2, 500
 """Fewest bytes of a weight, and of the names and shapes of a cell's weights, in a file."""
+
+MOST_WEIGHTLESS = 1000
+"""Most cells without weights in each stage of a network, which a file does not bound."""
 
 Kind = TypeVar("Kind", bound=keras.Model)
 
@@ -62,7 +67,8 @@ def _check_sizes(path: str) -> None:
         stored = parse_json(archive.read(CONFIG))
         weights = archive.read(WEIGHTS)
     settings = stored.get("config") if isinstance(stored, dict) else None
-    least = _least_bytes(settings) if isinstance(settings, dict) else 0
+    bound = _BOUNDS.get(stored.get("class_name"), _least_bytes) if settings else _least_bytes
+    least = bound(settings) if isinstance(settings, dict) else 0
     if least > len(weights):
         raise InputError(
             f"Expected {WEIGHTS} of at least {least:,} bytes for the network that {CONFIG} "
@@ -76,17 +82,42 @@ def _check_sizes(path: str) -> None:
 
 def _least_bytes(settings: Mapping[str, object]) -> int:
     """Returns a lower bound of the size of a model's weights, from its constructor's arguments."""
-    numbers = {name: n for name, n in settings.items() if type(n) is int and name in _SIZES}
-    for name, number in numbers.items():
-        if number > LARGEST:
-            raise InputError(f"Expected {name} of at most {LARGEST}. Received: {shown(number)}")
-    sizes = (numbers.get(name, 0) for name in _SIZES)
-    channels, cells, classes, image_channels, units, vocabulary = sizes
+    channels, cells, classes, image_channels, units, vocabulary = _sizes(settings)
     # a cell of so many channels has two 1x1 convolutions with at least half as many inputs
     first, second = cells // 3, 2 * cells // 3  # from these on they have twice the channels
     in_cells = channels**2 * (first + 4 * (second - first) + 16 * (cells - second))
     count = in_cells + (classes + image_channels) * channels + units * (units + vocabulary)
     return BYTES_A_CELL * cells + BYTES_A_WEIGHT * count
+
+
+def _least_bytes_staged(settings: Mapping[str, object]) -> int:
+    """Returns the same bound for a network of stages.
+
+    Its residual reductions have 280 weights for each square of the channels. A cell has the fewest
+    if its operations are 1x1 convolutions: 21 in all stages; or none without such operations, whose
+    number of cells is bounded therefore.
+    """
+    channels, cells, classes, image_channels, *_ = _sizes(settings)
+    operations = parse_json(str(settings.get("genotype"))).get("operations", ())
+    weighted = sum(name in ALL_PRIMITIVES and name not in WEIGHTLESS for name in operations)
+    if not weighted and cells > MOST_WEIGHTLESS:
+        raise InputError(
+            f"Expected cells of at most {MOST_WEIGHTLESS} without weights. Received: {cells=}"
+        )
+    count = channels**2 * (280 + 21 * cells * weighted) + (classes + image_channels) * channels
+    return BYTES_A_WEIGHT * count
+
+
+_BOUNDS = {"StagedNetwork": _least_bytes_staged}
+"""Bounds of the size of a model's weights, by its class; of others `_least_bytes`."""
+
+
+def _sizes(settings: Mapping[str, object]) -> list[int]:
+    numbers = {name: n for name, n in settings.items() if type(n) is int and name in _SIZES}
+    for name, number in numbers.items():
+        if number > LARGEST:
+            raise InputError(f"Expected {name} of at most {LARGEST}. Received: {shown(number)}")
+    return [numbers.get(name, 0) for name in _SIZES]
 
 
 _SIZES = ("channels", "cells", "classes", "image_channels", "units", "vocabulary")

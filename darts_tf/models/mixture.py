@@ -1,8 +1,8 @@
 """Overrides a supernet's mixture weights, e.g. to mask operations.
 
 A mixture is a list as a supernet's `mixture()` gives it: the factors of the primitives on every
-edge, `(edges, primitives)`, of the normal and of the reduction cell; with partial channels also the
-factors of whole edges, `(edges,)`, in the same order. As it is an input of a traced function, other
+edge, `(edges, primitives)`, of each kind of cell; with partial channels also the factors of whole
+edges, `(edges,)`, in the same order. As it is an input of a traced function, other
 mixtures cost no tracing.
 """
 
@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.runtime import switches
-from darts_tf.spaces.cell import INPUTS
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
 
 Mixture = Sequence
@@ -33,7 +32,7 @@ def given_mixture() -> list[tf.Tensor] | None:
     return switches.MIXTURE.value
 
 
-def projected(genotype: Genotype, mixture: Mixture, space: Space) -> list[np.ndarray]:
+def projected(genotype: AnyGenotype, mixture: Mixture, space: Space) -> list[np.ndarray]:
     """The mixture in which a genotype's operations alone are left, each with the factor 1.
 
     Args:
@@ -42,11 +41,11 @@ def projected(genotype: Genotype, mixture: Mixture, space: Space) -> list[np.nda
         space: of the search.
     """
     found = [np.zeros(part.shape, np.float32) for part in mixture]
-    for cell, pairs in enumerate((genotype.normal, genotype.reduce)):
-        for i, (primitive, source) in enumerate(pairs):
-            row = space.rows[source, INPUTS + i // 2]
-            found[cell][row, space.candidates[cell][row].index(primitive)] = 1
-            for shares in found[2 + cell :: 2]:
+    for kind, cell in enumerate(genotype.cells):
+        for primitive, source, target in cell.edges:
+            row = space.rows[source, target]
+            found[kind][row, space.candidates[kind][row].index(primitive)] = 1
+            for shares in found[len(space.kinds) + kind :: len(space.kinds)]:
                 shares[row] = 1
     return found
 

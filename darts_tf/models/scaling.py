@@ -10,12 +10,12 @@ from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import MINIMUM_CHANNELS, check_image_size
 from darts_tf.models.counting import genotype_costs
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 
 
 @functools.cache
 def largest_channels(
-    genotype: Genotype,
+    genotype: AnyGenotype,
     cells: int,
     classes: int,
     stem: str,
@@ -66,7 +66,7 @@ def largest_channels(
     return fewest * ((math.isqrt(b * b + 4 * a * max_macs) - b) // (2 * a))
 
 
-def scaled(config, genotype: Genotype, classes: int, image_size, image_channels: int):
+def scaled(config, genotype: AnyGenotype, classes: int, image_size, image_channels: int):
     """A config with the channels that its `max_macs` allows; the same config where that is None.
 
     Args:

@@ -94,6 +94,20 @@ def halve(x: tf.Tensor) -> tf.Tensor:
     return _maximum(tf.pad(x, border, "SYMMETRIC"), 2, 2)
 
 
+def avg_halve(x: tf.Tensor) -> tf.Tensor:
+    """Computes the 2x2 mean over the positions inside the image, with a stride of 2."""
+    if not for_xnnpack():
+        return tf.nn.avg_pool2d(x, 2, 2, "SAME")
+    odd = [size % 2 for size in x.shape[1:3]]
+    quarters = tf.fill((2, 2, x.shape[-1], 1), tf.constant(1 / 4, x.dtype))
+    padded = tf.pad(x, [[0, 0], *([0, more] for more in odd), [0, 0]])
+    y = tf.nn.depthwise_conv2d(padded, quarters, (1, 2, 2, 1), "VALID")
+    factors = [np.ones(size) for size in y.shape[1:3]]
+    for factor, more in zip(factors, odd, strict=True):
+        factor[-1] += more  # half of the last window is padding
+    return y * tf.constant(np.outer(*factors)[None, :, :, None], x.dtype) if any(odd) else y
+
+
 def avg_pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     """Computes the 3x3 mean over the positions inside the image: padding does not count."""
     if stride == 1 and not for_xnnpack():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,22 +15,30 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.archives import check_archive
 from darts_tf.spaces.cell import nodes_of
 from darts_tf.spaces.derivation import STRENGTHS
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype, RecurrentGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, space_of
 from darts_tf.spaces.zoo import load_genotype
 
 
-def extend_history(folder: str | os.PathLike[str], epoch: int, *alphas) -> None:
+def extend_history(
+    folder: str | os.PathLike[str], epoch: int, *alphas, kinds: Sequence[str] | None = None
+) -> None:
     """Appends an epoch's architecture parameters to the history in the run's folder.
 
     Stored entries of this epoch and of later ones are dropped: they belong to epochs that were
     rolled back.
+
+    Args:
+        folder: folder of the run.
+        epoch: number of the epoch, from 0.
+        *alphas: arrays of a supernet's `alphas`.
+        kinds: see `named_alphas`.
     """
     path = pathlib.Path(folder) / files.HISTORY
     before = _read(path) if path.exists() else {"epochs": np.zeros(0, np.int64)}
     kept = before["epochs"] < epoch
     arrays = {"epochs": np.append(before["epochs"][kept], epoch)}
-    for name, array in named_alphas(alphas).items():
+    for name, array in named_alphas(alphas, kinds).items():
         earlier = [before[name][kept]] if name in before else []
         arrays[name] = np.concatenate([*earlier, array[None]])
     save_arrays(path, arrays)
@@ -52,7 +60,7 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
         check_archive(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = {name: arrays[name] for name in arrays.files}
-        names = RECURRENT_ALPHAS if set(RECURRENT_ALPHAS) <= set(stored) else ALPHAS_NAMES
+        names = names_of(_kinds_in(stored))
         ordered = {name: stored[name] for name in names if name in stored}
         if len({len(array) for array in (stored["epochs"], *ordered.values())}) != 1 or not ordered:
             raise ValueError("arrays of different lengths")
@@ -65,9 +73,13 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def save_space(folder: str | os.PathLike[str], space: Space) -> None:
-    """Writes the candidate primitives per edge, unless the space is the paper's."""
+    """Writes the candidate primitives per edge, unless the space is the paper's.
+
+    If the cells are not DARTS', the topology is written, too.
+    """
     if space != SPACES[DARTS]:
-        files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, space.candidates)
+        stored = space.candidates if space.genotype_class is Genotype else space.to_dict()
+        files.write_json(pathlib.Path(folder) / files.EDGE_PRIMITIVES, stored)
 
 
 def load_space(folder: str | os.PathLike[str]) -> Space:
@@ -81,6 +93,8 @@ def load_space(folder: str | os.PathLike[str]) -> Space:
         return SPACES[DARTS]
     stored = files.read_json(path)
     try:
+        if isinstance(stored, dict):
+            return Space.from_dict(stored)
         return space_of(nodes_of(len(stored[0])), edge_primitives=stored)
     except (TypeError, LookupError) as error:
         expected = "Expected lists of primitives by cell and edge"
@@ -110,12 +124,15 @@ def supernet_settings(folder: str | os.PathLike[str]) -> dict[str, object]:
     relaxation = files.read_json(path / files.CONFIG).get("relaxation", "softmax")
     if relaxation not in STRENGTHS:
         raise unknown_name(f"the relaxation in {path / files.CONFIG}", relaxation, STRENGTHS)
-    own = (path / files.EDGE_PRIMITIVES).exists()
     settings = {"relaxation": relaxation}
-    return settings | ({"edge_primitives": load_space(path).candidates} if own else {})
+    if (path / files.EDGE_PRIMITIVES).exists():
+        space = load_space(path)
+        alike = space.genotype_class is Genotype
+        settings |= {"edge_primitives": space.candidates} if alike else {"space": space}
+    return settings
 
 
-def chosen_genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenotype | None:
+def chosen_genotype(folder: str | os.PathLike[str]) -> AnyGenotype | None:
     """Returns the genotype that the search has derived, or None if it has not got that far.
 
     Raises:
@@ -125,21 +142,48 @@ def chosen_genotype(folder: str | os.PathLike[str]) -> Genotype | RecurrentGenot
     return load_genotype(path, recurrent=None) if path.is_file() else None
 
 
-ALPHAS_NAMES = ("normal", "reduce", "edges_normal", "edges_reduce")
-"""Names of the arrays in the file of alphas, in the order of a supernet's `alphas`."""
-RECURRENT_ALPHAS = ("recurrent",)
-"""Names of the arrays in the file of alphas of a recurrent supernet."""
+_KINDS = (Genotype.kinds, RecurrentGenotype.kinds, EdgeGenotype.kinds)
+"""Kinds of cells whose alphas a file may have."""
 
 
-def save_alphas(folder: str | os.PathLike[str], *alphas) -> None:
-    """Writes the arrays of a supernet's `alphas` to the run's folder, replacing the file."""
-    save_arrays(pathlib.Path(folder) / ALPHAS, named_alphas(alphas))
+def names_of(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of arrays in files of alphas, in the order of a supernet's `alphas`.
+
+    Args:
+        kinds: kinds of the cells, see `Space.kinds`.
+    """
+    return (*kinds, *(f"edges_{kind}" for kind in kinds))
 
 
-def named_alphas(alphas) -> dict[str, np.ndarray]:
-    """Returns the arrays of a supernet's `alphas` by their names in files."""
-    names = RECURRENT_ALPHAS if len(alphas) == 1 else ALPHAS_NAMES
-    return dict(zip(names, map(np.asarray, alphas), strict=False))
+def _kinds_in(arrays) -> tuple[str, ...]:
+    """Returns the kinds of cells whose arrays a file has; the first if it has none."""
+    return next((kinds for kinds in _KINDS if set(kinds) <= set(arrays)), _KINDS[0])
+
+
+def save_alphas(
+    folder: str | os.PathLike[str], *alphas, kinds: Sequence[str] | None = None
+) -> None:
+    """Writes the arrays of a supernet's `alphas` to the run's folder, replacing the file.
+
+    Args:
+        folder: folder of the run.
+        *alphas: the arrays.
+        kinds: see `named_alphas`.
+    """
+    save_arrays(pathlib.Path(folder) / ALPHAS, named_alphas(alphas, kinds))
+
+
+def named_alphas(alphas, kinds: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Returns the arrays of a supernet's `alphas` by their names in files.
+
+    Args:
+        alphas: the arrays.
+        kinds: kinds of the cells, see `Space.kinds`; by default those of DARTS, or a recurrent
+            cell's for a single array.
+    """
+    if kinds is None:
+        kinds = RecurrentGenotype.kinds if len(alphas) == 1 else Genotype.kinds
+    return dict(zip(names_of(kinds), map(np.asarray, alphas), strict=False))
 
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -154,7 +198,8 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
     Returns:
         The arrays of the normal and the reduction cell, each of shape (edges, primitives); after a
         search with partial channels also the edge weights of both, each of shape (edges,). After a
-        search on text, one array of shape (edges, primitives).
+        search on text, or for a single kind of cell, one array of shape (edges, primitives), and
+        with partial channels another of shape (edges,).
 
     Raises:
         InputError: the file does not exist, or has another content.
@@ -163,14 +208,14 @@ def load_alphas(folder: str | os.PathLike[str]) -> tuple[np.ndarray, ...]:
     try:
         check_archive(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            needed = ALPHAS_NAMES if len(arrays.files) > 2 else ALPHAS_NAMES[:2]
-            if set(RECURRENT_ALPHAS) <= set(arrays.files):
-                needed = RECURRENT_ALPHAS
+            kinds = _kinds_in(arrays.files)
+            over_edges = len(arrays.files) > len(kinds)
+            needed = names_of(kinds) if over_edges and kinds != ("recurrent",) else kinds
             return tuple(_checked_alphas(name, arrays[name]) for name in needed)
     except Exception as error:  # zipfile and NumPy raise many types for damaged archives
         reason = shortened(first_line(error), SHOWN)
         raise InputError(
-            "Expected a file with the arrays normal and reduce, or recurrent. "
+            "Expected a file with the arrays normal and reduce, or recurrent, or cell. "
             f"Received: {str(path)!r} ({reason})"
         ) from error
 

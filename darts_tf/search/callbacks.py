@@ -51,7 +51,9 @@ class KeepHistory(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds the alphas of this epoch."""
         if is_chief():
-            extend_history(self.folder, epoch, *map(np.asarray, self.model.network.alphas))
+            network = self.model.network
+            alphas = map(np.asarray, network.alphas)
+            extend_history(self.folder, epoch, *alphas, kinds=network.space.kinds)
 
 
 class StopEarly(keras.callbacks.Callback):

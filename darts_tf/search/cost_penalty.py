@@ -8,34 +8,38 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.costs.tables import CellCosts
-from darts_tf.spaces.cell import INPUTS, NONE, nodes_of
+from darts_tf.spaces.cell import NONE
 
 
 def expected_cost(costs: CellCosts, alphas: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns the mean cost of networks whose cells are sampled by their alphas.
 
     Every node samples two of its edges, by the softmax of the edges' alphas, or uniformly if there
-    are none. Each edge samples a primitive by the softmax of its alphas. `none` is excluded: it is
-    never derived, but would be the cheapest way to reduce the penalty.
+    are none; or it keeps all of them, if the space says so. Each edge samples a primitive by the
+    softmax of its alphas. Where `none` is never derived, it is excluded: it would be the cheapest
+    way to reduce the penalty.
 
     Args:
         costs: cost of every choice.
-        alphas: alphas of a supernet: `(edges, primitives)` of the normal and of the reduction
-            cell; with partial channels also `(edges,)` of the edges of both.
+        alphas: alphas of a supernet: `(edges, primitives)` of each kind of cell; with partial
+            channels also `(edges,)` of the edges of each.
 
     Returns:
         A scalar, in the unit of `costs`.
     """
-    dtype = alphas[0].dtype
-    total = tf.constant(costs.constant, dtype)
-    for cell, table in enumerate((costs.normal, costs.reduce)):
-        derived = costs.names(cell) != NONE
+    dtype, space = alphas[0].dtype, costs.space
+    total, kinds = tf.constant(costs.constant, dtype), len(costs.tables)
+    for cell, table in enumerate(costs.tables):
+        derived = (costs.names(cell) != NONE) | space.allow_none
         shares = tf.nn.softmax(tf.where(derived, alphas[cell], tf.cast(-np.inf, dtype)))
         edge_costs = tf.reduce_sum(shares * tf.constant(np.where(derived, table, 0), dtype), 1)
-        sizes = [INPUTS + node for node in range(nodes_of(len(table)))]
-        over = alphas[2 + cell] if alphas[2:] else tf.zeros_like(edge_costs)
+        if space.edges_per_node is None:
+            total += tf.reduce_sum(edge_costs)
+            continue
+        sizes = [into.stop - into.start for into in space.rows_by_node]
+        over = alphas[kinds + cell] if alphas[kinds:] else tf.zeros_like(edge_costs)
         drawn = tf.concat([tf.nn.softmax(part) for part in tf.split(over, sizes)], 0)
-        total += 2 * tf.reduce_sum(drawn * edge_costs)
+        total += space.edges_per_node * tf.reduce_sum(drawn * edge_costs)
     return total
 
 
@@ -50,7 +54,7 @@ def cost_penalty(costs: CellCosts, weight: float) -> Callable[[Sequence[tf.Tenso
         costs: cost of every choice.
         weight: factor of the penalty in the loss of the alphas.
     """
-    equal = [tf.zeros_like(table, tf.float64) for table in (costs.normal, costs.reduce)]
+    equal = [tf.zeros_like(table, tf.float64) for table in costs.tables]
     reference = float(expected_cost(costs, equal))
 
     return lambda alphas: weight / reference * expected_cost(costs, alphas)

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from darts_tf.spaces.genotype import CELL_TITLES
+from darts_tf.spaces.search_spaces import DARTS, SPACES
+
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
@@ -66,7 +69,7 @@ def by_eigenvalue(config, lines: Sequence[Mapping]) -> Stop | None:
 
 
 def by_skips(config, lines: Sequence[Mapping]) -> Stop | None:
-    """Stops when the derived normal cell has more skip connections than allowed.
+    """Stops when the derived normal cell, or only cell, has more skip connections than allowed.
 
     The alphas of the latest epoch with an allowed number are kept. If there is none, the search
     continues.
@@ -79,12 +82,16 @@ def by_skips(config, lines: Sequence[Mapping]) -> Stop | None:
         The stop; None if the search continues.
     """
     most = getattr(config, "stop_skips", None)  # searches on text do not have this setting
-    if most is None or not lines or lines[-1]["skips_normal"] <= most:
+    if most is None or not lines:
         return None
-    good = [line["epoch"] for line in lines if line["skips_normal"] <= most]
+    kind = SPACES[getattr(config, "space", DARTS)].kinds[0]
+    counts = [line[f"skips_{kind}"] for line in lines]
+    if counts[-1] <= most:
+        return None
+    good = [line["epoch"] for line, count in zip(lines, counts, strict=True) if count <= most]
     if not good:
         return None
-    reason = f"the normal cell has {lines[-1]['skips_normal']:g} skip connections, at most {most}"
+    reason = f"the {CELL_TITLES[kind]} has {counts[-1]:g} skip connections, at most {most}"
     return Stop(lines[-1]["epoch"], good[-1], f"{reason} were allowed")
 
 

@@ -25,7 +25,7 @@ from darts_tf.errors import InputError, listed
 from darts_tf.layers.relaxations import ADVERSARIAL, UNCOMPILED
 from darts_tf.layers.stems import check_image_size
 from darts_tf.models.mixture import measuring
-from darts_tf.models.supernet import Supernet
+from darts_tf.models.supernet import build_supernet
 from darts_tf.runs.alphas import save_space
 from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import make_strategy
@@ -39,7 +39,7 @@ from darts_tf.search.perturbation_selection import SelectionSettings, check_alon
 from darts_tf.search.plan import Plan, run_plan
 from darts_tf.search.selection import Context, check_rule, choose, rule_of_epochs
 from darts_tf.search.target import costs_of, target_of, within_budget
-from darts_tf.spaces.genotype import EdgeGenotype, Genotype
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
@@ -60,7 +60,7 @@ def search_images(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     space: Space | None = None,
     report_selection: Callable[[dict], None] | None = None,
-) -> Genotype:
+) -> AnyGenotype:
     """Searches for cells on half of the training images for the weights and half for the alphas.
 
     Makes the run's folder, and writes metrics, alphas, the current genotype and checkpoints into
@@ -131,7 +131,7 @@ def plan_images(
     space.check_genotypes(Genotype, EdgeGenotype)
     check_memory(config, preprocessing.height, preprocessing.width, operations)
     sizes = (preprocessing.height, preprocessing.width), preprocessing.channels
-    target = target_of(config, config.preset, len(dataset.classes), *sizes)
+    target = target_of(config, config.preset, space, len(dataset.classes), *sizes)
     limits = {"relaxation": config.relaxation, "max_skips": config.max_skips}
     context = Context(space, **limits, within_budget=within_budget(config, target, space, **limits))
     rule = rule_of_epochs(config.selection)
@@ -174,7 +174,7 @@ def _select_on_supernet(
     report: Callable[[dict], None] | None,
     trainer: DARTS,
     folder: pathlib.Path,
-) -> Genotype:
+) -> AnyGenotype:
     """Chooses the final cells by a rule that measures the supernet, and adds its times."""
 
     def report_round(done: dict) -> None:
@@ -224,16 +224,13 @@ def build_trainer(
         penalty: of the alphas, added to the loss that they descend.
     """
     space = space or SPACES[config.space]
-    supernet = Supernet(
-        config.channels,
-        config.cells,
-        classes,
-        image_channels,
+    supernet = build_supernet(
+        space,
+        *(config.channels, config.cells, classes, image_channels),
         partial_channels=config.partial_channels,
         relaxation=config.relaxation,
         perturb=config.perturb,
         op_dropout=config.op_dropout,
-        **space.of_supernet(),
     )
     trainer = DARTS(
         supernet,

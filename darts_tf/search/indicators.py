@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from darts_tf.models.mixture import Mixture, projected
-from darts_tf.runs.alphas import ALPHAS_NAMES, RECURRENT_ALPHAS
 from darts_tf.search.eigenvalues import largest_eigenvalue
 from darts_tf.spaces.collapse import count_skips
 from darts_tf.spaces.derivation import mean_entropy
@@ -43,10 +42,10 @@ def skips(network, probes: Probes) -> dict[str, float]:
 def entropy(network, probes: Probes) -> dict[str, float]:
     """Returns the mean entropy of the edges' softmaxed alphas, in nats, per kind of cell."""
     del probes
-    names = RECURRENT_ALPHAS if len(network.alphas) == 1 else ALPHAS_NAMES[:2]
-    arrays = network.alphas[: len(names)]
+    kinds = network.space.kinds
+    arrays = network.alphas[: len(kinds)]
     return {
-        f"entropy_{name}": mean_entropy(array) for name, array in zip(names, arrays, strict=True)
+        f"entropy_{kind}": mean_entropy(array) for kind, array in zip(kinds, arrays, strict=True)
     }
 
 

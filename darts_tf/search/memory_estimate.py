@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 from darts_tf.configs import SearchConfig
 from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.errors import InputError, gigabytes
 from darts_tf.ops.images import halved
 from darts_tf.runtime import memory
 from darts_tf.runtime.execution import has_gpu
-from darts_tf.spaces.cell import NOISE, NONE, PRIMITIVES, SKIP, edges, reductions
+from darts_tf.spaces.cell import NOISE, NONE, PRIMITIVES, SKIP, STAGES, reductions
+from darts_tf.spaces.genotype import EdgeGenotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 
 FRAGMENTS = 1.1
@@ -30,9 +33,9 @@ def estimated_bytes(
 ) -> int:
     """Estimates the peak memory of a search on a CPU, in bytes.
 
-    The estimate was within 18 % of all fourteen measured searches. Most of the memory is taken by
-    the results that a forward pass keeps for the backward pass: six tensors per edge (the outputs
-    of its 1x1 convolutions), each as large as a node.
+    The estimate was within 18 % of all fourteen measured searches, which were for DARTS' cells.
+    Most of the memory is taken by the results that a forward pass keeps for the backward pass: six
+    tensors per edge (the outputs of its 1x1 convolutions), each as large as a node.
 
     Args:
         config: settings of the search.
@@ -44,13 +47,12 @@ def estimated_bytes(
     """
     space = SPACES[config.space]
     share = operations / len(PRIMITIVES) if operations else _share(space)
-    rows = len(edges(space.nodes))
-    kept, largest = 0, 0
-    channels = config.channels
-    for reduction in reductions(config.cells):
-        if reduction:
-            channels, height, width = 2 * channels, halved(height, 2), halved(width, 2)
-        node = channels * height * width * config.batch_size * _FLOAT
+    rows = len(space.edges)
+    kept, largest, cells = 0, 0, _channels_of_cells(space, config.cells)
+    for i, times in enumerate(cells):
+        if i and times > cells[i - 1]:
+            height, width = halved(height, 2), halved(width, 2)
+        node = times * config.channels * height * width * config.batch_size * _FLOAT
         mixed = node // config.partial_channels
         kept += rows * (share * _KEPT * mixed + (node - mixed))
         largest = max(largest, share * space.nodes * mixed)
@@ -58,7 +60,14 @@ def estimated_bytes(
     tensors = FRAGMENTS * (estimator.passes * kept + estimator.working_memory * _OWN * largest)
     if config.precision != "float32":
         tensors *= 0.6  # results take half the memory, but some intermediate tensors are float32
-    return int(tensors + PROGRAM + estimator.graph_bytes * config.cells)
+    return int(tensors + PROGRAM + estimator.graph_bytes * len(cells))
+
+
+def _channels_of_cells(space: Space, cells: int) -> list[int]:
+    """Returns the channels of all cells of a supernet, as multiples of those of the first."""
+    if space.genotype_class is EdgeGenotype:
+        return [times for times in STAGES for _ in range(cells)]
+    return [2**before for before in itertools.accumulate(reductions(cells))]
 
 
 def _share(space: Space) -> float:

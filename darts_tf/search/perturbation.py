@@ -6,7 +6,8 @@ removal lowers the supernet's accuracy most. Then every node keeps the two input
 lowers it most. The weights may be tuned between the decisions; see `perturbation_selection`.
 
 A round decides one edge of each kind of cell, as in the authors' code. The inputs of a node are
-ranked at once, as in the paper; the authors' code drops them one by one.
+ranked at once, as in the paper; the authors' code drops them one by one. Where nodes keep all their
+edges, as in NAS-Bench-201, only operations are decided.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from darts_tf.spaces.cell import CELLS, INPUTS, NONE, edges, nodes_of
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.cell import NONE
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
 
 EDGE, NODE = "edge", "node"
@@ -31,6 +32,7 @@ class Choice:
     Attributes:
         operations: `(cells, edges)`, columns of the mixture.
         inputs: `(cells, nodes, 2)`, numbers of states; of each pair the more important one first.
+            Without nodes if these keep all their edges.
     """
 
     operations: np.ndarray
@@ -42,7 +44,7 @@ class Decision:
     """A decision to make: the operation of an edge, or the inputs of a node.
 
     Attributes:
-        cell: index of the cell in `CELLS`.
+        cell: index of the kind of cell in `space.kinds`.
         kind: `EDGE` or `NODE`.
         index: row of the edge, or number of the node, from 0.
     """
@@ -52,17 +54,23 @@ class Decision:
     index: int
 
 
-def nothing_decided(rows: int) -> Choice:
-    """Returns a choice without any decision, for cells with this number of edges."""
-    cells, nodes = len(CELLS), nodes_of(rows)
-    return Choice(np.full((cells, rows), UNDECIDED), np.full((cells, nodes, 2), UNDECIDED))
+def _deciding_nodes(space: Space) -> int:
+    """Returns the number of nodes that choose among their edges."""
+    return 0 if space.edges_per_node is None else space.nodes
 
 
-def rounds(rows: int, seed: int) -> list[list[Decision]]:
+def nothing_decided(space: Space) -> Choice:
+    """Returns a choice without any decision."""
+    kinds, rows = len(space.kinds), len(space.edges)
+    inputs = (kinds, _deciding_nodes(space), 2)
+    return Choice(np.full((kinds, rows), UNDECIDED), np.full(inputs, UNDECIDED))
+
+
+def rounds(space: Space, seed: int) -> list[list[Decision]]:
     """Returns all decisions in a random order, edges before nodes.
 
     Args:
-        rows: edges of a cell.
+        space: search space.
         seed: seed of the order.
 
     Returns:
@@ -70,8 +78,8 @@ def rounds(rows: int, seed: int) -> list[list[Decision]]:
     """
     rng = np.random.default_rng(seed)
     decisions = []
-    for kind, count in ((EDGE, rows), (NODE, nodes_of(rows))):
-        orders = [rng.permutation(count) for _ in CELLS]
+    for kind, count in ((EDGE, len(space.edges)), (NODE, _deciding_nodes(space))):
+        orders = [rng.permutation(count) for _ in space.kinds]
         decisions += [
             [Decision(cell, kind, int(index)) for cell, index in enumerate(indices)]
             for indices in zip(*orders, strict=True)
@@ -79,27 +87,28 @@ def rounds(rows: int, seed: int) -> list[list[Decision]]:
     return decisions
 
 
-def mixture_of(choice: Choice, mixture: Sequence[np.ndarray]) -> list[np.ndarray]:
+def mixture_of(choice: Choice, mixture: Sequence[np.ndarray], space: Space) -> list[np.ndarray]:
     """Returns the mixture after the decisions: factor 1 for what was chosen, 0 for its rivals.
 
     Args:
         choice: the decisions made so far.
         mixture: mixture of the alphas, see `models.mixture`; kept where nothing is decided.
+        space: search space.
     """
     decided_mixture = [np.array(part) for part in mixture]
     for cell, (operations, inputs) in enumerate(zip(choice.operations, choice.inputs, strict=True)):
         decided = np.flatnonzero(operations != UNDECIDED)
         decided_mixture[cell][decided] = 0
         decided_mixture[cell][decided, operations[decided]] = 1
-        for row, (source, target) in enumerate(edges(len(inputs))):
-            kept = inputs[target - INPUTS]
+        for row, (source, target) in enumerate(space.edges if len(inputs) else ()):
+            kept = inputs[target - space.inputs]
             if UNDECIDED not in kept and source not in kept:
-                _drop(decided_mixture, cell, row)
+                _drop(decided_mixture, cell, row, space)
     return decided_mixture
 
 
-def _drop(mixture: list[np.ndarray], cell: int, row: int) -> None:
-    for part in mixture[cell :: len(CELLS)]:  # the edge's primitives, and the edge as a whole
+def _drop(mixture: list[np.ndarray], cell: int, row: int, space: Space) -> None:
+    for part in mixture[cell :: len(space.kinds)]:  # the edge's primitives, and the whole edge
         part[row] = 0
 
 
@@ -119,28 +128,28 @@ def decide(
         choice: the decisions made so far.
         decision: the decision to make.
         mixture: mixture of the alphas.
-        space: search space; its `none` is not a candidate.
+        space: search space; its `none` is a candidate only where it may be derived.
         measure: returns accuracy and loss of the supernet for a mixture.
 
     Returns:
         The choice with this decision; and a dict of the accuracies without each candidate, by the
         name of the primitive, or by the number of the input state.
     """
-    now, cell = mixture_of(choice, mixture), decision.cell
+    now, cell = mixture_of(choice, mixture, space), decision.cell
     operations, inputs, without = choice.operations.copy(), choice.inputs.copy(), {}
     if decision.kind == EDGE:
         names = space.candidates[cell][decision.index]
         for column, name in enumerate(names):
-            if name != NONE:
+            if name != NONE or space.allow_none:
                 masked = [part.copy() for part in now]
                 masked[cell][decision.index, column] = 0
                 without[name] = measure(masked)
         operations[cell, decision.index] = names.index(_needed(without)[0])
     else:
-        for row, (source, target) in enumerate(edges(inputs.shape[1])):
-            if target == INPUTS + decision.index:
+        for row, (source, target) in enumerate(space.edges):
+            if target == space.inputs + decision.index:
                 masked = [part.copy() for part in now]
-                _drop(masked, cell, row)
+                _drop(masked, cell, row, space)
                 without[source] = measure(masked)
         inputs[cell, decision.index] = _needed(without)[:2]
     accuracies = {candidate: accuracy for candidate, (accuracy, _) in without.items()}
@@ -152,21 +161,21 @@ def _needed(without: dict) -> list:
     return sorted(without, key=lambda candidate: (without[candidate][0], -without[candidate][1]))
 
 
-def genotype_of(choice: Choice, space: Space) -> Genotype:
+def genotype_of(choice: Choice, space: Space) -> AnyGenotype:
     """Returns the genotype of a complete choice."""
     cells = []
     for cell, inputs in enumerate(choice.inputs):
-        places = [(int(s), INPUTS + node) for node, kept in enumerate(inputs) for s in kept]
+        places = [(int(s), space.inputs + node) for node, kept in enumerate(inputs) for s in kept]
+        places = places or space.edges
         chosen = [space.rows[place] for place in places]
         names = [space.candidates[cell][row][choice.operations[cell, row]] for row in chosen]
-        pairs = [(name, place[0]) for name, place in zip(names, places, strict=True)]
-        cells += [pairs, range(INPUTS, INPUTS + len(inputs))]
-    return Genotype(*cells)
+        cells.append(tuple((name, source) for name, (source, _) in zip(names, places, strict=True)))
+    return space.genotype(cells)
 
 
 def describe_decision(decision: Decision, choice: Choice, space: Space, without: dict) -> str:
     """Describes a decision in a line, with the accuracies without each candidate."""
-    cell, index = CELLS[decision.cell], decision.index
+    cell, index = space.kinds[decision.cell], decision.index
     if decision.kind == EDGE:
         source, target = space.edges[index]
         names = space.candidates[decision.cell][index]
@@ -174,6 +183,6 @@ def describe_decision(decision: Decision, choice: Choice, space: Space, without:
         result = f"{cell} edge {source} to {target}: {chosen}"
     else:
         chosen = " and ".join(map(str, choice.inputs[decision.cell, index]))
-        result = f"{cell} node {INPUTS + index}: inputs {chosen}"
+        result = f"{cell} node {space.inputs + index}: inputs {chosen}"
     parts = ", ".join(f"{candidate} {accuracy:.2%}" for candidate, accuracy in without.items())
     return f"{result} (accuracy without {parts})"

@@ -200,7 +200,7 @@ def select(
     check_alone()
     network = trainer.network
     start = [np.asarray(part) for part in network.mixture()]
-    rounds = perturbation.rounds(len(start[0]), settings.seed)
+    rounds = perturbation.rounds(network.space, settings.seed)
     halves = split_halves(dataset.train, config.seed)
     measured_images = take(
         halves[1], limited_indices(halves[1].labels, settings.images, config.seed)
@@ -213,7 +213,7 @@ def select(
     checkpoint = SelectionCheckpoint(
         folder / files.SELECTION, tuning.tuner, _identity(settings, network)
     )
-    choice, done = checkpoint.newest(perturbation.nothing_decided(len(start[0])))
+    choice, done = checkpoint.newest(perturbation.nothing_decided(network.space))
     began = before = time.monotonic()
     with graphs_forgotten(), graph_optimizer_off():
         for number in range(done, len(rounds)):
@@ -222,7 +222,7 @@ def select(
                 choice, words = _decided(choice, decision, start, network.space, measure)
                 chosen.append(words)
             if number + 1 < len(rounds):
-                tuning.tune(number, perturbation.mixture_of(choice, start))
+                tuning.tune(number, perturbation.mixture_of(choice, start, network.space))
             checkpoint.save(number + 1, choice)
             now = time.monotonic()
             if report:

@@ -20,12 +20,10 @@ from darts_tf.runtime.distribution import is_chief
 from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.darts import DARTS
 from darts_tf.search.indicators import Measure, Probes
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype, abbreviated
+from darts_tf.spaces.genotype import AnyGenotype, abbreviated
 from darts_tf.training.callbacks import Record
 from darts_tf.training.feeds import Feed
 from darts_tf.training.loop import fit, run_with_trainer
-
-Cells = Genotype | RecurrentGenotype
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +47,12 @@ class Plan:
     dataset: ImageDataset | TextDataset
     build: Callable[[], DARTS]
     feed: Feed
-    derive: Callable[[DARTS], Cells]
+    derive: Callable[[DARTS], AnyGenotype]
     probes: Callable[[DARTS], Probes]
     indicators: list[str]
     ramps: Callable[[DARTS], list[keras.callbacks.Callback]] = lambda trainer: []
     save: Callable[[pathlib.Path], None] = lambda folder: None
-    finish: Callable[[DARTS, pathlib.Path], Cells] | None = None
+    finish: Callable[[DARTS, pathlib.Path], AnyGenotype] | None = None
 
 
 def run_plan(
@@ -62,7 +60,7 @@ def run_plan(
     strategy,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> Cells:
+) -> AnyGenotype:
     """Runs a search: makes its folder, trains, derives cells after every epoch and at the end.
 
     Args:
@@ -89,7 +87,8 @@ def run_plan(
             """Writes alphas and genotype, and returns the genotype for the metrics."""
             genotype = plan.derive(trainer)
             if is_chief():
-                save_alphas(folder, *map(np.asarray, trainer.network.alphas))
+                network = trainer.network
+                save_alphas(folder, *map(np.asarray, network.alphas), kinds=network.space.kinds)
                 genotype.save(folder / files.GENOTYPE)
             trainer.derived = genotype
             return {"genotype": abbreviated(genotype)}

@@ -24,7 +24,7 @@ from darts_tf.search.images import build_trainer
 from darts_tf.search.selection import Context, check_rule, choose
 from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive_recurrent
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
 
 
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
         cost: the cost of their network within the budget, in words; None without a budget.
     """
 
-    genotype: Genotype | RecurrentGenotype
+    genotype: AnyGenotype
     cost: str | None = None
 
 
@@ -63,13 +63,13 @@ def choose_again(
             f"Expected one stage of this search, such as {last}. Received: all of them"
         )
     alphas = load_alphas(config.workdir)
-    if len(alphas) == 1:
+    if files.is_text_run(config.workdir):
         _check_no_limits(config)
         return Choice(derive_recurrent(*alphas))
     selection = SELECTIONS[config.selection]
     if not selection.obeys_limits and not selection.needs_supernet:  # independent of the settings
         context = Context(load_space(config.workdir))
-        check_rule(config.selection, context, len(alphas) > 2)
+        check_rule(config.selection, context, len(alphas) > len(context.space.kinds))
         return Choice(choose(config.selection, context, alphas))
     search = resumed(SearchConfig, config.workdir)
     space = load_space(config.workdir)
@@ -111,7 +111,7 @@ def _costs(config: DeriveConfig, search: SearchConfig, space: Space) -> tuple[Ce
     classes, fields = files.read_dataset(files.existing(config.workdir, files.DATASET))
     images = Preprocessing.from_dict(fields)
     size = (images.height, images.width)
-    target = target_of(config, search.preset, len(classes), size, images.channels)
+    target = target_of(config, search.preset, space, len(classes), size, images.channels)
     return costs_of(config, parsed_budget(config.budget).metric, target, space), target
 
 
@@ -121,7 +121,7 @@ def _measurement(
     space: Space,
     load: Callable[[SearchConfig], ImageDataset],
     report: Callable[[dict], None] | None,
-) -> Callable[[], Genotype]:
+) -> Callable[[], AnyGenotype]:
     """Returns the selection on the supernet of a finished search, as a function."""
     if search.relaxation not in SELECTIONS[config.selection].relaxations:
         known = " or ".join(SELECTIONS[config.selection].relaxations)

@@ -14,7 +14,7 @@ import numpy as np
 from darts_tf.configs.selections import SELECTIONS, STRENGTH
 from darts_tf.errors import InputError, in_one_line, shown
 from darts_tf.spaces.derivation import derive_genotype
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
 
 
@@ -33,11 +33,11 @@ class Context:
     space: Space
     relaxation: str = "softmax"
     max_skips: int | None = None
-    within_budget: Callable[..., Genotype] | None = None
-    measure_supernet: Callable[[], Genotype] | None = None
+    within_budget: Callable[..., AnyGenotype] | None = None
+    measure_supernet: Callable[[], AnyGenotype] | None = None
 
 
-def choose(name: str, context: Context, alphas: Sequence) -> Genotype:
+def choose(name: str, context: Context, alphas: Sequence) -> AnyGenotype:
     """Returns the cells that a rule chooses.
 
     Args:
@@ -81,21 +81,21 @@ def check_rule(name: str, context: Context, over_edges: bool = False) -> None:
         ) from error
 
 
-def by_strength(context: Context, alphas: Sequence[np.ndarray]) -> Genotype:
+def by_strength(context: Context, alphas: Sequence[np.ndarray]) -> AnyGenotype:
     """Keeps the strongest operations and edges within the limits (Liu et al. 2019, sec. 2.4)."""
     if context.within_budget is not None:
         return context.within_budget(*alphas)
     return derive_genotype(context.space, alphas, context.relaxation, context.max_skips)
 
 
-def by_perturbation(context: Context, alphas: Sequence[np.ndarray]) -> Genotype:
+def by_perturbation(context: Context, alphas: Sequence[np.ndarray]) -> AnyGenotype:
     """Keeps what the supernet's accuracy depends on most (Wang et al. 2021, DARTS-PT)."""
     return context.measure_supernet()
 
 
 def by_users_rule(
     name: str, rule: Callable, context: Context, alphas: Sequence[np.ndarray]
-) -> Genotype:
+) -> AnyGenotype:
     """Calls a rule that a user has registered, `rule(alphas, primitives) -> Genotype`.
 
     Args:
@@ -109,8 +109,14 @@ def by_users_rule(
         InputError: it returns something else than a genotype.
     """
     genotype = rule([np.array(part, np.float64) for part in alphas], context.space.candidates)
-    if not isinstance(genotype, Genotype):
+    expected = context.space.genotype_class
+    if not isinstance(genotype, expected):
         raise InputError(
-            f"Expected the selection {name} to give a Genotype. Received: {shown(genotype)}"
+            f"Expected the selection {name} to give {_article(expected.__name__)}. "
+            f"Received: {shown(genotype)}"
         )
     return genotype
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

@@ -23,7 +23,7 @@ from darts_tf.runtime.distribution import is_chief
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import weights_of
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 
 LOG = logging.getLogger("darts_tf")
@@ -35,7 +35,7 @@ def search_as_asked(
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     report_selection: Callable[[dict], None] | None = None,
-) -> Genotype:
+) -> AnyGenotype:
     """Searches in stages if the settings have stages, otherwise as `images.search_images`.
 
     Args:
@@ -59,7 +59,7 @@ def search_in_stages(
     dataset: ImageDataset,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> Genotype:
+) -> AnyGenotype:
     """Searches in the stages of the settings. A resumed search continues in its last stage.
 
     Args:
@@ -84,7 +84,7 @@ def search_in_stages(
             stage = config.stage(number)
             LOG.info("stage %d: %d cells", number + 1, stage.cells)
             if number:  # the first stage has all operations
-                alphas = load_alphas(config.stage(number - 1).workdir)[:2]
+                alphas = load_alphas(config.stage(number - 1).workdir)[: len(space.kinds)]
                 count = config.stage_operations[number]
                 space = strongest(space, alphas, count, config.relaxation)
             stage = dataclasses.replace(stage, resume=config.resume and files.is_run(stage.workdir))

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
-from darts_tf.configs import BudgetConfig, TrainConfig, kind_of
+from darts_tf.configs import BudgetConfig, kind_of
 from darts_tf.configs.budgets import parsed_budget
-from darts_tf.configs.presets import TRAINED_BY
+from darts_tf.configs.images import training_recipe
 from darts_tf.costs import latency_table
 from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.costs.tables import CellCosts, cell_costs
 from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.models.counting import checked_target, cost_table
+from darts_tf.models.network import check_stack
 from darts_tf.runs import files
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.runs.alphas import load_space
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 
 
 def target_of(
     config: BudgetConfig,
     preset: str,
+    space: Space,
     classes: int,
     image_size: tuple[int, int],
     image_channels: int,
@@ -37,14 +39,15 @@ def target_of(
     Args:
         config: settings of the budget.
         preset: preset of the search.
+        space: search space.
         classes: number of classes.
         image_size: rows and columns of the images of the search.
         image_channels: 3 for color images, 1 for grayscale.
 
     Raises:
-        InputError: images too small for the network.
+        InputError: images too small for the network, or sizes that the cells' network cannot have.
     """
-    recipe = recipe_of(preset)
+    recipe = training_recipe(preset, space.genotype_class)
 
     def chosen(name):
         setting = getattr(config, f"budget_{name}")
@@ -52,17 +55,9 @@ def target_of(
 
     side, stem = config.budget_image_size, chosen("stem")
     size = image_size if side is None else (side, side)
+    check_stack(space.genotype_class, chosen("cells"), stem)
     sizes = (chosen("channels"), chosen("cells"), *size)
     return checked_target(Target(*sizes, stem, classes, image_channels))
-
-
-def recipe_of(preset: str) -> dict[str, object]:
-    """Returns the training settings for cells that were searched with a preset.
-
-    They are those of the preset of this name, or else the one that belongs to it.
-    """
-    own = TrainConfig.presets.get(TRAINED_BY.get(preset, preset), {})
-    return {field.name: field.default for field in dataclasses.fields(TrainConfig)} | own
 
 
 def target_of_run(folder: pathlib.Path) -> Target | None:
@@ -81,7 +76,8 @@ def target_of_run(folder: pathlib.Path) -> Target | None:
     kind = kind_of(stored)
     if kind.on_text or not (kind.searches or kind.trains):
         return None
-    recipe = stored if kind.trains else recipe_of(stored["preset"])
+    space = None if kind.trains else load_space(folder)
+    recipe = stored if kind.trains else training_recipe(stored["preset"], space.genotype_class)
     classes, fields = files.read_dataset(files.existing(folder, files.DATASET))
     images = Preprocessing.from_dict(fields)
     sizes = (recipe["channels"], recipe["cells"], images.height, images.width, recipe["stem"])
@@ -106,13 +102,13 @@ def costs_of(
         threads = None if config.latency_of_any_machine else config.latency_threads
         table = latency_table.load(config.latency_table, threads)
     else:
-        table = cost_table(metric, all_parts(target, space.nodes, space.all_primitives))
+        table = cost_table(metric, all_parts(target, space))
     return cell_costs(table, target, space)
 
 
 def within_budget(
     config: BudgetConfig, target: Target, space: Space = SPACES[DARTS], **options
-) -> Callable[..., Genotype] | None:
+) -> Callable[..., AnyGenotype] | None:
     """Returns a function that derives the best cells within the budget from alphas.
 
     Args:
@@ -131,7 +127,7 @@ def within_budget(
         return None
     budget = parsed_budget(config.budget)
     costs = costs_of(config, budget.metric, target, space)
-    equal = [np.zeros(table.shape) for table in (costs.normal, costs.reduce)]
+    equal = [np.zeros(table.shape) for table in costs.tables]
     derived = functools.partial(derive_within, budget, costs, **options)
     derived(*equal)  # fails before the search if no cells meet the budget
     return derived

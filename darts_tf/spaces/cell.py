@@ -132,6 +132,10 @@ def reductions(cells: int) -> list[bool]:
     return [i in (cells // 3, 2 * cells // 3) for i in range(cells)]
 
 
+STAGES = (1, 2, 4)
+"""Channels of the stages of NAS-Bench-201's network, as multiples of those of its stem."""
+
+
 def count_cells(nodes: int = NODES, primitives: int = len(PRIMITIVES) - 1) -> int:
     """Returns the number of derivable cells: 1,037,664,180 for four nodes and seven operations.
 

@@ -113,6 +113,7 @@ class _Genotype:
         abbreviates: whether metrics have operations in a short form, see `abbreviated`.
         fewest_cells: smallest number of cells of a network.
         usual_sizes: settings of the network in the paper, which commands have as defaults.
+        described: the cells in error messages.
     """
 
     kinds: ClassVar[tuple[str, ...]]
@@ -120,6 +121,7 @@ class _Genotype:
     abbreviates: ClassVar[bool] = True
     fewest_cells: ClassVar[int] = 3
     usual_sizes: ClassVar[dict[str, int]] = {"channels": 36, "cells": 20}
+    described: ClassVar[str] = "normal and reduction cells"
 
     @property
     def cells(self) -> tuple[DiscreteCell, ...]:
@@ -264,6 +266,7 @@ class RecurrentGenotype(_Genotype):
 
     kinds = ("recurrent",)
     on_text = True
+    described = "a recurrent cell"
 
     @property
     def cells(self) -> tuple[DiscreteCell, ...]:
@@ -317,6 +320,7 @@ class EdgeGenotype(_Genotype):
     abbreviates = False
     fewest_cells = 1
     usual_sizes: ClassVar[dict[str, int]] = {"channels": 16, "cells": 5}
+    described = "a cell with an operation on every edge"
 
     def __post_init__(self):
         operations = checked_operations("operations", self.operations)

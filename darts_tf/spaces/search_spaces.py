@@ -171,7 +171,7 @@ class Space:
     def _unlike(self, *classes: type[AnyGenotype]) -> InputError:
         """Returns the error of a space that has no genotypes of these classes."""
         wanted = ", or ".join(
-            f"{_KINDS[each]} with {_listed(_TOPOLOGIES[each])}" for each in classes
+            f"{each.described} with {_listed(_TOPOLOGIES[each])}" for each in classes
         )
         received = _listed({name: getattr(self, name) for name in _TOPOLOGIES[Genotype]})
         return InputError(
@@ -245,12 +245,6 @@ _TOPOLOGIES: dict[type[AnyGenotype], dict[str, object]] = {
     RecurrentGenotype: {"inputs": 1, "edges_per_node": 1, "allow_none": False, "output": "mean"},
 }
 """The topology of the cells that each class of genotypes represents, by field of `Space`."""
-
-_KINDS = {
-    Genotype: "normal and reduction cells",
-    EdgeGenotype: "one cell",
-    RecurrentGenotype: "a recurrent cell",
-}
 
 
 def _listed(topology: dict[str, object]) -> str:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from darts_tf.data import AnySplit, Preprocessing, evaluation_batches
-from darts_tf.models.network import Network, logits_of
+from darts_tf.models.network import GenotypeNetwork, logits_of
 from darts_tf.runs.evaluations import (
     MATRIX_CLASSES,
     ClassResult,
@@ -71,7 +71,7 @@ class Answers:
 
 
 def answers_of(
-    network: Network, split: AnySplit, preprocessing: Preprocessing, batch_size: int = 256
+    network: GenotypeNetwork, split: AnySplit, preprocessing: Preprocessing, batch_size: int = 256
 ) -> Answers:
     """Returns the answers of a network to all images of a split, in one pass over them."""
     check_keras()

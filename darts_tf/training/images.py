@@ -28,14 +28,14 @@ from darts_tf.data import (
 )
 from darts_tf.errors import InputError
 from darts_tf.layers.stems import check_image_size
-from darts_tf.models.network import Network, load_network
+from darts_tf.models.network import GenotypeNetwork, check_stack, load_network
 from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runs.evaluations import Evaluation, evaluation_path, save_evaluation
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.atomic import replacing
 from darts_tf.runtime.distribution import is_chief, make_strategy
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.training.callbacks import Ramp, Record, run_callbacks
 from darts_tf.training.evaluation import answers_of, evaluation_of
 from darts_tf.training.feeds import image_feed
@@ -48,7 +48,7 @@ LOG = logging.getLogger("darts_tf")
 
 def train(
     config: TrainConfig,
-    genotype: Genotype,
+    genotype: AnyGenotype,
     dataset: ImageDataset,
     report: Callable[[dict], None] | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
@@ -78,6 +78,7 @@ def train(
         Diverged: losses or gradients were not finite, again after rolling back once.
         OSError: a file could not be written; earlier checkpoints are unchanged.
     """
+    check_stack(type(genotype), config.cells, config.stem, config.auxiliary)
     config = scaled_to(dataclasses.replace(config, dataset=dataset.name), genotype, dataset)
     watched = "test"
     if config.validation_split:
@@ -163,7 +164,7 @@ def dataset_of(config: ImageConfig, limit: int | None = None) -> ImageDataset:
     )
 
 
-def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
+def scaled_to(config, genotype: AnyGenotype, dataset: ImageDataset):
     """Returns the config with the channels that `max_macs` allows on a dataset's images.
 
     Raises:
@@ -174,7 +175,7 @@ def scaled_to(config, genotype: Genotype, dataset: ImageDataset):
     return scaled(config, genotype, len(dataset.classes), *image)
 
 
-def load_run(workdir: pathlib.Path) -> tuple[Network, Preprocessing, tuple[str, ...]]:
+def load_run(workdir: pathlib.Path) -> tuple[GenotypeNetwork, Preprocessing, tuple[str, ...]]:
     """Loads the network of a training run, its preprocessing, and the names of its classes.
 
     Raises:

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.configs import TrainConfig
-from darts_tf.models.network import Network, build_network, logits_of
+from darts_tf.models.network import GenotypeNetwork, build_network, logits_of
 from darts_tf.runtime.execution import compiles
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.training import averages
 from darts_tf.training.optimizers import SGD
 from darts_tf.training.trainer import Trainer
@@ -34,7 +34,7 @@ class NetworkTrainer(Trainer):
 
     def __init__(
         self,
-        network: Network,
+        network: GenotypeNetwork,
         auxiliary_weight: float = 0.4,
         class_weights: Sequence[float] | None = None,
         average_decay: float | None = None,
@@ -92,7 +92,7 @@ class NetworkTrainer(Trainer):
         averages.take(self.averages)
 
 
-def _averaged(network: Network) -> list[keras.Variable]:
+def _averaged(network: GenotypeNetwork) -> list[keras.Variable]:
     """Returns the network's weights and running statistics."""
     return [
         variable
@@ -103,7 +103,7 @@ def _averaged(network: Network) -> list[keras.Variable]:
 
 def build_trainer(
     config: TrainConfig,
-    genotype: Genotype,
+    genotype: AnyGenotype,
     classes: int,
     image_channels: int,
     class_weights: Sequence[float] | None = None,

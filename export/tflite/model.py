@@ -14,14 +14,14 @@ from darts_tf.export.images import Examples
 from darts_tf.export.inference import frozen_logits, image_shape
 from darts_tf.export.tflite.metadata import with_metadata
 from darts_tf.export.tflite.quantization import VARIANTS
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 from darts_tf.ops.xnnpack import written_for_xnnpack
 
 SIGNATURE = "serving_default"
 
 
 def write(
-    network: Network,
+    network: GenotypeNetwork,
     preprocessing: Preprocessing,
     path: pathlib.Path,
     examples: Examples,

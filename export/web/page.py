@@ -15,7 +15,7 @@ from darts_tf.export import folder
 from darts_tf.export.images import Examples
 from darts_tf.export.tflite import model as tflite_model
 from darts_tf.export.web import vendoring
-from darts_tf.models.network import Network
+from darts_tf.models.network import GenotypeNetwork
 from darts_tf.runtime import atomic
 
 STATIC = pathlib.Path(__file__).parent / "static"
@@ -26,7 +26,7 @@ LISTED = "files.js"
 
 
 def write(
-    network: Network, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
+    network: GenotypeNetwork, preprocessing: Preprocessing, path: pathlib.Path, examples: Examples
 ) -> None:
     """Writes the folder of the page, for any static web server.
 

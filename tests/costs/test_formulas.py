@@ -12,6 +12,7 @@ from darts_tf.layers.primitives import Primitive
 from darts_tf.models.counting import layer_of, size_of
 from darts_tf.spaces.cell import ALL_PRIMITIVES
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import edge_space, space_of
 from darts_tf.spaces.zoo import GENOTYPES, ZOO
 
 TARGETS = {
@@ -24,7 +25,8 @@ TARGETS = {
 @mostly_slow(1, "name", TARGETS)
 def test_every_part_costs_what_its_layer_does(name):
     """Stems and classifiers count no products themselves: `test_counting` has plain NumPy do it."""
-    for part in all_parts(TARGETS[name], primitives=ALL_PRIMITIVES):
+    parts = all_parts(TARGETS[name], space_of(primitives=ALL_PRIMITIVES))
+    for part in [*parts, *all_parts(TARGETS[name], edge_space())]:
         cost, layer = formulas.part_cost(part), layer_of(part)
         if layer is None:
             assert cost == (0, 0, 0, 0)

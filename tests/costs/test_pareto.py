@@ -38,7 +38,7 @@ def problems(draw):
         alphas += list(random.integers(-steps, steps, (2, rows)) / steps)
     most = draw(st.sampled_from([2, 9, 10**7]))
     tables = random.integers(0, most, (2, rows, columns))
-    return alphas, CellCosts("macs", int(random.integers(0, 5)), *tables, space_of(nodes, FEW))
+    return alphas, CellCosts("macs", int(random.integers(0, 5)), tables, space_of(nodes, FEW))
 
 
 def strengths_by_node(cell, alphas, over, primitives):
@@ -153,7 +153,7 @@ def test_least_budget_is_told_and_is_enough(problem):
 def test_stronger_edge_of_a_node_comes_first():
     alphas = np.zeros((2, 2, 3))
     alphas[:, 1, 0] = 1.0
-    costs = CellCosts("macs", 0, *np.tile([[1, 0, 9]], (2, 2, 1)), space_of(1, FEW))
+    costs = CellCosts("macs", 0, np.tile([[1, 0, 9]], (2, 2, 1)), space_of(1, FEW))
     alphas[:, 0, 2] = 5.0  # the strongest, and too dear
     genotype = derive_within(Budget("macs", 4), costs, *alphas)
     assert genotype.normal == genotype.reduce == (("skip_connect", 1), ("skip_connect", 0))
@@ -165,7 +165,7 @@ def test_paper_space_is_searched_at_once(share):
     random = np.random.default_rng(0)
     alphas = random.normal(size=(2, 14, 8))
     tables = random.integers(10**4, 10**7, (2, 14, 8))
-    costs = CellCosts("latency", 10**6, *tables, SPACES[DARTS])
+    costs = CellCosts("latency", 10**6, tables, SPACES[DARTS])
     plain = costs.total(derive(*alphas))
     budget = Budget("latency", int(share * plain))
     genotype = derive_within(budget, costs, *alphas)
@@ -200,7 +200,7 @@ def test_networks_cost_less_the_smaller_the_budget(metric):
 
 
 def test_alphas_that_are_not_finite_are_refused():
-    costs = CellCosts("macs", 0, *np.ones((2, 2, 3), int), space_of(1, FEW))
+    costs = CellCosts("macs", 0, np.ones((2, 2, 3), int), space_of(1, FEW))
     with pytest.raises(InputError, match="Expected finite numbers. Received: alphas_reduce"):
         derive_within(Budget("macs", 9), costs, np.zeros((2, 3)), np.full((2, 3), np.nan))
 
@@ -211,13 +211,13 @@ def test_columns_may_stand_for_other_primitives_on_every_edge(seed):
     random = np.random.default_rng(seed)
     alphas = list(random.normal(size=(2, 9, 4)))
     names = np.array(("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3"))
-    costs = CellCosts("macs", 7, *random.integers(1, 99, (2, 9, 4)), space_of(3, names.tolist()))
+    costs = CellCosts("macs", 7, random.integers(1, 99, (2, 9, 4)), space_of(3, names.tolist()))
     orders = random.permuted(np.tile(np.arange(4), (2, 9, 1)), axis=2)
     dealt = [np.take_along_axis(a, order, 1) for a, order in zip(alphas, orders, strict=True)]
-    tables = zip((costs.normal, costs.reduce), orders, strict=True)
+    tables = zip(costs.tables, orders, strict=True)
     tables = [np.take_along_axis(table, order, 1) for table, order in tables]
     candidates = tuple(tuple(map(tuple, names[order].tolist())) for order in orders)
-    anew = CellCosts("macs", 7, *tables, Space(3, candidates))
+    anew = CellCosts("macs", 7, tables, Space(3, candidates))
     plain = derive(*alphas, primitives=tuple(names))
     assert anew.total(plain) == costs.total(plain)
     budget = Budget("macs", costs.total(plain) * 2 // 3)

@@ -14,15 +14,13 @@ from darts_tf.configs.estimators import ESTIMATORS
 from darts_tf.costs.tables import CellCosts
 from darts_tf.search.cost_penalty import cost_penalty, expected_cost
 from darts_tf.search.darts import DARTS
-from darts_tf.spaces.cell import edges
+from darts_tf.spaces.cell import CELLS, edges
 from darts_tf.spaces.search_spaces import Space, space_of
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 ROWS = edges(2)
 DRAW = np.random.default_rng(0)
-COSTS = CellCosts(
-    "macs", 1000, *DRAW.integers(0, 10**4, (2, len(ROWS), len(FEW))), space_of(2, FEW)
-)
+COSTS = CellCosts("macs", 1000, DRAW.integers(0, 10**4, (2, len(ROWS), len(FEW))), space_of(2, FEW))
 ALPHAS = [tf.constant(array) for array in DRAW.normal(size=(2, len(ROWS), len(FEW)))]
 OVER_EDGES = [tf.constant(array) for array in DRAW.normal(size=(2, len(ROWS)))]
 
@@ -36,7 +34,7 @@ def shares(alphas):
 def mean_of_all_cells(costs, alphas):
     """Enumerates the pairs of edges of each node, all equally likely, and weighs primitives."""
     total = costs.constant
-    tables = (np.delete(table, FEW.index("none"), 1) for table in (costs.normal, costs.reduce))
+    tables = (np.delete(table, FEW.index("none"), 1) for table in costs.tables)
     for table, array in zip(tables, alphas, strict=True):
         for node in (2, 3):
             rows = [row for row, (_, target) in enumerate(ROWS) if target == node]
@@ -54,7 +52,8 @@ def test_cells_may_have_primitives_of_their_own():
     """Compares a reduction cell without `none` with one whose `none` is never sampled."""
     kept = [0, 2]
     candidates = ((FEW,) * len(ROWS), (tuple(FEW[i] for i in kept),) * len(ROWS))
-    costs = CellCosts("macs", 1000, COSTS.normal, COSTS.reduce[:, kept], Space(2, candidates))
+    tables = (COSTS.tables[0], COSTS.tables[1][:, kept])
+    costs = CellCosts("macs", 1000, tables, Space(2, candidates))
     alphas = [ALPHAS[0], tf.gather(ALPHAS[1], kept, axis=1)]
     assert_close(expected_cost(costs, alphas), expected_cost(COSTS, ALPHAS), 1e-14)
 
@@ -71,7 +70,7 @@ def test_edge_that_weighs_all_is_drawn_twice():
     assert last.argmax() == 1
     found = float(expected_cost(COSTS, [*ALPHAS, *over]))
     by_hand = COSTS.constant
-    for cell, table in enumerate((COSTS.normal, COSTS.reduce)):
+    for cell, table in enumerate(COSTS.tables):
         kept = np.delete(table, FEW.index("none"), 1)
         each = (shares(ALPHAS[cell]) * kept).sum(1)
         by_hand += each[0] + each[1] + 2 * each[3]
@@ -119,7 +118,7 @@ class Toy(keras.Model):
     def __init__(self):
         super().__init__()
         noise = keras.initializers.RandomNormal(seed=1)
-        shapes = {"normal": COSTS.normal.shape, "reduce": COSTS.reduce.shape}
+        shapes = {name: table.shape for name, table in zip(CELLS, COSTS.tables, strict=True)}
         self.alphas = [
             self.add_weight(shape=shape, initializer=noise, name=name)
             for name, shape in shapes.items()

@@ -38,8 +38,8 @@ def measured_by(worth, calls=None):
 
 
 def chosen(worth, seed=0):
-    choice, measure = perturbation.nothing_decided(ROWS), measured_by(worth)
-    for decisions in perturbation.rounds(ROWS, seed):
+    choice, measure = perturbation.nothing_decided(SPACE), measured_by(worth)
+    for decisions in perturbation.rounds(SPACE, seed):
         for decision in decisions:
             choice, _ = perturbation.decide(choice, decision, EVEN, SPACE, measure)
     return choice
@@ -77,7 +77,7 @@ def test_selection_keeps_what_the_net_cannot_do_without_rather_than_the_largest_
         part[:, PRIMITIVES.index("skip_connect")] = 0.93
     decision = Decision(0, EDGE, 2)
     choice, without = perturbation.decide(
-        perturbation.nothing_decided(ROWS), decision, mixture, SPACE, measured_by(worth)
+        perturbation.nothing_decided(SPACE), decision, mixture, SPACE, measured_by(worth)
     )
     assert PRIMITIVES[choice.operations[0, 2]] == "sep_conv_3x3"
     assert "none" not in without
@@ -95,8 +95,8 @@ def test_edges_may_have_operations_of_their_own():
     def measure(parts):
         return float(np.sum(worth * parts)), 0.0
 
-    choice = perturbation.nothing_decided(2)
-    for decisions in perturbation.rounds(2, 0):
+    choice = perturbation.nothing_decided(space)
+    for decisions in perturbation.rounds(space, 0):
         for decision in decisions:
             choice, without = perturbation.decide(choice, decision, mixture, space, measure)
             assert "none" not in without
@@ -110,7 +110,7 @@ def test_equal_accuracies_are_told_apart_by_the_loss():
     def measure(mixture):
         return 0.5, 2.0 if mixture[1][4, 6] == 0 else 1.0
 
-    decided = perturbation.nothing_decided(ROWS), Decision(1, EDGE, 4), EVEN, SPACE
+    decided = perturbation.nothing_decided(SPACE), Decision(1, EDGE, 4), EVEN, SPACE
     choice, _ = perturbation.decide(*decided, measure)
     assert choice.operations[1, 4] == 6
     choice, _ = perturbation.decide(*decided, lambda mixture: (0.5, 1.0))
@@ -119,7 +119,7 @@ def test_equal_accuracies_are_told_apart_by_the_loss():
 
 def test_a_trial_masks_one_operation_and_leaves_the_rest():
     calls = []
-    choice = perturbation.nothing_decided(ROWS)
+    choice = perturbation.nothing_decided(SPACE)
     choice.operations[0, 0] = 4
     perturbation.decide(choice, Decision(0, EDGE, 3), EVEN, SPACE, measured_by(worths(), calls))
     assert len(calls) == 7
@@ -132,7 +132,7 @@ def test_a_trial_masks_one_operation_and_leaves_the_rest():
 
 
 def test_rounds_decide_everything_once_in_an_order_of_the_seed():
-    rounds = perturbation.rounds(ROWS, 0)
+    rounds = perturbation.rounds(SPACE, 0)
     assert len(rounds) == ROWS + NODES
     assert all([d.cell for d in decisions] == [0, 1] for decisions in rounds)
     kinds = [{d.kind for d in decisions} for decisions in rounds]
@@ -141,14 +141,14 @@ def test_rounds_decide_everything_once_in_an_order_of_the_seed():
         mine = [decisions[cell] for decisions in rounds]
         assert sorted(d.index for d in mine[:ROWS]) == list(range(ROWS))
         assert sorted(d.index for d in mine[ROWS:]) == list(range(NODES))
-    assert rounds == perturbation.rounds(ROWS, 0) != perturbation.rounds(ROWS, 1)
+    assert rounds == perturbation.rounds(SPACE, 0) != perturbation.rounds(SPACE, 1)
 
 
 def test_mixture_of_all_choices_is_that_of_the_genotype():
     edge_shares = [np.full(ROWS, 0.3) for _ in range(2)]
     choice = chosen(worths())
     genotype = perturbation.genotype_of(choice, SPACE)
-    found = perturbation.mixture_of(choice, [*EVEN, *edge_shares])
+    found = perturbation.mixture_of(choice, [*EVEN, *edge_shares], SPACE)
     expected = projected(genotype, [*EVEN, *edge_shares], SPACE)
     for ours, theirs in zip(found[:2], expected[:2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
