@@ -212,6 +212,7 @@ _COLUMNS = {
     "skips_normal": Column(
         "skips", "{:.0f}", "skip connections among the normal cell's edges", width=2
     ),
+    "skips_cell": Column("skips", "{:.0f}", "skip connections among the cell's edges", width=2),
     "discretisation_gap": Column("gap", "{:.1%}", "accuracy lost by keeping the cells' edges only"),
     "test_accuracy": Column("test", "{:.1%}", "", "accuracy on the test images"),
     "test_top5_accuracy": Column("top-5", "{:.1%}"),
@@ -224,7 +225,7 @@ _SHOWN: set[str] = set()  # legends that this process has printed
 WIDTH = 80
 """Most characters of a row."""
 
-_DISPENSABLE = ("memory", "seconds", "skips_normal", "loss")
+_DISPENSABLE = ("memory", "seconds", "skips_normal", "skips_cell", "loss")
 """Columns that are left out, in this order, where a row would be too long."""
 
 

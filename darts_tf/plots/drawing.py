@@ -22,7 +22,6 @@ from darts_tf.plots.legend import Entry, decimals_of
 from darts_tf.plots.palette import COLOURS, Theme, faded, kind_of, text_on
 from darts_tf.plots.sketches import Name, Operation, Sketch
 from darts_tf.plots.svg import moving, titled
-from darts_tf.spaces.cell import INPUTS
 
 TEXT, SMALL = 9.0, 7.5
 """Sizes of texts."""
@@ -87,8 +86,7 @@ def _tooltip(sketch: Sketch, operation: Operation) -> str:
 
 def states_of(sketch: Sketch) -> list[Vertex]:
     """The round vertices of a cell, the output last."""
-    first = 0 if sketch.recurrent else INPUTS
-    nodes = [Vertex(str(state)) for state in range(first, sketch.states)]
+    nodes = [Vertex(str(state)) for state in range(sketch.first, sketch.states)]
     inputs = [Vertex(*name, END) for name in sketch.input_names]
     return [*inputs, *nodes, Vertex(*sketch.output_name, END)]
 
@@ -120,7 +118,7 @@ def planned(sketch: Sketch, width: float, weighed: bool, down: bool = False) -> 
         weighed: True for boxes two lines high, with weights.
         down: True for inputs on top and the output at the bottom, instead of left and right.
     """
-    before = 2 if sketch.recurrent else 0
+    before = len(sketch.input_names) if sketch.first == 0 else 0
     *states, end = states_of(sketch)
     box = (width, TALL_BOX if weighed else BOX)
     sizes = [(2 * v.radius, 2 * v.radius) for v in states]

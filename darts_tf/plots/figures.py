@@ -32,7 +32,8 @@ from darts_tf.plots.legend import legend_of, weight_range
 from darts_tf.plots.palette import CSS_VARIABLES, DARK, LIGHT, PAGE, Theme
 from darts_tf.plots.sketches import Operation, Sketch, describe_sketch
 from darts_tf.plots.svg import moving, svg_of, titled
-from darts_tf.spaces.genotype import CELL_TITLES, Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import CELL_TITLES, AnyGenotype
+from darts_tf.spaces.search_spaces import Space
 from darts_tf.spaces.zoo import load_genotype
 
 MARGIN, HEADING, BETWEEN, EDGE = 14.0, 22.0, 16.0, 1.0
@@ -48,7 +49,7 @@ DOTS = 200
 
 
 def plot_genotype(
-    genotype: Genotype | RecurrentGenotype | str | os.PathLike[str],
+    genotype: AnyGenotype | str | os.PathLike[str],
     *,
     cell: str | None = None,
     strengths: Mapping[str, Sequence[float]] | Sequence[float] | None = None,
@@ -74,7 +75,7 @@ def plot_genotype(
     Raises:
         InputError: An unknown name or cell, a file without a genotype, or other strengths.
     """
-    if not isinstance(genotype, Genotype | RecurrentGenotype):
+    if not isinstance(genotype, AnyGenotype):
         genotype = load_genotype(genotype, recurrent=True if cell == "recurrent" else None)
     return composed(sketches.of_genotype(genotype, cell, strengths), _page(title, dark), ax)
 
@@ -82,11 +83,12 @@ def plot_genotype(
 def plot_supernet(
     alphas,
     *,
-    genotype: Genotype | RecurrentGenotype | None = None,
+    genotype: AnyGenotype | None = None,
     cell: str | None = None,
     primitives: Sequence[str] | None = None,
     relaxation: str = "softmax",
     edge_primitives=None,
+    space: Space | None = None,
     title: str | None = None,
     dark: bool = False,
     ax=None,
@@ -103,6 +105,8 @@ def plot_supernet(
         primitives: what the columns stand for; by default the usual ones.
         relaxation: as in `derive`.
         edge_primitives: as in `derive`.
+        space: search space, for cells other than DARTS' and recurrent ones; it replaces
+            `primitives` and `edge_primitives`.
         title: as in `plot_genotype`.
         dark: as in `plot_genotype`.
         ax: as in `plot_genotype`.
@@ -118,6 +122,7 @@ def plot_supernet(
         primitives=primitives,
         relaxation=relaxation,
         edge_primitives=edge_primitives,
+        space=space,
     )
     return composed(found, _page(title, dark), ax)
 
@@ -224,7 +229,7 @@ class InlineCell:
     """The drawing of a cell for a page."""
 
     cell: str
-    """One of `sketches.CELLS`."""
+    """A key of `genotype.CELL_KINDS`."""
     svg: str
     """An `svg` element. Its colors are CSS variables: `--cell-ink`, and so on with the fields of
     `palette.Theme`."""
@@ -232,7 +237,7 @@ class InlineCell:
     """Width and height in points."""
 
 
-def inline_cells(genotype: Genotype | RecurrentGenotype) -> list[InlineCell]:
+def inline_cells(genotype: AnyGenotype) -> list[InlineCell]:
     """Draws each cell of a genotype for a page that has headings and a legend itself.
 
     All cells are drawn from left to right, or all from top to bottom if that is narrower by

@@ -64,7 +64,8 @@ def animation(
         title: as in `plot_supernet`; the epoch follows it.
         results: by epoch, what follows in the title, such as the accuracy.
         dark: as in `plot_supernet`.
-        **of_search: `primitives`, `relaxation` and `edge_primitives`, as in `plot_supernet`.
+        **of_search: `primitives`, `relaxation`, `edge_primitives` and `space`, as in
+            `plot_supernet`.
 
     Returns:
         The bytes of the file: GIF, or SVG that moves by itself and shows the last epoch in print.

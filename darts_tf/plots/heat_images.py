@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.derivation import edge_shares, weights_of
 from darts_tf.spaces.search_spaces import Space
 
@@ -27,7 +26,7 @@ EDGE = "whole edge"
 
 
 def heat_images(alphas: Sequence, space: Space, relaxation: str = "softmax") -> dict[str, bytes]:
-    """PNG files by the kind of cell: `normal` and `reduce`, or `recurrent`.
+    """PNG files by the kind of cell, see `Space.kinds`.
 
     Args:
         alphas: the arrays of a supernet.
@@ -36,9 +35,11 @@ def heat_images(alphas: Sequence, space: Space, relaxation: str = "softmax") -> 
     """
     labels = [f"{source} -> {target}" for source, target in space.edges]
     images = {}
-    for number, cell in enumerate(("recurrent",) if len(alphas) == 1 else CELLS):
+    kinds = space.kinds
+    over_edges = alphas[len(kinds) :]
+    for number, cell in enumerate(kinds):
         weights = weights_of(alphas[number], relaxation)
-        shares = edge_shares(alphas[2 + number], space) if len(alphas) > 2 else None
+        shares = edge_shares(over_edges[number], space) if len(over_edges) else None
         images[cell] = heat_map(weights, labels, space.candidates[number], shares)
     return images
 

@@ -41,7 +41,8 @@ def legend_of(
         weights: the range of the weights that the widths of edges show.
     """
     operations = list(operations)
-    kinds = set() if cells[0].recurrent else {kind_of(each.primitive) for each in operations}
+    output = cells[0].output
+    kinds = set() if output == "mean" else {kind_of(each.primitive) for each in operations}
     entries = [Entry("box", kind, COLOURS[kind]) for kind in COLOURS if kind in kinds]
     if not all(operation.kept for operation in operations):
         entries.append(Entry("faint", "faint: not in the genotype"))
@@ -50,22 +51,31 @@ def legend_of(
         entries.append(
             Entry("widths", f"weight, {low} to {high}" if low < high else f"weight {low}")
         )
-    inputs, output = cells[0].input_names, (cells[0].output_name,)
-    if cells[0].recurrent:
-        return (
-            *entries,
-            Entry("names", "input, and output of the previous step", names=inputs),
-            Entry("node", "node"),
-            Entry("names", "output", names=output),
-            Entry("thin", "no operation: inputs enter node 0; the output is the mean of nodes"),
-        )
+    of_inputs, of_nodes, of_output, thin = _TEXTS[output]
     return (
         *entries,
-        Entry("names", "outputs of the two previous cells", names=inputs),
-        Entry("node", "node: the sum of its edges"),
-        Entry("names", "output of this cell", names=output),
-        Entry("thin", "no operation: nodes are concatenated to the output"),
+        Entry("names", of_inputs, names=cells[0].input_names),
+        Entry("node", of_nodes),
+        Entry("names", of_output, names=(cells[0].output_name,)),
+        Entry("thin", f"no operation: {thin}"),
     )
+
+
+_TEXTS = {
+    "concat": (
+        *("outputs of the two previous cells", "node: the sum of its edges"),
+        *("output of this cell", "nodes are concatenated to the output"),
+    ),
+    "mean": (
+        *("input, and output of the previous step", "node", "output"),
+        "inputs enter node 0; the output is the mean of nodes",
+    ),
+    "last": (
+        *("output of the previous cell", "node: the sum of its edges", "output of this cell"),
+        "the last node is the output",
+    ),
+}
+"""Texts of inputs, nodes, output and thin lines, by how the output of the cells is made."""
 
 
 def weight_range(operations: Iterable[Operation]) -> tuple[float, float] | None:

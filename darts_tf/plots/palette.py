@@ -12,6 +12,7 @@ KINDS = {
     "sep_conv": "separable convolution",
     "dil_conv": "dilated convolution",
     "conv": "convolution",
+    "nor_conv": "convolution",
     "max_pool": "pooling",
     "avg_pool": "pooling",
     "skip": "skip connection",

@@ -9,7 +9,8 @@ import numpy as np
 
 from darts_tf.errors import InputError, shown, unknown_name
 from darts_tf.spaces.cell import (
-    INPUTS,
+    CELLS,
+    NONE,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
     recurrent_nodes_of,
@@ -17,14 +18,15 @@ from darts_tf.spaces.cell import (
 from darts_tf.spaces.derivation import (
     STRENGTHS,
     derive,
-    derive_recurrent,
+    derive_genotype,
     space_of_alphas,
     strengths,
 )
 from darts_tf.spaces.genotype import (
+    CELL_KINDS,
     CELL_TITLES,
-    Genotype,
-    RecurrentGenotype,
+    AnyGenotype,
+    DiscreteCell,
     edge_words,
     state_words,
 )
@@ -32,9 +34,6 @@ from darts_tf.spaces.search_spaces import Space, recurrent_space
 
 Name = tuple[str, str]
 """Name of a vertex: a letter or number, and a subscript, which may be empty."""
-
-CELLS = ("normal", "reduce", "recurrent")
-"""Names of cells; a genotype has the first two or the last."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,36 +51,55 @@ class Operation:
     """True if the discrete cell has this operation."""
 
 
+INPUT_NAMES: dict[str, tuple[Name, ...]] = {
+    "concat": (("c", "k−2"), ("c", "k−1")),
+    "mean": (("x", "t"), ("h", "t−1")),
+    "last": (("c", "k−1"),),
+}
+"""Names of the inputs of a cell, by how its output is made."""
+
+OUTPUT_NAMES: dict[str, Name] = {"concat": ("c", "k"), "mean": ("h", "t"), "last": ("c", "k")}
+"""Name of the output of a cell, by how it is made."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sketch:
     """A cell. States count from 0, inputs before nodes, as in genotypes."""
 
     cell: str
-    """One of `CELLS`."""
+    """A key of `genotype.CELL_KINDS`."""
     nodes: int
     operations: tuple[Operation, ...]
     concat: tuple[int, ...]
     """The states that make the output."""
 
     @property
-    def recurrent(self) -> bool:
-        """True for a recurrent cell, whose state 0 combines two inputs."""
-        return self.cell == "recurrent"
+    def output(self) -> str:
+        """How the output is made, one of `search_spaces.OUTPUTS`."""
+        return CELL_KINDS[self.cell].output
+
+    @property
+    def first(self) -> int:
+        """Number of the first state that is drawn as a node.
+
+        That of a recurrent cell is state 0, which combines two inputs.
+        """
+        return 0 if self.output == "mean" else CELL_KINDS[self.cell].inputs
 
     @property
     def states(self) -> int:
         """Number of states without the output."""
-        return self.nodes + (1 if self.recurrent else INPUTS)
+        return self.nodes + CELL_KINDS[self.cell].inputs
 
     @property
-    def input_names(self) -> tuple[Name, Name]:
-        """Names of the two inputs."""
-        return (("x", "t"), ("h", "t−1")) if self.recurrent else (("c", "k−2"), ("c", "k−1"))
+    def input_names(self) -> tuple[Name, ...]:
+        """Names of the inputs."""
+        return INPUT_NAMES[self.output]
 
     @property
     def output_name(self) -> Name:
         """Name of the output."""
-        return ("h", "t") if self.recurrent else ("c", "k")
+        return OUTPUT_NAMES[self.output]
 
     def words(self, operation: Operation) -> str:
         """Returns what an operation is and between which states it lies, in words."""
@@ -96,11 +114,14 @@ def describe_sketch(sketch: Sketch) -> str:
 
 
 def of_genotype(
-    genotype: Genotype | RecurrentGenotype, cell: str | None = None, strengths=None
+    genotype: AnyGenotype, cell: str | None = None, strengths=None
 ) -> tuple[Sketch, ...]:
-    """The cells of a genotype; see `figures.plot_genotype` for what is asked for and raised."""
-    names = CELLS[2:] if isinstance(genotype, RecurrentGenotype) else CELLS[:2]
-    chosen = _chosen(names, cell)
+    """The cells of a genotype; see `figures.plot_genotype` for what is asked for and raised.
+
+    Edges with `none` are left out.
+    """
+    cells = {each.kind: each for each in genotype.cells}
+    chosen = _chosen(tuple(cells), cell)
     if strengths is not None and not isinstance(strengths, dict):
         if len(chosen) > 1:
             raise InputError(
@@ -108,9 +129,9 @@ def of_genotype(
             )
         strengths = {chosen[0]: strengths}
     for name in strengths or {}:
-        if name not in names:
-            raise unknown_name("cell", name, names)
-    return tuple(_discrete(genotype, name, (strengths or {}).get(name)) for name in chosen)
+        if name not in cells:
+            raise unknown_name("cell", name, tuple(cells))
+    return tuple(_discrete(cells[name], (strengths or {}).get(name)) for name in chosen)
 
 
 def _chosen(names: Sequence[str], cell: str | None) -> tuple[str, ...]:
@@ -121,17 +142,15 @@ def _chosen(names: Sequence[str], cell: str | None) -> tuple[str, ...]:
     return (cell,)
 
 
-def _discrete(genotype, cell: str, weights) -> Sketch:
-    pairs = getattr(genotype, cell)
-    recurrent = cell == "recurrent"
-    a_node, first = (1, 1) if recurrent else (2, INPUTS)
-    concat = genotype.concat if recurrent else getattr(genotype, f"{cell}_concat")
-    weights = [None] * len(pairs) if weights is None else _checked(weights, len(pairs), cell)
+def _discrete(cell: DiscreteCell, weights=None) -> Sketch:
+    edges = cell.edges
+    weights = [None] * len(edges) if weights is None else _checked(weights, len(edges), cell.kind)
     operations = (
-        Operation(primitive, source, first + i // a_node, weight)
-        for i, ((primitive, source), weight) in enumerate(zip(pairs, weights, strict=True))
+        Operation(*edge, weight)
+        for edge, weight in zip(edges, weights, strict=True)
+        if edge[0] != NONE
     )
-    return Sketch(cell, len(pairs) // a_node, tuple(operations), concat)
+    return Sketch(cell.kind, len(cell.nodes), tuple(operations), cell.concat)
 
 
 def _checked(weights, count: int, cell: str) -> list[float]:
@@ -150,41 +169,50 @@ def _checked(weights, count: int, cell: str) -> list[float]:
 def of_alphas(
     alphas,
     *,
-    genotype: Genotype | RecurrentGenotype | None = None,
+    genotype: AnyGenotype | None = None,
     cell: str | None = None,
     primitives: Sequence[str] | None = None,
     relaxation: str = "softmax",
     edge_primitives=None,
+    space: Space | None = None,
 ) -> tuple[Sketch, ...]:
     """The cells of a supernet; see `figures.plot_supernet` for what is asked for and raised."""
-    if len(alphas) not in (1, 2, 4):
+    if space is None and len(alphas) not in (1, 2, 4):
         raise InputError(f"Expected 1, 2 or 4 arrays of alphas. Received: {len(alphas)}")
     if relaxation not in STRENGTHS:
         raise unknown_name("relaxation", relaxation, STRENGTHS)
-    recurrent = len(alphas) == 1
-    primitives = tuple(primitives or (RECURRENT_PRIMITIVES if recurrent else PRIMITIVES))
-    if recurrent:
-        _chosen(CELLS[2:], cell)
-        found = derive_recurrent(*alphas, primitives=primitives)
-        space = recurrent_space(recurrent_nodes_of(len(alphas[0])), primitives)
-        return (_recurrent(space, alphas[0], genotype or found),)
-    names = {"primitives": primitives, "edge_primitives": edge_primitives}
-    genotype = genotype or derive(*alphas, relaxation=relaxation, **names)
+    if space is None and len(alphas) == 1:
+        nodes = recurrent_nodes_of(len(alphas[0]))
+        space = recurrent_space(nodes, tuple(primitives or RECURRENT_PRIMITIVES))
+        relaxation = "softmax"
+    if space is not None:
+        genotype = genotype or derive_genotype(space, alphas, relaxation)
+        spaces = [space] * len(space.kinds)
+    else:  # the numbers of nodes of both cells are those of their alphas
+        names = {
+            "primitives": tuple(primitives or PRIMITIVES),
+            "edge_primitives": edge_primitives,
+        }
+        genotype = genotype or derive(*alphas, relaxation=relaxation, **names)
+        spaces = [space_of_alphas(i, alphas[i], **names) for i in range(len(CELLS))]
+    kinds = spaces[0].kinds
+    over_edges = alphas[len(kinds) :] or (None,) * len(kinds)
     sketches = []
-    for name in _chosen(CELLS[:2], cell):
-        number = CELLS.index(name)
-        space = space_of_alphas(number, alphas[number], **names)
-        over_edges = alphas[number + 2] if len(alphas) == 4 else None
-        weights = strengths(space, number, alphas[number], over_edges, relaxation)
-        sketches.append(_mixed(name, space, weights, genotype))
+    for name in _chosen(kinds, cell):
+        i = kinds.index(name)
+        weights = strengths(spaces[i], i, alphas[i], over_edges[i], relaxation)
+        sketches.append(_mixed(spaces[i], i, weights, genotype))
     return tuple(sketches)
 
 
-def _kept(genotype, cell: str, nodes: int) -> Sketch:
+def _kept(genotype: AnyGenotype, kind: str, nodes: int) -> Sketch:
     """The discrete cell that a supernet's is to become."""
-    if not hasattr(genotype, cell):
-        raise InputError(f"Expected a genotype with a {cell} cell. Received: {shown(genotype)}")
-    discrete = _discrete(genotype, cell, None)
+    cells = {cell.kind: cell for cell in getattr(genotype, "cells", ())}
+    if kind not in cells:
+        raise InputError(
+            f"Expected a genotype with a {CELL_TITLES[kind]}. Received: {shown(genotype)}"
+        )
+    discrete = _discrete(cells[kind])
     if discrete.nodes != nodes:
         raise InputError(
             f"Expected a genotype of the alphas' {nodes} nodes. Received: {discrete.nodes} nodes"
@@ -192,18 +220,11 @@ def _kept(genotype, cell: str, nodes: int) -> Sketch:
     return discrete
 
 
-def _mixed(cell: str, space: Space, weights: np.ndarray, genotype) -> Sketch:
-    names = space.candidates[CELLS.index(cell)]
-    discrete = _kept(genotype, cell, space.nodes)
-    operations = _strongest(space.edges, weights, names, discrete)
-    return Sketch(cell, space.nodes, operations, discrete.concat)
-
-
-def _recurrent(space: Space, alphas, genotype) -> Sketch:
-    discrete = _kept(genotype, "recurrent", space.nodes)
-    weights = strengths(space, 0, alphas)
-    operations = _strongest(space.edges, weights, space.candidates[0], discrete)
-    return Sketch("recurrent", space.nodes, operations, discrete.concat)
+def _mixed(space: Space, number: int, weights: np.ndarray, genotype: AnyGenotype) -> Sketch:
+    kind = space.kinds[number]
+    discrete = _kept(genotype, kind, space.nodes)
+    operations = _strongest(space.edges, weights, space.candidates[number], discrete)
+    return Sketch(kind, space.nodes, operations, discrete.concat)
 
 
 def _strongest(pairs, weights, names, discrete: Sketch) -> tuple[Operation, ...]:

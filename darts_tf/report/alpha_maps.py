@@ -16,22 +16,14 @@ from darts_tf.runs import files
 from darts_tf.runs.alphas import load_history, load_space
 from darts_tf.spaces.cell import (
     ALL_PRIMITIVES,
-    CELLS,
-    INPUTS,
     PRIMITIVES,
     RECURRENT_PRIMITIVES,
     nodes_of,
-    recurrent_edges,
     recurrent_nodes_of,
 )
-from darts_tf.spaces.derivation import (
-    derive_genotype,
-    derive_recurrent,
-    edge_shares,
-    weights_of,
-)
-from darts_tf.spaces.genotype import CELL_TITLES
-from darts_tf.spaces.search_spaces import Space, space_of
+from darts_tf.spaces.derivation import derive_genotype, edge_shares, weights_of
+from darts_tf.spaces.genotype import CELL_TITLES, DiscreteCell
+from darts_tf.spaces.search_spaces import Space, recurrent_space, space_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +31,7 @@ class CellMoves:
     """The mixture weights of one cell over the epochs of a search.
 
     Attributes:
-        name: `"normal"`, `"reduce"` or `"recurrent"`.
+        name: kind of the cell, a key of `genotype.CELL_KINDS`.
         edges: the (source, target) pair of every row.
         primitives: the names of the columns.
         weights: array (epochs, edges, primitives) of mixture weights from 0 to 1; NaN where a
@@ -94,36 +86,49 @@ def moves_of(
         raise InputError(f"{path}: Expected epochs from 0. Received: {shown(list(epochs))}")
     arrays = [np.stack(part) for part in zip(*(by_epoch[each] for each in epochs), strict=True)]
     try:
-        if len(arrays) == 1:
-            cells = (_recurrent(arrays[0]),)
-        else:
-            cells = _convolutional(arrays, _space(folder, arrays), relaxation, max_skips)
+        space = _space(folder, arrays)
+        cells = _cells(arrays, space, relaxation, max_skips)
     except (InputError, ValueError, IndexError) as error:
         raise InputError(f"{path}: {error}") from error
     return Moves(epochs, cells, relaxation)
 
 
 def _space(folder: pathlib.Path, arrays) -> Space:
-    """Returns the stored search space, or the paper's with the number of nodes of the alphas."""
+    """Returns the stored search space, or the usual one with the number of nodes of the alphas.
+
+    Raises:
+        InputError: recurrent cells with other columns than usual.
+    """
     if (folder / files.EDGE_PRIMITIVES).is_file():
         return load_space(folder)
-    return space_of(nodes_of(arrays[0].shape[1]), PRIMITIVES)
+    if len(arrays) > 1:
+        return space_of(nodes_of(arrays[0].shape[1]), PRIMITIVES)
+    if arrays[0].shape[2] != len(RECURRENT_PRIMITIVES):
+        raise InputError(
+            f"Expected {len(RECURRENT_PRIMITIVES)} columns. Received: {arrays[0].shape[2]}"
+        )
+    return recurrent_space(recurrent_nodes_of(arrays[0].shape[1]))
 
 
-def _convolutional(arrays, space: Space, relaxation: str, max_skips) -> tuple[CellMoves, ...]:
+def _cells(arrays, space: Space, relaxation: str, max_skips) -> tuple[CellMoves, ...]:
+    if space.genotype_class.on_text:
+        relaxation, max_skips = "softmax", None
     epochs = zip(*arrays, strict=True)
     derived = [derive_genotype(space, alphas, relaxation, max_skips) for alphas in epochs]
+    over_edges = arrays[len(space.kinds) :]
     cells = []
-    for i, cell in enumerate(CELLS):
+    for i, kind in enumerate(space.kinds):
         alphas, own = arrays[i], space.candidates[i]
         columns = tuple(sorted({name for row in own for name in row}, key=_order))
+        if len(set(own)) == 1:
+            columns = own[0]
         weights = np.full((*alphas.shape[:2], len(columns)), np.nan)
         for row, candidates in enumerate(own):
             places = [columns.index(name) for name in candidates]
             weights[:, row, places] = weights_of(alphas[:, row], relaxation)
-        shares = edge_shares(arrays[2 + i], space) if len(arrays) > 2 else None
-        kept = tuple(_places(getattr(each, cell), space.edges, columns) for each in derived)
-        cells.append(CellMoves(cell, space.edges, columns, weights, shares, kept))
+        shares = edge_shares(over_edges[i], space) if over_edges else None
+        kept = tuple(_places(each.cells[i], space.edges, columns) for each in derived)
+        cells.append(CellMoves(kind, space.edges, columns, weights, shares, kept))
     return tuple(cells)
 
 
@@ -132,25 +137,12 @@ def _order(name: str) -> tuple:
     return known, len(name), name
 
 
-def _places(pairs, rows, columns) -> frozenset[tuple[int, int]]:
-    """Returns the (row, column) of every pair of a convolutional cell."""
+def _places(cell: DiscreteCell, rows, columns) -> frozenset[tuple[int, int]]:
+    """Returns the (row, column) of every edge of a discrete cell."""
     return frozenset(
-        (rows.index((source, INPUTS + i // 2)), columns.index(primitive))
-        for i, (primitive, source) in enumerate(pairs)
+        (rows.index((source, target)), columns.index(primitive))
+        for primitive, source, target in cell.edges
     )
-
-
-def _recurrent(alphas: np.ndarray) -> CellMoves:
-    rows = recurrent_edges(recurrent_nodes_of(alphas.shape[1]))
-    columns = RECURRENT_PRIMITIVES
-    if alphas.shape[2] != len(columns):
-        raise InputError(f"Expected {len(columns)} columns. Received: {alphas.shape[2]}")
-    kept = []
-    for each in alphas:
-        pairs = enumerate(derive_recurrent(each).recurrent, 1)
-        places = ((rows.index((source, i)), columns.index(name)) for i, (name, source) in pairs)
-        kept.append(frozenset(places))
-    return CellMoves("recurrent", rows, columns, weights_of(alphas), None, tuple(kept))
 
 
 MOST_EPOCHS = 200

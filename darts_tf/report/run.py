@@ -9,7 +9,7 @@ import re
 from darts_tf import configs
 from darts_tf.configs import kind_of
 from darts_tf.configs.base import JobConfig
-from darts_tf.configs.presets import TRAIN_PRESETS
+from darts_tf.configs.images import training_recipe
 from darts_tf.costs.formulas import network_costs, word_costs
 from darts_tf.costs.parts import Target
 from darts_tf.errors import InputError, listed, shown
@@ -22,7 +22,7 @@ from darts_tf.runs.metrics import read_metrics, times_of
 from darts_tf.runs.soundness import doubts_of, doubts_of_accuracy
 from darts_tf.runtime.inputs import not_there
 from darts_tf.search import early_stopping
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.zoo import load_genotype
 
 LAST_EPOCH = 2**31
@@ -60,8 +60,8 @@ class Run:
     metrics: tuple[dict, ...]
     times: tuple[float, ...]
     seconds: float
-    genotype: Genotype | RecurrentGenotype | None
-    compared: dict[str, Genotype | RecurrentGenotype]
+    genotype: AnyGenotype | None
+    compared: dict[str, AnyGenotype]
     moves: Moves | None
     stop: early_stopping.Stop | None
     costs: tuple[int, int] | None
@@ -167,7 +167,7 @@ def _best(folder: pathlib.Path):
         return dataclasses.replace(config, workdir=pathlib.Path("DIR"), resume=False)
 
 
-def _compared(folder: pathlib.Path) -> dict[str, Genotype | RecurrentGenotype]:
+def _compared(folder: pathlib.Path) -> dict[str, AnyGenotype]:
     """Returns the different genotypes in a comparison's folder, trained or searched, by name."""
     genotypes = {}
     for path in sorted(folder.glob(f"*/s*-*/{files.GENOTYPE}")):
@@ -216,13 +216,14 @@ def _costs(config, genotype, folder: pathlib.Path, dataset: dict) -> tuple[int, 
     if genotype is None or not dataset:
         return None
     with reading(folder / files.DATASET):
-        if isinstance(genotype, RecurrentGenotype):
+        if genotype.on_text:
             vocabulary = _size(dataset, "vocabulary")
             parts = word_costs(config.units, vocabulary, len(genotype.recurrent))
             return sum(part.params for part in parts), sum(part.macs for part in parts)
         classes, images = files.read_dataset(folder / files.DATASET)
         sizes = (_size(images, "height"), _size(images, "width"))
-        return network_costs(_target(config, sizes, classes, _size(images, "channels")), genotype)
+        channels = _size(images, "channels")
+        return network_costs(_target(config, type(genotype), sizes, classes, channels), genotype)
 
 
 def _size(values: dict, name: str) -> int:
@@ -231,16 +232,16 @@ def _size(values: dict, name: str) -> int:
     return values[name]
 
 
-def _target(config, sizes: tuple[int, int], classes, image_channels: int) -> Target:
+def _target(
+    config, kind: type[AnyGenotype], sizes: tuple[int, int], classes, image_channels: int
+) -> Target:
     """Returns the network of a training; for a search, the one of its budget or its preset."""
     if not config.searches:
         chosen = {name: getattr(config, name) for name in ("channels", "cells", "stem")}
     else:
-        recipe, default = TRAIN_PRESETS.get(config.preset, {}), configs.TrainConfig
-        chosen = {
-            name: getattr(config, f"budget_{name}") or recipe.get(name, getattr(default, name))
-            for name in ("channels", "cells", "stem")
-        }
+        recipe = training_recipe(config.preset, kind)
+        names = ("channels", "cells", "stem")
+        chosen = {name: getattr(config, f"budget_{name}") or recipe[name] for name in names}
         sizes = (config.budget_image_size,) * 2 if config.budget_image_size else sizes
     chosen |= {"classes": len(classes), "image_channels": image_channels}
     return Target(height=sizes[0], width=sizes[1], **chosen)

@@ -17,7 +17,7 @@ from darts_tf.report.reproduce import command_of, defaults_of, differing, has_pr
 from darts_tf.report.run import Run
 from darts_tf.runs import files
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
+from darts_tf.spaces.genotype import AnyGenotype
 
 FEW = 4
 """Largest number of genotypes of a comparison whose sections are open at first."""
@@ -80,9 +80,7 @@ def _time(run: Run) -> str:
     return sentence
 
 
-def cells(
-    run: Run, name: str = "", seen: dict[Genotype | RecurrentGenotype, str] | None = None
-) -> str:
+def cells(run: Run, name: str = "", seen: dict[AnyGenotype, str] | None = None) -> str:
     """Returns the drawings of the run's cells, or of all genotypes of a comparison.
 
     Args:

@@ -19,6 +19,7 @@ from darts_tf.runs import files
 from darts_tf.runs.folder import MAY_DIFFER
 from darts_tf.runtime import atomic
 from darts_tf.spaces.difference import describe_changes
+from darts_tf.spaces.genotype import CELL_KINDS
 from darts_tf.spaces.zoo import load_genotype
 
 PATTERN = "events.out.tfevents.*"
@@ -263,7 +264,7 @@ def tag_of(metric: str) -> str:
 
 _OF_NETWORK = ("temperature", "perturb_radius", "op_dropout_rate", "drop_path_rate")
 _TRAINED = ("loss", "accuracy", "top5_accuracy", "perplexity")
-_CELLS = ("skips_normal", "skips_reduce", "entropy_normal", "entropy_reduce", "entropy_recurrent")
+_CELLS = tuple(f"{name}_{kind}" for name in ("skips", "entropy") for kind in CELL_KINDS)
 _COLLAPSE = ("eigenvalue", "discretised_accuracy", "discretisation_gap")
 _TAGS = {
     "arch_loss": "loss/alphas",

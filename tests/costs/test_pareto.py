@@ -19,8 +19,8 @@ from darts_tf.errors import InputError
 from darts_tf.models.counting import cost_table
 from darts_tf.spaces.cell import CELLS, PRIMITIVES, edges, nodes_of
 from darts_tf.spaces.derivation import derive, strengths
-from darts_tf.spaces.genotype import Genotype
-from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, space_of
+from darts_tf.spaces.genotype import EdgeGenotype, Genotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space, edge_space, space_of
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 FAST = settings(max_examples=examples(60), deadline=None)
@@ -225,3 +225,27 @@ def test_columns_may_stand_for_other_primitives_on_every_edge(seed):
         expected = derive_within(budget, costs, *alphas, max_skips=most)
         assert derive_within(budget, anew, *dealt, max_skips=most) == expected
         assert expected != plain
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("allow_none", [True, False])
+def test_no_cell_with_an_operation_on_every_edge_is_stronger(seed, allow_none):
+    """All 5 ** 3 cells of two nodes, within budgets from the least cost to the most."""
+    random = np.random.default_rng(seed)
+    space = edge_space(2, allow_none=allow_none)
+    alphas, tables = [random.normal(size=(3, 5))], [random.integers(0, 9, (3, 5))]
+    costs = CellCosts("macs", 3, tables, space)
+    weights = strengths(space, 0, alphas[0])
+    found = []
+    for columns in itertools.product(range(0 if allow_none else 1, 5), repeat=3):
+        names = tuple(space.primitives[column] for column in columns)
+        rows = range(3)
+        found.append((weights[rows, columns].sum(), costs.total(EdgeGenotype(names)), names))
+    for budget in sorted({cost for _, cost, _ in found}):
+        genotype = derive_within(Budget("macs", budget), costs, *alphas)
+        best = max((strength, names) for strength, cost, names in found if cost <= budget)
+        assert costs.total(genotype) <= budget
+        assert genotype == EdgeGenotype(best[1])
+    least = min(cost for _, cost, _ in found)
+    with pytest.raises(InputError, match=f"a budget of macs={least} or more"):
+        derive_within(Budget("macs", least - 1), costs, *alphas)

@@ -15,7 +15,7 @@ from darts_tf.costs.tables import CellCosts
 from darts_tf.search.cost_penalty import cost_penalty, expected_cost
 from darts_tf.search.darts import DARTS
 from darts_tf.spaces.cell import CELLS, edges
-from darts_tf.spaces.search_spaces import Space, space_of
+from darts_tf.spaces.search_spaces import Space, edge_space, space_of
 
 FEW = ("skip_connect", "none", "sep_conv_3x3")
 ROWS = edges(2)
@@ -159,3 +159,16 @@ def test_penalty_is_added_to_the_gradient_of_every_estimator(estimator):
         assert_close(moved - moved_by_loss, -slope, 1e-5)
     descended = (float(each.arch_loss.result()) for each in (with_penalty, plain))
     assert next(descended) - next(descended) == pytest.approx(float(penalty(before)), rel=1e-5)
+
+
+def test_expected_cost_of_cells_with_every_edge_is_the_mean_over_operations():
+    space, alphas = edge_space(2), np.random.default_rng(3).normal(size=(3, 5))
+    table = np.random.default_rng(4).integers(0, 99, (3, 5))
+    costs = CellCosts("macs", 10, (table,), space)
+    weights = np.exp(alphas) / np.exp(alphas).sum(1, keepdims=True)
+    mean = 10 + sum(
+        np.prod([weights[row, column] for row, column in enumerate(columns)])
+        * sum(table[row, column] for row, column in enumerate(columns))
+        for columns in itertools.product(range(5), repeat=3)
+    )
+    assert float(expected_cost(costs, [tf.constant(alphas)])) == pytest.approx(mean)
