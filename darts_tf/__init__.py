@@ -10,11 +10,11 @@ from darts_tf import keras_registration, lazy
 __version__ = "0.1.0"
 
 HOMES = {
-    "spaces.genotype": ("Genotype", "RecurrentGenotype"),
+    "spaces.genotype": ("EdgeGenotype", "Genotype", "RecurrentGenotype"),
     "spaces.derivation": ("derive", "derive_recurrent"),
     "spaces.zoo": ("GENOTYPES", "RECURRENT_GENOTYPES", "load_genotype"),
     "spaces.cell": ("ALL_PRIMITIVES", "PRIMITIVES", "RECURRENT_PRIMITIVES"),
-    "models.supernet": ("Supernet",),
+    "models.supernet": ("StagedSupernet", "Supernet"),
     "search.darts": ("DARTS",),
     "search.images": ("search_images",),
     "search.text": ("search_text",),

@@ -234,12 +234,12 @@ class TrainConfig(SeededConfig, RecipeConfig):
     @classmethod
     def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
         """Returns the fields of a preset that follow the genotype."""
-        fields = STAGED_TRAIN.get(preset, {})
-        if not fields or fields.keys() <= given.keys():
+        fields, name = STAGED_TRAIN.get(preset, {}), given.get("genotype")
+        if fields.keys() <= given.keys() or not isinstance(name, str):
             return {}
         try:
-            genotype = load_genotype(given.get("genotype", ""))
-        except InputError:  # reported when the genotype is needed
+            genotype = load_genotype(name)
+        except (InputError, OSError):  # reported when the genotype is needed
             return {}
         return dict(fields) if isinstance(genotype, EdgeGenotype) else {}
 

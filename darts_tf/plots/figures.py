@@ -198,7 +198,7 @@ def _plans(
 ) -> list[Plan]:
     """Returns the layouts of cells whose boxes all have the same width."""
     names = sorted({operation.primitive for operation in operations})
-    width = max(map(width_of, names)) + 2 * INSIDE
+    width = max(map(width_of, names), default=0.0) + 2 * INSIDE
     return [planned(cell, width, weighed and _is_supernet(cell), down) for cell in cells]
 
 

@@ -177,6 +177,7 @@ def of_alphas(
     space: Space | None = None,
 ) -> tuple[Sketch, ...]:
     """The cells of a supernet; see `figures.plot_supernet` for what is asked for and raised."""
+    alphas = list(alphas)
     if space is None and len(alphas) not in (1, 2, 4):
         raise InputError(f"Expected 1, 2 or 4 arrays of alphas. Received: {len(alphas)}")
     if relaxation not in STRENGTHS:

@@ -111,7 +111,7 @@ def derive_genotype(
     Raises:
         InputError: see `derive`; or a genotype cannot represent the cells of the space.
     """
-    kinds = len(space.kinds)
+    kinds, alphas = len(space.kinds), list(alphas)
     if len(alphas) not in (kinds, 2 * kinds):
         raise InputError(f"Expected {kinds} or {2 * kinds} arrays. Received: {len(alphas)}")
     over_edges = alphas[kinds:] or (None,) * kinds

@@ -40,7 +40,7 @@ def test_legend_explains_kinds_names_nodes_and_thin_lines(genotype):
     assert "no operation" in found["thin"][0].text
     assert not found["faint"] + found["widths"]
     kinds = {kind_of(operation.primitive) for operation in operations_of(cells)}
-    expected = [] if cells[0].recurrent else [(k, COLOURS[k]) for k in COLOURS if k in kinds]
+    expected = [] if cells[0].output == "mean" else [(k, COLOURS[k]) for k in COLOURS if k in kinds]
     assert [(entry.text, entry.colour) for entry in found["box"]] == expected
 
 
