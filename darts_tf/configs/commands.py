@@ -175,7 +175,7 @@ class InspectConfig(Config):
 
     genotype: str | None = setting(None, place="GENOTYPE", names="genotype of any kind")
     """Cells to show: the folder of a run, a file with a genotype, the name of a published one, or a
-    cell of NAS-Bench-201 as |OPERATION~STATE|+|...|."""
+    cell in NAS-Bench-201's notation."""
     primitive: str | None = None
     """Primitive to check instead of a genotype, such as your own from --plugin FILE: shows its
     costs, exports it as TFLite files and compares these with Keras."""

@@ -96,7 +96,9 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
 
     def __post_init__(self):
         super().__post_init__()
-        check_cells("cells", self.cells, SPACES[self.space].genotype_class)
+        genotype_class = SPACES[self.space].genotype_class
+        for name in ("cells", "budget_cells"):
+            check_cells(name, getattr(self, name), genotype_class)
         if self.channels % self.partial_channels:
             raise InputError(
                 "Expected channels to be a multiple of partial_channels. Received: "
@@ -223,7 +225,7 @@ class TrainConfig(SeededConfig, RecipeConfig):
         names="genotype",
     )
     """Cells to train: the folder of a search, a file with a genotype, the name of a published one,
-    or a cell of NAS-Bench-201 as |OPERATION~STATE|+|...|."""
+    or a cell in NAS-Bench-201's notation."""
     cells: int = setting(5, "positive", group="size and time", common=True)
     """Cells of the network, 3 or more; those at one and two thirds of the depth are reduction
     cells. For a cell of NAS-Bench-201 the cells of each of three stages, 1 by default."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from darts_tf.configs import BudgetConfig, kind_of
 from darts_tf.configs.budgets import parsed_budget
-from darts_tf.configs.images import training_recipe
+from darts_tf.configs.images import check_cells, training_recipe
 from darts_tf.costs import latency_table
 from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target, all_parts
@@ -47,6 +47,7 @@ def target_of(
     Raises:
         InputError: images too small for the network, or sizes that the cells' network cannot have.
     """
+    check_cells("budget_cells", config.budget_cells, space.genotype_class)
     recipe = training_recipe(preset, space.genotype_class)
 
     def chosen(name):

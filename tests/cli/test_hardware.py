@@ -32,6 +32,7 @@ from darts_tf.search import images, plan
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.target import costs_of, target_of
 from darts_tf.spaces.derivation import derive
+from darts_tf.spaces.search_spaces import DARTS, SPACES
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.callbacks import Record
 
@@ -55,7 +56,9 @@ def run(tmp_path_factory, dataset):
 
 
 def target(config, **fields):
-    return dataclasses.replace(target_of(config, config.preset, 10, (8, 8), 1), **fields)
+    return dataclasses.replace(
+        target_of(config, config.preset, SPACES[DARTS], 10, (8, 8), 1), **fields
+    )
 
 
 @pytest.fixture

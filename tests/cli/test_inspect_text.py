@@ -12,7 +12,7 @@ from darts_tf.configs import InspectConfig
 from darts_tf.configs.commands import OF_IMAGES, OF_TEXT
 from darts_tf.errors import InputError
 from darts_tf.spaces.notation import parse
-from darts_tf.spaces.zoo import RECURRENT_GENOTYPES, load_genotype
+from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
 V2, ENAS = RECURRENT_GENOTYPES["DARTS_V2"], RECURRENT_GENOTYPES["ENAS"]
 SETTINGS = {
@@ -129,15 +129,15 @@ def test_cells_for_images_are_no_recurrent_ones(capsys, tmp_path):
 def test_every_setting_of_a_network_is_of_one_kind(name):
     """A flag is rejected even with its default value."""
     config = InspectConfig(genotype="ENAS", **{name: SETTINGS[name]})
-    kinds = {True: OF_TEXT, False: OF_IMAGES}
-    for recurrent, own in kinds.items():
+    images, text = GENOTYPES["ENAS"], RECURRENT_GENOTYPES["ENAS"]
+    for cells, own in ((text, OF_TEXT), (images, OF_IMAGES | images.usual_sizes)):
         if name in own:
-            completed = config.completed(recurrent)
+            completed = config.completed(cells)
             assert getattr(completed, name) == SETTINGS[name]
             assert completed.to_dict() == config.to_dict() | own | {name: SETTINGS[name]}
         else:
             with pytest.raises(InputError, match=f"Received: --{name.replace('_', '-')}, of "):
-                config.completed(recurrent)
+                config.completed(cells)
 
 
 def test_settings_of_both_kinds_are_all_that_are_of_a_network():
@@ -150,7 +150,7 @@ def test_settings_of_both_kinds_are_all_that_are_of_a_network():
 
 def test_help_tells_the_defaults(capsys):
     words = " ".join(inspected(capsys, "--help").replace("│", " ").split())
-    for name, default in (OF_IMAGES | OF_TEXT).items():
+    for name, default in (OF_IMAGES | OF_TEXT | GENOTYPES["ENAS"].usual_sizes).items():
         flag = f"--{name.replace('_', '-')} "
         own = words[words.index(flag) :].removeprefix(flag).partition(" --")[0]
         if default == "cifar":
