@@ -235,7 +235,7 @@ def search_text(config: TextSearchConfig) -> RecurrentGenotype:
 
 def train_with_progress(config: TrainConfig) -> dict[str, float]:
     """Trains with a line per epoch on standard output."""
-    genotype = load_genotype(_genotype(config))
+    genotype = cells_of(config)
     dataset = introduced(lambda: dataset_of(config))
     searched = files.searched_on(config.genotype)
     if not config.resume and searched not in (None, dataset.name):
@@ -252,7 +252,7 @@ def train_with_progress(config: TrainConfig) -> dict[str, float]:
 
 def train_text(config: TextTrainConfig) -> dict[str, float]:
     """Trains a language model with a line per epoch on standard output, and tests it."""
-    genotype = load_genotype(_genotype(config), recurrent=True)
+    genotype = cells_of(config)
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
     with EpochProgress(config.epochs, run=config.workdir) as progress:
         report, callbacks = progress.report, (progress,)
@@ -267,9 +267,10 @@ def train_text(config: TextTrainConfig) -> dict[str, float]:
     return {**best, **tested}
 
 
-def _genotype(config: TrainConfig | TextTrainConfig) -> str:
-    """Returns the name or file of the genotype; a resumed run has a copy."""
-    return str(config.workdir / files.GENOTYPE) if config.resume else config.genotype
+def cells_of(config: TrainConfig | TextTrainConfig) -> AnyGenotype:
+    """Returns the genotype to train; a resumed run has a copy."""
+    path = str(config.workdir / files.GENOTYPE) if config.resume else config.genotype
+    return load_genotype(path, recurrent=config.on_text)
 
 
 def show_perplexity(metrics: dict[str, float], streams: int = 1) -> None:

@@ -112,7 +112,7 @@ def _show_network(genotype: AnyGenotype, config: InspectConfig, of_run: Target |
     classes = config.classes or USUAL_CLASSES[config.stem]
     config = scaled(config, genotype, classes, size, config.image_channels)
     sizes = (config.channels, config.cells, *size, config.stem, classes)
-    target = checked_target(Target(*sizes, config.image_channels))
+    target = checked_target(Target(*sizes, config.image_channels, genotype.stages))
     costs, peaks = genotype_costs(target, genotype), peak_memory(target, genotype)
     console = Console()
     console.print(*map(_cell_table, genotype.cells))

@@ -8,6 +8,7 @@ from darts_tf.costs import latency_table
 from darts_tf.costs.parts import Target, all_parts
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE
 from darts_tf.models.counting import checked_target
+from darts_tf.models.network import check_stack
 from darts_tf.runtime.outputs import check_output_file
 from darts_tf.spaces.search_spaces import SPACES
 
@@ -40,4 +41,7 @@ def target_of(config: ProfileConfig) -> Target:
     size = config.image_size or USUAL_SIZE[config.stem]
     classes = config.classes or USUAL_CLASSES[config.stem]
     sizes = (config.channels, config.cells, size, size)
-    return checked_target(Target(*sizes, config.stem, classes, config.image_channels))
+    genotype_class = SPACES[config.space].genotype_class
+    check_stack(genotype_class, config.cells, config.stem)
+    ends = (config.stem, classes, config.image_channels)
+    return checked_target(Target(*sizes, *ends, genotype_class.stages))

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from darts_tf.cli import lookup, output
-from darts_tf.cli.jobs import begin, end_of_run, follow, prepare, train_text, train_with_progress
+from darts_tf.cli.jobs import (
+    begin,
+    cells_of,
+    end_of_run,
+    follow,
+    prepare,
+    train_text,
+    train_with_progress,
+)
 from darts_tf.configs import TextTrainConfig, TrainConfig
 from darts_tf.configs.presets import EXPECTED
 from darts_tf.runs import files
+from darts_tf.spaces.genotype import Genotype, RecurrentGenotype
 
 
 def run(config: TrainConfig | TextTrainConfig) -> int:
     """Trains the network from scratch, tests it and saves it."""
     prepare(config)
     begin("train", config)
-    if config.preset in EXPECTED:
+    if config.preset in EXPECTED and isinstance(cells_of(config), Genotype | RecurrentGenotype):
         output.say(f"preset {config.preset}: its full recipe reaches {EXPECTED[config.preset]}")
     if config.on_text:
         metrics = train_text(config)

@@ -54,12 +54,13 @@ class Target:
 
     Attributes:
         channels: channels of the first cell.
-        cells: number of stacked cells.
+        cells: number of stacked cells; of those in each stage if there are several.
         height: rows of the images.
         width: columns of the images.
         stem: `"cifar"` or `"imagenet"`.
         classes: number of classes.
         image_channels: 3 for color images, 1 for grayscale images.
+        stages: number of stages of equal cells, see the genotype's class; for texts.
     """
 
     channels: int
@@ -69,10 +70,12 @@ class Target:
     stem: str = "cifar"
     classes: int = 10
     image_channels: int = 3
+    stages: int = 1
 
     def __str__(self) -> str:
+        stages = f" in each of {self.stages} stages" if self.stages > 1 else ""
         return (
-            f"{self.channels} channels, {self.cells} cells, {self.stem} stem, "
+            f"{self.channels} channels, {self.cells} cells{stages}, {self.stem} stem, "
             f"{self.height}x{self.width}x{self.image_channels} images, {self.classes} classes"
         )
 

@@ -102,12 +102,10 @@ def cell_costs(table: CostTable, target: Target, space: Space = SPACES[DARTS]) -
     Raises:
         InputError: the table lacks parts, or the space has cells that no networks on images have.
     """
-    constant: collections.Counter[Part] = collections.Counter()
-    on_edges = []
-    for each in skeleton_in(target, space):
-        if isinstance(each, Component):
-            constant.update(each.parts)
-            continue
+    skeleton, on_edges = skeleton_in(target, space), []
+    layers = [each for each in skeleton if isinstance(each, Component)]
+    constant = sum((layer.parts for layer in layers), collections.Counter())
+    for each in (each for each in skeleton if not isinstance(each, Component)):
         constant.update(each.fixed())
         choices = zip(space.edges, space.candidates[each.kind], strict=True)
         rows = [[each.edge(name, edge[0]) for name in names] for edge, names in choices]

@@ -243,7 +243,7 @@ def _target(
         names = ("channels", "cells", "stem")
         chosen = {name: getattr(config, f"budget_{name}") or recipe[name] for name in names}
         sizes = (config.budget_image_size,) * 2 if config.budget_image_size else sizes
-    chosen |= {"classes": len(classes), "image_channels": image_channels}
+    chosen |= {"classes": len(classes), "image_channels": image_channels, "stages": kind.stages}
     return Target(height=sizes[0], width=sizes[1], **chosen)
 
 

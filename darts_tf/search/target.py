@@ -22,6 +22,7 @@ from darts_tf.runs import files
 from darts_tf.runs.alphas import load_space
 from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
+from darts_tf.spaces.zoo import load_genotype
 
 
 def target_of(
@@ -58,7 +59,8 @@ def target_of(
     size = image_size if side is None else (side, side)
     check_stack(space.genotype_class, chosen("cells"), stem)
     sizes = (chosen("channels"), chosen("cells"), *size)
-    return checked_target(Target(*sizes, stem, classes, image_channels))
+    stages = space.genotype_class.stages
+    return checked_target(Target(*sizes, stem, classes, image_channels, stages))
 
 
 def target_of_run(folder: pathlib.Path) -> Target | None:
@@ -77,12 +79,16 @@ def target_of_run(folder: pathlib.Path) -> Target | None:
     kind = kind_of(stored)
     if kind.on_text or not (kind.searches or kind.trains):
         return None
-    space = None if kind.trains else load_space(folder)
-    recipe = stored if kind.trains else training_recipe(stored["preset"], space.genotype_class)
+    if kind.trains:
+        path = files.existing(folder, files.GENOTYPE)
+        recipe, genotype_class = stored, type(load_genotype(path))
+    else:
+        genotype_class = load_space(folder).genotype_class
+        recipe = training_recipe(stored["preset"], genotype_class)
     classes, fields = files.read_dataset(files.existing(folder, files.DATASET))
     images = Preprocessing.from_dict(fields)
     sizes = (recipe["channels"], recipe["cells"], images.height, images.width, recipe["stem"])
-    return checked_target(Target(*sizes, len(classes), images.channels))
+    return checked_target(Target(*sizes, len(classes), images.channels, genotype_class.stages))
 
 
 def costs_of(

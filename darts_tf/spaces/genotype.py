@@ -22,6 +22,7 @@ from darts_tf.spaces.cell import (
     CELLS,
     INPUTS,
     NONE,
+    STAGES,
     Pairs,
     is_integer,
     known_primitives,
@@ -111,7 +112,8 @@ class _Genotype:
         kinds: kinds of the cells, keys of `CELL_KINDS`, in the order of the alphas.
         on_text: whether the cells are those of language models, not of networks on images.
         abbreviates: whether metrics have operations in a short form, see `abbreviated`.
-        fewest_cells: smallest number of cells of a network.
+        fewest_cells: smallest number of cells of a network, or of a stage.
+        stages: number of stages of equal cells in a network; 1 for a network that has none.
         usual_sizes: settings of the network in the paper, which commands have as defaults.
         described: the cells in error messages.
     """
@@ -120,6 +122,7 @@ class _Genotype:
     on_text: ClassVar[bool] = False
     abbreviates: ClassVar[bool] = True
     fewest_cells: ClassVar[int] = 3
+    stages: ClassVar[int] = 1
     usual_sizes: ClassVar[dict[str, int]] = {"channels": 36, "cells": 20}
     described: ClassVar[str] = "normal and reduction cells"
 
@@ -319,6 +322,7 @@ class EdgeGenotype(_Genotype):
     kinds = ("cell",)
     abbreviates = False
     fewest_cells = 1
+    stages = len(STAGES)
     usual_sizes: ClassVar[dict[str, int]] = {"channels": 16, "cells": 5}
     described = "a cell with an operation on every edge"
 

@@ -12,6 +12,7 @@ from darts_tf.data import ImageDataset
 from darts_tf.errors import InputError, shown
 from darts_tf.layers.stems import USUAL_CLASSES, USUAL_SIZE, check_image_size
 from darts_tf.models.counting import checked_target, genotype_costs
+from darts_tf.models.network import check_stack
 from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
@@ -172,7 +173,11 @@ def measured(
         genotype: the cells.
         channels: of the network's first cell.
         sizes: see `sizes_of`.
+
+    Raises:
+        InputError: the genotype has no network of these settings.
     """
+    check_stack(type(genotype), config.cells, config.stem, config.train and config.auxiliary)
     classes, image_size, image_channels = sizes
     target = Target(channels, config.cells, *image_size, config.stem, classes, image_channels)
     costs = genotype_costs(checked_target(target), genotype)

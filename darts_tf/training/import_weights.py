@@ -208,6 +208,11 @@ def network_of(
             f"Expected a dataset of images. Received: {config.dataset}, which is a text"
         )
     genotype = load_genotype(config.genotype)
+    if not isinstance(genotype, Genotype):
+        raise InputError(
+            f"Expected {Genotype.described}, the only ones whose networks can be imported. "
+            f"Received: {genotype.described}"
+        )
     trained = TrainConfig(
         genotype=config.genotype,
         dataset=lasting_name(config.dataset or kind.dataset),

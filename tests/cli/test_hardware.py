@@ -191,7 +191,7 @@ def test_profile_writes_a_table_of_the_network(monkeypatch, tmp_path, capsys):
     assert main(["profile", "--output", str(path), *words, "--seconds", "0.5"]) == 0
     network = target_of(
         SearchConfig(workdir="run", budget_channels=4, budget_cells=6, budget_stem="imagenet"),
-        *("digits", 1000, (224, 224), 3),
+        *("digits", SPACES[DARTS], 1000, (224, 224), 3),
     )
     assert latency_table.load(path, 2).costs == dict.fromkeys(all_parts(network), 5)
     assert asked == [(2, 0.5)]

@@ -156,4 +156,4 @@ def test_help_tells_the_defaults(capsys):
         if default == "cifar":
             assert "`cifar` (default) keeps the image size" in own
         elif default is not None:
-            assert re.search(rf"by default (.* )?{default}\.", own)
+            assert re.search(rf"by default (.* )?{default}[.,]", own)

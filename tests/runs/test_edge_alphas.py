@@ -99,7 +99,7 @@ def test_plots_of_the_search_have_its_space(searched):
 
 
 def test_page_of_a_search_shows_the_cell(searched):
-    text = write_report(searched).read_text()
+    text = write_report([searched]).read_text()
     assert "Skip connections in the cell, by the alphas: 0 of 6 after the first epoch" in text
     assert "1.20 nats (at most 1.61) in the cell" in text
     assert text.count('class="heat"') == 1
