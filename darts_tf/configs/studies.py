@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from darts_tf.configs.base import RANGES, JobConfig, counts, names, setting
 from darts_tf.configs.budgets import checked_allowance
-from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig
+from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig, check_cells
 from darts_tf.configs.methods import METHODS
-from darts_tf.configs.presets import SEARCH_PRESETS, TRAIN_PRESETS
+from darts_tf.configs.presets import SEARCH_PRESETS, STAGED_TRAIN, TRAIN_PRESETS
 from darts_tf.configs.ranges import assigned
 from darts_tf.configs.run import SeededConfig
 from darts_tf.errors import InputError, listed, unknown_name
+from darts_tf.spaces.search_spaces import NAS_BENCH_201, SPACES
 
 Method = Literal["random", "evolution", "bayesian", "hyperband"]
 
@@ -56,16 +57,28 @@ class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
     command = kind = "baseline"
     presets = TRAIN_PRESETS
 
+    space: Literal["darts", "nas-bench-201"] = setting("darts", group="search method")
+    """Space of the cells: the paper's, or that of NAS-Bench-201."""
+    cells: int = setting(5, "positive", group="size and time", common=True)
+    """Cells of the network, 3 or more; those at one and two thirds of the depth are reduction
+    cells. In the space of NAS-Bench-201 the cells of each of three stages, 1 by default."""
     validation_split: float = setting(0.2, "from 0 to below 1", group="data and folder")
     """Hold out this fraction of the training images to rank trials; the test split is not used."""
 
     def __post_init__(self):
         super().__post_init__()
+        check_cells("cells", self.cells, SPACES[self.space].genotype_class)
         if not self.validation_split:
             raise InputError(
                 "Expected validation_split to be above zero: trials are ranked by it. "
                 f"Received: validation_split={self.validation_split}"
             )
+
+    @classmethod
+    def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
+        """Returns the fields of a preset that follow the search space."""
+        staged = given.get("space") == NAS_BENCH_201
+        return dict(STAGED_TRAIN.get(preset, {})) if staged else {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

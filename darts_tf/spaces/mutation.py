@@ -1,8 +1,9 @@
 """Random genotypes and mutations, for search methods without a supernet.
 
-Every node of the normal and of the reduction cell has two different inputs, and an operation other
-than `none` on each; all nodes are concatenated. A search derives its cells from the same space: see
-`cell.count_cells`.
+In the paper's space every node of the normal and of the reduction cell has two different inputs,
+and an operation other than `none` on each; all nodes are concatenated. In that of NAS-Bench-201
+every edge of the cell has one of five operations. A search derives its cells from the same spaces:
+see `Space.cells`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from darts_tf.spaces.cell import CELLS, INPUTS, NODES, NONE, PRIMITIVES
-from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.cell import CELLS, EDGE_PRIMITIVES, INPUTS, NODES, NONE, PRIMITIVES, edges
+from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype
 
 OPERATIONS = tuple(primitive for primitive in PRIMITIVES if primitive != NONE)
 
@@ -21,13 +22,25 @@ Node = tuple[tuple[int, int], tuple[str, str]]
 """Node of a cell: its two inputs, the smaller first, and the operation on each."""
 
 
-def choices(nodes: int = NODES) -> dict[str, tuple[str, ...]]:
+EDGES = {f"cell/{source}/{target}": (source, target) for source, target in edges(3, inputs=1)}
+"""Edges of NAS-Bench-201's cell by the name of the parameter that is its operation."""
+
+
+def choices(
+    nodes: int = NODES, genotype_class: type[AnyGenotype] = Genotype
+) -> dict[str, tuple[str, ...]]:
     """Returns the categorical parameters of a genotype by name, as strings for any tuner.
 
     `normal/3/inputs` is "0 1", "0 2" or "1 2", `normal/3/first` the operation on the smaller input,
     `normal/3/second` that on the other. The first node has only one pair of inputs, and thus no
-    parameter for it.
+    parameter for it. An `EdgeGenotype` has one parameter per edge, `cell/0/1` for that from 0 to 1.
+
+    Args:
+        nodes: number of nodes of a normal and a reduction cell.
+        genotype_class: `Genotype` or `EdgeGenotype`.
     """
+    if genotype_class is EdgeGenotype:
+        return dict.fromkeys(EDGES, EDGE_PRIMITIVES)
     parameters = {}
     for cell in CELLS:
         for node in range(INPUTS, INPUTS + nodes):
@@ -38,8 +51,10 @@ def choices(nodes: int = NODES) -> dict[str, tuple[str, ...]]:
     return parameters
 
 
-def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype:
+def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype | EdgeGenotype:
     """Returns the genotype with the given values of the parameters in `choices`."""
+    if values.keys() >= EDGES.keys():
+        return EdgeGenotype(tuple(values[name] for name in EDGES))
 
     def node_of(cell, node) -> Node:
         inputs = values.get(f"{cell}/{node}/inputs", "0 1")
@@ -50,8 +65,10 @@ def genotype_of(values: Mapping[str, str], nodes: int = NODES) -> Genotype:
     return _genotype({cell: [node_of(cell, node) for node in within] for cell in CELLS})
 
 
-def values_of(genotype: Genotype) -> dict[str, str]:
+def values_of(genotype: Genotype | EdgeGenotype) -> dict[str, str]:
     """Returns the values from which `genotype_of` restores the cells, up to the order of inputs."""
+    if isinstance(genotype, EdgeGenotype):
+        return dict(zip(EDGES, genotype.operations, strict=True))
     values = {}
     for cell, nodes in _nodes(genotype).items():
         for node, (inputs, operations) in enumerate(nodes, INPUTS):
@@ -62,19 +79,28 @@ def values_of(genotype: Genotype) -> dict[str, str]:
     return values
 
 
-def random_genotype(seed: int, nodes: int = NODES) -> Genotype:
+def random_genotype(
+    seed: int, nodes: int = NODES, genotype_class: type[AnyGenotype] = Genotype
+) -> Genotype | EdgeGenotype:
     """Returns a genotype sampled uniformly from all genotypes, reproducible by the seed."""
     random = np.random.default_rng(seed)
-    within = choices(nodes)
+    within = choices(nodes, genotype_class)
     return genotype_of({name: each[random.integers(len(each))] for name, each in within.items()})
 
 
-def mutated(genotype: Genotype, random: np.random.Generator) -> Genotype:
+def mutated(
+    genotype: Genotype | EdgeGenotype, random: np.random.Generator
+) -> Genotype | EdgeGenotype:
     """Returns a copy with one input or operation changed (Real et al. 2019, section 3, figure 2).
 
     The kind of change, the cell, the node, the place and the new value are sampled uniformly. The
-    two inputs of a node stay different.
+    two inputs of a node stay different. Of an `EdgeGenotype` the operation of one edge changes.
     """
+    if isinstance(genotype, EdgeGenotype):
+        names, place = list(genotype.operations), int(random.integers(len(genotype.operations)))
+        others = [name for name in EDGE_PRIMITIVES if name != names[place]]
+        names[place] = others[random.integers(len(others))]
+        return EdgeGenotype(tuple(names))
     cells = _nodes(genotype)
     nodes = cells[CELLS[random.integers(len(CELLS))]]
     place = int(random.integers(2))

@@ -12,6 +12,7 @@ from darts_tf.data import ImageDataset
 from darts_tf.runs import files
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.mutation import choices, genotype_of, mutated, values_of
+from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.studies.oracles import EPOCHS, Bounded
 from darts_tf.studies.study import (
     Outcome,
@@ -53,7 +54,8 @@ def baseline(
     """
     config = dataclasses.replace(config, dataset=dataset.name)
     space = keras_tuner.HyperParameters()
-    for name, values in choices().items():
+    genotype_class = SPACES[config.space].genotype_class
+    for name, values in choices(genotype_class=genotype_class).items():
         space.Choice(name, list(values))
 
     def run(values, name) -> Outcome:

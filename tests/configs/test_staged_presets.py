@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darts_tf.configs import SearchConfig, TrainConfig, preset_fields
+from darts_tf.configs import BaselineConfig, SearchConfig, TrainConfig, preset_fields
 from darts_tf.configs.images import training_recipe
 from darts_tf.errors import InputError
 from darts_tf.spaces.genotype import EdgeGenotype, Genotype
@@ -52,6 +52,16 @@ def test_cells_of_darts_have_their_presets_as_before():
     assert "cells" not in preset_fields(TrainConfig, "digits", {"genotype": "DARTS_V2"})
     assert training_recipe("p-darts", Genotype)["cells"] == 20
     assert TrainConfig(workdir="run", genotype="no such file").cells == 5
+
+
+def test_baselines_have_the_cells_of_their_space():
+    assert BaselineConfig(**SPACE).cells == 1
+    assert BaselineConfig(**SPACE, preset="cifar10").cells == 5
+    assert BaselineConfig(workdir="run").cells == 5
+    with pytest.raises(InputError, match="Expected cells to be 3 or more. Received: cells=1"):
+        BaselineConfig(workdir="run", cells=1)
+    with pytest.raises(InputError, match="space"):
+        BaselineConfig(workdir="run", space="s2")
 
 
 def test_one_cell_per_stage_is_enough_in_this_space_alone():

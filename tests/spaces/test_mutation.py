@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_tf.spaces.cell import NONE, count_cells
+from darts_tf.spaces.genotype import EdgeGenotype
 from darts_tf.spaces.mutation import choices, genotype_of, mutated, random_genotype, values_of
 from darts_tf.spaces.zoo import GENOTYPES
 
@@ -79,3 +80,17 @@ def test_mutations_reach_everything():
         for name, value in values_of(genotype).items():
             seen[name].add(value)
     assert {name: set(values) for name, values in choices().items()} == seen
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS, SEEDS)
+def test_cell_with_an_operation_on_every_edge_survives_values_and_mutates_one(seed, other):
+    genotype = random_genotype(seed, genotype_class=EdgeGenotype)
+    values = values_of(genotype)
+    assert genotype_of(values) == genotype
+    within = choices(genotype_class=EdgeGenotype)
+    assert math.prod(map(len, within.values())) == 15_625
+    assert all(value in within[name] for name, value in values.items())
+    child = mutated(genotype, np.random.default_rng(other))
+    pairs = zip(genotype.operations, child.operations, strict=True)
+    assert sum(before != after for before, after in pairs) == 1
