@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from export_fixtures import as_if_trained, drawn_images, preprocessing_of, small_network
 
 from darts_tf.costs.parts import Target, all_parts
@@ -37,7 +38,7 @@ def test_folding_keeps_the_logits(size):
     assert not any(isinstance(norm, BatchNormalization) for norm in norms)
     with written_for_xnnpack():
         frozen = frozen_logits(folded, preprocessing, batch=5)
-        (logits,) = frozen(drawn_images(preprocessing).astype(np.float32))
+        (logits,) = frozen(tf.constant(drawn_images(preprocessing), tf.float32))
     np.testing.assert_allclose(logits, expected, atol=1e-4 * abs(expected).max())
 
 

@@ -75,6 +75,7 @@ def test_second_order_is_the_gradient_by_nested_tapes(settings):
     assert_close(gradients, expected, 1e-9)
 
 
+@pytest.mark.slow
 def test_estimators_agree_where_the_virtual_step_is_nothing():
     """At a learning rate of almost 0 the exact gradient and the others are the first order's."""
     found = {}
