@@ -32,6 +32,7 @@ from darts_tf.models.network import build_network as build_network
 from darts_tf.models.network import load_network as load_network
 from darts_tf.models.recurrent_supernet import RecurrentSupernet as RecurrentSupernet
 from darts_tf.models.reference_weights import load_reference_weights as load_reference_weights
+from darts_tf.models.supernet import StagedSupernet as StagedSupernet
 from darts_tf.models.supernet import Supernet as Supernet
 from darts_tf.plots.figures import plot_genotype as plot_genotype
 from darts_tf.plots.figures import plot_supernet as plot_supernet
@@ -50,6 +51,7 @@ from darts_tf.spaces.cell import PRIMITIVES as PRIMITIVES
 from darts_tf.spaces.cell import RECURRENT_PRIMITIVES as RECURRENT_PRIMITIVES
 from darts_tf.spaces.derivation import derive as derive
 from darts_tf.spaces.derivation import derive_recurrent as derive_recurrent
+from darts_tf.spaces.genotype import EdgeGenotype as EdgeGenotype
 from darts_tf.spaces.genotype import Genotype as Genotype
 from darts_tf.spaces.genotype import RecurrentGenotype as RecurrentGenotype
 from darts_tf.spaces.zoo import GENOTYPES as GENOTYPES

@@ -262,6 +262,7 @@ def test_help_of_another_process_shows_names_without_tensorflow(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    for choices in ("darts, s1, s2, s3, s4, mine", ", still", "strength, perturbation, weakest"):
+    spaces = "darts, s1, s2, s3, s4, nas-bench-201, mine"
+    for choices in (spaces, ", still", "strength, perturbation, weakest"):
         assert choices in " ".join(done.stdout.split())
     assert done.stdout.split()[-1] == "False"

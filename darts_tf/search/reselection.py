@@ -63,7 +63,7 @@ def choose_again(
             f"Expected one stage of this search, such as {last}. Received: all of them"
         )
     alphas = load_alphas(config.workdir)
-    if len(alphas) < len(load_space(config.workdir).kinds):
+    if len(alphas) == 1 and not (config.workdir / files.EDGE_PRIMITIVES).exists():
         _check_no_limits(config)
         return Choice(derive_recurrent(*alphas))
     selection = SELECTIONS[config.selection]
