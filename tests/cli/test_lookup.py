@@ -100,7 +100,7 @@ def test_folder_of_a_run_stands_for_what_is_meant(here, ran, words, setting, mea
         ("derive runs/train", "which is a training of the genotype DARTS_V2"),
         ("train runs/serch --workdir new", "which is not there. Did you mean 'runs/search'?"),
         ("train runs --workdir new", "without genotype.json. Did you mean 'runs/begun'?"),
-        ("train runs/text --workdir new", "Expected a normal and a reduction cell"),
+        ("train runs/text --workdir new", "Expected cells for images"),
         ("search --dataset photo --workdir new", "which is not there. Did you mean 'photos'?"),
         ("search --dataset ./digit --workdir new", "'./digit', which is not there"),
         ("predict --model runs/train a.jpg", "images to be a file. Received: 'a.jpg', which is"),

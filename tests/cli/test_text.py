@@ -133,7 +133,7 @@ def test_cell_of_the_other_kind_is_refused(text, searched, tmp_path, capfd):
     assert "Expected cells for images. Received: a recurrent cell" in line
     on_text = ["train", "--dataset", str(text), *workdir]
     line = one_line_of_wrong_use(capfd, [*on_text, "--genotype", "PDARTS"])
-    assert "PDARTS: Expected a recurrent cell, for text. Received: a normal and a reduct" in line
+    assert "PDARTS: Expected a recurrent cell, for text. Received: cells for images" in line
 
 
 def test_run_on_text_is_not_resumed_on_images(searched, capfd):

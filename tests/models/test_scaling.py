@@ -64,7 +64,7 @@ def test_too_small_images_are_refused():
 
 
 def test_scaled_changes_the_channels_alone_and_only_where_it_is_asked():
-    config = InspectConfig(genotype="DARTS_V2", cells=3).completed(recurrent=False)
+    config = InspectConfig(genotype="DARTS_V2", cells=3).completed(GENOTYPES["DARTS_V2"])
     assert scaled(config, GENOTYPES["DARTS_V2"], 5, 8, 1) is config
     bounded = dataclasses.replace(config, max_macs="1M")
     found = scaled(bounded, GENOTYPES["DARTS_V2"], 5, 8, 1)
