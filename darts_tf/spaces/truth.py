@@ -36,12 +36,10 @@ import numpy as np
 
 from darts_tf.errors import InputError, listed, shown
 from darts_tf.runtime import atomic
-from darts_tf.spaces.cell import NONE, SKIP, edges
+from darts_tf.spaces.cell import EDGE_PRIMITIVES, edges
+from darts_tf.spaces.search_spaces import NAS_BENCH_201
 
-NAS_BENCH_201 = "nas-bench-201"
-"""Name of the space that has a table."""
-
-OPERATIONS = (NONE, SKIP, "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+OPERATIONS = EDGE_PRIMITIVES
 """Operations of the space, in the order of the digits."""
 
 EDGES = edges(3, inputs=1)
