@@ -215,6 +215,10 @@ class NormalizedConv(Primitive):
         self.kernel = add_kernel(self, self.kernel_size, input_shape[-1], outputs, "kernel")
         self.norm = self._add_norm("norm")
 
+    def group_axis(self, weight):
+        """Returns the axis of a weight along which the groups lie, see `Primitive`."""
+        return len(weight.shape) - 1
+
     def call(self, x, scale=None, training=False):
         """Maps `(batch, height, width, any)` to `(batch, rows, columns, groups * channels)`.
 

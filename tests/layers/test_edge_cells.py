@@ -73,6 +73,9 @@ def test_groups_of_a_convolution_are_the_edges():
     layer = NormalizedConv(4, 1, affine=False, groups=2, kernel_size=3)
     layer.build((None, None, None, 4))
     set_at_random(layer)
+    ((groups, (kernel,), (axis,)),) = layer.grouped_weights()
+    assert (groups, axis) == (2, 3)
+    assert kernel is layer.kernel
     first, second = np.split(np.asarray(layer(tf.nn.relu(X))), 2, -1)
     single = NormalizedConv(4, 1, affine=False, kernel_size=3)
     single.build((None, None, None, 4))
