@@ -25,8 +25,16 @@ from darts_tf.models.scaling import scaled
 from darts_tf.runs import files
 from darts_tf.runtime.numbers import rounded
 from darts_tf.search.target import target_of_run
-from darts_tf.spaces.genotype import AnyGenotype, DiscreteCell, RecurrentGenotype, cell_table
+from darts_tf.spaces import truth
+from darts_tf.spaces.genotype import (
+    AnyGenotype,
+    DiscreteCell,
+    EdgeGenotype,
+    RecurrentGenotype,
+    cell_table,
+)
 from darts_tf.spaces.notation import to_edge_notation, to_nni, to_python
+from darts_tf.spaces.search_spaces import NAS_BENCH_201
 from darts_tf.spaces.zoo import load_genotype
 
 CHANNELS = 16
@@ -130,6 +138,17 @@ def _show_network(genotype: AnyGenotype, config: InspectConfig, of_run: Target |
     console.print(
         f"memory {max(peaks):,} bytes (most activations alive at once: one image, float32)"
     )
+    if isinstance(genotype, EdgeGenotype) and truth.in_table(genotype.operations):
+        _show_truth(genotype.operations, console)
+
+
+def _show_truth(operations: tuple[str, ...], console: Console) -> None:
+    """Prints the accuracies of a cell in the table of NAS-Bench-201, or how to get it."""
+    if not truth.is_installed():
+        console.print(f"validation accuracy in NAS-Bench-201: {truth.INSTALL}", markup=False)
+        return
+    lines = truth.truth_lines(operations, truth.load_truth(NAS_BENCH_201))
+    console.print("validation accuracy in NAS-Bench-201, after 200 epochs:", *lines, sep="\n")
 
 
 def _origin(genotype: AnyGenotype, target: Target, of_run: Target | None) -> str:

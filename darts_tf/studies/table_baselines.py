@@ -21,7 +21,8 @@ from scipy.linalg import solve_triangular
 
 from darts_tf.configs.budgets import Allowance
 from darts_tf.errors import InputError, unknown_name
-from darts_tf.spaces.truth import CELLS, EDGES, OPERATIONS, Trained, Truth
+from darts_tf.spaces.cell import EDGE_PRIMITIVES
+from darts_tf.spaces.truth import CELLS, EDGES, Trained, Truth
 
 Method = Generator[int, float, None]
 """Yields the index of the next cell, and is sent the accuracy of its training in percent."""
@@ -39,7 +40,7 @@ CONFIDENCE = 2.6
 GRID = tuple(itertools.product((0.3, 0.45, 0.6, 0.75, 0.9), (1e-3, 1e-2, 1e-1)))
 """Similarities of cells that differ on one edge, and variances of the noise, to choose from."""
 
-DIGITS = np.indices((len(OPERATIONS),) * len(EDGES), np.int8).reshape(len(EDGES), CELLS)
+DIGITS = np.indices((len(EDGE_PRIMITIVES),) * len(EDGES), np.int8).reshape(len(EDGES), CELLS)
 """The digits of all cells, `(edges, CELLS)`."""
 
 
@@ -78,10 +79,10 @@ def evolution(
 
 def mutated(index: int, random: np.random.Generator) -> int:
     """Returns a cell with another operation on one edge, both drawn evenly."""
-    edge, step = random.integers(len(EDGES)), 1 + random.integers(len(OPERATIONS) - 1)
-    place = len(OPERATIONS) ** (len(EDGES) - 1 - edge)
-    digit = index // place % len(OPERATIONS)
-    return int(index + ((digit + step) % len(OPERATIONS) - digit) * place)
+    edge, step = random.integers(len(EDGES)), 1 + random.integers(len(EDGE_PRIMITIVES) - 1)
+    place = len(EDGE_PRIMITIVES) ** (len(EDGES) - 1 - edge)
+    digit = index // place % len(EDGE_PRIMITIVES)
+    return int(index + ((digit + step) % len(EDGE_PRIMITIVES) - digit) * place)
 
 
 def bayesian(
