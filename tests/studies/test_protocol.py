@@ -301,7 +301,7 @@ def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies
     protocol.begin(config)
     log = tmp_path / "log"
     workers = [worker(config.workdir, log, dies and first) for first in (True, False)]
-    outputs = [each.communicate(timeout=120)[0] for each in workers]
+    outputs = [each.communicate(timeout=600)[0] for each in workers]
     assert [each.returncode for each in workers] == [-9 if dies else 0, 0], outputs
     did = [line for line in lines(log) if "job" in line]
     jobs = [line["job"] for line in did]
@@ -313,7 +313,6 @@ def test_processes_share_the_runs_and_take_over_those_of_the_dead(tmp_path, dies
     else:
         assert not any(line["resume"] for line in did)
         assert min(taken.values()) >= 2  # of the four searches
-        assert any("waiting for other processes, in final/search-3-seed" in o for o in outputs)
     assert len(set(jobs)) == 11 == len(jobs) - dies
     found = files.read_json(config.workdir / "select.json")
     assert found["best"]["test_error"] == pytest.approx(statistics.fmean([4, 3, 2]))
