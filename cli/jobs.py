@@ -163,6 +163,8 @@ def _of_schedule(config, before: int, done: int) -> str:
         before: number of epochs that it had.
         done: number of epochs that are done.
     """
+    if getattr(config, "restart_every", None):
+        return "the weights restart more often, and nothing before changes"
     if config.schedule in ("constant", "exponential"):
         return f"the learning rate goes on as it was ({config.schedule})"
     rate = rate_at(config, done)
@@ -212,8 +214,15 @@ def say_steps(config: SearchConfig | TrainConfig, images: int) -> None:
     steps = -(-images // config.batch_size)
     output.say(
         f"{steps:,} step{'s' * (steps != 1)} per epoch, of at most {config.batch_size} images; "
-        f"{config.epochs} epochs"
+        f"{config.epochs} epochs{_restarts(config)}"
     )
+
+
+def _restarts(config: SearchConfig | TrainConfig) -> str:
+    every = getattr(config, "restart_every", None)
+    if every is None:
+        return ""
+    return f", and new weights every {f'{every} epochs' if every > 1 else 'epoch'}"
 
 
 def show_round(done: dict) -> None:

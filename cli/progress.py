@@ -195,6 +195,7 @@ class Column:
 _HALF = "the half of the training images that trains the architecture"
 
 _COLUMNS = {
+    "restart": Column("restart", "{:.0f}", "number of restarts of the weights so far", width=2),
     "loss": Column("loss", "{:.4f}", width=7),
     "accuracy": Column(
         "accuracy",
@@ -225,7 +226,7 @@ _SHOWN: set[str] = set()  # legends that this process has printed
 WIDTH = 80
 """Most characters of a row."""
 
-_DISPENSABLE = ("memory", "seconds", "skips_normal", "skips_cell", "loss")
+_DISPENSABLE = ("memory", "seconds", "skips_normal", "skips_cell", "loss", "restart")
 """Columns that are left out, in this order, where a row would be too long."""
 
 

@@ -138,6 +138,11 @@ class RunConfig(JobConfig):
         return {}
 
     @property
+    def schedule_epochs(self) -> int:
+        """Number of epochs after which the learning rate schedule starts again: all epochs."""
+        return self.epochs
+
+    @property
     def last_folder(self) -> pathlib.Path:
         """Folder with the metrics, alphas and checkpoints of the run's last part."""
         return self.workdir
@@ -199,6 +204,13 @@ class ArchConfig(RunConfig):
     virtual step (faster), `finite_difference` is the paper's approximation."""
     arch_from_epoch: int = setting(0, "zero or more")
     """First epoch that updates the architecture parameters; before, only the weights learn."""
+    restart_every: int | None = setting(None, "positive", common=True)
+    """Restart the weights every this many epochs, from other initial values and on images with
+    other halves, while the architecture parameters go on; so the result does not depend on what one
+    set of weights has memorized. More epochs are more restarts. By default never."""
+    restart_warmup: int = setting(0, "zero or more")
+    """Number of first steps after every start of the weights that update only the weights; less
+    than an epoch."""
     arch_learning_rate: float = setting(3e-3, "positive")
     """Learning rate of the Adam optimizer of the architecture parameters."""
     arch_beta_1: float = setting(0.5, "from 0 to below 1")
@@ -216,6 +228,19 @@ class ArchConfig(RunConfig):
                 "architecture parameters are never updated. "
                 f"Received: arch_from_epoch={shown(self.arch_from_epoch)}"
             )
+
+    def restarts_before(self, epoch: int) -> int:
+        """Returns how often the weights have been restarted when an epoch, from 0, runs."""
+        return epoch // self.restart_every if self.restart_every else 0
+
+    def starts_weights(self, epoch: int) -> bool:
+        """Returns True if an epoch, counted from 0, is the first one of a set of weights."""
+        return epoch % (self.restart_every or self.epochs) == 0
+
+    @property
+    def schedule_epochs(self) -> int:
+        """Number of epochs after which the weights, and the schedule, start again."""
+        return self.restart_every or self.epochs
 
     @property
     def selects_on_supernet(self) -> bool:

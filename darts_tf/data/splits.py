@@ -145,7 +145,7 @@ def take(split: Split | Files, indices: np.ndarray) -> Split | Files:
     return Split(split.images[indices], split.labels[indices])
 
 
-def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
+def split_halves(split: Split, seed: int, number: int = 0) -> tuple[Split, Split]:
     """Divides a training split at random into images for the weights and images for the alphas.
 
     The bilevel problem needs two disjoint sets (Liu et al. 2019, section 2.3). If the number of
@@ -154,6 +154,7 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
     Args:
         split: a split of at least two images.
         seed: seed of the permutation that is cut in the middle.
+        number: number of the division; those of one seed are independent of each other.
 
     Returns:
         `(weights_half, alphas_half)`.
@@ -164,7 +165,7 @@ def split_halves(split: Split, seed: int) -> tuple[Split, Split]:
     size = len(split.labels)
     if size < 2:
         raise InputError(f"Expected at least 2 images to split in halves. Received: images={size}")
-    order = permutation(size, seed, HALVES)
+    order = permutation(size, seed, HALVES, number)
     return take(split, order[: size // 2]), take(split, order[size // 2 :])
 
 

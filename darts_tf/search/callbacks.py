@@ -14,27 +14,9 @@ from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.distribution import agreed, is_chief
 from darts_tf.search import early_stopping
 from darts_tf.search.indicators import Measure
+from darts_tf.search.restarts import Restart
 from darts_tf.spaces.collapse import BOUNDED, COLLAPSED, describe_collapse
 from darts_tf.training.callbacks import Record, run_callbacks
-
-
-class MoveAlphasFrom(keras.callbacks.Callback):
-    """Trains only the weights in the first epochs of a search.
-
-    Args:
-        epoch: first epoch that updates the alphas, counted from 0.
-    """
-
-    def __init__(self, epoch: int):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Sets `moves_alphas` for this epoch; a change makes Keras trace its step again."""
-        moves = epoch >= self.epoch
-        if moves != self.model.moves_alphas:
-            self.model.moves_alphas = moves
-            self.model.make_train_function(force=True)
 
 
 class KeepHistory(keras.callbacks.Callback):
@@ -87,10 +69,13 @@ LOG = logging.getLogger("darts_tf")
 
 
 def search_callbacks(config, record: Record, measure: Measure) -> list[keras.callbacks.Callback]:
-    """Returns indicators, the callbacks of every run, the history of alphas and the early stop."""
+    """Returns restarts, indicators, the history, callbacks of every run and the early stop.
+
+    The record describes cells by the history, which therefore comes before it.
+    """
     stop = [StopEarly(config, record.folder)] if early_stopping.stops_early(config) else []
-    first = [measure, *run_callbacks(config, record), MoveAlphasFrom(config.arch_from_epoch)]
-    return [*first, KeepHistory(record.folder), *stop]
+    first = [Restart(config), measure, KeepHistory(record.folder)]
+    return [*first, *run_callbacks(config, record), *stop]
 
 
 def restore_best_alphas(

@@ -64,6 +64,7 @@ class DARTS(Trainer):
         regularizer_weight: variable, the regulariser's factor in the loss of the alphas; None
             without a regulariser.
         derived: the latest derived genotype, set by callers; None before.
+        restarts: number of restarts of the weights so far, set by callers.
         moves_alphas: True if steps update the alphas, False if they update only the weights. After
             a change, call `make_train_function(force=True)` to trace Keras' step again.
 
@@ -116,6 +117,7 @@ class DARTS(Trainer):
         self.norms["arch_gradient_norm"] = keras.metrics.Mean("arch_gradient_norm")
         self.moves_alphas = True
         self.derived = None
+        self.restarts = 0
 
     def compile(
         self,

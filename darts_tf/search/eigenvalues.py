@@ -37,26 +37,31 @@ def hessian_product(loss: Callable, alphas: Sequence, direction: Sequence) -> li
     return outer.gradient(gradients, alphas, directions, unconnected_gradients=zero)
 
 
-def hessian_products(loss: Callable, variables: Sequence) -> Callable:
+def hessian_products(
+    loss: Callable, variables: Sequence, inputs: Callable[[], Sequence] = tuple
+) -> Callable:
     """Returns a function that multiplies a vector by the Hessian ∇²α L.
 
     It takes all alphas as one vector and reads the variables' values in every call. It is traced
     once, in the first call.
 
     Args:
-        loss: as in `hessian_product`.
+        loss: function `loss(alphas, *inputs)` that returns a scalar.
         variables: the alphas.
+        inputs: returns further tensors that `loss` depends on, of equal shapes in every call.
     """
     shapes = [tuple(variable.shape) for variable in variables]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
     @tf.function(autograph=False)
-    def traced(direction):
-        return hessian_product(loss, [tf.convert_to_tensor(v) for v in variables], direction)
+    def traced(direction, inputs):
+        alphas = [tf.convert_to_tensor(v) for v in variables]
+        return hessian_product(lambda alphas: loss(alphas, *inputs), alphas, direction)
 
     def product(vector: np.ndarray) -> np.ndarray:
         parts = zip(np.split(vector, ends[:-1]), shapes, variables, strict=True)
-        images = traced([tf.constant(p.reshape(s), v.dtype) for p, s, v in parts])
+        direction = [tf.constant(p.reshape(s), v.dtype) for p, s, v in parts]
+        images = traced(direction, tuple(inputs()))
         return np.concatenate([np.ravel(image) for image in images]).astype(np.float64)
 
     return product

@@ -12,11 +12,12 @@ import keras
 from darts_tf.configs import ArchConfig, SearchConfig
 from darts_tf.configs.selections import SELECTIONS
 from darts_tf.data import (
+    AnySplit,
     Augmentation,
     ImageDataset,
     Preprocessing,
-    Split,
     evaluation_batches,
+    evaluation_steps,
     search_batches,
     split_halves,
     steps_per_epoch,
@@ -37,12 +38,13 @@ from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.memory_estimate import check_memory
 from darts_tf.search.perturbation_selection import SelectionSettings, check_alone, select
 from darts_tf.search.plan import Plan, run_plan
+from darts_tf.search.restarts import check_warmup
 from darts_tf.search.selection import Context, check_rule, choose, rule_of_epochs
 from darts_tf.search.target import costs_of, target_of, within_budget
 from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp
-from darts_tf.training.feeds import HELD_OUT_BATCH, image_feed
+from darts_tf.training.feeds import HELD_OUT_BATCH, Feed
 from darts_tf.training.optimizers import SGD, Adam
 from darts_tf.training.schedules import (
     alignment_weight_at,
@@ -124,8 +126,9 @@ def plan_images(
         )
     preprocessing = dataset.preprocessing
     check_image_size(preprocessing.height, preprocessing.width, "cifar")
-    halves = split_halves(dataset.train, config.seed)
-    steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves)
+    halves = functools.lru_cache(1)(functools.partial(split_halves, dataset.train, config.seed))
+    steps, _ = (steps_per_epoch(half, config.batch_size, replicas) for half in halves(0))
+    check_warmup(config, steps)
     operations = space.columns[0] if space else None
     space = space or SPACES[config.space]
     space.check_genotypes(Genotype, EdgeGenotype)
@@ -140,15 +143,6 @@ def plan_images(
     if config.cost is not None:
         costs = costs_of(config, config.cost, target, space)
         penalty = cost_penalty(costs, config.cost_weight)
-    batches = functools.partial(
-        search_batches,
-        *halves,
-        preprocessing,
-        Augmentation(config.crop_padding, config.flip, config.cutout),
-        config.batch_size,
-        seed=config.seed,
-        epochs=config.epochs,
-    )
     classes, channels = len(dataset.classes), preprocessing.channels
     finish = None
     if SELECTIONS[config.selection].needs_supernet:
@@ -157,14 +151,40 @@ def plan_images(
         config,
         dataset,
         build=functools.partial(build_trainer, config, classes, channels, space, penalty),
-        feed=image_feed(batches, steps, halves[1], preprocessing),
+        feed=_feed(config, halves, steps, preprocessing),
         derive=lambda trainer: choose(rule, context, trainer.network.alphas),
-        probes=lambda trainer: probes_of(trainer, config, halves[1], preprocessing),
+        probes=lambda trainer: probes_of(trainer, config, halves, preprocessing),
         indicators=indicators.asked_of_cells(config),
         ramps=functools.partial(ramps, config),
         save=lambda folder: save_space(folder, space),
         finish=finish,
     )
+
+
+def _feed(config: SearchConfig, halves: Callable, steps: int, preprocessing: Preprocessing) -> Feed:
+    """Returns the batches of a search; those of the weights' next start have other halves.
+
+    Args:
+        config: the settings.
+        halves: `halves(number)` returns the images for weights and alphas after so many restarts.
+        steps: number of batches in an epoch.
+        preprocessing: normalises the images.
+    """
+    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
+    recipe = (preprocessing, augmentation, config.batch_size)
+
+    def train(start, **part):
+        (epoch, step), number = start, config.restarts_before(start[0])
+        end = (number + 1) * (config.restart_every or config.epochs)
+        options = {"seed": config.seed, "epochs": end, "start_step": epoch * steps + step}
+        return search_batches(*halves(number), *recipe, **options, **part)
+
+    def test(epoch, **part):
+        held_out = halves(config.restarts_before(epoch))[1]
+        return evaluation_batches(held_out, preprocessing, HELD_OUT_BATCH, **part)
+
+    tests = evaluation_steps(halves(0)[1], HELD_OUT_BATCH)
+    return Feed(train, lambda epoch: steps, steps, test, tests, config.starts_weights)
 
 
 def _select_on_supernet(
@@ -190,21 +210,35 @@ def _select_on_supernet(
 
 
 def probes_of(
-    trainer: DARTS, config: SearchConfig, half: Split, preprocessing: Preprocessing
+    trainer: DARTS,
+    config: SearchConfig,
+    halves: Callable[[int], tuple[AnySplit, AnySplit]],
+    preprocessing: Preprocessing,
 ) -> indicators.Probes:
     """Probes of an image supernet: the alphas' images, as they are and in their order.
 
     The eigenvalue is measured on the first batch of them.
-    """
-    batches = functools.partial(evaluation_batches, half, preprocessing)
-    batch = next(iter(batches(config.batch_size))) if config.measures_eigenvalue else None
 
-    def loss(alphas):
+    Args:
+        trainer: trainer of the supernet.
+        config: the settings.
+        halves: `halves(number)` returns the images for weights and alphas after so many restarts.
+        preprocessing: normalises the images.
+    """
+
+    def batches(number, size):
+        return evaluation_batches(halves(number)[1], preprocessing, size)
+
+    @functools.lru_cache(1)
+    def first_batch(number):
+        return next(iter(batches(number, config.batch_size)))
+
+    def loss(alphas, *batch):
         return trainer.loss_at(trainer.read(trainer.weights_to_train), alphas, batch)
 
-    product = hessian_products(loss, trainer.network.alphas)
-    measured = functools.partial(batches, HELD_OUT_BATCH)
-    return indicators.Probes(product, measuring(trainer.network, measured))
+    product = hessian_products(loss, trainer.network.alphas, lambda: first_batch(trainer.restarts))
+    measure = measuring(trainer.network, lambda: batches(trainer.restarts, HELD_OUT_BATCH))
+    return indicators.Probes(product, measure)
 
 
 def build_trainer(

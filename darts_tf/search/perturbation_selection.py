@@ -31,6 +31,7 @@ from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.checkpoints import Position
 from darts_tf.runs.folder import locked
+from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.distribution import distributed, workers
 from darts_tf.runtime.execution import dtype_policy, graph_optimizer_off, graphs_forgotten
 from darts_tf.search import perturbation
@@ -179,7 +180,7 @@ def select(
     """Selects cells by perturbation; resumes a selection with the same settings and alphas.
 
     The supernet is measured on the half of the images that trains the alphas, and tuned on the
-    half that trains the weights. Its weights change.
+    half that trains the weights, as they were after the last restart. Its weights change.
 
     Args:
         trainer: trainer of the search, with the initial weights and alphas.
@@ -201,7 +202,8 @@ def select(
     network = trainer.network
     start = [np.asarray(part) for part in network.mixture()]
     rounds = perturbation.rounds(network.space, settings.seed)
-    halves = split_halves(dataset.train, config.seed)
+    last = read_metrics(folder)[-1]["epoch"] if config.restart_every else 0
+    halves = split_halves(dataset.train, config.seed, config.restarts_before(last))
     measured_images = take(
         halves[1], limited_indices(halves[1].labels, settings.images, config.seed)
     )

@@ -84,14 +84,15 @@ def run_plan(
             plan.save(folder)
 
         def describe() -> dict:
-            """Writes alphas and genotype, and returns the genotype for the metrics."""
+            """Writes alphas and genotype, and returns what the metrics have of them."""
             genotype = plan.derive(trainer)
             if is_chief():
                 network = trainer.network
                 save_alphas(folder, *map(np.asarray, network.alphas), kinds=network.space.kinds)
                 genotype.save(folder / files.GENOTYPE)
             trainer.derived = genotype
-            return {"genotype": abbreviated(genotype)}
+            restart = {"restart": trainer.restarts} if config.restart_every else {}
+            return {**restart, "genotype": abbreviated(genotype)}
 
         record = Record(folder, describe, report, writes=is_chief())
         measure = Measure(plan.indicators, plan.probes(trainer))

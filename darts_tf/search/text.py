@@ -19,6 +19,7 @@ from darts_tf.search.eigenvalues import hessian_products
 from darts_tf.search.images import arch_optimizer
 from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.search.plan import Plan, run_plan
+from darts_tf.search.restarts import check_warmup
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training.feeds import Feed, check_streams, text_feed
 from darts_tf.training.losses import cross_entropy
@@ -74,6 +75,7 @@ def plan_text(config: TextSearchConfig, dataset: TextDataset, replicas: int = 1)
     check_streams(config, dataset, replicas, searched=True)
     segments = functools.partial(search_segments, dataset.train, dataset.valid)
     feed = text_feed(config, dataset, segments, spread=0.0)
+    check_warmup(config, feed.steps(0))
     return Plan(
         config,
         dataset,
@@ -98,7 +100,7 @@ def probes_of(trainer: LanguageDARTS, feed: Feed) -> indicators.Probes:
         settings = batch, others, trainer.plain_objective
         return trainer.loss_and_outputs_at(weights, alphas, *settings)[0]
 
-    first = next(iter(feed.test()))
+    first = next(iter(feed.test(0)))
     return indicators.Probes(hessian_products(loss, trainer.network.alphas))
 
 

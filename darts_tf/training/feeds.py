@@ -28,11 +28,14 @@ class Feed:
     """Source of a run's batches.
 
     Attributes:
-        train: `train(start=(epoch, step), part=...)` returns the training batches from a step on.
+        train: `train(start=(epoch, step), part=...)` returns the training batches from a step on,
+            up to the next epoch that renews them.
         steps: `steps(epoch)` returns the number of batches in an epoch.
         most: upper bound of the batches in an epoch.
-        test: `test(part=...)` returns the batches for the test after every epoch.
+        test: `test(epoch, part=...)` returns the batches for the test after an epoch.
         tests: number of test batches.
+        renewed: `renewed(epoch)` returns True if an epoch has batches of other data than the epoch
+            before, so that `train` and `test` must be called again.
     """
 
     train: Callable[..., tf.data.Dataset]
@@ -40,6 +43,7 @@ class Feed:
     most: int
     test: Callable[..., tf.data.Dataset]
     tests: int
+    renewed: Callable[[int], bool] = lambda epoch: False
 
 
 def image_feed(
@@ -61,7 +65,9 @@ def image_feed(
         epoch, step = start
         return batches(start_step=epoch * steps + step, **part)
 
-    test = functools.partial(evaluation_batches, held_out, preprocessing, HELD_OUT_BATCH)
+    def test(epoch, **part):
+        return evaluation_batches(held_out, preprocessing, HELD_OUT_BATCH, **part)
+
     return Feed(train, lambda epoch: steps, steps, test, evaluation_steps(held_out, HELD_OUT_BATCH))
 
 
@@ -93,7 +99,7 @@ def text_feed(
         ),
         steps=functools.cache(lambda epoch: segment_steps(*words, epoch=epoch, **drawn)),
         most=most_segment_steps(*words, **lengths),
-        test=functools.partial(evaluation_segments, *tested, bptt=config.time_steps),
+        test=lambda epoch, **part: evaluation_segments(*tested, bptt=config.time_steps, **part),
         tests=evaluation_segment_steps(*tested, bptt=config.time_steps),
     )
 

@@ -98,14 +98,17 @@ def fit(
     """
     called = keras.callbacks.CallbackList(list(callbacks), model=trainer)
     train, test = Stepper(trainer, trainer.train_step), Stepper(trainer, trainer.test_step)
-    tested = distributed(trainer.distribute_strategy, feed.test)
+    strategy = trainer.distribute_strategy
 
     def epochs_from(position):
         if is_chief():
             keep_metrics(folder, position.epoch)
-        batches = functools.partial(feed.train, start=(position.epoch, position.step))
-        iterator = iter(distributed(trainer.distribute_strategy, batches))
+        iterator = tested = None
         for epoch in range(position.epoch, config.epochs):
+            if iterator is None or feed.renewed(epoch):
+                batches = functools.partial(feed.train, start=(epoch, position.step))
+                iterator = iter(distributed(strategy, batches))
+                tested = distributed(strategy, functools.partial(feed.test, epoch))
             steps = feed.steps(epoch)
             called.set_params({"epochs": config.epochs, "steps": steps, "verbose": 0})
             logs = _trained(trainer, manager, position, steps, train, iterator, called)

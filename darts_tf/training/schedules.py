@@ -22,13 +22,17 @@ def exponential(epoch: float, decay: float, start: float, end: float) -> float:
 
 SCHEDULES = {
     "constant": lambda c, epoch: c.learning_rate,
-    "cosine": lambda c, epoch: cosine(epoch, c.epochs, c.learning_rate, c.learning_rate_min),
-    "linear": lambda c, epoch: linear(epoch, c.epochs, c.learning_rate, c.learning_rate_min),
+    "cosine": lambda c, epoch: cosine(epoch, c.schedule_epochs, *_ends(c)),
+    "linear": lambda c, epoch: linear(epoch, c.schedule_epochs, *_ends(c)),
     "exponential": lambda c, epoch: exponential(
         epoch, c.learning_rate_decay, c.learning_rate, c.learning_rate_min
     ),
 }
 """Learning rate schedules by name: functions of the settings and a (fractional) epoch."""
+
+
+def _ends(config) -> tuple[float, float]:
+    return config.learning_rate, config.learning_rate_min
 
 
 def rate_at(config, epoch: int, step: int = 0, steps: int = 1) -> float:
@@ -37,11 +41,12 @@ def rate_at(config, epoch: int, step: int = 0, steps: int = 1) -> float:
     Args:
         config: settings of the run. With `schedule_per="step"` the rate changes at every step,
             otherwise at every epoch. Over the first `warmup_epochs` it is multiplied by a factor
-            that grows linearly to 1.
+            that grows linearly to 1. All of this starts again every `schedule_epochs`.
         epoch: number of the epoch, from 0.
         step: number of the step in the epoch, from 0.
         steps: number of steps in an epoch.
     """
+    epoch %= config.schedule_epochs
     unit = 1 / steps if config.schedule_per == "step" else 1
     done = epoch + step * unit if config.schedule_per == "step" else epoch
     warm = min(1, (done + unit) / config.warmup_epochs) if config.warmup_epochs else 1

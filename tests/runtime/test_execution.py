@@ -16,7 +16,7 @@ from numerics import assert_close, relative_error
 from darts_tf.configs import SearchConfig
 from darts_tf.runtime import execution
 from darts_tf.search import images
-from darts_tf.search.callbacks import MoveAlphasFrom
+from darts_tf.search.restarts import Restart
 
 pytestmark = pytest.mark.usefixtures("one_node")  # which XLA compiles in half a minute
 
@@ -108,7 +108,8 @@ def test_alphas_stay_until_their_first_epoch():
             logs.append(set(log))
 
     before = values(trainer.network.alphas)
-    trainer.fit(data, epochs=3, callbacks=[MoveAlphasFrom(2), Watch()], shuffle=False, verbose=0)
+    moves = Restart(SearchConfig(workdir="unused", epochs=3, arch_from_epoch=2))
+    trainer.fit(data, epochs=3, callbacks=[moves, Watch()], shuffle=False, verbose=0)
     assert_close(alphas[1], before, 0)
     assert np.all(alphas[2][0] != before[0])
     assert np.all(weights[0][0] != weights[1][0])

@@ -217,7 +217,7 @@ def test_eigenvalue_and_gap_are_of_the_alphas_images(small, dataset, tmp_path):
     keras.utils.set_random_seed(0)
     trainer = images.build_trainer(settings, 10, 1)
     half = dataset.train
-    probes = images.probes_of(trainer, settings, half, dataset.preprocessing)
+    probes = images.probes_of(trainer, settings, lambda _: (half, half), dataset.preprocessing)
     mixture = [np.asarray(part) for part in trainer.network.mixture()]
     x = dataset.preprocessing.normalize(half.images)
     logits = np.asarray(trainer.network(x, training=True))  # uses the statistics of the batch
