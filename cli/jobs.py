@@ -20,6 +20,7 @@ from darts_tf.data import ImageDataset, TextDataset, load_text
 from darts_tf.errors import InputError, escaped, listed
 from darts_tf.runs import files
 from darts_tf.runs import folder as run_folder
+from darts_tf.runs.confidence import describe_confidence, load_confidence
 from darts_tf.runs.metrics import read_metrics, seconds_of
 from darts_tf.runs.soundness import doubts_of
 from darts_tf.runtime.distribution import is_chief, make_strategy, workers
@@ -107,8 +108,21 @@ def end_of_search(command: str, config, genotype: AnyGenotype) -> None:
     output.event("end", command=command, run=config.workdir, genotype=path, cells=cells)
     output.result(f"\n{cells_in_words(genotype)}\n")
     output.result(f"genotype: {path}")
+    _say_confidence(config, genotype)
     end_of_run(config.workdir)
     output.say(f"next: {lookup.train_command(config.workdir, config.to_dict())}")
+
+
+def _say_confidence(config, genotype: AnyGenotype) -> None:
+    """Prints how sure the choices are, if that is known, and how to decide more of them."""
+    confidence = load_confidence(config.last_folder, genotype) if is_chief() else None
+    if confidence is None:
+        return
+    for line in describe_confidence(confidence, genotype):
+        output.result(line)
+    if confidence.undecided and "epochs" in config.may_grow:
+        words = ("search", "--workdir", config.workdir, "--resume", "--epochs", 2 * config.epochs)
+        follow("more restarts decide more", *words)
 
 
 def end_of_run(workdir) -> None:

@@ -10,6 +10,7 @@ from darts_tf.errors import InputError
 from darts_tf.report.titles import results_of_run, title_of_published, title_of_run
 from darts_tf.runs import files
 from darts_tf.runs.alphas import chosen_genotype, load_alphas, load_history, supernet_settings
+from darts_tf.runs.confidence import load_confidence
 from darts_tf.runtime import atomic
 from darts_tf.runtime.outputs import check_output_file
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype, short_name
@@ -119,7 +120,9 @@ def _content(config: PlotConfig, folder: pathlib.Path | None, format: str) -> by
     else:
         path = files.existing(folder, files.GENOTYPE) if folder else config.genotype
         genotype = load_genotype(path, recurrent=config.recurrent or None)
+        confidence = load_confidence(folder, genotype) if folder else None
+        undecided = confidence and confidence.undecided_pairs
         from darts_tf.plots.figures import picture, plot_genotype
 
-        figure = plot_genotype(genotype, title=title, **looks)
+        figure = plot_genotype(genotype, undecided=undecided, title=title, **looks)
     return picture(figure, format)

@@ -162,6 +162,18 @@ class StoppingConfig(Config):
     stop_from_epoch: int = setting(10, "positive")
     """First epoch, counted from 1, after which the eigenvalue may stop the search."""
 
+    until_decided: bool = False
+    """Stop when every choice of the cells is decided, so that `epochs` is only the bound; needs
+    restart_every."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.until_decided and not getattr(self, "restart_every", None):
+            raise InputError(
+                "Expected restart_every with until_decided: without restarts of weights nothing "
+                "is known about how sure the choices are. Received: restart_every=None"
+            )
+
     @property
     def measures_eigenvalue(self) -> bool:
         """True if the eigenvalue is requested, as a measure or for the early stop."""

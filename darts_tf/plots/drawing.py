@@ -32,6 +32,8 @@ BOX, TALL_BOX, ROUND, INSIDE = 20.0, 30.0, 5.0, 7.0
 THIN, LINE, WEAKEST, STRONGEST = 0.8, 1.4, 1.0, 6.0
 """Widths of lines: without an operation, of edges without weights or all of one, and of the
 smallest and largest weight."""
+DASHES = (0.0, (3.0, 2.0))
+"""Offset and lengths, in widths of the line, of a dashed line."""
 LEGEND, SMALL_LEGEND, SWATCH, ROW = 8.0, 6.5, 10.0, 15.0
 """Sizes of the legend's texts, of its squares and of its rows."""
 SIGN, COMMA, AFTER_SIGN, AFTER_ENTRY = 18.0, 6.5, 4.0, 14.0
@@ -174,7 +176,8 @@ class Drawing:
         for half in (0, 1):
             route = plan.layout.routes[plan.before + 2 * number + half]
             width = line_width(operation.weight, self.weights)
-            self.line(route, width, colour, 2 + operation.kept, gid, plan.layout.down)
+            order, dashed = 2 + operation.kept, operation.decided is False
+            self.line(route, width, colour, order, gid, plan.layout.down, dashed)
 
     def box(self, plan: Plan, number: int, operation: Operation, gid: str | None = None) -> None:
         """Draws an operation's box with its name, and its weight where it has room for that."""
@@ -232,6 +235,7 @@ class Drawing:
         zorder: float,
         gid: str | None = None,
         down: bool = False,
+        dashed: bool = False,
     ) -> None:
         """Draws an edge: straight within layers, and curves that begin and end level between.
 
@@ -242,6 +246,7 @@ class Drawing:
             zorder: of the line; lines of higher orders are drawn over it.
             gid: of the artist.
             down: as in `Layout`.
+            dashed: True for a dashed line.
         """
         across = 0 if down else 1
         points, codes = [self._at(route[0])], [Path.MOVETO]
@@ -254,6 +259,7 @@ class Drawing:
                 points += [(a[0], y), (b[0], y), b] if down else [(x, a[1]), (x, b[1]), b]
                 codes += [Path.CURVE4] * 3
         look = {"facecolor": "none", "edgecolor": colour, "linewidth": width, "capstyle": "butt"}
+        look |= {"linestyle": DASHES} if dashed else {}
         self.add(PathPatch(Path(points, codes), zorder=zorder, gid=gid, **look))
 
     def text(self, text: str, centre, size: float, colour: str, gid: str | None = None) -> None:
@@ -293,6 +299,9 @@ class Drawing:
         elif entry.sign == "node":
             look = {"facecolor": theme.state, "edgecolor": theme.ink, "linewidth": 0.8}
             self.add(Circle((left + half, y), half, **look))
+        elif entry.sign in ("solid", "dashed"):
+            route, dashed = ((left, y), (left + SIGN, y)), entry.sign == "dashed"
+            self.line(route, LINE, theme.ink, zorder=1, dashed=dashed)
         elif entry.sign == "thin":
             self.line(((left, y), (left + SIGN, y)), THIN, theme.quiet, zorder=1)
         elif entry.sign == "widths":
@@ -328,7 +337,7 @@ def _sign_width(entry: Entry) -> float:
     if entry.sign == "names":
         widths = [_name_width(name, LEGEND, SMALL_LEGEND) for name in entry.names]
         return sum(widths) + COMMA * (len(widths) - 1)
-    return SIGN if entry.sign in ("thin", "widths") else SWATCH
+    return SIGN if entry.sign in ("thin", "widths", "solid", "dashed") else SWATCH
 
 
 def _name_width(name: Name, size: float, small: float) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,6 +53,7 @@ def plot_genotype(
     *,
     cell: str | None = None,
     strengths: Mapping[str, Sequence[float]] | Sequence[float] | None = None,
+    undecided: Mapping[str, Collection[int]] | None = None,
     title: str | None = None,
     dark: bool = False,
     ax=None,
@@ -65,6 +66,8 @@ def plot_genotype(
             `"recurrent"` a name is that of a recurrent cell.
         strengths: of every pair of the genotype, by the name of the cell: edges are as wide. For
             one cell a sequence will do.
+        undecided: by the name of the cell, the numbers of the pairs of the genotype that are drawn
+            dashed, such as `Confidence.undecided_pairs`; None if nothing is known about that.
         title: above the picture.
         dark: light on dark.
         ax: matplotlib's axes to draw in; by default those of a new figure.
@@ -77,7 +80,8 @@ def plot_genotype(
     """
     if not isinstance(genotype, AnyGenotype):
         genotype = load_genotype(genotype, recurrent=True if cell == "recurrent" else None)
-    return composed(sketches.of_genotype(genotype, cell, strengths), _page(title, dark), ax)
+    cells = sketches.of_genotype(genotype, cell, strengths, undecided)
+    return composed(cells, _page(title, dark), ax)
 
 
 def plot_supernet(
@@ -237,13 +241,19 @@ class InlineCell:
     """Width and height in points."""
 
 
-def inline_cells(genotype: AnyGenotype) -> list[InlineCell]:
+def inline_cells(
+    genotype: AnyGenotype, undecided: Mapping[str, Collection[int]] | None = None
+) -> list[InlineCell]:
     """Draws each cell of a genotype for a page that has headings and a legend itself.
 
     All cells are drawn from left to right, or all from top to bottom if that is narrower by
     `NARROWER`.
+
+    Args:
+        genotype: the cells.
+        undecided: as in `plot_genotype`.
     """
-    cells = sketches.of_genotype(genotype)
+    cells = sketches.of_genotype(genotype, undecided=undecided)
     operations = [operation for cell in cells for operation in cell.operations]
     right, down = (_plans(cells, operations, False, down) for down in (False, True))
     plans = down if _width(down) < NARROWER * _width(right) else right

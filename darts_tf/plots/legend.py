@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from darts_tf.plots.palette import COLOURS, kind_of
 from darts_tf.plots.sketches import Name, Operation, Sketch
 
-SIGNS = ("box", "faint", "widths", "names", "node", "thin")
+SIGNS = ("box", "faint", "widths", "solid", "dashed", "names", "node", "thin")
 """Signs of entries, in the order in which legends have them."""
 
 MOST_DECIMALS = 5
@@ -51,6 +51,10 @@ def legend_of(
         entries.append(
             Entry("widths", f"weight, {low} to {high}" if low < high else f"weight {low}")
         )
+    if any(operation.decided for operation in operations):
+        entries.append(Entry("solid", "decided choice"))
+    if any(operation.decided is False for operation in operations):
+        entries.append(Entry("dashed", "undecided choice"))
     of_inputs, of_nodes, of_output, thin = _TEXTS[output]
     return (
         *entries,

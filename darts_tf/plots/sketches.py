@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Operation:
     """The strength of the edge, where it is known."""
     kept: bool = True
     """True if the discrete cell has this operation."""
+    decided: bool | None = None
+    """False for a choice that is drawn dashed because it is not sure; None if that is not known."""
 
 
 INPUT_NAMES: dict[str, tuple[Name, ...]] = {
@@ -114,7 +116,10 @@ def describe_sketch(sketch: Sketch) -> str:
 
 
 def of_genotype(
-    genotype: AnyGenotype, cell: str | None = None, strengths=None
+    genotype: AnyGenotype,
+    cell: str | None = None,
+    strengths=None,
+    undecided: Mapping[str, Collection[int]] | None = None,
 ) -> tuple[Sketch, ...]:
     """The cells of a genotype; see `figures.plot_genotype` for what is asked for and raised.
 
@@ -128,10 +133,12 @@ def of_genotype(
                 f"Expected strengths by cell: {', '.join(chosen)}. Received: {shown(strengths)}"
             )
         strengths = {chosen[0]: strengths}
-    for name in strengths or {}:
+    for name in [*(strengths or {}), *(undecided or {})]:
         if name not in cells:
             raise unknown_name("cell", name, tuple(cells))
-    return tuple(_discrete(cells[name], (strengths or {}).get(name)) for name in chosen)
+    weights = strengths or {}
+    unsure = {} if undecided is None else {name: undecided.get(name, ()) for name in chosen}
+    return tuple(_discrete(cells[name], weights.get(name), unsure.get(name)) for name in chosen)
 
 
 def _chosen(names: Sequence[str], cell: str | None) -> tuple[str, ...]:
@@ -142,12 +149,13 @@ def _chosen(names: Sequence[str], cell: str | None) -> tuple[str, ...]:
     return (cell,)
 
 
-def _discrete(cell: DiscreteCell, weights=None) -> Sketch:
+def _discrete(cell: DiscreteCell, weights=None, undecided: Collection[int] | None = None) -> Sketch:
+    """Returns a cell of a genotype; `undecided` has numbers of its pairs, those of `none` too."""
     edges = cell.edges
     weights = [None] * len(edges) if weights is None else _checked(weights, len(edges), cell.kind)
     operations = (
-        Operation(*edge, weight)
-        for edge, weight in zip(edges, weights, strict=True)
+        Operation(*edge, weight, decided=None if undecided is None else number not in undecided)
+        for number, (edge, weight) in enumerate(zip(edges, weights, strict=True))
         if edge[0] != NONE
     )
     return Sketch(cell.kind, len(cell.nodes), tuple(operations), cell.concat)

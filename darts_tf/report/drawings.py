@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from darts_tf.plots.legend import Entry, legend_of
 from darts_tf.plots.sketches import Name, of_genotype
@@ -16,16 +16,28 @@ TALLEST = 800
 """Most pixels of the height of a drawing."""
 
 
-@functools.lru_cache(maxsize=64)
-def drawn(genotype: AnyGenotype) -> str:
+def drawn(genotype: AnyGenotype, undecided: Mapping[str, Sequence[int]] | None = None) -> str:
     """Returns drawings of a genotype's cells, and tables of their edges in a closed section.
+
+    Args:
+        genotype: the cells.
+        undecided: as in `figures.plot_genotype`.
+    """
+    return _drawn(genotype, None if undecided is None else tuple(undecided.items()))
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(genotype: AnyGenotype, undecided: tuple | None) -> str:
+    """Returns `drawn`, with arguments that can be kept.
 
     All cells have one scale, with which the widest fills a narrow screen. Cells that are the same
     are drawn once.
     """
     from darts_tf.plots.figures import inline_cells  # late: matplotlib is slow to import
 
-    sketches, cells = of_genotype(genotype), inline_cells(genotype)
+    choices = None if undecided is None else dict(undecided)
+    sketches = of_genotype(genotype, undecided=choices)
+    cells = inline_cells(genotype, choices)
     by_content = {}
     for sketch, cell in zip(sketches, cells, strict=True):
         titles, _ = by_content.setdefault((sketch.operations, sketch.concat), ([], cell))

@@ -10,6 +10,7 @@ import numpy as np
 from darts_tf.report.charts import measured, number
 from darts_tf.report.run import Run
 from darts_tf.runs import files
+from darts_tf.runs.confidence import describe_confidence
 from darts_tf.runs.soundness import describe_decisions
 from darts_tf.spaces.collapse import BOUNDED, describe_collapse
 from darts_tf.spaces.genotype import CELL_TITLES
@@ -140,11 +141,24 @@ def signs(run: Run) -> list[Sign]:
         if words := describe_collapse(genotype):
             sentences.append(Sign(f"{name}: {words}.", bad=True))
     if run.config.searches:
-        sentences += filter(None, (_skips(run), _entropy(run), _eigenvalue(run), _gap(run)))
+        sentences += filter(None, _of_search(run))
         if run.stop:
             sentences.append(Sign(f"The search was {run.stop}."))
         sentences += filter(None, [_changes(run)])
     return sorted(sentences, key=lambda sign: not sign.bad)
+
+
+def _of_search(run: Run) -> list[Sign | None]:
+    return [_decisions_made(run), _skips(run), _entropy(run), _eigenvalue(run), _gap(run)]
+
+
+def _decisions_made(run: Run) -> Sign | None:
+    """Describes how many choices are decided; a warning if most are not."""
+    if run.confidence is None:
+        return None
+    count = len(run.confidence.all_shares)
+    first, *_ = describe_confidence(run.confidence, run.genotype)
+    return Sign(f"{first}.", bad=run.confidence.undecided > count / 2)
 
 
 def _cells(run: Run) -> str:

@@ -16,6 +16,7 @@ from darts_tf.errors import InputError, listed, shown
 from darts_tf.report.alpha_maps import Moves, moves_of
 from darts_tf.report.job_tables import Table, table_of
 from darts_tf.runs import files
+from darts_tf.runs.confidence import Confidence, load_confidence
 from darts_tf.runs.evaluations import Evaluation, evaluations_of
 from darts_tf.runs.log import Log, log_of, reading
 from darts_tf.runs.metrics import read_metrics, times_of
@@ -42,6 +43,7 @@ class Run:
         seconds: the seconds of all epochs, those of the runs in the folder included.
         genotype: the genotype that was searched or trained; None if there is none yet.
         compared: the genotypes of a comparison, by name.
+        confidence: how sure the choices of a search are; None if that is not known.
         moves: the mixture weights of a search by epoch; None if there are none.
         stop: the early stop of a search; None if it did not stop early.
         costs: parameters, and multiply-accumulates per image or word, of the trained network. For
@@ -62,6 +64,7 @@ class Run:
     seconds: float
     genotype: AnyGenotype | None
     compared: dict[str, AnyGenotype]
+    confidence: Confidence | None
     moves: Moves | None
     stop: early_stopping.Stop | None
     costs: tuple[int, int] | None
@@ -102,6 +105,7 @@ def run_of(folder: pathlib.Path) -> Run:
         seconds=_seconds_of(folder),
         genotype=genotype,
         compared=_compared(folder) if isinstance(config, configs.CompareConfig) else {},
+        confidence=_confidence(last, genotype) if searches else None,
         moves=moves_of(last, *weighed) if searches else None,
         stop=stop,
         costs=_costs(config, genotype, folder, dataset),
@@ -112,6 +116,11 @@ def run_of(folder: pathlib.Path) -> Run:
         doubts=_doubts(config, metrics, stop, evaluations),
         evaluations=evaluations,
     )
+
+
+def _confidence(folder: pathlib.Path, genotype) -> Confidence | None:
+    with reading(folder / files.CONFIDENCE):
+        return load_confidence(folder, genotype)
 
 
 def _doubts(config, metrics: tuple[dict, ...], stop, evaluations) -> tuple[str, ...]:

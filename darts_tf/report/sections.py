@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from darts_tf.report.alpha_maps import heat_maps
 from darts_tf.report.charts import Line, line_chart, number
@@ -17,7 +17,8 @@ from darts_tf.report.reproduce import command_of, defaults_of, differing, has_pr
 from darts_tf.report.run import Run
 from darts_tf.runs import files
 from darts_tf.runtime.duration import duration
-from darts_tf.spaces.genotype import AnyGenotype
+from darts_tf.spaces.difference import edges_of
+from darts_tf.spaces.genotype import CELL_TITLES, AnyGenotype
 
 FEW = 4
 """Largest number of genotypes of a comparison whose sections are open at first."""
@@ -89,7 +90,12 @@ def cells(run: Run, name: str = "", seen: dict[AnyGenotype, str] | None = None) 
         seen: names by the genotypes that the page has drawn before; those of the run are added.
     """
     seen = {} if seen is None else seen
-    own = _drawn_once(run.genotype, name or "the run itself", seen) if run.genotype else ""
+    own, sure = "", run.confidence
+    if run.genotype:
+        undecided = sure.undecided_pairs if sure else None
+        own = _drawn_once(run.genotype, name or "the run itself", seen, undecided)
+    if sure:
+        own += details("How sure every choice is", _choices(run))
     few = len(run.compared) <= FEW
     others = (
         details(each, _drawn_once(genotype, f"{name} {each}".strip(), seen), opened=few)
@@ -98,12 +104,23 @@ def cells(run: Run, name: str = "", seen: dict[AnyGenotype, str] | None = None) 
     return own + "".join(others)
 
 
-def _drawn_once(genotype, name: str, seen: dict) -> str:
+def _choices(run: Run) -> str:
+    """Returns a table of the choices of a search, and how sure they are."""
+    shares = run.confidence.all_shares
+    rows = [
+        (CELL_TITLES[edge.cell], f"node {edge.node}", edge.words, f"{share:.0%}")
+        for edge, share in zip(edges_of(run.genotype), shares, strict=True)
+    ]
+    resamples = f"in {run.confidence.resamples} resampled searches"
+    return table(("cell", "node", "choice", resamples), rows)
+
+
+def _drawn_once(genotype, name: str, seen: dict, undecided: Mapping | None = None) -> str:
     """Returns drawings of a genotype, or the name under which the page has them already."""
     if genotype in seen:
         return f"<p>The same cells as {text(seen[genotype])}.</p>"
     seen[genotype] = name
-    return drawn(genotype)
+    return drawn(genotype, undecided)
 
 
 def soundness(run: Run) -> str:

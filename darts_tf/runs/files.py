@@ -31,6 +31,8 @@ ALPHAS = "alphas.npz"
 """Arrays `normal` and `reduce`, or `recurrent`, each of shape (edges, primitives)."""
 HISTORY = "alphas_history.npz"
 """Arrays of `ALPHAS` stacked over epochs, and the array `epochs` with their indices."""
+CONFIDENCE = "confidence.json"
+"""Shares of resampled searches that make the choices of the genotype, see `confidence`."""
 SELECTION = "selection"
 """Checkpoints of an unfinished selection by perturbation."""
 METRICS = "metrics.jsonl"
@@ -75,7 +77,8 @@ OF_MANY = (*TABLES, RESULT, *REPORTS, CLAIMS, TRIALS, TRIALS_TABLE, ORACLE, BEST
 """Files of jobs that consist of several runs."""
 
 NAMES = (
-    *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, SELECTION, METRICS, TIMES, MODEL),
+    *(CONFIG, DATASET, VOCABULARY, GENOTYPE, ALPHAS, HISTORY, CONFIDENCE, SELECTION),
+    *(METRICS, TIMES, MODEL),
     *(EVALUATION, EVALUATIONS, CHECKPOINTS, TENSORBOARD, LOG, LOCK, PAGE),
     *(*STAGED, *OF_MANY),
 )

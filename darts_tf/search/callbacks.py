@@ -79,7 +79,7 @@ def search_callbacks(config, record: Record, measure: Measure) -> list[keras.cal
 
 
 def restore_best_alphas(
-    config, trainer, folder: pathlib.Path, describe: Callable[[], dict]
+    config, trainer, folder: pathlib.Path, describe: Callable[[int], dict]
 ) -> None:
     """Restores the alphas of the epoch that an early stop keeps, and logs the reason.
 
@@ -89,7 +89,7 @@ def restore_best_alphas(
         config: settings of the search.
         trainer: trainer of the finished search.
         folder: folder of the run.
-        describe: writes alphas and genotype to the folder.
+        describe: writes alphas and genotype to the folder, for those of an epoch.
     """
     stop = early_stopping.decide(config, read_metrics(folder))
     if stop is None:
@@ -97,7 +97,7 @@ def restore_best_alphas(
     kept = load_history(folder)[stop.kept]
     for variable, value in zip(trainer.network.alphas, kept, strict=True):
         variable.assign(value)
-    describe()
+    describe(stop.kept)
     LOG.warning("the search was %s", stop)
 
 

@@ -14,6 +14,9 @@ import numpy as np
 from darts_tf.spaces.genotype import CELL_TITLES
 from darts_tf.spaces.search_spaces import DARTS, SPACES
 
+DECIDED_FROM = 6
+"""Fewest sets of weights after which a search may stop because its choices are decided."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
@@ -95,13 +98,37 @@ def by_skips(config, lines: Sequence[Mapping]) -> Stop | None:
     return Stop(lines[-1]["epoch"], good[-1], f"{reason} were allowed")
 
 
-RULES = {"eigenvalue": by_eigenvalue, "skips": by_skips}
+def by_decisions(config, lines: Sequence[Mapping]) -> Stop | None:
+    """Stops when every choice of the cells is decided, see `runs.confidence`.
+
+    Only between two sets of weights, and after `DECIDED_FROM` of them: a bootstrap of fewer would
+    decide too easily.
+
+    Args:
+        config: settings: `until_decided` enables the rule; `restart_every`.
+        lines: metrics of the epochs so far.
+
+    Returns:
+        The stop; None if the search continues.
+    """
+    if not config.until_decided or not lines:
+        return None
+    last, every = lines[-1], config.restart_every
+    starts, rest = divmod(last["epoch"] + 1, every)
+    if rest or starts < DECIDED_FROM or last.get("undecided") != 0:
+        return None
+    reason = f"every choice of the cells is decided by {starts} sets of weights"
+    return Stop(last["epoch"], last["epoch"], reason)
+
+
+RULES = {"eigenvalue": by_eigenvalue, "skips": by_skips, "decisions": by_decisions}
 """Rules by name; the first that stops a search decides which epoch is kept."""
 
 
 def stops_early(config) -> bool:
     """Returns True if a search with these settings may stop before its last epoch."""
-    return config.stop_eigenvalue or getattr(config, "stop_skips", None) is not None
+    stops = config.stop_eigenvalue or config.until_decided
+    return stops or getattr(config, "stop_skips", None) is not None
 
 
 def decide(config, lines: Sequence[Mapping]) -> Stop | None:

@@ -152,7 +152,7 @@ def plan_images(
         dataset,
         build=functools.partial(build_trainer, config, classes, channels, space, penalty),
         feed=_feed(config, halves, steps, preprocessing),
-        derive=lambda trainer: choose(rule, context, trainer.network.alphas),
+        derive=functools.partial(choose, rule, context),
         probes=lambda trainer: probes_of(trainer, config, halves, preprocessing),
         indicators=indicators.asked_of_cells(config),
         ramps=functools.partial(ramps, config),

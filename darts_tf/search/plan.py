@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from darts_tf.configs import ArchConfig
 from darts_tf.data import ImageDataset, TextDataset
 from darts_tf.runs import files
-from darts_tf.runs.alphas import save_alphas
+from darts_tf.runs.alphas import load_history, save_alphas
+from darts_tf.runs.confidence import confidence_of, contributions, save_confidence
 from darts_tf.runtime.distribution import is_chief
 from darts_tf.search.callbacks import restore_best_alphas, search_callbacks, warn_of_collapse
 from darts_tf.search.darts import DARTS
@@ -35,7 +36,7 @@ class Plan:
         dataset: what to search on.
         build: builds the compiled trainer.
         feed: the batches for weights and alphas, and the held-out ones.
-        derive: `derive(trainer)` returns the cells of the alphas as they are.
+        derive: `derive(alphas)` returns the cells of a supernet's arrays of alphas.
         probes: `probes(trainer)` returns the expensive probes that indicators use.
         indicators: names of the indicators to measure after every epoch.
         ramps: `ramps(trainer)` returns callbacks for what changes with the epoch.
@@ -47,7 +48,7 @@ class Plan:
     dataset: ImageDataset | TextDataset
     build: Callable[[], DARTS]
     feed: Feed
-    derive: Callable[[DARTS], AnyGenotype]
+    derive: Callable[[Sequence[np.ndarray]], AnyGenotype]
     probes: Callable[[DARTS], Probes]
     indicators: list[str]
     ramps: Callable[[DARTS], list[keras.callbacks.Callback]] = lambda trainer: []
@@ -83,16 +84,20 @@ def run_plan(
         if is_chief():
             plan.save(folder)
 
-        def describe() -> dict:
-            """Writes alphas and genotype, and returns what the metrics have of them."""
-            genotype = plan.derive(trainer)
+        def describe(epoch: int | None = None) -> dict:
+            """Writes alphas, genotype and confidence; returns what the metrics have of them.
+
+            Args:
+                epoch: the epoch whose alphas they are; None for the last one.
+            """
+            alphas = list(map(np.asarray, trainer.network.alphas))
+            genotype = trainer.derived = plan.derive(alphas)
+            numbers = {"restart": trainer.restarts} if config.restart_every else {}
             if is_chief():
-                network = trainer.network
-                save_alphas(folder, *map(np.asarray, network.alphas), kinds=network.space.kinds)
+                save_alphas(folder, *alphas, kinds=trainer.network.space.kinds)
                 genotype.save(folder / files.GENOTYPE)
-            trainer.derived = genotype
-            restart = {"restart": trainer.restarts} if config.restart_every else {}
-            return {**restart, "genotype": abbreviated(genotype)}
+                numbers |= _measure_confidence(plan, folder, genotype, epoch)
+            return {**numbers, "genotype": abbreviated(genotype)}
 
         record = Record(folder, describe, report, writes=is_chief())
         measure = Measure(plan.indicators, plan.probes(trainer))
@@ -104,9 +109,24 @@ def run_plan(
             [*search_callbacks(config, record, measure), *plan.ramps(trainer), *callbacks],
         )
         restore_best_alphas(config, trainer, folder, describe)
-        genotype = plan.derive(trainer)
+        genotype = plan.derive(list(map(np.asarray, trainer.network.alphas)))
         if plan.finish is not None:
             genotype = plan.finish(trainer, folder)
             genotype.save(folder / files.GENOTYPE)
         warn_of_collapse(genotype, getattr(config, "budget", None))
     return genotype
+
+
+def _measure_confidence(
+    plan: Plan, folder: pathlib.Path, genotype: AnyGenotype, last: int | None
+) -> dict[str, float]:
+    """Writes how sure the genotype is, if weights were restarted; returns it for the metrics."""
+    every = plan.config.restart_every
+    if not every:
+        return {}
+    history = load_history(folder)
+    last = max(history) if last is None else last
+    parts = contributions({epoch: history[epoch] for epoch in history if epoch <= last}, every)
+    confidence = confidence_of(genotype, parts, plan.derive)
+    save_confidence(folder, confidence)
+    return confidence.numbers() if confidence else {}

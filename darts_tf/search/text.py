@@ -20,6 +20,7 @@ from darts_tf.search.images import arch_optimizer
 from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.search.plan import Plan, run_plan
 from darts_tf.search.restarts import check_warmup
+from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.genotype import RecurrentGenotype
 from darts_tf.training.feeds import Feed, check_streams, text_feed
 from darts_tf.training.losses import cross_entropy
@@ -81,7 +82,7 @@ def plan_text(config: TextSearchConfig, dataset: TextDataset, replicas: int = 1)
         dataset,
         build=functools.partial(build_trainer, config, len(dataset.vocabulary)),
         feed=feed,
-        derive=lambda trainer: trainer.network.genotype(),
+        derive=lambda alphas: derive_recurrent(*alphas),
         probes=lambda trainer: probes_of(trainer, feed),
         indicators=indicators.asked_of_text(config),
     )

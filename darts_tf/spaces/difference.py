@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 from darts_tf.errors import InputError, listed
 from darts_tf.spaces.cell import Pairs
@@ -10,6 +11,36 @@ from darts_tf.spaces.genotype import CELL_TITLES, AnyGenotype, edge_words
 
 SAME = "cells as before"
 """Description of two equal genotypes."""
+
+
+class Edge(NamedTuple):
+    """An edge of a discrete cell.
+
+    Attributes:
+        cell: a key of `genotype.CELL_KINDS`.
+        node: number of the state that it leads to.
+        primitive: its operation.
+        source: number of the state that it comes from.
+    """
+
+    cell: str
+    node: int
+    primitive: str
+    source: int
+
+    @property
+    def words(self) -> str:
+        """The edge in texts for people, as in `skip_connect from input 0`."""
+        return edge_words(self.cell, self.primitive, self.source)
+
+
+def edges_of(genotype: AnyGenotype) -> tuple[Edge, ...]:
+    """Returns all edges of a genotype, cell by cell, in its order."""
+    return tuple(
+        Edge(cell.kind, target, primitive, source)
+        for cell in genotype.cells
+        for primitive, source, target in cell.edges
+    )
 
 
 @dataclasses.dataclass(frozen=True)

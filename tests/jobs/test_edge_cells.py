@@ -39,7 +39,7 @@ def test_plan_derives_within_a_budget(tmp_path):
     plan = plan_images(config, make_dataset(ARRAYS))
     trainer = plan.build()
     trainer.network.alphas[0].assign(np.eye(5)[[3] * 6])  # six 3x3 convolutions, too many
-    genotype = plan.derive(trainer)
+    genotype = plan.derive(trainer.network.alphas)
     assert isinstance(genotype, EdgeGenotype)
     classes = len(np.unique(ARRAYS[1]))
     network = darts_tf.build_network(genotype, 4, 1, classes)

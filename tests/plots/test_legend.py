@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from mostly_slow import mostly_slow
 
+from darts_tf.errors import InputError
 from darts_tf.plots import sketches
 from darts_tf.plots.drawing import AFTER_ENTRY, entry_width, legend_rows
-from darts_tf.plots.figures import MARGIN, plot_genotype, plot_supernet
+from darts_tf.plots.figures import MARGIN, picture, plot_genotype, plot_supernet
 from darts_tf.plots.legend import MOST_DECIMALS, SIGNS, decimals_of, legend_of, weight_range
 from darts_tf.plots.palette import COLOURS, kind_of
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES
@@ -51,6 +52,30 @@ def test_legend_of_a_supernet_explains_faint_boxes_and_widths():
     weights = [operation.weight for operation in operations_of(cells)]
     (widths,) = found["widths"]
     assert widths.text == f"weight, {min(weights):.2f} to {max(weights):.2f}"
+
+
+@pytest.mark.parametrize(
+    ("undecided", "signs"),
+    [
+        (None, []),
+        ({}, ["solid"]),
+        ({"normal": (0, 3)}, ["solid", "dashed"]),
+        ({"normal": range(8), "reduce": range(8)}, ["dashed"]),
+    ],
+)
+def test_undecided_choices_are_dashed_and_explained(undecided, signs):
+    """Every choice has two lines, before its box and behind; the legend has one more."""
+    cells = sketches.of_genotype(GENOTYPES["DARTS_V2"], undecided=undecided)
+    entries = [entry.sign for entry in legend(cells)]
+    assert [sign for sign in entries if sign in ("solid", "dashed")] == signs
+    count = sum(len(own) for own in (undecided or {}).values())
+    svg = picture(plot_genotype(GENOTYPES["DARTS_V2"], undecided=undecided), "svg")
+    assert svg.count(b"stroke-dasharray") == 2 * count + (1 if count else 0)
+
+
+def test_undecided_choices_of_another_cell_are_refused():
+    with pytest.raises(InputError, match="cell"):
+        plot_genotype(GENOTYPES["DARTS_V2"], undecided={"recurrent": (0,)})
 
 
 def test_equal_weights_have_one_number():

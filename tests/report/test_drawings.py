@@ -14,6 +14,7 @@ from darts_tf.report.drawings import drawn
 from darts_tf.report.html import static
 from darts_tf.report.page import write_report
 from darts_tf.runs import files
+from darts_tf.runs.confidence import Confidence, save_confidence
 from darts_tf.spaces.genotype import Genotype
 from darts_tf.spaces.zoo import GENOTYPES, RECURRENT_GENOTYPES, load_genotype
 
@@ -90,3 +91,27 @@ def test_a_reduction_cell_like_the_normal_cell_is_not_drawn_again():
     assert text.count("<svg") == 1
     assert "<figcaption>Normal cell and reduction cell, which are the same<" in text
     assert drawn(GENOTYPE).count("<svg") == 2
+
+
+def dashed_lines(page: str) -> int:
+    """Returns the number of dashed lines in the drawings of cells."""
+    drawings = page.partition("<h2>Cells</h2>")[2].partition("<details")[0]
+    return drawings.count("stroke-dasharray")
+
+
+def test_undecided_choices_are_dashed_and_listed(tmp_path):
+    """The fake search moves all alphas alike, so a confidence of the test's own is stored."""
+    folder = search(tmp_path / "run", restart_every=2)
+    assert dashed_lines(page_of(folder)) == 0
+    genotype = load_genotype(folder / files.GENOTYPE)
+    choices = {
+        cell: tuple((*pair, 0.5 if number == 3 else 1.0) for number, pair in enumerate(pairs))
+        for cell, pairs in (("normal", genotype.normal), ("reduce", genotype.reduce))
+    }
+    save_confidence(folder, Confidence(3, 200, choices))
+    page = page_of(folder)
+    assert dashed_lines(page) == 4
+    assert "<span>undecided choice</span>" in page
+    assert "14 of 16 choices are decided: made in at least 90% of 200 resamples" in page
+    assert len(re.findall(r"<td[^>]*>50%</td>", page)) == 2
+    assert ".signs .dashed" in static("report.css")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from darts_tf.configs import SearchConfig, TextSearchConfig
+from darts_tf.errors import InputError
 from darts_tf.search.early_stopping import RULES, decide, stops_early
 
 CALM = [0.2] * 10
@@ -135,3 +136,27 @@ def test_first_rule_to_fire_decides():
     ]
     first = min(stops, key=lambda stop: stop.epoch)
     assert decide(config(**settings), both) == first
+
+
+def decided(undecided, every=2):
+    """Returns the metrics of epochs with these numbers of undecided choices."""
+    return [{"epoch": i, "restart": i // every, "undecided": n} for i, n in enumerate(undecided)]
+
+
+def test_search_stops_between_sets_of_weights_when_all_choices_are_decided():
+    settings = config(restart_every=2, until_decided=True)
+    assert decide(settings, decided([0] * 11)) is None  # the sixth set is not complete
+    stop = decide(settings, decided([0] * 12))
+    assert (stop.epoch, stop.kept) == (11, 11)
+    assert "stopped after epoch 12: every choice of the cells is decided by 6 sets" in str(stop)
+    late = decide(settings, decided([3] * 12 + [0, 1, 0, 0]))
+    assert late.epoch == 15
+    assert decide(settings, decided([1] * 50)) is None
+    assert decide(config(restart_every=2), decided([0] * 20)) is None
+    assert stops_early(settings)
+
+
+@pytest.mark.parametrize("kind", [SearchConfig, TextSearchConfig])
+def test_stop_at_decided_choices_needs_restarts(kind):
+    with pytest.raises(InputError, match="Expected restart_every with until_decided"):
+        kind(workdir="run", until_decided=True)

@@ -56,7 +56,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert (kept["arch_gradient"], kept["dataset"]) == ("first_order", "digits")
     assert "epoch 2 took" in (folder / files.LOG).read_text()
     absent = {files.MODEL, files.VOCABULARY, files.SELECTION, files.PAGE}
-    absent |= {files.EVALUATION, files.EVALUATIONS}
+    absent |= {files.EVALUATION, files.EVALUATIONS, files.CONFIDENCE}
     absent |= {*files.OF_MANY, *files.STAGED} - {files.EDGE_PRIMITIVES}
     kept = set(files.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept

@@ -14,12 +14,17 @@ from stop_callbacks import Terminate
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset, split_halves
 from darts_tf.errors import InputError
+from darts_tf.runs import files
 from darts_tf.runs.alphas import load_history
+from darts_tf.runs.confidence import confidence_of, contributions, load_confidence
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.darts import DARTS
 from darts_tf.search.images import build_trainer, plan_images, search_images
 from darts_tf.search.restarts import check_warmup, restart_weights
+from darts_tf.spaces.derivation import derive_genotype
+from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.schedules import rate_at
 
 pytestmark = pytest.mark.usefixtures("one_node")
@@ -37,7 +42,7 @@ def dataset():
 
 def config(folder, **fields):
     settings = {
-        **{"arch_gradient": "first_order", "epochs": 4, "batch_size": 8, "space": "one_node"},
+        **{"arch_gradient": "first_order", "epochs": 6, "batch_size": 8, "space": "one_node"},
         **{"restart_every": 2},
     }
     return SearchConfig.from_preset("tiny", workdir=folder, **{**settings, **fields})
@@ -92,17 +97,33 @@ def test_weights_start_anew_and_alphas_go_on(restarted):
 
 def test_first_steps_of_every_start_leave_the_alphas(restarted):
     _, recorded, _ = restarted
-    assert recorded.moves == [False, True, True, True] * 2
-    for step in (0, 4):
+    assert recorded.moves == [False, True, True, True] * 3
+    for step in (0, 4, 8):
         for before, after in zip(recorded.alphas[step], recorded.alphas[step + 1], strict=True):
             np.testing.assert_array_equal(before, after)
 
 
+def test_confidence_is_stored_when_there_are_enough_sets_of_weights(restarted):
+    """Two epochs a set: the third set begins in the fifth epoch."""
+    folder, *_ = restarted
+    lines = read_metrics(folder)
+    assert ["undecided" in line for line in lines] == [False] * 4 + [True] * 2
+    genotype = load_genotype(folder / files.GENOTYPE)
+    found = load_confidence(folder, genotype)
+    assert (found.starts, found.resamples) == (3, 200)
+    space = SPACES["one_node"]
+    parts = contributions(load_history(folder), 2)
+    expected = confidence_of(genotype, parts, lambda alphas: derive_genotype(space, alphas))
+    assert found == expected
+    assert lines[-1]["undecided"] == found.undecided
+    assert lines[-1]["confidence"] == pytest.approx(np.mean(found.all_shares))
+
+
 def test_metrics_have_the_number_of_restarts_and_rates_start_again(restarted):
     lines = read_metrics(restarted[0])
-    assert [line["restart"] for line in lines] == [0, 0, 1, 1]
-    assert [line["learning_rate"] for line in lines] == pytest.approx([0.025, 0.013] * 2)
-    assert sorted(load_history(restarted[0])) == [0, 1, 2, 3]
+    assert [line["restart"] for line in lines] == [0, 0, 1, 1, 2, 2]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.025, 0.013] * 3)
+    assert sorted(load_history(restarted[0])) == list(range(6))
 
 
 @pytest.mark.slow
@@ -166,7 +187,7 @@ def test_restart_is_the_same_in_every_process_and_leaves_the_rest(tmp_path):
 def test_halves_of_every_start_are_others_and_what_is_held_out_follows(dataset, tmp_path):
     settings = config(tmp_path)
     feed = plan_images(settings, dataset).feed
-    assert [feed.renewed(epoch) for epoch in range(4)] == [True, False] * 2
+    assert [feed.renewed(epoch) for epoch in range(6)] == [True, False] * 3
 
     def images(batches):
         return {bytes(image.tobytes()) for x, _ in batches for image in x.numpy()}

@@ -53,7 +53,15 @@ def test_training_keeps_the_best_epoch(finished):
     assert metrics["perplexity"] == pytest.approx(best["valid_perplexity"], rel=1e-5)
     assert metrics["perplexity"] < 3  # the vocabulary has 11 words
     assert set(files.NAMES) - {path.name for path in folder.iterdir()} == {
-        *(files.ALPHAS, files.HISTORY, files.SELECTION, files.PAGE, *files.OF_MANY, *files.STAGED),
+        *(
+            files.ALPHAS,
+            files.HISTORY,
+            files.CONFIDENCE,
+            files.SELECTION,
+            files.PAGE,
+            *files.OF_MANY,
+            *files.STAGED,
+        ),
         *(files.EVALUATION, files.EVALUATIONS),
     }
 
