@@ -125,13 +125,14 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
         "search (s)": _said(values, "search_seconds", 1, 0),
         "search cost (GPU days)": _said(values, "gpu_days", 1),
         "degenerate cells": f"{row['collapsed']} of {row['seeds']}" if "collapsed" in row else "",
+        "shared edges": _said(values, "shared_edges", 1, 1),
         "published accuracy (%)": accuracy_with_deviation(*published),
         "source": text_of_csv(row.get("source", "")),
     }
 
 
 _NUMBERS = re.compile(
-    "test_error.*|interval_.*|p_against_.*|search_seconds|params|macs|gpu_days|published_[ed].*"
+    "test_error.*|interval_.*|p_against_.*|search_seconds|params|macs|shared_edges|gpu_days|published_[ed].*"
 )
 """Columns that hold numbers."""
 

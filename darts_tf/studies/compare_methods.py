@@ -21,6 +21,7 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.signals import Diverged
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.studies.compare_genotypes import is_finished, measured, run_of, sizes_of
 from darts_tf.studies.tables import METHOD_WRITERS, MethodRow
@@ -141,7 +142,8 @@ def compare_methods(
     sizes, seconds = sizes_of(config, dataset), parsed_allowance(config.budget).most
     with run_folder.started_run(config, None) as folder:
         files.write_json(folder / files.CONFIG, config.to_dict())  # it may go further than it did
-        rows = {method: MethodRow(method) for method in config.methods}
+        spaces = {method: _space_of(config, method) for method in config.methods}
+        rows = {method: MethodRow(method, space=space) for method, space in spaces.items()}
         jobs = [(seed, method) for seed in config.seeds for method in config.methods]
         for number, (seed, method) in enumerate(jobs, 1):
             about = f"{method}, seed {seed} ({number} of {len(jobs)})"
@@ -167,10 +169,17 @@ def compare_methods(
                 params=size.params,
                 macs=size.macs,
                 collapsed=bool(describe_collapse(genotype)),
+                genotype=genotype,
             )
             for name, write in METHOD_WRITERS.items():
                 atomic.write_text(folder / name, write(list(rows.values()), config.against))
     return list(rows.values())
+
+
+def _space_of(config: CompareConfig, method: str) -> Space:
+    """Returns the space of a method: baselines search that of the paper."""
+    chosen = assigned(SearchConfig, config.search) if method in GRADIENTS else {}
+    return SPACES[chosen.get("space", DARTS)]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from darts_tf.runtime import atomic
 from darts_tf.runtime.duration import duration
 from darts_tf.spaces.collapse import describe_collapse
 from darts_tf.spaces.genotype import Genotype
+from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.stability import describe_stability, expected_shared, shared_by_pairs
 from darts_tf.studies.tables import accuracy_with_deviation, markdown_of
 
 STAGES = {"search": "searches", "brief": "brief trainings", "final": "full trainings"}
@@ -66,9 +68,10 @@ def report(config: SelectConfig) -> dict[str, object]:
     """All that is known, for a JSON file; accuracies are shares, errors are in percent.
 
     `candidates` are in the order of their brief trainings, the best first, and those that have
-    none at the end. `best` is None until all have been compared. Deviations are those of a
-    sample, which one training has none of. `stages` has what each has cost, also by trainings of
-    a cell that was the best before there were more searches.
+    none at the end. `shared_edges` has the number of edges that every two of them share. `best` is
+    None until all have been compared. Deviations are those of a sample, which one training has none
+    of. `stages` has what each has cost, also by trainings of a cell that was the best before there
+    were more searches.
     """
     candidates = [_candidate(config, seed) for seed in config.seeds]
     # those with equal accuracies stay in the order of the seeds
@@ -87,9 +90,14 @@ def report(config: SelectConfig) -> dict[str, object]:
     for stage, folders in wanted.items():
         stages[stage]["done"] = sum((folder / files.RESULT).is_file() for folder in folders)
         stages[stage]["of"] = len(config.final_seeds if stage == "final" else config.seeds)
+    genotypes = [each["genotype"] for each in candidates if "genotype" in each]
+    space = SPACES[config.search_run(config.seeds[0]).space]
     return {
         "preset": config.preset,
         "candidates": candidates,
+        "stability": describe_stability(genotypes, space),
+        "shared_edges": shared_by_pairs(genotypes),
+        "shared_edges_of_random_cells": expected_shared(space),
         "best": None if best is None else _best(config, best),
         "stages": stages,
         "seconds": sum(stage["seconds"] for stage in stages.values()),
@@ -168,6 +176,8 @@ def notes(found: dict) -> list[str]:
         for each in found["candidates"]
         if each.get("degenerate")
     ]
+    if found["stability"]:
+        lines.append(found["stability"])
     if best := found["best"]:
         lines.append(f"best: search seed {best['seed']}{_accuracies(best)}")
     for stage, name in STAGES.items():

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from darts_tf.runs import files
 from darts_tf.runtime.numbers import rounded
+from darts_tf.spaces.genotype import AnyGenotype
+from darts_tf.spaces.search_spaces import DARTS, SPACES, Space
+from darts_tf.spaces.stability import describe_stability, shared_by_pairs
 from darts_tf.spaces.zoo import Published
 from darts_tf.studies.significance import LEVEL, holm, interval, p_value
 
@@ -194,6 +197,8 @@ class MethodRow:
         params: trainable numbers of the networks.
         macs: of the networks for one image.
         collapsed: whether the cells are degenerate, see `describe_collapse`.
+        genotypes: the cells.
+        space: the space that they are from; the same for all seeds.
     """
 
     name: str
@@ -202,8 +207,10 @@ class MethodRow:
     params: tuple[int, ...] = ()
     macs: tuple[int, ...] = ()
     collapsed: tuple[bool, ...] = ()
+    genotypes: tuple[AnyGenotype, ...] = ()
+    space: Space = SPACES[DARTS]
 
-    def with_seed(self, *, error, seconds, params, macs, collapsed) -> MethodRow:
+    def with_seed(self, *, error, seconds, params, macs, collapsed, genotype) -> MethodRow:
         """With what another seed has given."""
         return MethodRow(
             self.name,
@@ -212,6 +219,8 @@ class MethodRow:
             (*self.params, params),
             (*self.macs, macs),
             (*self.collapsed, collapsed),
+            (*self.genotypes, genotype),
+            self.space,
         )
 
 
@@ -229,6 +238,7 @@ def method_columns(rows: Sequence[MethodRow], against: str) -> list[dict[str, ob
     for row in rows:
         low, high = interval(row.errors) or (None, None)
         several = len(row.errors) > 1
+        shared = shared_by_pairs(row.genotypes)
         found.append(
             {
                 "method": row.name,
@@ -242,6 +252,7 @@ def method_columns(rows: Sequence[MethodRow], against: str) -> list[dict[str, ob
                 "params": statistics.fmean(row.params) if row.params else None,
                 "macs": statistics.fmean(row.macs) if row.macs else None,
                 "collapsed": sum(row.collapsed),
+                "shared_edges": statistics.fmean(shared) if shared else None,
                 "errors": " ".join(f"{error:.2f}" for error in row.errors),
             }
         )
@@ -280,6 +291,8 @@ def method_notes(rows: Sequence[MethodRow], against: str) -> list[str]:
         "its own and trained them from scratch; bad cells are degenerate ones",
         f"p: Welch's t test against {against}, of all comparisons together (Holm)",
     ]
+    stable = ((row.name, describe_stability(row.genotypes, row.space)) for row in rows)
+    told += [f"{name}: {words}" for name, words in stable if words]
     compared = [
         known
         for known in method_columns(rows, against)

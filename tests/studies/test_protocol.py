@@ -98,8 +98,10 @@ def test_report_has_what_a_hand_computes(tmp_path, monkeypatch, no_networks):
     assert text[2] == "| 1 | 3 | 93.75 | 75.00 | 3.00 | 500.00 | 100 | 10 |"
     assert text[5] == "| 4 | 0 | 75.00 | 50.00 | 3.00 | 500.00 | 100 | 10 |"
     accuracies = "97.00 ± 1.00 % (seed 0: 96.00, seed 1: 97.00, seed 2: 98.00)"
-    assert text[7:13] == [
+    assert text[7:14] == [
         f"- search seed 3: {describe_collapse(SKIPS)}",
+        "- cells of two seeds share 6.0 of 16 edges on average, 1 to 11; "
+        "two random cells share 1.5",
         f"- best: search seed 3, test accuracy {accuracies}",
         "- searches: 4 of 4 done, 6.7 min",
         "- brief trainings: 4 of 4 done, 40 s",
