@@ -23,6 +23,7 @@ SAVED = {
     "BatchNormalization": "layers.normalization",
     "SGD": "training.optimizers",
     "Adam": "training.optimizers",
+    "SharedAdam": "search.arch_optimizers",
 }
 """Registered classes and their modules, relative to the package."""
 

@@ -217,6 +217,10 @@ class ArchConfig(RunConfig):
     """Decay of the first moment in the Adam optimizer of the architecture parameters."""
     arch_beta_2: float = setting(0.999, "from 0 to below 1")
     """Decay of the second moment in the Adam optimizer of the architecture parameters."""
+    arch_second_moment: Literal["each", "shared"] = "each"
+    """Second moment in the Adam optimizer of the architecture parameters: one for `each`, as in the
+    paper, or one `shared` by all of a cell, so that operations whose gradient is small and noisy do
+    not move as far as others."""
     arch_weight_decay: float = setting(1e-3, "zero or more")
     """L2 penalty of the architecture parameters."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import keras
 
-from darts_tf.configs import ArchConfig, SearchConfig
+from darts_tf.configs import SearchConfig
 from darts_tf.configs.selections import SELECTIONS
 from darts_tf.data import (
     AnySplit,
@@ -32,6 +32,7 @@ from darts_tf.runs.metrics import append_time
 from darts_tf.runtime.distribution import make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
+from darts_tf.search.arch_optimizers import arch_optimizer
 from darts_tf.search.cost_penalty import cost_penalty
 from darts_tf.search.darts import DARTS
 from darts_tf.search.eigenvalues import hessian_products
@@ -45,7 +46,7 @@ from darts_tf.spaces.genotype import AnyGenotype, EdgeGenotype, Genotype
 from darts_tf.spaces.search_spaces import SPACES, Space
 from darts_tf.training.callbacks import Ramp
 from darts_tf.training.feeds import HELD_OUT_BATCH, Feed
-from darts_tf.training.optimizers import SGD, Adam
+from darts_tf.training.optimizers import SGD
 from darts_tf.training.schedules import (
     alignment_weight_at,
     op_dropout_at,
@@ -305,9 +306,3 @@ def ramps(config: SearchConfig, trainer: DARTS) -> list[Ramp]:
         for variable, value_at in changing
         if variable is not None
     ]
-
-
-def arch_optimizer(config: ArchConfig) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of the alphas."""
-    rates = (config.arch_learning_rate, config.arch_beta_1, config.arch_beta_2)
-    return Adam(*rates)

@@ -15,8 +15,8 @@ from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.runtime.distribution import make_strategy
 from darts_tf.runtime.execution import compiles
 from darts_tf.search import indicators
+from darts_tf.search.arch_optimizers import arch_optimizer
 from darts_tf.search.eigenvalues import hessian_products
-from darts_tf.search.images import arch_optimizer
 from darts_tf.search.language_darts import LanguageDARTS
 from darts_tf.search.plan import Plan, run_plan
 from darts_tf.search.restarts import check_warmup
