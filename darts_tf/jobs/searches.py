@@ -13,6 +13,7 @@ from darts_tf.jobs.progress import Lines
 from darts_tf.jobs.results import Result, fields_of
 from darts_tf.plots.figures import plot_supernet
 from darts_tf.runs.alphas import load_alphas, supernet_settings
+from darts_tf.runs.confidence import Confidence, describe_confidence, load_confidence
 from darts_tf.search.reselection import choose_again
 from darts_tf.search.stages import search_as_asked
 from darts_tf.search.text import search_text
@@ -30,6 +31,20 @@ class Search(Result):
     themselves, and `report()` writes a page for browsers. All functions that take a search take its
     folder too.
     """
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """How sure the choices are, by `choices`; None if that is not known.
+
+        It is known after a search with `restart_every`, see `runs.confidence`.
+        """
+        return load_confidence(self.config.last_folder, self.genotype)
+
+    def plot(self, **options) -> Figure:
+        """Draws the cells, undecided choices dashed; `options` are those of `plot_genotype`."""
+        confidence = self.confidence
+        undecided = confidence and confidence.undecided_pairs
+        return super().plot(**{"undecided": undecided, **options})
 
     def plot_supernet(self, **options) -> Figure:
         """Draws all edges as strong as they are; `options` are those of `plot_supernet`."""
@@ -89,6 +104,9 @@ def search_cells(
     config = suited(config, dataset, settings)
     find_cells(config, dataset, say, callbacks)
     search = Search(**fields_of(config, data))
+    confidence = search.confidence
+    for line in describe_confidence(confidence, search.genotype) if confidence else ():
+        say(line)
     for doubt in search.doubts:
         say(f"warning: {doubt}")
     return search

@@ -153,12 +153,11 @@ def _of_search(run: Run) -> list[Sign | None]:
 
 
 def _decisions_made(run: Run) -> Sign | None:
-    """Describes how many choices are decided; a warning if most are not."""
+    """Describes how many choices are decided."""
     if run.confidence is None:
         return None
-    count = len(run.confidence.all_shares)
     first, *_ = describe_confidence(run.confidence, run.genotype)
-    return Sign(f"{first}.", bad=run.confidence.undecided > count / 2)
+    return Sign(f"{first}.")
 
 
 def _cells(run: Run) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
-from darts_tf.runs.alphas import load_alphas
+from darts_tf.runs.alphas import chosen_genotype, load_alphas
+from darts_tf.runs.confidence import Confidence, load_confidence
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.spaces.cell import CELLS
 from darts_tf.spaces.derivation import mean_entropy, weights_of
@@ -162,6 +163,23 @@ def describe_unmoved(alphas: Sequence[np.ndarray]) -> str:
     )
 
 
+def describe_undecided(confidence: Confidence) -> str:
+    """Describes that most choices of a search whose weights were restarted are not decided.
+
+    Entropies say less there: small alphas that all sets of weights agree on are sure.
+
+    Args:
+        confidence: of the choices.
+    """
+    undecided, count = confidence.undecided, len(confidence.all_shares)
+    if undecided <= count / 2:
+        return ""
+    return (
+        f"{undecided} of {count} choices are not decided after {confidence.starts} sets of "
+        "weights; another seed would choose others there"
+    )
+
+
 def entropy_share(alphas: np.ndarray) -> float:
     """Returns the mean entropy of a cell's edges as a share of its maximum, 0 to 1."""
     return mean_entropy(alphas) / math.log(np.shape(alphas)[1])
@@ -187,7 +205,11 @@ def doubts_of(config) -> list[str]:
     sentences = [] if config.on_text else _of_accuracies(folder, config)
     by_alphas = config.searches and not config.selects_on_supernet
     if by_alphas and (folder / files.ALPHAS).is_file():
-        sentences.append(describe_unmoved(load_alphas(folder)))
+        confidence = load_confidence(folder, chosen_genotype(folder))
+        if confidence:
+            sentences.append(describe_undecided(confidence))
+        else:
+            sentences.append(describe_unmoved(load_alphas(folder)))
     return [sentence for sentence in sentences if sentence]
 
 

@@ -12,6 +12,7 @@ from darts_tf.errors import InputError
 from darts_tf.report.run import run_of
 from darts_tf.runs import files, soundness
 from darts_tf.runs.alphas import save_alphas
+from darts_tf.runs.confidence import Confidence, save_confidence
 from darts_tf.runs.soundness import (
     accuracy_interval,
     class_counts,
@@ -209,3 +210,28 @@ def test_largest_class_counts_not_the_mean(tmp_path):
 
 def test_bounds_are_in_order():
     assert soundness.UNDECIDED < soundness.UNMOVED < 1
+
+
+@pytest.mark.parametrize("undecided", [8, 9])
+def test_undecided_choices_are_doubted_where_weights_were_restarted(tmp_path, undecided):
+    """They replace the doubt by the entropy, which small alphas always raise."""
+    folder = fake_runs.search(tmp_path / "run", restart_every=1)
+    config = run_of(folder).config
+    save_alphas(folder, np.zeros((14, 8)), np.zeros((14, 8)))
+    assert any("the draw that the search began with" in doubt for doubt in doubts_of(config))
+    genotype = run_of(folder).genotype
+    shares = [0.5] * undecided + [1.0] * (16 - undecided)
+    choices = {
+        cell: tuple((*pair, share) for pair, share in zip(pairs, part, strict=True))
+        for cell, pairs, part in (
+            ("normal", genotype.normal, shares[:8]),
+            ("reduce", genotype.reduce, shares[8:]),
+        )
+    }
+    save_confidence(folder, Confidence(6, 200, choices))
+    doubts = [doubt for doubt in doubts_of(config) if "seed would" in doubt]
+    expected = (
+        "9 of 16 choices are not decided after 6 sets of weights; another seed would choose others "
+        "there"
+    )
+    assert doubts == ([expected] if undecided == 9 else [])

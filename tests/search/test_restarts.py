@@ -8,7 +8,9 @@ import random
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from kill_and_resume import assert_same_run
+from replica_trainers import batches, made, mirrored
 from stop_callbacks import Terminate
 
 from darts_tf.configs import SearchConfig, TextSearchConfig
@@ -25,6 +27,7 @@ from darts_tf.search.restarts import check_warmup, restart_weights
 from darts_tf.spaces.derivation import derive_genotype
 from darts_tf.spaces.search_spaces import SPACES
 from darts_tf.spaces.zoo import load_genotype
+from darts_tf.training.loop import Stepper
 from darts_tf.training.schedules import rate_at
 
 pytestmark = pytest.mark.usefixtures("one_node")
@@ -182,6 +185,25 @@ def test_restart_is_the_same_in_every_process_and_leaves_the_rest(tmp_path):
     np.testing.assert_array_equal(values[0], values[1])
     assert (values[0] != values[2]).mean() > 0.9
     assert (values[0] != values[3]).mean() > 0.9
+
+
+@pytest.mark.parametrize("estimator", [pytest.param("second_order", marks=pytest.mark.slow)])
+def test_replicas_restart_as_one_device(estimator):
+    """Before the restart the devices' trainers differ in nothing but rounding; after it as well."""
+    found = []
+    for strategy in (tf.distribute.get_strategy(), mirrored(2)):
+        trainer = made(strategy, estimator)
+        steps = Stepper(trainer, trainer.train_step)
+        for number in (0, 1):
+            if number:
+                restart_weights(trainer, seed=3, number=number)
+                copies = [v.value for v in trainer.network.network_weights]
+                for copy in copies if strategy.num_replicas_in_sync > 1 else ():
+                    first, second = strategy.experimental_local_results(copy)
+                    np.testing.assert_array_equal(first, second)
+            steps(iter(batches(strategy, seed=number)))
+        found.append(np.concatenate([v.numpy().ravel() for v in trainer.trained_variables()]))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
 def test_halves_of_every_start_are_others_and_what_is_held_out_follows(dataset, tmp_path):

@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 import pytest
+from kill_and_resume import assert_same_run
 from stop_callbacks import Terminate
 from text_folders import counting_text
 
@@ -16,6 +17,7 @@ from darts_tf.errors import InputError
 from darts_tf.models.recurrent_supernet import RecurrentSupernet
 from darts_tf.runs import checkpoints, files
 from darts_tf.runs.alphas import load_alphas, load_history
+from darts_tf.runs.confidence import load_confidence
 from darts_tf.runs.metrics import read_metrics
 from darts_tf.runtime.signals import Interrupted
 from darts_tf.search import text
@@ -119,3 +121,20 @@ def test_streams_that_cannot_be_write_nothing(tmp_path, fields, message):
         search_text(config(tmp_path / "run", **fields), DATASET)
     assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_weights_restart_and_a_stopped_search_ends_as_one_that_was_not(three_nodes, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    settings = {"restart_every": 1, "restart_warmup": 1, "eigenvalue": False}
+    search_text(config(whole, **settings), DATASET)
+    lines = read_metrics(whole)
+    assert [line["restart"] for line in lines] == [0, 1, 2]
+    assert len({line["learning_rate"] for line in lines}) == 1
+    assert lines[-1]["undecided"] <= 3
+    genotype = load_genotype(whole / files.GENOTYPE, recurrent=True)
+    assert load_confidence(whole, genotype).starts == 3
+    with pytest.raises(Interrupted):
+        search_text(config(stopped, **settings), DATASET, callbacks=(Terminate(1, 0),))
+    search_text(config(stopped, **settings, resume=True), DATASET)
+    assert_same_run(stopped, whole)
