@@ -210,11 +210,16 @@ def search_with_progress(config: SearchConfig) -> AnyGenotype:
         output.say(f"space {config.space}: {space.nodes} nodes, {names}; {space.cells():,} cells")
     first = config.stage(0) if config.stages else config
     output.say(f"needs {check_memory(first, size.height, size.width)}")
-    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
+    with _progress_of_search(config) as progress:
         reports = {"report": progress.report, "report_selection": show_round}
         genotype = search_as_asked(config, dataset, callbacks=(progress,), **reports)
     warn_of_doubts(config)
     return genotype
+
+
+def _progress_of_search(config: SearchConfig | TextSearchConfig) -> EpochProgress:
+    settings = config.arch_from_epoch, config.workdir
+    return EpochProgress(config.epochs, *settings, warmup=config.restart_warmup)
 
 
 def warn_of_doubts(config) -> None:
@@ -250,7 +255,7 @@ def show_round(done: dict) -> None:
 def search_text(config: TextSearchConfig) -> RecurrentGenotype:
     """Searches on a text with a line per epoch on standard output."""
     dataset = introduced(lambda: load_text(config.dataset, limit=config.limit))
-    with EpochProgress(config.epochs, config.arch_from_epoch, config.workdir) as progress:
+    with _progress_of_search(config) as progress:
         genotype = search_on_text(config, dataset, progress.report, callbacks=(progress,))
     warn_of_doubts(config)
     return genotype

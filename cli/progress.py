@@ -35,10 +35,20 @@ class EpochProgress(keras.callbacks.Callback):
         changes: epoch from which on steps take longer than before.
         run: name of the run in events, such as its folder.
         console: rich console to print to.
+        warmup: number of first steps of an epoch that take less time than the others, at least in
+            some epochs; they are traced separately, and forecasts leave them out.
     """
 
-    def __init__(self, epochs: int, changes: int = 0, run=None, console: Console | None = None):
+    def __init__(
+        self,
+        epochs: int,
+        changes: int = 0,
+        run=None,
+        console: Console | None = None,
+        warmup: int = 0,
+    ):
         super().__init__()
+        self.warmup = warmup
         self.epochs = epochs
         self.changes = changes
         self.run = run
@@ -70,8 +80,13 @@ class EpochProgress(keras.callbacks.Callback):
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task, self.cells, self.columns = None, None, None
-        self.pace = Pace(self.epochs, self.changes)
-        self._say("tracing the training step: slow once, then steps are fast")
+        self.pace = Pace(self.epochs, self.changes, warmup=self.warmup)
+        self._untraced = self.warmup > 0
+        self._trace("the training step: slow once, then steps are fast")
+
+    def _trace(self, what: str) -> None:
+        """Prints what is traced, and signs of life until the next step ends."""
+        self._say(f"tracing {what}")
         self._open.close()
         self._open.enter_context(signs_of_life("tracing", self._say))
 
@@ -88,6 +103,13 @@ class EpochProgress(keras.callbacks.Callback):
             self.bar.start()
         else:
             self.bar.reset(self.task, total=self.params["steps"], **shown)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Prints that another step is traced after the first warm-up."""
+        if self._untraced and batch >= self.warmup:
+            self._untraced = False
+            if batch == self.warmup:  # otherwise it is the first step after a resume
+                self._trace("the step that updates the alphas")
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the bar, and prints a forecast after some steps."""
@@ -326,11 +348,19 @@ class Pace:
     Args:
         epochs: number of epochs of the whole run.
         changes: epoch, counted from 0, from which on steps take longer; 0 for none.
+        warmup: number of first steps of an epoch that are not measured.
         clock: function that returns the time, seconds.
     """
 
-    def __init__(self, epochs: int, changes: int = 0, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        epochs: int,
+        changes: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        warmup: int = 0,
+    ):
         self.epochs = epochs
+        self.warmup = warmup
         self.changes = changes
         self.clock = clock
         self.step_seconds: float | None = None
@@ -353,6 +383,8 @@ class Pace:
     def end_step(self, step: int) -> None:
         """Notes the end of a step, counted from 0; the first of an epoch may include tracing."""
         self.step, self._last = step, self.clock()
+        if step < self.warmup:
+            return
         if self._began is None:
             self._first, self._began = step, self._last
         elif step >= self._first + MEASURED or step == self.steps - 1:

@@ -80,11 +80,23 @@ def test_pace_of_an_epoch_that_is_resumed_counts_the_steps_that_are_left():
     assert pace.left() == Left(12, 12, 1)
 
 
-def progressed(run, epochs=3, **options):
+def test_pace_measures_no_steps_of_the_warm_up():
+    """Quick steps, then one that is traced for long, then slow ones, of which forecasts consist."""
+    clock = Clock()
+    pace = Pace(2, clock=clock, warmup=4)
+    pace.begin_epoch(0, 20)
+    for step, seconds in enumerate([1] * 4 + [300] + [5] * 6):
+        clock.now += seconds
+        pace.end_step(step)
+    assert pace.step_seconds == 5
+    assert pace.left() == Left(9 * 5, 9 * 5 + 20 * 5, 2)
+
+
+def progressed(run, epochs=3, warmup=0, **options):
     """Returns the output of a progress during `run(progress)`."""
     out = io.StringIO()
     console = Console(file=out, highlight=False, soft_wrap=True, **options)
-    with EpochProgress(epochs, run="runs/a", console=console) as progress:
+    with EpochProgress(epochs, run="runs/a", console=console, warmup=warmup) as progress:
         progress.set_params({"steps": 8})
         run(progress)
     return out.getvalue()
@@ -95,10 +107,17 @@ def three_epochs(progress, genotypes=(None,) * 3):
     for epoch, cells in enumerate(genotypes):
         progress.on_epoch_begin(epoch)
         for step in range(8):
+            progress.on_train_batch_begin(step)
             progress.on_train_batch_end(step)
         found = {} if cells is None else {"genotype": str(cells)}
         progress.set_model(types.SimpleNamespace(derived=cells))
         progress.report({"epoch": epoch, "loss": 1.5, "accuracy": 0.25, "seconds": 2.0, **found})
+
+
+def test_step_after_the_first_warm_up_is_announced():
+    lines = progressed(three_epochs, warmup=2).splitlines()
+    assert lines[1] == "tracing the step that updates the alphas"
+    assert sum(line.startswith("tracing") for line in lines) == 2
 
 
 def test_lines_are_plain_where_nobody_watches():
