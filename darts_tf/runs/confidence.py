@@ -1,9 +1,10 @@
 """How sure each choice of derived cells is, from a search whose weights were restarted.
 
 The alphas are the sum of what they moved while each set of weights was trained: of independent
-samples, since all sets have other initial values and other halves of the images. Sums of as many
-resampled contributions are alphas of searches that might have been, and the same rule derives their
-cells (bootstrap, Efron 1979). A choice is as sure as the share of them that make it.
+samples, since all sets have other initial values and other halves of the images. Resampled sums are
+alphas of searches with other seeds, and the same rule derives their cells (bootstrap, Efron 1979).
+A choice is as sure as the share of them that make it: the probability, as far as this search can
+tell, that another search makes it too.
 """
 
 from __future__ import annotations
@@ -100,9 +101,11 @@ def resampled(
 ) -> list[list[np.ndarray]]:
     """Returns the alphas of resampled searches.
 
-    Each is the sum of as many contributions as there are, drawn with replacement. Deviations from
-    the mean are enlarged by sqrt(n / (n - 1)), so that the variance of the sum is estimated without
-    bias, which matters for few contributions (Davison and Hinkley 1997, sec. 2.3).
+    Two sums of n contributions are drawn with replacement, and the deviations of both from the sum
+    of all are added to that. For both this search and another one deviate from what searches find
+    on average, so that their difference has twice the variance of one. Deviations are enlarged by
+    sqrt(n / (n - 1)), so that the variance of a sum is estimated without bias, which matters for
+    few contributions (Davison and Hinkley 1997, sec. 2.3).
 
     Args:
         parts: the contributions, each the arrays of a supernet's `alphas`; two or more.
@@ -110,8 +113,8 @@ def resampled(
         seed: seed of the draws.
     """
     n = len(parts)
-    drawn = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=resamples)
-    factors = 1 + (drawn - 1) * np.sqrt(n / (n - 1))
+    drawn = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=(2, resamples))
+    factors = 1 + (drawn - 1).sum(0) * np.sqrt(n / (n - 1))
     sums = [np.tensordot(factors, np.stack(arrays), 1) for arrays in zip(*parts, strict=True)]
     return [list(arrays) for arrays in zip(*sums, strict=True)]
 

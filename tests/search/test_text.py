@@ -62,7 +62,7 @@ def test_search_leaves_a_whole_run_folder(finished):
     assert all(0 < line["entropy_recurrent"] <= np.log(5) + 1e-6 for line in lines)
     assert (folder / files.VOCABULARY).read_text().split() == list(DATASET.vocabulary.words)
     absent = {files.MODEL, files.SELECTION, files.PAGE, *files.OF_MANY, *files.STAGED}
-    absent |= {files.EVALUATION, files.EVALUATIONS}
+    absent |= {files.EVALUATION, files.EVALUATIONS, files.CONFIDENCE}
     kept = set(files.NAMES) - absent
     assert {path.name for path in folder.iterdir()} == kept
 
