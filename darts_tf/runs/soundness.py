@@ -163,6 +163,20 @@ def describe_unmoved(alphas: Sequence[np.ndarray]) -> str:
     )
 
 
+def describe_young(config) -> str:
+    """Describes that cells are chosen by the accuracy of weights that were restarted lately.
+
+    Args:
+        config: settings of a search that chooses its cells on the supernet.
+    """
+    if not config.restart_every:
+        return ""
+    return (
+        "the cells are chosen by the accuracy of weights that are restarted every "
+        f"{config.restart_every} epochs; --restart-every None trains them for the whole search"
+    )
+
+
 def describe_undecided(confidence: Confidence) -> str:
     """Describes that most choices of a search whose weights were restarted are not decided.
 
@@ -203,6 +217,8 @@ def doubts_of(config) -> list[str]:
     """
     folder = config.last_folder
     sentences = [] if config.on_text else _of_accuracies(folder, config)
+    if config.searches and config.selects_on_supernet:
+        sentences.append(describe_young(config))
     by_alphas = config.searches and not config.selects_on_supernet
     if by_alphas and (folder / files.ALPHAS).is_file():
         confidence = load_confidence(folder, chosen_genotype(folder))

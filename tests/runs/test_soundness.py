@@ -235,3 +235,10 @@ def test_undecided_choices_are_doubted_where_weights_were_restarted(tmp_path, un
         "there"
     )
     assert doubts == ([expected] if undecided == 9 else [])
+
+
+@pytest.mark.parametrize(("selection", "doubtful"), [("perturbation", True), ("strength", False)])
+def test_selection_on_young_weights_is_doubted(tmp_path, selection, doubtful):
+    folder = fake_runs.search(tmp_path / "run", restart_every=2, selection=selection)
+    words = "by the accuracy of weights that are restarted every 2 epochs"
+    assert any(words in doubt for doubt in doubts(folder)) == doubtful
