@@ -96,6 +96,8 @@ OTHERS = {
     **{"keep_checkpoints": 1, "max_bad_images": 2, "max_bad_steps": 1, "channels": 4, "cells": 4},
     **{"arch_gradient": "first_order", "partial_channels": 2, "arch_from_epoch": 1},
     **{"arch_learning_rate": 0.1, "arch_beta_1": 0.6, "arch_beta_2": 0.9},
+    **{"restart_every": 2, "restart_warmup": 1, "until_decided": True},
+    **{"arch_second_moment": "shared"},
     **{"arch_weight_decay": 0.0, "relaxation": "gumbel", "regularizer": "beta-decay"},
     **{
         "perturb": "random",
