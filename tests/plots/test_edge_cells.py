@@ -93,6 +93,14 @@ def test_strengths_are_those_of_all_edges():
         of_genotype(CELL, cell="normal")
 
 
+def test_undecided_choices_are_numbered_with_those_of_none():
+    """The second choice of the cell is `none`, which is not drawn."""
+    (sketch,) = of_genotype(CELL, undecided={"cell": (1, 2)})
+    assert [each.decided for each in sketch.operations] == [True, False, True, True, True]
+    signs = [entry.sign for entry in legend_of([sketch], sketch.operations)]
+    assert signs[-6:] == ["solid", "dashed", "names", "node", "names", "thin"]
+
+
 def test_genotype_of_another_kind_is_refused():
     with pytest.raises(InputError, match="Expected a genotype with a cell"):
         of_alphas([drawn(0)], space=SPACE, genotype=load_genotype("DARTS_V2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -22,8 +23,9 @@ from darts_tf.runs.confidence import (
     save_confidence,
 )
 from darts_tf.spaces.cell import recurrent_edges
-from darts_tf.spaces.derivation import derive, derive_recurrent
+from darts_tf.spaces.derivation import derive, derive_genotype, derive_recurrent
 from darts_tf.spaces.genotype import RecurrentGenotype
+from darts_tf.spaces.search_spaces import NAS_BENCH_201, SPACES
 
 EDGES = len(recurrent_edges(1))
 
@@ -187,3 +189,16 @@ def test_share_is_that_of_other_searches_that_agree():
         own = (shares >= low) & (shares < high)
         assert own.sum() > 50
         assert agree[own].mean() == pytest.approx(shares[own].mean(), abs=0.1)
+
+
+def test_confidence_of_cells_with_an_operation_on_every_edge_is_restored(tmp_path):
+    space, rng = SPACES[NAS_BENCH_201], np.random.default_rng(0)
+    parts = [(rng.normal(size=(6, 5)),) for _ in range(4)]
+    genotype = derive_genotype(space, [sum(part for (part,) in parts)])
+    found = confidence_of(genotype, parts, functools.partial(derive_genotype, space))
+    assert [(name, source) for name, source, _ in found.choices["cell"]] == [
+        (name, source) for name, source, _ in genotype.cells[0].edges
+    ]
+    save_confidence(tmp_path, found)
+    assert load_confidence(tmp_path, genotype) == found
+    assert describe_confidence(found, genotype)[0].startswith(f"{6 - found.undecided} of 6 choices")
