@@ -240,7 +240,8 @@ def _of_accuracies(folder: pathlib.Path, config) -> list[str]:
     of = "test" if "test_accuracy" in last else "validation"
     accuracy = _share(last.get("test_accuracy", last.get("valid_accuracy")))
     sentences = [describe_few_images(train)] if metrics else []
-    if accuracy is None:
+    young = config.searches and config.restart_every  # weights that are not meant to be good
+    if accuracy is None or young:
         return sentences
     training = _share(last.get("accuracy"))
     sentences += doubts_of_accuracy(accuracy, test, of)

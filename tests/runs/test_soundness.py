@@ -237,6 +237,15 @@ def test_undecided_choices_are_doubted_where_weights_were_restarted(tmp_path, un
     assert doubts == ([expected] if undecided == 9 else [])
 
 
+def test_accuracy_of_young_weights_is_not_doubted(tmp_path):
+    """The fake search ends with an accuracy of 45 %, and of 100 images that it was measured on."""
+    doubted = [
+        doubts(fake_runs.search(tmp_path / str(every), restart_every=every)) for every in (None, 1)
+    ]
+    assert any("validation accuracy" in doubt for doubt in doubted[0])
+    assert not any("validation accuracy" in doubt for doubt in doubted[1])
+
+
 @pytest.mark.parametrize(("selection", "doubtful"), [("perturbation", True), ("strength", False)])
 def test_selection_on_young_weights_is_doubted(tmp_path, selection, doubtful):
     folder = fake_runs.search(tmp_path / "run", restart_every=2, selection=selection)
