@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from darts_tf.layers.mixed_op import MixedOp
@@ -162,6 +163,11 @@ class OperationStop:
     def stopped(self) -> tf.Tensor:
         """Returns the number of operations that have stopped."""
         return tf.reduce_sum(1 - tf.convert_to_tensor(self.active))
+
+    def reset(self) -> None:
+        """Lets all operations learn again, from the state before the first step."""
+        for variable, value in ((self.agreement, 0.0), (self.counted, 0.0), (self.active, 1.0)):
+            variable.assign(np.full(variable.shape, value, variable.dtype))
 
     def observe(self, train, valid, norm, finite) -> tf.Tensor:
         """Applies the rule after the gradients of a step are known.

@@ -60,8 +60,9 @@ class Restart(keras.callbacks.Callback):
 def restart_weights(trainer: DARTS, seed: int, number: int) -> None:
     """Gives weights and running statistics new initial values, and sets the velocities to 0.
 
-    Alphas, the moments of their optimizer, counters, random streams and schedules go on. The same
-    variables are assigned, so that no step has to be traced again.
+    Alphas, the moments of their optimizer, counters, random streams and schedules go on. Operations
+    that had stopped learn again, see `operation_stopping`. The same variables are assigned, so that
+    no step has to be traced again.
 
     Args:
         trainer: compiled trainer of the search.
@@ -77,6 +78,8 @@ def restart_weights(trainer: DARTS, seed: int, number: int) -> None:
             variable.assign(value.numpy())
     for velocity in getattr(trainer.optimizer, "momentums", ()):
         velocity.assign(np.zeros(velocity.shape, velocity.dtype))
+    if trainer.operation_stop:
+        trainer.operation_stop.reset()
 
 
 def _statistics(network: keras.Model) -> list[keras.Variable]:

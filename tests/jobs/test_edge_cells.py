@@ -81,6 +81,7 @@ def test_search_training_and_export_work_together(estimator):
         {"stages": ("1:5:0", "2:3:0.2")},
         {"selection": "perturbation", "selection_epochs": 1},
         {"cost": "macs", "stop_skips": 5, "stop_eigenvalue": True},
+        {"restart_every": 1, "epochs": 3, "stop_operations": 0.4},
     ],
 )
 def test_variants_of_searches_derive_a_cell(settings):

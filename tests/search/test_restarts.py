@@ -25,7 +25,7 @@ from darts_tf.search.darts import DARTS
 from darts_tf.search.images import build_trainer, plan_images, search_images
 from darts_tf.search.restarts import check_warmup, restart_weights
 from darts_tf.spaces.derivation import derive_genotype
-from darts_tf.spaces.search_spaces import SPACES
+from darts_tf.spaces.search_spaces import NAS_BENCH_201, SPACES
 from darts_tf.spaces.zoo import load_genotype
 from darts_tf.training.loop import Stepper
 from darts_tf.training.schedules import rate_at
@@ -185,6 +185,18 @@ def test_restart_is_the_same_in_every_process_and_leaves_the_rest(tmp_path):
     np.testing.assert_array_equal(values[0], values[1])
     assert (values[0] != values[2]).mean() > 0.9
     assert (values[0] != values[3]).mean() > 0.9
+
+
+@pytest.mark.parametrize("space", ["one_node", pytest.param(NAS_BENCH_201, marks=pytest.mark.slow)])
+def test_restart_lets_stopped_operations_learn_again(tmp_path, space):
+    trainer = build_trainer(config(tmp_path, space=space, stop_operations=0.4), 10, 1)
+    stop = trainer.operation_stop
+    for variable, value in ((stop.agreement, 0.5), (stop.counted, 3.0), (stop.active, 0.0)):
+        variable.assign(np.full(variable.shape, value))
+    assert float(stop.stopped()) > 0
+    restart_weights(trainer, seed=3, number=1)
+    for variable, expected in ((stop.agreement, 0), (stop.counted, 0), (stop.active, 1)):
+        np.testing.assert_array_equal(variable.numpy(), expected)
 
 
 @pytest.mark.parametrize("estimator", [pytest.param("second_order", marks=pytest.mark.slow)])
