@@ -173,7 +173,7 @@ def describe_young(config) -> str:
         return ""
     return (
         "the cells are chosen by the accuracy of weights that are restarted every "
-        f"{config.restart_every} epochs; --restart-every None trains them for the whole search"
+        f"{config.restart_every} epochs; without --restart-every they train for the whole search"
     )
 
 

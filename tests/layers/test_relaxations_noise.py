@@ -13,7 +13,7 @@ from tiny_searches import TRAIN, VALID, made_trainer, softmaxed, spread_alphas, 
 
 from darts_tf.configs import SearchConfig
 from darts_tf.layers.normalization import tracked_statistics
-from darts_tf.layers.relaxations import PERTURBATIONS, random_smoothing
+from darts_tf.layers.relaxations import ADVERSARIAL, PERTURBATIONS, random_smoothing
 
 WEIGHTS = softmaxed(np.random.default_rng(0).normal(size=(500, 4)))
 SEED = tf.constant([7, 0])
@@ -21,7 +21,7 @@ SEED = tf.constant([7, 0])
 
 def test_perturbations_are_flags():
     choices = typing.get_args(typing.get_type_hints(SearchConfig)["perturb"])
-    assert choices == ("none", *PERTURBATIONS)
+    assert choices == ("none", *PERTURBATIONS, ADVERSARIAL)
 
 
 def test_random_noise_is_uniform_within_the_radius():

@@ -143,7 +143,7 @@ def test_other_values_are_there_for_every_setting():
     assert set(OTHERS) > run_folder.MAY_DIFFER - elsewhere
 
 
-TESTED_ELSEWHERE = {"epochs", "stop_operations"}  # the latter needs another estimator
+TESTED_ELSEWHERE = {"epochs", "stop_operations", "until_decided"}  # two need other settings
 
 
 @pytest.mark.parametrize("name", sorted(set(OTHERS) - run_folder.MAY_DIFFER - TESTED_ELSEWHERE))
@@ -155,6 +155,12 @@ def test_resume_with_another_setting_names_it_and_changes_nothing(run, name):
         rf"Received: {name}={now}$"
     )
     refused(message, run, resume=True, **{name: OTHERS[name]})
+
+
+def test_resume_until_choices_are_decided_is_refused(tmp_path):
+    folder = begin(tmp_path / "run", restart_every=2)
+    message = r"Expected until_decided=False, with which.*Received: until_decided=True$"
+    refused(message, folder, resume=True, restart_every=2, until_decided=True)
 
 
 def test_resume_without_the_stop_of_operations_is_refused(tmp_path):

@@ -166,6 +166,7 @@ def test_killed_study_repeats_nothing_that_it_had_finished(tmp_path):
     assert config.budget == "trials=2"
 
 
+@pytest.mark.slow
 def test_worker_makes_what_the_chief_chooses(tmp_path, capsys, monkeypatch):
     """The chief is another process, for which the worker waits."""
     with socket.socket() as free:
