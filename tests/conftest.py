@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import pathlib
+import random
 import runpy
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
@@ -58,11 +60,18 @@ def pytest_runtest_teardown(item, nextitem):
     return result
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """Sets the same random state for every test; tests without Keras do not load it."""
+@pytest.fixture(autouse=True, scope="module")
+def _tensorflow_seeded():
+    """Seeds TensorFlow once for a module: it drops all its eager kernels with every seed."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded(_tensorflow_seeded):
+    """Sets the same random state for every test; Keras draws the seeds of its layers from it."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture

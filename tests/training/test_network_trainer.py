@@ -129,7 +129,7 @@ def test_training_is_that_of_an_independent_computation(tmp_path):
     load_reference_weights(trainer.network, state)
     load_reference_weights(expected.network, last)
     data = tf.data.Dataset.from_tensor_slices((images, labels))
-    feed = Feed(lambda start: data, lambda epoch: STEPS, STEPS, lambda: data, 0)
+    feed = Feed(lambda start: data, lambda epoch: STEPS, STEPS, lambda _: data, 0)
     kept = []
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: kept.append(logs))
     fit(trainer, settings, tmp_path, feed, [Schedule(settings), keep])
