@@ -75,7 +75,8 @@ class Target:
     def __str__(self) -> str:
         stages = f" in each of {self.stages} stages" if self.stages > 1 else ""
         return (
-            f"{self.channels} channels, {self.cells} cells{stages}, {self.stem} stem, "
+            f"{self.channels} channels, {self.cells} cell{'s' * (self.cells != 1)}{stages}, "
+            f"{self.stem} stem, "
             f"{self.height}x{self.width}x{self.image_channels} images, {self.classes} classes"
         )
 
