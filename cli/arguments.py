@@ -20,7 +20,13 @@ from darts_tf.cli import help as cli_help
 from darts_tf.cli.options import Common
 from darts_tf.configs import RunConfig, preset_fields, text_datasets
 from darts_tf.configs.base import trait
-from darts_tf.configs.descriptions import base_type, descriptions, placeholder, takes_many
+from darts_tf.configs.descriptions import (
+    base_type,
+    descriptions,
+    flag_of,
+    flags_with_values,
+    takes_many,
+)
 from darts_tf.errors import InputError, nearest, unknown_name
 from darts_tf.spaces.zoo import load_genotype
 
@@ -188,7 +194,7 @@ def named_words(config_class, argv: Sequence[str]) -> list[str]:
     fields = dataclasses.fields(config_class)
     places = [f.name for f in fields if trait(config_class, f.name, "place")]
     for name in places:
-        flag, many = f"--{name.replace('_', '-')}", takes_many(hints[name])
+        flag, many = flag_of(name), takes_many(hints[name])
         if flag not in words and loose:
             taken, loose = (loose, []) if many else (loose[:1], loose[1:])
             words += [flag, *taken]
@@ -216,10 +222,9 @@ def flags(config_class) -> dict[str, dataclasses.Field]:
     """Returns the fields of a config by flag, including `--no-` forms."""
     fields = {}
     for field in dataclasses.fields(config_class):
-        flag = field.name.replace("_", "-")
-        fields[f"--{flag}"] = field
+        fields[flag_of(field.name)] = field
         if isinstance(field.default, bool):
-            fields[f"--no-{flag}"] = field
+            fields[flag_of(field.name, negated=True)] = field
     return fields
 
 
@@ -242,7 +247,7 @@ def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]
         if flag not in known:
             raise UsageError(_unknown(flag, config_class))
     needed = {"--workdir"} if RESUME in used else known  # a resumed run has stored the rest
-    set_flags = {*used, *(f"--{name.replace('_', '-')}" for name in stored)}
+    set_flags = {*used, *map(flag_of, stored)}
     missing = [flag for flag in needed if _is_required(known[flag]) and flag not in set_flags]
     if _lacks_dataset(config_class, argv, stored):
         if genotype := _value_of("--genotype", argv):  # its run would name the dataset
@@ -256,11 +261,8 @@ def _check_flags(config_class, argv: Sequence[str], stored: Mapping[str, object]
 def _explained(flag: str, config_class) -> str:
     """Returns a required flag with its placeholder and meaning."""
     name = flags(config_class)[flag].name
-    text = descriptions(config_class)[name]
-    hint = typing.get_type_hints(config_class, include_extras=True)[name]
-    word = placeholder(hint, text, trait(config_class, name, "names"))
-    meaning = re.split(r"[;.](?: |$)", text)[0]
-    return f"{flag} {word} ({meaning[0].lower()}{meaning[1:]})"
+    meaning = re.split(r"[;.](?: |$)", descriptions(config_class)[name])[0]
+    return f"{flags_with_values(config_class)[name]} ({meaning[0].lower()}{meaning[1:]})"
 
 
 def _unknown(flag: str, config_class) -> str:
@@ -336,7 +338,7 @@ def _of_images(
     if not dataset or not layouts.is_image_folder(str(dataset)):
         return {}
     names = ("limit", "image_size", "validation_split")
-    options = {name: _value_of(f"--{name.replace('_', '-')}", argv) for name in names}
+    options = {name: _value_of(flag_of(name), argv) for name in names}
     options = {name: value or stored.get(name, fields.get(name)) for name, value in options.items()}
     try:
         limit, image_size = (int(options[name]) if options[name] else None for name in names[:2])

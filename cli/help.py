@@ -16,7 +16,7 @@ from darts_tf.configs.descriptions import (
     choices_of,
     default_in_words,
     descriptions,
-    placeholder,
+    flags_with_values,
 )
 
 FLAGS = {"-h": False, "--help": False, "--help-all": True}
@@ -84,14 +84,12 @@ def command_help(config_class: type, defaults, prog: str, common: type, every: b
 
 def _entries(config_class: type, defaults) -> Iterator[Entry]:
     hints = typing.get_type_hints(config_class, include_extras=True)
-    texts = descriptions(config_class)
+    texts, named = descriptions(config_class), flags_with_values(config_class)
     for field in dataclasses.fields(config_class):
         hint, text = hints[field.name], texts.get(field.name, "")
         value = getattr(defaults, field.name, tyro.MISSING)
         value = dataclasses.MISSING if value is tyro.MISSING else value
-        flag = f"--{field.name.replace('_', '-')}"
-        word = placeholder(hint, text, base.trait(config_class, field.name, "names"))
-        names = f"{flag} {word}".strip()
+        names = named[field.name]
         place = base.trait(config_class, field.name, "place")
         choices = tuple(map(str, choices_of(hint)))
         unnamed = not all(choice in text for choice in choices)
@@ -109,17 +107,13 @@ def _entries(config_class: type, defaults) -> Iterator[Entry]:
 
 
 def _usage(config_class: type, defaults, prog: str) -> str:
-    words = []
-    hints = typing.get_type_hints(config_class, include_extras=True)
-    texts = descriptions(config_class)
+    words, named = [], flags_with_values(config_class)
     for field in dataclasses.fields(config_class):
         place = base.trait(config_class, field.name, "place")
         if place:
             words.insert(0, place)
         elif getattr(defaults, field.name) is tyro.MISSING:
-            flag = f"--{field.name.replace('_', '-')}"
-            names = base.trait(config_class, field.name, "names")
-            words.append(f"{flag} {placeholder(hints[field.name], texts[field.name], names)}")
+            words.append(named[field.name])
     start = f"usage: {prog} "
     return textwrap.fill(
         f"{start}{' '.join([*words, '[FLAGS]'])}",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from darts_tf.configs.base import Config, count, setting
 from darts_tf.configs.costs import BudgetConfig, Stem
+from darts_tf.configs.descriptions import flag_of
 from darts_tf.configs.run import SeededConfig
 from darts_tf.configs.search import SelectionConfig
 from darts_tf.errors import InputError
@@ -250,7 +251,7 @@ class InspectConfig(Config):
 
 
 def _flags(names: Iterable[str]) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    return ", ".join(map(flag_of, names))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

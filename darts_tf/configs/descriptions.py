@@ -1,4 +1,4 @@
-"""What help says about settings: their descriptions, types and defaults in words."""
+"""Descriptions, types and defaults of settings in words, for help, and their flags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import inspect
 import pathlib
 import types
 import typing
+
+from darts_tf.configs.base import trait
 
 FLAG_WORDS = {int: "NUMBER", float: "NUMBER", str: "TEXT"}
 """Placeholders of values by type."""
@@ -117,10 +119,27 @@ def written_value(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def flag_words(name: str, value: object) -> list[object]:
+def flag_of(name: str, negated: bool = False) -> str:
+    """Returns the flag of a setting, or the one that turns it off."""
+    return f"--{'no-' * negated}{name.replace('_', '-')}"
+
+
+def flags_with_values(config_class: type) -> dict[str, str]:
+    """Returns the flag of every field with a placeholder for its value, as in `--epochs NUMBER`."""
+    hints = typing.get_type_hints(config_class, include_extras=True)
+    texts, flags = descriptions(config_class), {}
+    for field in dataclasses.fields(config_class):
+        name = field.name
+        names = trait(config_class, name, "names")
+        flags[name] = f"{flag_of(name)} {placeholder(hints[name], texts.get(name, ''), names)}"
+    return {name: flag.strip() for name, flag in flags.items()}
+
+
+def flag_words(name: str, value: object) -> list[str]:
     """Returns a setting as words of a command line."""
-    flag = name.replace("_", "-")
     if isinstance(value, bool):
-        return [f"--{flag}" if value else f"--no-{flag}"]
-    values = value if isinstance(value, list | tuple) else (value,)
-    return [f"--{flag}", *values]
+        return [flag_of(name, negated=not value)]
+    if isinstance(value, list | tuple):
+        return [flag_of(name), *map(str, value)]
+    word = str(value)
+    return [f"{flag_of(name)}={word}"] if word.startswith("-") else [flag_of(name), word]

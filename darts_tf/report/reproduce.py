@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 from darts_tf.configs import RunConfig, preset_fields
+from darts_tf.configs.descriptions import flag_words
 
 _FIRST, _NEVER = ("dataset", "preset"), ("workdir", "overwrite", "resume")
 
@@ -64,20 +65,10 @@ def words_of(config) -> list[str]:
     """
     words = ["darts-tf", config.command]
     for name, value in {**differing(config), "workdir": config.workdir}.items():
-        words += _flag(name, value)
+        words += flag_words(name, value)
     return words
 
 
 def command_of(config) -> str:
     """Returns the command that repeats a run as a quoted shell line."""
     return shlex.join(words_of(config))
-
-
-def _flag(name: str, value) -> list[str]:
-    flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag if value else "--no-" + name.replace("_", "-")]
-    if isinstance(value, tuple | list):
-        return [flag, *map(str, value)]
-    word = str(value)
-    return [f"{flag}={word}"] if word.startswith("-") else [flag, word]
