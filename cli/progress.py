@@ -6,9 +6,8 @@ import contextlib
 import dataclasses
 import statistics
 import textwrap
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import psutil
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from darts_tf.cli import output
 from darts_tf.errors import escaped_lines, gigabytes
 from darts_tf.runtime.duration import duration
+from darts_tf.runtime.repetition import repeated
 from darts_tf.spaces.difference import count_changes, describe_changes
 
 
@@ -294,10 +294,9 @@ SIGN_OF_LIFE = 15.0
 """Seconds between two lines about slow work that has no other progress."""
 
 
-@contextlib.contextmanager
 def signs_of_life(
     what: str, say: Callable[[str], None], every: float = SIGN_OF_LIFE
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Context manager: prints a line about slow work, again and again while it lasts.
 
     Args:
@@ -305,19 +304,10 @@ def signs_of_life(
         say: prints a line.
         every: seconds between two lines.
     """
-    over, began = threading.Event(), time.monotonic()
-
-    def tell():
-        while not over.wait(every):
-            say(f"still {what}, for {duration(time.monotonic() - began)} now")
-
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    began = time.monotonic()
+    return repeated(
+        lambda: say(f"still {what}, for {duration(time.monotonic() - began)} now"), every
+    )
 
 
 MEASURED = 5

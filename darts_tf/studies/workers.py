@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import pathlib
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 
 from darts_tf.errors import InputError, shown
+from darts_tf.runtime.repetition import repeated
 from darts_tf.studies.oracles import Bounded
 
 BEAT = 5.0
@@ -27,30 +28,23 @@ def beating(folder: pathlib.Path, name: str) -> Iterator[None]:
         folder: that all share.
         name: of the worker.
     """
-    path, over = folder / f"{name}.alive", threading.Event()
+    path, numbers = folder / f"{name}.alive", itertools.count()
 
     def beat():
-        count = 0
-        while not over.is_set():
-            with contextlib.suppress(OSError):  # a disk that is away for a while
-                path.write_text(f"{os.getpid()} {count}")
-            count += 1
-            over.wait(BEAT)
+        with contextlib.suppress(OSError):  # a disk that is away for a while
+            path.write_text(f"{os.getpid()} {next(numbers)}")
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    beat()
     try:
-        yield
+        with repeated(beat, BEAT):
+            yield
     finally:
-        over.set()
-        thread.join()
         path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
 def watching(
     folder: pathlib.Path, names: Callable[[], Collection[str]], lost: Callable[[str], None]
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Context manager: reports workers that stop sending heartbeats.
 
     Args:
@@ -58,25 +52,18 @@ def watching(
         names: gives the workers that there should be.
         lost: called with the name of one that has shown no sign of life for `LOST` seconds.
     """
-    over, seen = threading.Event(), {}
+    seen = {}
 
     def look():
-        while not over.wait(BEAT):
-            for name in list(names()):
-                sign = _sign(folder / f"{name}.alive")
-                if name not in seen or seen[name][0] != sign:
-                    seen[name] = sign, time.monotonic()
-                elif time.monotonic() - seen[name][1] > LOST:
-                    del seen[name]
-                    lost(name)
+        for name in list(names()):
+            sign = _sign(folder / f"{name}.alive")
+            if name not in seen or seen[name][0] != sign:
+                seen[name] = sign, time.monotonic()
+            elif time.monotonic() - seen[name][1] > LOST:
+                del seen[name]
+                lost(name)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeated(look, BEAT)
 
 
 def _sign(path: pathlib.Path) -> str | None:
