@@ -85,11 +85,15 @@ class _MixedCell(keras.layers.Layer):
         partial: see `MixedOp`.
         shared: graphs of mixed operations to share with other cells; None to share none.
         strides: strides of the edges that leave each state; 1 for states after them.
+
+    Attributes:
+        kind: as in the arguments; cells of a kind share their alphas.
     """
 
     def __init__(self, channels, kind, space, partial, shared, strides=()):
         super().__init__(autocast=False)  # the alphas stay in float32
         self.channels = channels
+        self.kind = kind
         self.nodes = space.nodes
         self.partial = partial
         self.shared = shared or Shared()

@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from darts_tf.spaces.search_spaces import Space
+
 
 def softmax(alphas, temperature=None, seed=None):
     """Computes a distribution over the primitives of each edge (Liu et al. 2019, eq. 2)."""
@@ -83,6 +85,17 @@ def dirichlet(alphas, temperature=None, seed=None):
     first, second = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     gamma = tf.random.stateless_gamma(beta.shape, first, alpha=beta + 1, dtype=beta.dtype)
     return tf.nn.softmax(tf.math.log(gamma) + log_uniform(beta.shape, second, beta.dtype) / beta)
+
+
+def over_edges(alphas, space: Space):
+    """Returns the softmax over the edges into each node (Xu et al. 2020, eq. 3).
+
+    Args:
+        alphas: `(edges,)`, one for each edge as a whole.
+        space: search space, which has the edges into each node.
+    """
+    sizes = [into.stop - into.start for into in space.rows_by_node]
+    return tf.concat([tf.nn.softmax(part) for part in tf.split(alphas, sizes)], 0)
 
 
 RELAXATIONS = {"softmax": softmax, "sigmoid": sigmoid, "gumbel": gumbel, "dirichlet": dirichlet}

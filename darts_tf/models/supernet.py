@@ -17,6 +17,7 @@ from darts_tf.layers.relaxations import (
     RELAXATIONS,
     SAMPLED,
     TEMPERED,
+    over_edges,
 )
 from darts_tf.layers.stems import Stem, check_images
 from darts_tf.models.mixture import given_mixture
@@ -84,10 +85,6 @@ class MixedNetwork(keras.Model):
         return self._seed.state if self._seed else None
 
     @property
-    def _drops(self):
-        return self._config["op_dropout"] > 0
-
-    @property
     def _sampled(self):
         return self._config["relaxation"] in SAMPLED
 
@@ -110,9 +107,9 @@ class MixedNetwork(keras.Model):
         draws = training and self._seed and (given is None or tracking())  # no draws in a measure
         drawn = dropout.seeds(self._seed, kinds + len(self.cells)) if draws else []
         given = given or self._mixtures(drawn[:kinds])
-        drops = self._drops and drawn
-        dropped = [self._op_dropout(seed) if drops else None for seed in drawn[kinds:]]
-        dropped = dropped or [None] * len(self.cells)
+        dropped = [None] * len(self.cells)
+        if draws and self._config["op_dropout"]:
+            dropped = [self._op_dropout(seed) for seed in drawn[kinds:]]
         return self.head(self._features(images, given, dropped, training))
 
     def _features(self, images, mixture, op_dropout, training):
@@ -141,15 +138,10 @@ class MixedNetwork(keras.Model):
         perturb, radius = PERTURBATIONS.get(self._config["perturb"]), self.perturb_radius
         if perturb and seeds and tracking():  # in the weights' step alone
             weights = [perturb(w, radius, seed) for w, seed in zip(weights, seeds, strict=True)]
-        return weights + [self._over_edges(a) for a in alphas[kinds:]]
+        return weights + [over_edges(a, self.space) for a in alphas[kinds:]]
 
     def _op_dropout(self, seed):
         return tf.cast(tf.convert_to_tensor(self.op_dropout_rate), tf.float32), seed
-
-    def _over_edges(self, alphas):
-        """Softmax over the edges into each node (Xu et al. 2020, eq. 3)."""
-        sizes = [into.stop - into.start for into in self.space.rows_by_node]
-        return tf.concat([tf.nn.softmax(part) for part in tf.split(alphas, sizes)], 0)
 
     def genotype(self, max_skips: int | None = None):
         """The discrete cells that the alphas stand for now (sec. 2.4); see `derive`."""
@@ -259,7 +251,7 @@ class Supernet(MixedNetwork):
     def _features(self, images, mixture, op_dropout, training):
         s0 = s1 = self.stem(images, training=training)
         for cell, dropped in zip(self.cells, op_dropout, strict=True):
-            weights = mixture[int(cell.reduction) :: 2]
+            weights = mixture[cell.kind :: 2]
             s0, s1 = s1, cell(s0, s1, *weights, training=training, op_dropout=dropped)
         return s1
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from darts_tf.costs.tables import CellCosts
+from darts_tf.layers.relaxations import over_edges
 from darts_tf.spaces.cell import NONE
 
 
@@ -36,9 +37,8 @@ def expected_cost(costs: CellCosts, alphas: Sequence[tf.Tensor]) -> tf.Tensor:
         if space.edges_per_node is None:
             total += tf.reduce_sum(edge_costs)
             continue
-        sizes = [into.stop - into.start for into in space.rows_by_node]
         over = alphas[kinds + cell] if alphas[kinds:] else tf.zeros_like(edge_costs)
-        drawn = tf.concat([tf.nn.softmax(part) for part in tf.split(over, sizes)], 0)
+        drawn = over_edges(over, space)
         total += space.edges_per_node * tf.reduce_sum(drawn * edge_costs)
     return total
 

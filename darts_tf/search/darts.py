@@ -394,7 +394,7 @@ class DARTS(Trainer):
         return results, gradients, [tf.convert_to_tensor(slope) for slope in slopes]  # of a gather
 
     def _alphas_of(self, cell):
-        return self._alphas()[int(getattr(cell, "reduction", False))]
+        return self._alphas()[cell.kind]
 
     def _descend(self, gradients, weights, norm, finite, valid_gradients=None):
         """Updates the weights, but for operations that have stopped.

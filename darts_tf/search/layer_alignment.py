@@ -80,8 +80,7 @@ def aligned_cells(network: keras.Model) -> list[keras.layers.Layer]:
     """
     kinds = {}
     for cell in getattr(network, "cells", ()):
-        # cells of a space with one kind have no reductions
-        kinds.setdefault(bool(getattr(cell, "reduction", False)), []).append(cell)
+        kinds.setdefault(cell.kind, []).append(cell)
     most = max(sorted(kinds.items()), key=lambda item: len(item[1]), default=(None, []))[1]
     if len(most) < 2:
         raise InputError(

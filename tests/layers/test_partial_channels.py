@@ -12,6 +12,7 @@ from numerics import assert_close, by_nested_tapes, floatx
 from darts_tf.configs import SearchConfig
 from darts_tf.layers.cells import SearchCell
 from darts_tf.layers.mixed_op import MixedOp
+from darts_tf.layers.relaxations import over_edges
 from darts_tf.models.counting import count_params
 from darts_tf.models.supernet import Supernet
 from darts_tf.ops.images import shuffle
@@ -87,8 +88,7 @@ def test_node_is_the_shuffled_sum_of_its_edges():
 
 
 def test_edges_into_a_node_share_a_softmax():
-    supernet = Supernet(4, 3, 5, nodes=2, partial_channels=2)
-    weights = supernet._over_edges(tf.constant([0.0, np.log(3.0), 1.0, 1.0, 1.0]))
+    weights = over_edges(tf.constant([0.0, np.log(3.0), 1.0, 1.0, 1.0]), space_of(nodes=2))
     assert_close(weights, np.array([0.25, 0.75, 1 / 3, 1 / 3, 1 / 3]), 1e-6)
 
 
