@@ -14,7 +14,6 @@ from darts_tf.costs.pareto import derive_within
 from darts_tf.costs.parts import Target
 from darts_tf.costs.tables import CellCosts
 from darts_tf.data import ImageDataset
-from darts_tf.data.preprocessing import Preprocessing
 from darts_tf.errors import InputError, shown
 from darts_tf.runs import files
 from darts_tf.runs.alphas import load_alphas, load_space
@@ -22,7 +21,7 @@ from darts_tf.runs.folder import resumed
 from darts_tf.search import perturbation_selection
 from darts_tf.search.images import build_trainer
 from darts_tf.search.selection import Context, check_rule, choose
-from darts_tf.search.target import costs_of, target_of
+from darts_tf.search.target import costs_of, images_of_run, target_of
 from darts_tf.spaces.derivation import derive_recurrent
 from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
@@ -108,10 +107,7 @@ def _costs(config: DeriveConfig, search: SearchConfig, space: Space) -> tuple[Ce
     names = ("budget_channels", "budget_cells", "budget_stem", "budget_image_size")
     missing = {name: getattr(search, name) for name in names if getattr(config, name) is None}
     config = dataclasses.replace(config, **missing)
-    classes, fields = files.read_dataset(files.existing(config.workdir, files.DATASET))
-    images = Preprocessing.from_dict(fields)
-    size = (images.height, images.width)
-    target = target_of(config, search.preset, space, len(classes), size, images.channels)
+    target = target_of(config, search.preset, space, *images_of_run(config.workdir))
     return costs_of(config, parsed_budget(config.budget).metric, target, space), target
 
 

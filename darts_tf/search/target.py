@@ -85,10 +85,20 @@ def target_of_run(folder: pathlib.Path) -> Target | None:
     else:
         genotype_class = load_space(folder).genotype_class
         recipe = training_recipe(stored["preset"], genotype_class)
+    classes, size, image_channels = images_of_run(folder)
+    sizes = (recipe["channels"], recipe["cells"], *size, recipe["stem"])
+    return checked_target(Target(*sizes, classes, image_channels, genotype_class.stages))
+
+
+def images_of_run(folder: pathlib.Path) -> tuple[int, tuple[int, int], int]:
+    """Returns the number of classes of a run, and rows and columns and channels of its images.
+
+    Raises:
+        InputError: the file of the run's dataset cannot be read.
+    """
     classes, fields = files.read_dataset(files.existing(folder, files.DATASET))
     images = Preprocessing.from_dict(fields)
-    sizes = (recipe["channels"], recipe["cells"], images.height, images.width, recipe["stem"])
-    return checked_target(Target(*sizes, len(classes), images.channels, genotype_class.stages))
+    return len(classes), (images.height, images.width), images.channels
 
 
 def costs_of(
