@@ -89,7 +89,7 @@ def describe_changes(before: AnyGenotype, after: AnyGenotype, most: int = 3) -> 
     differences = changes(before, after)
     if not differences:
         return SAME
-    edges = sum(len(cell.pairs) for cell in before.cells)
+    edges = len(edges_of(before))
     named = "; ".join(map(str, differences[:most]))
     more = f"; and {len(differences) - most} more" if len(differences) > most else ""
     return f"{len(differences)} of {edges} edges changed: {named}{more}"
@@ -100,7 +100,7 @@ def count_changes(before: AnyGenotype, after: AnyGenotype) -> str:
     differences = changes(before, after)
     if not differences:
         return SAME
-    edges = sum(len(cell.pairs) for cell in before.cells)
+    edges = len(edges_of(before))
     places = []
     for cell in dict.fromkeys(each.cell for each in differences):
         nodes = sorted({each.node for each in differences if each.cell == cell})

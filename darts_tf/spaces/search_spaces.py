@@ -132,14 +132,22 @@ class Space:
         """Returns the number of derivable cells, or of pairs of cells if there are two kinds."""
         return math.prod(self._count(cell) for cell in self.candidates)
 
+    def derivable(self, cell: tuple[tuple[str, ...], ...]) -> list[int]:
+        """Returns the number of primitives that a derived cell may have, for each edge.
+
+        Args:
+            cell: candidates of a kind of cell.
+        """
+        left_out = set() if self.allow_none else {NONE}
+        return [len(set(names) - left_out) for names in cell]
+
     def _count(self, cell: tuple[tuple[str, ...], ...]) -> int:
         """Returns the number of derivable cells of one kind.
 
         It is a product over nodes. The factor of a node is a sum over the sets of edges it can keep
         of the product of the numbers of primitives on these edges.
         """
-        left_out = set() if self.allow_none else {NONE}
-        counts = [len(set(names) - left_out) for names in cell]
+        counts = self.derivable(cell)
         total = 1
         for into in self.rows_by_node:
             kept = min(self.edges_per_node or len(counts[into]), len(counts[into]))

@@ -7,7 +7,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from darts_tf.spaces.cell import NONE
 from darts_tf.spaces.difference import edges_of
 from darts_tf.spaces.genotype import AnyGenotype
 from darts_tf.spaces.search_spaces import Space
@@ -34,9 +33,7 @@ def expected_shared(space: Space) -> float:
 
 
 def _expected_of_cell(space: Space, cell: tuple[tuple[str, ...], ...]) -> float:
-    left_out = set() if space.allow_none else {NONE}
-    counts = [len(set(names) - left_out) for names in cell]
-    expected = 0.0
+    counts, expected = space.derivable(cell), 0.0
     for into in space.rows_by_node:
         rows = range(into.start, into.stop)
         able = [row for row in rows if counts[row]]
