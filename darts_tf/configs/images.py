@@ -149,9 +149,7 @@ class SearchConfig(SeededConfig, CostConfig, CollapseConfig, ImageConfig, Relaxa
     @classmethod
     def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
         """Returns the fields of a preset that follow the search space."""
-        space = SPACES.get(given.get("space"))
-        staged = space is not None and space.genotype_class is EdgeGenotype
-        return dict(STAGED_SEARCH.get(preset, {})) if staged else {}
+        return fields_in_stages(STAGED_SEARCH, preset, given.get("space"))
 
     @property
     def may_grow(self) -> frozenset[str]:
@@ -244,6 +242,21 @@ class TrainConfig(SeededConfig, RecipeConfig):
         except (InputError, OSError):  # reported when the genotype is needed
             return {}
         return dict(fields) if isinstance(genotype, EdgeGenotype) else {}
+
+
+def fields_in_stages(
+    fields: Mapping[str, Mapping[str, object]], preset: str, space: object
+) -> dict[str, object]:
+    """Returns the fields of a preset in a space whose networks have stages, and none in others.
+
+    Args:
+        fields: fields by preset.
+        preset: name of the preset.
+        space: name of the space; None for the default.
+    """
+    known = SPACES.get(space)
+    staged = known is not None and known.genotype_class is EdgeGenotype
+    return dict(fields.get(preset, {})) if staged else {}
 
 
 def check_cells(name: str, cells: int | None, genotype_class: type[AnyGenotype]) -> None:

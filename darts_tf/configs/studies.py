@@ -9,13 +9,19 @@ from typing import ClassVar, Literal
 
 from darts_tf.configs.base import RANGES, JobConfig, counts, names, setting
 from darts_tf.configs.budgets import checked_allowance
-from darts_tf.configs.images import RecipeConfig, SearchConfig, TrainConfig, check_cells
+from darts_tf.configs.images import (
+    RecipeConfig,
+    SearchConfig,
+    TrainConfig,
+    check_cells,
+    fields_in_stages,
+)
 from darts_tf.configs.methods import METHODS
 from darts_tf.configs.presets import SEARCH_PRESETS, STAGED_TRAIN, TRAIN_PRESETS
 from darts_tf.configs.ranges import assigned
 from darts_tf.configs.run import SeededConfig
 from darts_tf.errors import InputError, listed, unknown_name
-from darts_tf.spaces.search_spaces import NAS_BENCH_201, SPACES
+from darts_tf.spaces.search_spaces import SPACES
 
 Method = Literal["random", "evolution", "bayesian", "hyperband"]
 
@@ -77,8 +83,7 @@ class BaselineConfig(SeededConfig, StudyConfig, RecipeConfig):
     @classmethod
     def fields_of_cells(cls, preset: str, given: Mapping[str, object]) -> dict[str, object]:
         """Returns the fields of a preset that follow the search space."""
-        staged = given.get("space") == NAS_BENCH_201
-        return dict(STAGED_TRAIN.get(preset, {})) if staged else {}
+        return fields_in_stages(STAGED_TRAIN, preset, given.get("space"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
