@@ -132,7 +132,8 @@ def _compared(row: dict[str, str]) -> dict[str, str]:
 
 
 _NUMBERS = re.compile(
-    "test_error.*|interval_.*|p_against_.*|search_seconds|params|macs|shared_edges|gpu_days|published_[ed].*"
+    "test_error.*|interval_.*|p_against_.*|search_seconds|params|macs|shared_edges|gpu_days|"
+    "published_[ed].*"
 )
 """Columns that hold numbers."""
 

@@ -1,4 +1,4 @@
-"""What to say about files and folders that are read and do not exist."""
+"""Words about files and folders that are read and do not exist."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ SYNCHRONIZED = Switch(False)
 """True while replicas share statistics: `layers.normalization.synchronized_statistics`."""
 
 CELL_OFFSETS = Switch(None)
-"""What is added to the mixture weights of single cells: `layers.cells.offset_cells`."""
+"""Arrays to add to the mixture weights of single cells: `layers.cells.offset_cells`."""
 
 MIXTURE = Switch(None)
 """Mixture weights in place of the alphas': `models.mixture.mixed_by`."""

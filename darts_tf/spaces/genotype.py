@@ -38,7 +38,7 @@ FILE = "genotype.json"
 
 
 class CellKind(NamedTuple):
-    """What all cells of one kind have in common.
+    """Properties that all cells of one kind share.
 
     Attributes:
         title: name in texts for people.

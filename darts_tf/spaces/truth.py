@@ -83,7 +83,7 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """What training all cells on one data set gave. The index of a cell is its six digits.
+    """Results of training all cells on one data set. The index of a cell is its six digits.
 
     Attributes:
         runs: accuracy of every training in percent, `(cells, most runs)`; NaN after the last run

@@ -209,7 +209,7 @@ def _fitted(cells: Sequence[int], values: np.ndarray) -> _Process:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trials:
-    """What a baseline tried, in that order.
+    """Cells that a baseline tried, in that order.
 
     Attributes:
         cells: index of each cell, `(trials,)`.
