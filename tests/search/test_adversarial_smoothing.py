@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
-from kill_and_resume import assert_same_run
 from numerics import assert_close, floatx
-from stop_callbacks import Terminate
+from stopped_searches import assert_stopped_ends_as_whole, tiny_config
 from tiny_searches import TRAIN, VALID, softmaxed, spread_alphas, tiny
 
-from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.layers.normalization import tracked_statistics
 from darts_tf.models.mixture import mixed_by
-from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.adversarial_smoothing import adversarial_smoothing
 from darts_tf.search.darts import DARTS
-from darts_tf.search.images import search_images
 
 SEED, RADIUS = tf.constant([2, 5]), 0.125
 
@@ -115,14 +111,5 @@ def test_weights_descend_the_loss_at_the_worst_mixture():
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_node")
 def test_search_that_was_stopped_ends_as_one_that_was_not(tmp_path):
-    dataset, folders = load_dataset("digits", limit=32), (tmp_path / "whole", tmp_path / "halves")
-    settings = {"method": "smooth_adversarial", "epochs": 2, "batch_size": 8, "space": "one_node"}
-    whole, halves = (
-        SearchConfig.from_preset("tiny", workdir=folder, **settings) for folder in folders
-    )
-    search_images(whole, dataset)
-    with pytest.raises(Interrupted):
-        search_images(halves, dataset, callbacks=(Terminate(epoch=1, batch=0),))
-    again = SearchConfig.from_preset("tiny", workdir=folders[1], **settings, resume=True)
-    search_images(again, dataset)
-    assert_same_run(folders[1], folders[0])
+    dataset = load_dataset("digits", limit=32)
+    assert_stopped_ends_as_whole(tmp_path, dataset, tiny_config, method="smooth_adversarial")

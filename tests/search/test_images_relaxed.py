@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kill_and_resume import assert_same_run
-from stop_callbacks import Terminate
+from stopped_searches import assert_stopped_ends_as_whole
 
 from darts_tf.configs import SearchConfig
 from darts_tf.data import load_dataset
 from darts_tf.runs.alphas import load_alphas
 from darts_tf.runs.metrics import read_metrics
-from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.images import search_images
 from darts_tf.spaces.derivation import derive
 from darts_tf.spaces.search_spaces import SPACES
@@ -60,9 +58,5 @@ def test_search_with_the_choice_ends_with_its_genotype(dataset, tmp_path, choice
 )
 def test_random_search_that_was_stopped_ends_as_one_that_was_not(dataset, tmp_path, choice):
     """Stops in the second epoch, whose temperature, rates and draws differ from the first's."""
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    search_images(config(whole, **choice), dataset)
-    with pytest.raises(Interrupted, match="after step 1 of 2 of epoch 2"):
-        search_images(config(stopped, **choice), dataset, callbacks=(Terminate(epoch=1, batch=0),))
-    search_images(config(stopped, **choice, resume=True), dataset)
-    assert_same_run(stopped, whole)
+    message = "after step 1 of 2 of epoch 2"
+    assert_stopped_ends_as_whole(tmp_path, dataset, config, message=message, **choice)

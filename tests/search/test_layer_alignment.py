@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
-from kill_and_resume import assert_same_run
 from numerics import assert_close, floatx
-from stop_callbacks import Terminate
+from stopped_searches import assert_stopped_ends_as_whole, tiny_config
 from tiny_searches import TRAIN, VALID, spread_alphas, tiny
 
 from darts_tf.configs import SearchConfig
@@ -17,9 +16,7 @@ from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.layers.cells import offset_cells
 from darts_tf.runs.metrics import read_metrics
-from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.darts import DARTS
-from darts_tf.search.images import search_images
 from darts_tf.search.layer_alignment import aligned_cells, alignment, alignment_steps
 from darts_tf.training.schedules import alignment_weight_at
 
@@ -151,15 +148,6 @@ def test_weight_grows_from_nothing_to_that_of_the_last_epoch():
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_node")
 def test_search_that_was_stopped_ends_as_one_that_was_not(tmp_path):
-    dataset, folders = load_dataset("digits", limit=32), (tmp_path / "whole", tmp_path / "halves")
-    settings = {"method": "lambda", "epochs": 2, "batch_size": 8, "space": "one_node"}
-    whole, halves = (
-        SearchConfig.from_preset("tiny", workdir=folder, **settings) for folder in folders
-    )
-    search_images(whole, dataset)
-    assert all(-1 <= line["alignment"] <= 1 for line in read_metrics(whole.workdir))
-    with pytest.raises(Interrupted):
-        search_images(halves, dataset, callbacks=(Terminate(epoch=1, batch=0),))
-    again = SearchConfig.from_preset("tiny", workdir=folders[1], **settings, resume=True)
-    search_images(again, dataset)
-    assert_same_run(folders[1], folders[0])
+    dataset = load_dataset("digits", limit=32)
+    whole = assert_stopped_ends_as_whole(tmp_path, dataset, tiny_config, method="lambda")
+    assert all(-1 <= line["alignment"] <= 1 for line in read_metrics(whole))

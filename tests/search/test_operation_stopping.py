@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_data import values
-from kill_and_resume import assert_same_run
 from numerics import assert_close, floatx
-from stop_callbacks import Terminate
+from stopped_searches import assert_stopped_ends_as_whole, tiny_config
 from tiny_searches import TRAIN, VALID, spread_alphas, tiny
 
 from darts_tf.configs import SearchConfig
@@ -17,9 +16,7 @@ from darts_tf.data import load_dataset
 from darts_tf.errors import InputError
 from darts_tf.layers.mixed_op import MixedOp
 from darts_tf.runs.metrics import read_metrics
-from darts_tf.runtime.signals import Interrupted
 from darts_tf.search.darts import DARTS
-from darts_tf.search.images import search_images
 from darts_tf.search.operation_stopping import judged, operation_groups
 
 NAMES = ("skip_connect", "dil_conv_3x3", "sep_conv_3x3")
@@ -166,18 +163,9 @@ def test_unrolled_estimators_are_refused(estimator):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_node")
 def test_search_that_was_stopped_ends_as_one_that_was_not(tmp_path):
-    dataset, folders = load_dataset("digits", limit=48), (tmp_path / "whole", tmp_path / "halves")
-    settings = {"method": "oles", "epochs": 3, "batch_size": 8, "space": "one_node"}
-    settings |= {"stop_operations_steps": 2}
-    whole, halves = (
-        SearchConfig.from_preset("tiny", workdir=folder, **settings) for folder in folders
-    )
-    search_images(whole, dataset)
-    stopped = [line["stopped_operations"] for line in read_metrics(whole.workdir)]
+    dataset = load_dataset("digits", limit=48)
+    settings = {"method": "oles", "epochs": 3, "stop_operations_steps": 2}
+    whole = assert_stopped_ends_as_whole(tmp_path, dataset, tiny_config, **settings)
+    stopped = [line["stopped_operations"] for line in read_metrics(whole)]
     assert stopped == sorted(stopped)
     assert stopped[-1] > 0
-    with pytest.raises(Interrupted):
-        search_images(halves, dataset, callbacks=(Terminate(epoch=1, batch=0),))
-    again = SearchConfig.from_preset("tiny", workdir=folders[1], **settings, resume=True)
-    search_images(again, dataset)
-    assert_same_run(folders[1], folders[0])

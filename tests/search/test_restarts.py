@@ -12,6 +12,7 @@ import tensorflow as tf
 from kill_and_resume import assert_same_run
 from replica_trainers import batches, made, mirrored
 from stop_callbacks import Terminate
+from stopped_searches import assert_stopped_ends_as_whole
 
 from darts_tf.configs import SearchConfig, TextSearchConfig
 from darts_tf.data import load_dataset, split_halves
@@ -151,13 +152,8 @@ def test_more_epochs_are_more_restarts(restarted, dataset, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["second_order", "finite_difference"])
 def test_every_kind_of_search_is_resumed_exactly(dataset, tmp_path, estimator):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     settings = {**EVERYTHING, "arch_gradient": estimator}
-    search_images(config(whole, **settings), dataset)
-    with pytest.raises(Interrupted):
-        search_images(config(stopped, **settings), dataset, callbacks=(Terminate(2, 0),))
-    search_images(config(stopped, **settings, resume=True), dataset)
-    assert_same_run(stopped, whole)
+    assert_stopped_ends_as_whole(tmp_path, dataset, config, epoch=2, **settings)
 
 
 def test_restart_is_the_same_in_every_process_and_leaves_the_rest(tmp_path):
